@@ -1,0 +1,47 @@
+# `make demo` and `make test` are all a newcomer needs; everything they use is installed here.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test check format lint types bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The locked requirements with their hashes, then the project itself, editable.
+$(BIN)/.installed: pyproject.toml requirements/dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(BIN)/.installed ## Start a simulated cabinet and the exporter on it (ARGS="--trunks 300 --accounts 2")
+	@$(BIN)/vats-exporter demo $(ARGS)
+
+test: $(BIN)/.installed ## Run the tests
+	$(BIN)/pytest $(ARGS)
+
+check: format lint types test ## Everything a commit needs: format, lint, types, tests
+
+format: $(BIN)/.installed
+	$(BIN)/ruff format --check .
+
+lint: $(BIN)/.installed
+	$(BIN)/ruff check .
+
+types: $(BIN)/.installed
+	$(BIN)/mypy
+
+bench: $(BIN)/.installed ## Print the benchmarks' ratios
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header \
+		pyproject.toml --output-file requirements/run.txt
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header \
+		pyproject.toml --group dev --output-file requirements/dev.txt
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -1,0 +1,113 @@
+"""What can go wrong with a cabinet, as a tree.
+
+Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of ``requests``,
+``urllib3`` or ``ssl`` gets past the transport. Each class carries the word that metrics and logs
+use for it (``result``), one of the closed list of DESIGN's ``vats_refreshes_total``::
+
+    CabinetError
+    ├── LoginRefusedError         login_refused   the cabinet knows us not
+    ├── UnreachableError          unreachable     DNS, refused, reset, no route
+    │   └── TlsError              unreachable     certificate or handshake
+    ├── CabinetTimeoutError       timeout         connecting, reading, or the whole call took too long
+    ├── NotGwtError               not_gwt         HTML, JSON, 500, an empty body where //OK was due
+    │   ├── NotACabinetError      not_gwt         the address answers, but not as a cabinet does
+    │   └── SessionEndedError     not_gwt         the login page where //OK was due
+    ├── GwtExceptionError         gwt_exception   the server's //EX
+    │   └── RedeployedError       gwt_exception   IncompatibleRemoteServiceException
+    ├── UndecodableError          undecodable     an answer, or a script, that cannot be read
+    └── IncompleteError           incomplete      pages that do not add up to one list
+
+Messages say where and what; they never hold a password, a cookie or a SIP credential.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+RESULTS: Final = (
+    "success",
+    "login_refused",
+    "unreachable",
+    "timeout",
+    "not_gwt",
+    "gwt_exception",
+    "undecodable",
+    "incomplete",
+)
+"""Every value of the label ``result`` of ``vats_refreshes_total``."""
+
+
+class CabinetError(Exception):
+    """Anything that keeps the cabinet from being read.
+
+    Attributes:
+        result: the word for it in metrics and logs, one of :data:`RESULTS`.
+    """
+
+    result: ClassVar[str]
+
+
+class LoginRefusedError(CabinetError):
+    """The cabinet sent us back to its login page after we gave it login and password."""
+
+    result = "login_refused"
+
+
+class UnreachableError(CabinetError):
+    """No answer at all: the name does not resolve, the connection is refused or reset."""
+
+    result = "unreachable"
+
+
+class TlsError(UnreachableError):
+    """The TLS handshake failed: certificate, host name, or parameters too weak for this client."""
+
+
+class CabinetTimeoutError(CabinetError):
+    """Connecting, or an answer, took longer than the configured timeout."""
+
+    result = "timeout"
+
+
+class NotGwtError(CabinetError):
+    """The answer to a GWT call is not GWT-RPC: HTML, JSON, an HTTP error, nothing."""
+
+    result = "not_gwt"
+
+
+class NotACabinetError(NotGwtError):
+    """The address answers, but not as a cabinet does."""
+
+
+class SessionEndedError(NotGwtError):
+    """A call was answered with the login page: the session is over."""
+
+
+class GwtExceptionError(CabinetError):
+    """The server answered ``//EX``.
+
+    Attributes:
+        class_name: the Java class of the exception, without its hash; empty where unknown.
+    """
+
+    result = "gwt_exception"
+
+    def __init__(self, message: str, *, class_name: str = "") -> None:
+        super().__init__(message)
+        self.class_name = class_name
+
+
+class RedeployedError(GwtExceptionError):
+    """``IncompatibleRemoteServiceException``: names, hashes or signatures we hold are stale."""
+
+
+class UndecodableError(CabinetError):
+    """An answer or a script of the cabinet cannot be read as what it should be."""
+
+    result = "undecodable"
+
+
+class IncompleteError(CabinetError):
+    """The pages read do not make up one complete list, so no snapshot is made of them."""
+
+    result = "incomplete"
