@@ -94,25 +94,22 @@ class RecordPage:
 
     Attributes:
         rows: each row's cells, in reading order; all rows have equally many.
-        strings: the answer's string table, index 1 first.
+        strings: the answer's string table, counted from 1; ``None`` for the names of classes,
+            which no field of a record holds.
         declared: the length the list gives itself.
         total: the number after the list that seems to be the count of all records; ``None`` where
             there is none or it can't be told. [assumed]
     """
 
     rows: tuple[tuple[Cell, ...], ...]
-    strings: list[str]
+    strings: list[str | None]
     declared: int
     total: int | None
 
     def text(self, index: Token) -> str | None:
-        """The string that a cell's value refers to, ``None`` where it refers to none.
-
-        Class names don't count: no field of a record holds one.
-        """
-        if isinstance(index, int) and 0 < index <= len(self.strings):
-            string = self.strings[index - 1]
-            return None if _SIGNATURE.fullmatch(string) else string
+        """The string that a cell's value refers to, ``None`` where it refers to none."""
+        if isinstance(index, int) and 0 < index < len(self.strings):
+            return self.strings[index]
         return None
 
 
@@ -165,9 +162,11 @@ class _Reader:
 
     def __init__(self, response: Response) -> None:
         self.stream: list[Token] = response.tokens[::-1]
-        self.strings = response.string_table
-        matches = (_SIGNATURE.fullmatch(string) for string in self.strings)
+        table = response.string_table
+        matches = [_SIGNATURE.fullmatch(string) for string in table]
         self.classes = ["", *(match[1] if match else "" for match in matches)]
+        names = zip(table, matches, strict=True)
+        self.strings = [None, *(None if match else string for string, match in names)]
         self.unresolved: UndecodableError | None = None
         self.reading = _Reading({})
         self.budget = _BUDGET * (len(self.stream) + 8192)
@@ -244,7 +243,7 @@ class _Reader:
                 position += 1
                 continue
             try:
-                position = self._read_field(position, objects, column, set())[1]
+                position = self._read_field(position, objects, column)[1]
             except _MisalignedError:
                 return
 
@@ -253,7 +252,7 @@ class _Reader:
         stream = self.stream
         header = self._header_objects(start)
         objects = [*header, DecodedObject(self.class_at(start), length)]
-        primitive: set[int] = set()
+        primitive = {self.reading.primitive}
         rows: list[list[Cell]] = []
         position = start + 2
         for _ in range(length):
@@ -264,7 +263,12 @@ class _Reader:
             row: list[Cell] = []
             while len(row) < columns if columns is not None else position < len(stream):
                 column = len(row)
-                cell, position = self._read_field(position, objects, column, primitive)
+                if column in primitive and position < len(stream):
+                    # Most fields of most rows; the rest of this loop is for the others.
+                    row.append(Cell("", stream[position], is_object=False))
+                    position += 1
+                    continue
+                cell, position = self._read_field(position, objects, column)
                 if not cell.is_object and cell.value != 0 and not may_refer(cell.value):
                     # A number that is no class, or a long: this column holds no objects.
                     primitive.add(column)
@@ -298,17 +302,16 @@ class _Reader:
         return objects
 
     def _read_field(
-        self, position: int, objects: list[DecodedObject], column: int, primitive: set[int]
+        self, position: int, objects: list[DecodedObject], column: int
     ) -> tuple[Cell, int]:
         """Read a record's field by what is known, or supposed, of its column."""
         token = self.stream[position] if position < len(self.stream) else 0
-        plain = (
-            column in primitive
-            or column == self.reading.primitive
+        primitive = (
+            column == self.reading.primitive
             or token == self.stream[0]
             or (token == 1 and column != self.reading.one)
         )
-        return self._read_cell(position, objects, primitive=plain)
+        return self._read_cell(position, objects, primitive=primitive)
 
     def _read_cell(
         self, position: int, objects: list[DecodedObject], *, primitive: bool, depth: int = 0
