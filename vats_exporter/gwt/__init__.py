@@ -14,26 +14,52 @@ from vats_exporter.gwt.errors import (
     UnsupportedVersionError,
 )
 from vats_exporter.gwt.longs import decode_long, encode_long
+from vats_exporter.gwt.reader import (
+    BoxedClass,
+    ClassDescription,
+    EnumClass,
+    EnumConstant,
+    Primitive,
+    Record,
+    RecordClass,
+    RequestReader,
+    Value,
+)
 from vats_exporter.gwt.request import Request, build_request, parse_request
 from vats_exporter.gwt.response import DEFAULT_LIMIT, Response, Status, decode
 from vats_exporter.gwt.scanner import Token
+from vats_exporter.gwt.writer import GWT_2_7, GWT_2_13, ResponseWriter, Style, encode_response
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "GWT_2_7",
+    "GWT_2_13",
+    "BoxedClass",
+    "ClassDescription",
+    "EnumClass",
+    "EnumConstant",
     "GwtError",
     "LongError",
     "MalformedError",
     "NotGwtError",
+    "Primitive",
+    "Record",
+    "RecordClass",
     "Request",
     "RequestError",
+    "RequestReader",
     "Response",
+    "ResponseWriter",
     "Status",
+    "Style",
     "Token",
     "TooLargeError",
     "UnsupportedVersionError",
+    "Value",
     "build_request",
     "decode",
     "decode_long",
     "encode_long",
+    "encode_response",
     "parse_request",
 ]

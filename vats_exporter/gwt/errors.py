@@ -11,7 +11,8 @@ these, never another error::
     ├── LongError                not a 64-bit integer in GWT's base 64
     └── RequestError             a request that Google's server would refuse
 
-Messages say what and where and never quote what strings hold: those may be passwords.
+Messages say what and where and never quote what strings hold: those may be passwords. A
+:class:`RequestError` alone may quote a token, as the server whose words it repeats does.
 """
 
 from __future__ import annotations

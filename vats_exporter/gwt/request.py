@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 OLDEST_VERSION: Final = 5
 NEWEST_VERSION: Final = 7
+LAST_VERSION_WITHOUT_LONGS: Final = 5
+"""In it, a long is the sum of two doubles, its lower 32 bits and the rest, here and in answers."""
 KNOWN_FLAGS: Final = 0b11
 
 INCOMPATIBLE: Final = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
@@ -153,9 +155,9 @@ def _kind_of_number(token: str) -> str:
         value = float(token)
     except ValueError:
         return "a non-numerical value"
-    if not -(1 << 31) <= value < 1 << 31:
+    if value < -(1 << 31) or value > (1 << 31) - 1:
         return "an out-of-range value"
-    return "a fractional value" if value % 1 else "a non-numerical value"
+    return "a fractional value" if value % 1 != 0 else "a non-numerical value"
 
 
 def _refuse_old(text: str) -> RequestError:

@@ -1,0 +1,261 @@
+"""Answers, byte for byte as Google's server code writes them.
+
+The opposite of :mod:`vats_exporter.gwt.response`, for the simulated cabinet and for tests. It has
+two layers: :class:`ResponseWriter` takes values in the order in which a server writes an object's
+fields, and :func:`encode_response` makes the text of the tokens and strings that come of it. It
+knows no classes: what fields an object has is the caller's business.
+
+Which characters are escaped, and where arrays and strings are cut, is what releases 2.7.0 and
+2.13.1 do. [gwt] Java and Python may know different releases of Unicode, so characters younger than
+either may be escaped by one and not by the other; both forms read the same.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite, isinf, isnan
+from typing import TYPE_CHECKING, Final, Literal
+
+from vats_exporter.gwt.longs import encode_long
+from vats_exporter.gwt.request import LAST_VERSION_WITHOUT_LONGS
+from vats_exporter.gwt.response import NEWEST_VERSION, OLDEST_VERSION, Response, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from vats_exporter.gwt.scanner import Token
+
+JSON_VERSION: Final = 8
+"""The version whose answers are JSON; one that has to be cut says that it is the one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    r"""What differs between releases of Google's server code, and its sizes.
+
+    Attributes:
+        quote: what encloses longs.
+        short_hexadecimal: whether escapes below U+0100 are ``\xNN`` rather than ``\u00NN``.
+        array_part: elements after which an array is cut; later parts hold one more.
+        string_part: characters after which a string is cut, as escaped.
+    """
+
+    quote: Literal["'", '"'] = "'"
+    short_hexadecimal: bool = True
+    array_part: int = 1 << 15
+    string_part: int = 0xFFFF - 5
+
+
+GWT_2_7: Final = Style()
+"""Releases up to 2.7, as the cabinet has it. [observed]"""
+
+GWT_2_13: Final = Style(quote='"', short_hexadecimal=False)
+"""Releases from 2.8 on."""
+
+
+class _Escapes(dict[int, str]):
+    """A table for ``str.translate`` that fills itself: code point to what stands for it."""
+
+    _SHORT: Final = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
+    # Against browsers that take an answer for HTML, and against a break after U+2011.
+    _MARKED: Final = frozenset("'&<=>\u2011")
+
+    def __init__(self, *, short_hexadecimal: bool) -> None:
+        super().__init__(self._SHORT)
+        self._short_hexadecimal = short_hexadecimal
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if code > 0xFFFF:  # two surrogates, each escaped
+            units = character.encode("utf-16-be").hex().upper()
+            escaped = f"\\u{units[:4]}\\u{units[4:]}"
+        elif character == " " or not (
+            # Marks, separators, and "other": control, format, surrogate, private, unassigned.
+            character in self._MARKED or unicodedata.category(character)[0] in "MZC"
+        ):
+            escaped = character
+        elif code < 0x100 and self._short_hexadecimal:
+            escaped = f"\\x{code:02X}"
+        else:
+            escaped = f"\\u{code:04X}"
+        self[code] = escaped
+        return escaped
+
+
+_ESCAPES: Final = {short: _Escapes(short_hexadecimal=short) for short in (False, True)}
+_ESCAPED_UNIT: Final = re.compile(r"\\u....|\\x..|\\.|[^\\]")
+
+
+def encode_response(response: Response, *, style: Style = GWT_2_7) -> str:
+    """Write an answer's text.
+
+    Args:
+        response: what to write. Its version 8 becomes 7 where an array or a string has to be cut.
+        style: the release of Google's code to write like.
+
+    Returns:
+        The body of the answer, to be sent as UTF-8.
+
+    Raises:
+        ValueError: the version is not 5 to 8, or is 8 with longs in single quotes.
+    """
+    version = response.version
+    if not OLDEST_VERSION <= version <= NEWEST_VERSION:
+        raise ValueError(f"no such version: {version}")
+    if version >= JSON_VERSION and style.quote != '"':
+        raise ValueError("an answer that is JSON has no single quotes")
+    strings = [_literal(string, style) for string in response.string_table]
+    elements = [_token(token, style) for token in response.tokens]
+    elements.append(_array(strings, style.array_part))
+    elements.append(str(response.flags))
+    # The choice falls before the version itself is written: its own cut comes too late for it.
+    is_cut = (
+        len(elements) > style.array_part
+        or len(strings) > style.array_part
+        or any('"+"' in string for string in strings)  # inside of one it is escaped
+    )
+    elements.append(str(JSON_VERSION - 1 if is_cut and version >= JSON_VERSION else version))
+    return f"//{response.status}{_array(elements, style.array_part)}"
+
+
+def _array(elements: list[str], part: int) -> str:
+    if len(elements) <= part:
+        return f"[{','.join(elements)}]"
+    # Google's count of a part starts anew after, not with, the part's first element.
+    parts = [elements[:part]]
+    parts += [elements[at : at + part + 1] for at in range(part, len(elements), part + 1)]
+    first, *others = (f"[{','.join(some)}]" for some in parts)
+    return f"{first}.concat({','.join(others)})"
+
+
+def _literal(string: str, style: Style) -> str:
+    escaped = string.translate(_ESCAPES[style.short_hexadecimal])
+    if len(escaped) <= style.string_part:
+        return f'"{escaped}"'
+    nodes: list[str] = []
+    start = length = 0
+    for unit in _ESCAPED_UNIT.finditer(escaped):
+        # A part ends with the character that fills it, not before; the last one is never empty.
+        if length >= style.string_part:
+            nodes.append(escaped[start : unit.start()])
+            start, length = unit.start(), 0
+        length += unit.end() - unit.start()
+    nodes.append(escaped[start:])
+    return '"' + '"+"'.join(nodes) + '"'
+
+
+def _token(token: Token, style: Style) -> str:
+    if isinstance(token, str):
+        return f"{style.quote}{token}{style.quote}"
+    return _double(token) if isinstance(token, float) else str(token)
+
+
+def _double(value: float) -> str:
+    """Write a double as Java does: always with a point, exponents from 10^7 and below 10^-3."""
+    if isnan(value):
+        return "NaN"
+    if isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(value)  # Python's exponents start further out on both sides
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    first, rest = digits[0], "".join(map(str, digits[1:])).rstrip("0") or "0"
+    return f"{'-' * sign}{first}.{rest}E{int(exponent) + len(digits) - 1}"
+
+
+class ResponseWriter:
+    """Takes values in the order in which a server writes them and makes an answer of them.
+
+    Strings enter the string table, and objects are counted, as they come; the reversal that the
+    wire wants is done at the end.
+
+    >>> writer = ResponseWriter()
+    >>> if writer.write_object("java.lang.Boolean/476441737"):
+    ...     writer.write_boolean(True)
+    >>> encode_response(writer.finish())
+    '//OK[1,1,["java.lang.Boolean/476441737"],0,7]'
+    """
+
+    def __init__(self, *, version: int = 7, flags: int = 0) -> None:
+        self._version = version
+        self._flags = flags
+        self._tokens: list[Token] = []
+        self._indices: dict[str, int] = {}
+        self._objects = 0
+        self._shared: dict[Hashable, int] = {}
+
+    def write_object(self, signature: str, *, share: Hashable = None) -> bool:
+        """Start an object, or refer to one that is written already.
+
+        Args:
+            signature: its class and hash, ``java.lang.Long/4227064769``.
+            share: what it is known by, where the server would meet the same object again (enum
+                constants; ``Boolean.TRUE``); ``None`` for an object that is met once.
+
+        Returns:
+            True when its fields have to be written next; False when a back reference was written
+            and nothing is left to do.
+        """
+        if share is not None and (number := self._shared.get(share)) is not None:
+            self._tokens.append(-number)
+            return False
+        # The object is counted before its content, so that its fields can refer to it.
+        self._objects += 1
+        if share is not None:
+            self._shared[share] = self._objects
+        self.write_string(signature)
+        return True
+
+    def write_null(self) -> None:
+        """Write an object that is null."""
+        self._tokens.append(0)
+
+    def write_string(self, value: str | None) -> None:
+        """Write a string; equal strings share an entry of the table."""
+        if value is None:
+            self._tokens.append(0)
+            return
+        self._tokens.append(self._indices.setdefault(value, len(self._indices) + 1))
+
+    def write_boolean(self, value: bool) -> None:  # noqa: FBT001 - the value is all there is to say
+        """Write a primitive boolean."""
+        self._tokens.append(int(value))
+
+    def write_int(self, value: int) -> None:
+        """Write a primitive byte, char, short or int, the ordinal of an enum or a length."""
+        self._tokens.append(value)
+
+    def write_long(self, value: int) -> None:
+        """Write a primitive long.
+
+        Args:
+            value: -2^63 to 2^63 - 1.
+
+        Raises:
+            LongError: it does not fit.
+        """
+        text = encode_long(value)
+        if self._version > LAST_VERSION_WITHOUT_LONGS:
+            self._tokens.append(text)
+        else:
+            low = value & 0xFFFFFFFF
+            self._tokens += [float(low), float(value - low)]
+
+    def write_double(self, value: float) -> None:
+        """Write a primitive float or double; from version 8 on, what JSON lacks is a string."""
+        if self._version >= JSON_VERSION and not isfinite(value):
+            self._tokens.append(_double(value))
+        else:
+            self._tokens.append(float(value))
+
+    def finish(self, status: Status = "OK") -> Response:
+        """Make an answer of all that was written so far.
+
+        Args:
+            status: ``EX`` where it is an exception.
+        """
+        table = list(self._indices)
+        return Response(status, self._version, self._flags, table, self._tokens[::-1])
