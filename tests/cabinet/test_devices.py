@@ -1,0 +1,106 @@
+"""Device forms are read by type and field order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vats_exporter.cabinet.devices import read_device_form, read_mobile_form
+from vats_exporter.cabinet.errors import UndecodableError
+from vats_exporter.gwt import Response, decode
+
+WIRE = Path(__file__).parents[1] / "wire"
+
+
+def capture(name: str) -> tuple[Response, dict[str, Any]]:
+    truth: dict[str, Any] = json.loads((WIRE / f"{name}.json").read_text(encoding="utf-8"))
+    return decode((WIRE / f"{name}.txt").read_bytes()), truth
+
+
+@pytest.mark.parametrize("name", ["getform31", "getform31_disabled", "getform31_dq"])
+def test_a_device_form_reads_as_its_truth(name: str) -> None:
+    response, truth = capture(name)
+    details = read_device_form(response, truth["abonent_b64"])
+    expected = truth["device"]
+    assert details.device is not None
+    assert (
+        details.device.ref,
+        details.device.enabled,
+        details.device.line,
+        details.device.sip_login,
+        details.device.sip_password,
+    ) == (
+        expected["device_b64"],
+        expected["enabled"],
+        expected["sip_line"],
+        expected["sip_login"],
+        expected["sip_password_invented"],
+    )
+    assert details.phone == "7" + expected["sip_login"].split("_")[1]
+    assert details.line == expected["sip_line"]
+
+
+def test_a_trunk_without_a_device_has_none() -> None:
+    response, truth = capture("getform31_nodevice")
+    assert truth["device"] is None
+    details = read_device_form(response, truth["abonent_b64"])
+    assert (details.device, details.phone, details.line) == (None, "", "")
+
+
+def test_the_mobile_form_tells_the_phone() -> None:
+    response, truth = capture("getform32")
+    assert read_mobile_form(response, truth["abonent_b64"]).phone == "79161234650"
+
+
+def test_a_record_of_another_trunk_is_refused() -> None:
+    response, truth = capture("getform31")
+    with pytest.raises(UndecodableError, match=rf"the record is of {truth['abonent_b64']}"):
+        read_device_form(response, "CaAAAA")
+
+
+def test_a_record_that_begins_otherwise_is_refused_with_its_place() -> None:
+    response, truth = capture("getform31")
+    tokens = list(response.tokens)
+    # Reading order is from the end: class, trunk's class, trunk, then the selector.
+    tokens[-7] = 5
+    with pytest.raises(UndecodableError, match="selector is neither 0 nor 1, token 7 from the end"):
+        read_device_form(Response("OK", 7, 0, response.string_table, tokens), truth["abonent_b64"])
+
+
+def test_a_device_that_is_null_means_no_device() -> None:
+    response, truth = capture("getform31")
+    tokens = list(response.tokens)
+    at = tokens.index(truth["device"]["device_b64"])
+    tokens[at : at + 2] = [0]
+    details = read_device_form(
+        Response("OK", 7, 0, response.string_table, tokens), truth["abonent_b64"]
+    )
+    assert details.device is None
+    assert details.phone == "79161234570"
+
+
+def test_credentials_are_not_in_the_repr() -> None:
+    response, truth = capture("getform31")
+    shown = repr(read_device_form(response, truth["abonent_b64"]))
+    assert truth["device"]["sip_password_invented"] not in shown
+    assert truth["device"]["sip_login"] not in shown
+
+
+@given(
+    st.lists(
+        st.one_of(st.integers(-5, 14), st.sampled_from(["CaLztv", "A"]), st.floats()), max_size=30
+    )
+)
+def test_any_tokens_give_details_or_one_error(tokens: list[int | float | str]) -> None:
+    table = capture("getform31")[0].string_table
+    response = Response("OK", 7, 0, table, tokens)
+    try:
+        read_device_form(response, "CaLztv")
+        read_mobile_form(response, "CaLztv")
+    except UndecodableError:
+        pass
