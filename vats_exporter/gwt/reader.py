@@ -182,7 +182,12 @@ class RequestReader:
         Raises:
             RequestError: see the class.
         """
-        return [self._value(_PRIMITIVE_PARAMETERS.get(name, name)) for name in self.parameter_types]
+        try:
+            return [self._parameter(name) for name in self.parameter_types]
+        except RecursionError:
+            raise RequestError(
+                "objects within objects too deep", class_name="java.lang.StackOverflowError"
+            ) from None
 
     def method_not_found(self) -> RequestError:
         """Make the error of a service that has no such method."""

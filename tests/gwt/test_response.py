@@ -1,0 +1,372 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vats_exporter.gwt import (
+    GWT_2_7,
+    GWT_2_13,
+    GwtError,
+    MalformedError,
+    NotGwtError,
+    Response,
+    Style,
+    TooLargeError,
+    UnsupportedVersionError,
+    decode,
+    encode_long,
+    encode_response,
+)
+from vats_exporter.gwt.response import Status, read_quickly
+from vats_exporter.gwt.scanner import Token, scan
+
+WIRE = Path(__file__).parent.parent / "wire"
+
+
+def _truth(capture: Path) -> dict[str, Any]:
+    truth: dict[str, Any] = json.loads(capture.with_suffix(".json").read_text("utf-8"))
+    return truth
+
+
+ANSWERS = [path for path in sorted(WIRE.glob("*.txt")) if "status" in _truth(path)]
+OTHERS = [path for path in sorted(WIRE.glob("*.txt")) if "status" not in _truth(path)]
+SMALL = [path.read_bytes() for path in ANSWERS if path.stat().st_size < 3000]
+
+BLANK = '//OK[0,["s"],0,7]'
+
+strings = st.text(st.characters(), max_size=12).map(
+    # Two surrogates that meet are one character: texts are compared as what they mean.
+    lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+)
+tokens = st.one_of(
+    st.integers(-(1 << 31), (1 << 31) - 1),
+    st.floats(),
+    st.integers(-(1 << 63), (1 << 63) - 1).map(encode_long),
+)
+responses = st.builds(
+    Response,
+    status=st.sampled_from(["OK", "EX"]),
+    version=st.integers(5, 7),
+    flags=st.integers(-5, 5),
+    string_table=st.lists(strings, max_size=9),
+    tokens=st.lists(tokens, max_size=12),
+)
+styles = st.builds(
+    Style,
+    quote=st.sampled_from(["'", '"']),
+    short_hexadecimal=st.booleans(),
+    array_part=st.integers(1, 6),
+    string_part=st.integers(1, 20),
+)
+
+
+@pytest.mark.parametrize("capture", ANSWERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("as_text", [False, True], ids=["bytes", "text"])
+def test_a_capture_decodes_to_exactly_its_truth(capture: Path, as_text: bool) -> None:
+    truth = _truth(capture)
+    data = capture.read_bytes()
+    response = decode(data.decode() if as_text else data)
+    assert response.status == truth["status"]
+    assert response.version == truth["version"]
+    assert response.flags == truth["flags"]
+    assert response.string_table == truth["string_table"]
+    assert [
+        {"double": repr(token)} if isinstance(token, float) else token for token in response.tokens
+    ] == truth["tokens_wire_order"]
+
+
+@pytest.mark.parametrize("capture", OTHERS, ids=lambda path: path.stem)
+def test_what_is_no_answer_is_refused_as_such(capture: Path) -> None:
+    with pytest.raises(NotGwtError):
+        decode(capture.read_bytes())
+
+
+@pytest.mark.parametrize("capture", ANSWERS, ids=lambda path: path.stem)
+def test_the_exact_reader_agrees_with_the_fast_one_on_a_capture(capture: Path) -> None:
+    text = capture.read_text("utf-8")
+    quick = read_quickly(text)
+    # Only joined strings are beyond the fast path; the others have to take it, for its speed.
+    assert (quick is None) == ("longstring" in capture.stem)
+    assert quick in (None, scan(text))
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"", "empty"),
+        ("", "empty"),
+        (b"  <!DOCTYPE html>", "HTML"),
+        ('{"error": 1}', "JSON"),
+        (b"//ok[0,[],0,7]", "neither"),
+        (b"\xff\xfe", "neither"),
+        ("\ufeff" + BLANK, "neither"),
+    ],
+)
+def test_the_error_names_what_came_instead(data: bytes | str, kind: str) -> None:
+    with pytest.raises(NotGwtError, match=kind):
+        decode(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "where"),
+    [
+        ("//OK", "unexpected end at 4", 4),
+        ("//OK5", 'unexpected "5" at 4', 4),
+        ("//OK[", "answer at 4 is not closed (ends at 5)", 5),
+        ("//OK[]", "no string table before 6", 6),
+        ("//OK[1,0,7]", "no string table before 11", 11),
+        ("//OK[1,]", 'unexpected "]" at 7', 7),
+        ("//OK[,1]", 'unexpected "," at 5', 5),
+        ("//OK[1 2]", 'unexpected "2" at 7', 7),
+        ("//OK[01,[],0,7]", 'unexpected "1" at 6', 6),
+        ('//OK[1,["a","b', "the string at 12 is not closed (ends at 14)", 14),
+        ('//OK[1,["a","b"', "string table at 7 is not closed (ends at 15)", 15),
+        ('//OK[1,["a",]', 'unexpected "]" at 12', 12),
+        ('//OK[1,["a",5],0,7]', 'unexpected "5" at 12', 12),
+        ('//OK[1,["a",["b"]],0,7]', 'unexpected "[" at 12', 12),
+        ('//OK[1,["a"],["b"],0,7]', 'unexpected "[" at 13', 13),
+        ('//OK[1,["a"],7]', "string table at 7 is not third from the end", 7),
+        ('//OK[1,["a"],0,0,7]', "string table at 7 is not third from the end", 7),
+        ('//OK[["a"],0.5,7]', "flags and version before 17 are not integers", 17),
+        ("//OK[[],0,'A']", "flags and version before 14 are not integers", 14),
+        ("//OK[[],0,7]]", 'unexpected "]" at 12', 12),
+        ("//OK[[],0,7];", 'unexpected ";" at 12', 12),
+        ("//OK[[],0,7].concat([", "answer at 4 is not closed (ends at 21)", 21),
+        ("//OK[1].concat([[],0,7]", "unexpected end at 23", 23),
+        ("//OK[1],[[],0,7]", 'unexpected "," at 7', 7),
+        ("//OK[1].concat([]),[[],0,7])", 'unexpected "]" at 16', 16),
+        ("//OK[true,[],0,7]", 'unexpected "t" at 5', 5),
+        ("//OK[null,[],0,7]", 'unexpected "n" at 5', 5),
+        ("//OK[{},[],0,7]", 'unexpected "{" at 5', 5),
+        ("//OK['a\"],[],0,7]", "the string at 5 is not closed (ends at 17)", 17),
+        ("//OK['a\nb',[],0,7]", "unexpected U+000A at 7", 7),
+        ('//OK[["\\x4g"],0,7]', "bad escape at 7", 7),
+        ('//OK[["ж\\u004"],0,7]', "bad escape at 8", 8),
+        ('//OK[["\\u{110000}"],0,7]', "bad escape at 7", 7),
+        ('//OK[["a"+5],0,7]', 'unexpected "+" at 9', 9),
+        (f"//OK[{'9' * 5000},[],0,7]", "the number at 5 is too long", 5),
+        ("//OK[ж,[],0,7]", "unexpected U+0436 at 5", 5),
+    ],
+)
+def test_a_malformed_answer_is_refused_where_it_breaks(text: str, message: str, where: int) -> None:
+    for data in (text, text.encode()):
+        with pytest.raises(MalformedError) as caught:
+            decode(data)
+        assert str(caught.value) == message
+        assert caught.value.where == where
+
+
+def test_bytes_that_are_not_utf_8_are_refused_at_their_offset() -> None:
+    with pytest.raises(MalformedError, match="byte 10") as caught:
+        decode('//OK[["ж'.encode() + b"a\xff")
+    assert caught.value.where == 10
+
+
+def test_an_answer_past_the_limit_is_refused_unread() -> None:
+    assert decode(BLANK, limit=len(BLANK)).tokens == [0]
+    with pytest.raises(TooLargeError) as caught:
+        decode(BLANK, limit=len(BLANK) - 1)
+    assert caught.value.where == len(BLANK) - 1
+
+
+@pytest.mark.parametrize("version", [-7, 0, 4, 9, 4_000_000_000])
+def test_a_version_of_another_time_is_refused(version: int) -> None:
+    with pytest.raises(UnsupportedVersionError, match=str(version)):
+        decode(f"//OK[[],0,{version}]")
+
+
+@pytest.mark.parametrize("version", [5, 6, 7, 8])
+@pytest.mark.parametrize("flags", [-1, 0, 1, 3, 2147483647])
+def test_every_version_and_any_flags_are_read(version: int, flags: int) -> None:
+    response = decode(f'//EX["A",1.0E-7,-2,["s"],{flags},{version}]')
+    assert (response.version, response.flags) == (version, flags)
+    assert response.tokens == ["A", 1e-7, -2]
+
+
+def test_bare_numbers_that_json_lacks_are_doubles() -> None:
+    nan, *others = decode("//OK[NaN,Infinity,-Infinity,[],0,7]").tokens
+    assert isinstance(nan, float)
+    assert math.isnan(nan)
+    assert others == [math.inf, -math.inf]
+
+
+def test_blanks_may_stand_between_elements() -> None:
+    response = decode('//OK [ 1 , [ "a" + "b" ] .concat( [ "c" ] ) ] .concat( [ 0 , 7 ] ) \n')
+    assert (response.tokens, response.string_table) == ([1], ["ab", "c"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '//OK[1].concat([\'Ab\',["a","b"],0,7])',
+        '//OK[1,\'Ab\'].concat([["a","b"],0,7])',
+        '//OK[1,\'Ab\',["a","b"]].concat([0,7])',
+        '//OK[1,\'Ab\',["a","b"],0].concat([7])',
+        '//OK[1].concat([\'Ab\'],[["a","b"]],[0],[7])',
+        '//OK[1,\'Ab\'].concat([["a"].concat(["b"])],[0,7])',
+        '//OK[1,\'Ab\',["a"].concat(["b"]),0,7]',
+        '//OK[1,\'Ab\',["a","b"]].concat([0],[7])',
+    ],
+)
+def test_a_cut_may_fall_between_any_two_elements(text: str) -> None:
+    quick = read_quickly(text)
+    assert quick == scan(text) == ([1, "Ab"], ["a", "b"], 0, 7)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # What looks like a seam or a table inside of a long's quotes is neither.
+        "//OK['a].concat([b','c',[\"x\"],0,7]",
+        "//OK['a],[b','c',[\"x\"],0,7]",
+        "//OK['a,[\"b\"],0,7]','c',[\"x\"],0,7]",
+        # Quotes of both kinds: only one of them opens.
+        '//OK[\'a"b\',"c\'d",["x"],0,7]',
+        "//OK['a\\'b','c\\x41',[\"x\"],0,7]",
+        "//OK['null','true',[\"x\"],0,7]",
+    ],
+)
+def test_strings_among_the_tokens_are_not_mistaken_for_structure(text: str) -> None:
+    assert read_quickly(text) is None
+    assert len(decode(text).tokens) == 2
+    assert decode(text).string_table == ["x"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '//OK[\'a",["x"],0,7]',
+        '//OK[\'a[",["x"],0,7]',
+        '//OK[1,"a\',["x"],0,7]',
+        '//OK[\'a].concat([b,["x"],0,7])',
+    ],
+)
+def test_quotes_that_do_not_match_are_never_mended(text: str) -> None:
+    with pytest.raises(MalformedError):
+        decode(text)
+
+
+def test_surrogates_combine_where_they_meet() -> None:
+    high, low = "\ud83d", "\udcde"
+    texts = [
+        '//OK[["\\uD83D\\uDCDE"],0,7]',
+        '//OK[["\\uD83D"+"\\uDCDE"],0,7]',
+        f'//OK[["{high}\\uDCDE"],0,7]',
+        f'//OK[["\\uD83D{low}"],0,7]',
+        f'//OK[["{high}{low}"],0,7]',
+    ]
+    assert [decode(text).string_table for text in texts] == [["\U0001f4de"]] * len(texts)
+    assert decode('//OK[["\\uDCDE\\uD83D"],0,7]').string_table == [low + high]
+
+
+def test_the_exception_class_is_named_without_its_hash() -> None:
+    response = decode((WIRE / "ex_application.txt").read_bytes())
+    assert response.exception_class == "ru.cti.vpbx.shared.exceptions.VpbxGwtException"
+
+
+@pytest.mark.parametrize(
+    "text", ["//OK[1,['C/1'],0,7]", "//EX[[],0,7]", "//EX[0,['C'],0,7]", "//EX[2,['C'],0,7]"]
+)
+def test_no_exception_class_is_named_where_there_is_none(text: str) -> None:
+    assert decode(text).exception_class == ""
+
+
+def test_strings_are_kept_out_of_reprs() -> None:
+    assert "hunter2" not in repr(decode('//OK[1,["hunter2"],0,7]'))
+
+
+@settings(max_examples=150, deadline=None)
+@given(responses, styles)
+def test_what_is_written_is_read_back(response: Response, style: Style) -> None:
+    text = encode_response(response, style=style)
+    for data in (text, text.encode()):
+        assert repr(_parts(decode(data))) == repr(_parts(response))
+
+
+@settings(max_examples=100, deadline=None)
+@given(responses, st.sampled_from([GWT_2_7, GWT_2_13]))
+def test_uncut_answers_never_leave_the_fast_path(response: Response, style: Style) -> None:
+    plain = [token for token in response.tokens if token not in ("null", "true", "false")]
+    answer = Response(response.status, 7, 0, response.string_table, plain)
+    assert read_quickly(encode_response(answer, style=style)) is not None
+
+
+@settings(max_examples=150, deadline=None)
+@given(responses, styles, st.data())
+def test_the_fast_path_says_what_the_exact_reader_says_or_nothing(
+    response: Response, style: Style, data: st.DataObject
+) -> None:
+    _check_agreement(_mutated(encode_response(response, style=style), data))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(alphabet="[]()\"'\\,+.concatx0u17 AN{}:\n", max_size=60))
+def test_both_readers_agree_on_a_heap_of_punctuation(text: str) -> None:
+    _check_agreement(f"//OK[{text},0,7]")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(SMALL), st.data())
+def test_a_damaged_capture_is_a_value_or_a_protocol_error(
+    capture: bytes, data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, len(capture)))
+    end = data.draw(st.integers(start, len(capture)))
+    put = data.draw(st.binary(max_size=4))
+    damaged = capture[:start] + put + capture[end:]
+    _value_or_protocol_error(damaged)
+    _value_or_protocol_error(damaged.decode("utf-8", "surrogateescape"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(SMALL), st.data())
+def test_an_answer_that_stops_early_is_refused(capture: bytes, data: st.DataObject) -> None:
+    end = data.draw(st.integers(0, len(capture) - 1))
+    with pytest.raises(GwtError):
+        decode(capture[:end])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_value_or_a_protocol_error(data: bytes) -> None:
+    _value_or_protocol_error(data)
+    _value_or_protocol_error(b"//OK" + data)
+    _value_or_protocol_error(b"//EX[" + data)
+
+
+def _parts(response: Response) -> tuple[Status, int, int, list[str], list[Token]]:
+    return (
+        response.status,
+        response.version,
+        response.flags,
+        response.string_table,
+        response.tokens,
+    )
+
+
+def _value_or_protocol_error(data: bytes | str) -> None:
+    try:
+        response = decode(data)
+    except GwtError:
+        return
+    assert all(type(token) in (int, float, str) for token in response.tokens)
+    assert all(type(string) is str for string in response.string_table)
+
+
+def _check_agreement(text: str) -> None:
+    quick = read_quickly(text)
+    if quick is not None:
+        assert repr(quick) == repr(scan(text))
+
+
+def _mutated(text: str, data: st.DataObject) -> str:
+    """Change a few characters of a text into others that mean something to a reader."""
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(4, len(text)))
+        put = data.draw(st.sampled_from(["", " ", *"[](),\"'\\+x0A{}.-", "],[", "].concat(["]))
+        text = text[:at] + put + text[at + data.draw(st.integers(0, 1)) :]
+    return text
