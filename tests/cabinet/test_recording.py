@@ -1,0 +1,154 @@
+"""A browser's recording gives the configuration what it needs, and takes nothing else along."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vats_exporter.cabinet.recording import Recording, RecordingError, read_recording
+
+WIRE = Path(__file__).parents[1] / "wire"
+REQUESTS = [
+    entry["payload"] for entry in json.loads((WIRE / "requests.json").read_text())["requests"]
+]
+LIST = REQUESTS[0]
+OLDER_LIST = next(payload for payload in REQUESTS if "|-2|7|0|0|8|CbwhyN|" in payload)
+SELECTOR = next(payload for payload in REQUESTS if "|setEnabled|" in payload)
+PERMUTATION = "1A5FDAE779EE8CEF5D12EEC3ED1A7236"
+
+
+def call(service: str, body: str, host: str = "vpbx.mts.ru") -> dict[str, Any]:
+    return {
+        "request": {
+            "method": "POST",
+            "url": f"https://{host}/vpbxGwt/{service}",
+            "headers": [
+                {"name": "X-GWT-Permutation", "value": PERMUTATION},
+                {"name": "Cookie", "value": "JSESSIONID=geheim-cookie"},
+            ],
+            "postData": {"mimeType": "text/x-gwt-rpc; charset=utf-8", "text": body},
+        },
+        "response": {"status": 200, "content": {"text": "//OK[…]"}},
+    }
+
+
+def visit(path: str) -> dict[str, Any]:
+    return {"request": {"method": "GET", "url": f"https://vpbx.mts.ru{path}", "headers": []}}
+
+
+SIGN_IN = {
+    "request": {
+        "method": "POST",
+        "url": "https://vpbx.mts.ru/j_spring_security_check",
+        "postData": {"text": "j_username=%2B7-9161234567&j_password=geheim-password"},
+    }
+}
+
+
+def har(*entries: object) -> dict[str, Any]:
+    return {"log": {"version": "1.2", "entries": list(entries)}}
+
+
+def test_a_visit_gives_everything_the_configuration_needs() -> None:
+    found = read_recording(
+        har(
+            SIGN_IN,
+            visit("/gwt/enterprise/2613189773/"),
+            call("AbonentBrowserGwtService", LIST),
+            call("AbonentDeviceFormGwtService", SELECTOR),
+        )
+    )
+    assert found == Recording(
+        address="vpbx.mts.ru",
+        enterprise="2613189773",
+        permutation=PERMUTATION,
+        services={
+            "AbonentBrowserGwtService": "3D7E196DA92A574D98BAC0DEE7D909C8",
+            "AbonentDeviceFormGwtService": "0123456789ABCDEF0123456789ABCDEF",
+        },
+        filter=-2,
+        list_tail="{filter}|7|0|8|{enterprise}|0|0|8|{page}|8|{page_size}|0|",
+        selector_method="setEnabled",
+        missing=(),
+    )
+
+
+def test_the_older_order_of_the_tail_is_kept_as_recorded() -> None:
+    found = read_recording(har(call("AbonentBrowserGwtService", OLDER_LIST)))
+    assert found.list_tail == "{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
+
+
+def test_what_was_not_recorded_is_said() -> None:
+    found = read_recording(har(call("AbonentBrowserGwtService", LIST)))
+    assert [sentence.split(":")[0] for sentence in found.missing] == ["enterprise", "selector"]
+
+
+def test_a_list_of_another_enterprise_than_the_visited_one_gives_no_template() -> None:
+    found = read_recording(har(visit("/gwt/enterprise/1/"), call("AbonentBrowserGwtService", LIST)))
+    assert found.list_tail == ""
+    assert any(sentence.startswith("list_tail") for sentence in found.missing)
+
+
+def test_calls_of_other_hosts_are_left_out() -> None:
+    found = read_recording(
+        har(
+            call("AbonentDeviceFormGwtService", SELECTOR, host="other.example"),
+            call("AbonentBrowserGwtService", LIST, host="vpbx.mts.ru:8443"),
+        )
+    )
+    assert found.address == "https://vpbx.mts.ru:8443"
+    assert found.selector_method == ""
+
+
+def test_no_credential_is_taken_along() -> None:
+    found = read_recording(har(SIGN_IN, call("AbonentBrowserGwtService", LIST)))
+    assert "geheim" not in repr(found)
+    assert "9161234567" not in repr(found)
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"log": {}}, {"log": {"entries": 5}}])
+def test_what_is_no_recording_is_refused(document: object) -> None:
+    with pytest.raises(RecordingError, match=r"log\.entries"):
+        read_recording(document)
+
+
+def test_a_recording_without_calls_says_how_to_make_one() -> None:
+    with pytest.raises(RecordingError, match="open the tab with the list of subscribers"):
+        read_recording(har(visit("/")))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["request", "method", "url", "headers", "postData", "text", "name"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(entries=st.lists(JSON, max_size=5), body=st.text(max_size=40), url=st.text(max_size=20))
+def test_any_document_gives_a_recording_or_one_error(
+    entries: list[Any], body: str, url: str
+) -> None:
+    odd = call("AbonentBrowserGwtService", body)
+    odd["request"]["headers"] = entries
+    with contextlib.suppress(RecordingError):
+        read_recording(har(*entries, odd, call("AbonentBrowserGwtService", LIST, host=url)))
+
+
+@given(cut=st.integers(0, len(LIST)))
+def test_a_cut_request_is_passed_over(cut: int) -> None:
+    whole = call("AbonentBrowserGwtService", LIST)
+    found = read_recording(har(call("AbonentBrowserGwtService", LIST[:cut]), whole))
+    assert found.list_tail
