@@ -1,0 +1,334 @@
+"""What a valid file means: defaults, merging, YAML's traps, paths, secrets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, Timeouts, TlsSettings
+from vats_exporter.config import Account, Cache, Config, ConfigError, Log, load
+from vats_exporter.config.schema import RESERVED_LABELS, FileKeys
+
+Write = Callable[[str], Path]
+
+ACCOUNT = """\
+accounts:
+  - name: office
+    login: +7-9161234567
+    password: hunter2
+"""
+TWO_ACCOUNTS = ACCOUNT + "  - {name: branch, login: +7-9161234568, password: hunter3}\n"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write_file(text: str) -> Path:
+        file = tmp_path / "vats-exporter.yml"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return write_file
+
+
+def only_account(config: Config) -> Account:
+    (account,) = config.accounts
+    return account
+
+
+def test_five_lines_are_enough(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "office.password").write_text("hunter2\n")
+    file = write(
+        "accounts:\n"
+        "  - name: office\n"
+        "    login: +7-9161234567\n"
+        f"    password_file: {tmp_path}/office.password\n"
+    )
+    assert load(file) == Config(
+        file=file,
+        accounts=(
+            Account(
+                name="office",
+                labels={},
+                cabinet=CabinetSettings(login="+7-9161234567", password="hunter2"),
+            ),
+        ),
+        cache=Cache(ttl=60.0, stale=900.0),
+        log=Log(format="logfmt", level="info"),
+    )
+
+
+def test_every_key_reaches_its_setting(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    config = load(
+        write(
+            ACCOUNT + "    address: https://vats.example:8443\n"
+            "    allow_plain_http: true\n"
+            "    enterprise: 2613189773\n"
+            "    filter: 0\n"
+            "    page_size: 50\n"
+            "    list_tail: '{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|'\n"
+            "    check_total: false\n"
+            "    permutation: 0123456789abcdef0123456789ABCDEF\n"
+            "    services: {AbonentBrowserGwtService: 3D7E196DA92A574D98BAC0DEE7D909C8}\n"
+            "    signatures: {java.lang.Long: 4227064769}\n"
+            "    max_response: 1MB\n"
+            "    tls: {ca_file: ca.pem, security_level: 1}\n"
+            "    timeouts: {connect: 500ms, read: 1m, call: 1h30m}\n"
+            "    labels: {site: moscow}\n"
+            "cache: {ttl: 30s, stale: 1h}\n"
+            "flags: {active: 6, bound: 4, marked_for_deletion: 9}\n"
+            "log: {format: json, level: debug}\n"
+        )
+    )
+    assert only_account(config) == Account(
+        name="office",
+        labels={"site": "moscow"},
+        cabinet=CabinetSettings(
+            address="https://vats.example:8443",
+            login="+7-9161234567",
+            password="hunter2",
+            allow_plain_http=True,
+            enterprise="2613189773",
+            filter=0,
+            page_size=50,
+            list_tail="{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|",
+            check_total=False,
+            permutation="0123456789ABCDEF0123456789ABCDEF",
+            services={"AbonentBrowserGwtService": "3D7E196DA92A574D98BAC0DEE7D909C8"},
+            signatures={"java.lang.Long": "4227064769"},
+            flags=FlagPositions(active=6, bound=4, marked_for_deletion=9),
+            tls=TlsSettings(ca_file=tmp_path / "ca.pem", security_level=1),
+            timeouts=Timeouts(connect=0.5, read=60.0, call=5400.0),
+            max_response=1024 * 1024,
+        ),
+    )
+    assert config.cache == Cache(ttl=30.0, stale=3600.0)
+    assert config.log == Log(format="json", level="debug")
+
+
+def test_an_accounts_own_keys_go_before_the_defaults_key_by_key(write: Write) -> None:
+    config = load(
+        write(
+            TWO_ACCOUNTS.replace("password: hunter3", "password: hunter3, page_size: 10")
+            + "defaults:\n"
+            "  page_size: 50\n"
+            "  timeouts: {read: 30s, call: 2m}\n"
+            "  labels: {site: moscow, team: voice}\n"
+        )
+    )
+    office, branch = config.accounts
+    assert (office.cabinet.page_size, branch.cabinet.page_size) == (50, 10)
+    assert branch.cabinet.timeouts == Timeouts(read=30.0, call=120.0)
+
+
+def test_mappings_of_an_account_and_of_the_defaults_are_merged(write: Write) -> None:
+    account = only_account(
+        load(
+            write(
+                ACCOUNT + "    timeouts: {read: 5s}\n"
+                "    labels: {site: kazan}\n"
+                "defaults:\n"
+                "  timeouts: {read: 30s, call: 2m}\n"
+                "  labels: {site: moscow, team: voice}\n"
+            )
+        )
+    )
+    assert account.cabinet.timeouts == Timeouts(read=5.0, call=120.0)
+    assert account.labels == {"site": "kazan", "team": "voice"}
+
+
+def test_a_value_equal_to_the_builtin_default_still_goes_before_the_files_default(
+    write: Write,
+) -> None:
+    config = load(write(ACCOUNT + "    page_size: 100\ndefaults: {page_size: 50}\n"))
+    assert only_account(config).cabinet.page_size == 100
+
+
+@pytest.mark.parametrize(
+    "login",
+    ["+79161234567", "+7-9161234567", "0123", "0x10", "1e3", "12:30:45", "off", "2024-01-02"],
+)
+def test_a_login_without_quotes_stays_as_it_is_written(write: Write, login: str) -> None:
+    config = load(write(ACCOUNT.replace("+7-9161234567", login)))
+    assert only_account(config).cabinet.login == login
+
+
+@pytest.mark.parametrize("password", ["0123", "1_000", "yes", "1.50", "p#ss", "a:b", "null!", "~x"])
+def test_a_password_without_quotes_stays_as_it_is_written(write: Write, password: str) -> None:
+    config = load(write(ACCOUNT.replace("hunter2", password)))
+    assert only_account(config).cabinet.password == password
+
+
+def test_a_quoted_null_is_a_text(write: Write) -> None:
+    assert (
+        only_account(load(write(ACCOUNT.replace("hunter2", '"null"')))).cabinet.password == "null"
+    )
+
+
+def test_a_key_without_value_counts_as_not_given(write: Write) -> None:
+    config = load(write(ACCOUNT + "    labels:\n    address:\ncache:\ndefaults: ~\n"))
+    assert only_account(config).cabinet.address == CabinetSettings().address
+    assert config.cache == Cache(ttl=60.0, stale=900.0)
+
+
+def test_anchors_and_merge_keys_work(write: Write) -> None:
+    config = load(
+        write(
+            "accounts:\n"
+            "  - &office {name: office, login: a, password: hunter2, page_size: 50}\n"
+            "  - {<<: *office, name: branch}\n"
+        )
+    )
+    assert [account.name for account in config.accounts] == ["office", "branch"]
+    assert [account.cabinet.page_size for account in config.accounts] == [50, 50]
+
+
+def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
+    file = tmp_path / "vats-exporter.yml"
+    file.write_bytes(b"\xef\xbb\xbf" + ACCOUNT.replace("\n", "\r\n").encode())
+    assert only_account(load(file)).name == "office"
+
+
+def test_names_may_be_cyrillic(write: Write) -> None:
+    assert only_account(load(write(ACCOUNT.replace("office", "Офис на Тверской")))).name == (
+        "Офис на Тверской"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "password"),
+    [
+        (b"hunter2", "hunter2"),
+        (b"hunter2\n", "hunter2"),
+        (b"hunter2\r\n", "hunter2"),
+        (b"\xef\xbb\xbfhunter2\n", "hunter2"),
+        (b" hunter2 \n", " hunter2 "),
+        ("пароль №1\n".encode(), "пароль №1"),
+    ],
+)
+def test_a_password_file_gives_its_line(
+    write: Write, tmp_path: Path, content: bytes, password: str
+) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    config = load(write(ACCOUNT.replace("password: hunter2", "password_file: secret")))
+    assert only_account(config).cabinet.password == password
+
+
+def test_only_one_line_break_of_a_password_file_is_stripped(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"hunter2\n\n")
+    with pytest.raises(ConfigError, match="holds more than one line"):
+        load(write(ACCOUNT.replace("password: hunter2", "password_file: secret")))
+
+
+def test_a_password_file_without_an_end_is_refused(write: Write) -> None:
+    with pytest.raises(ConfigError, match="/dev/zero is longer than 4096 bytes"):
+        load(write(ACCOUNT.replace("password: hunter2", "password_file: /dev/zero")))
+
+
+def test_a_password_comes_from_the_environment(write: Write) -> None:
+    config = load(
+        write(ACCOUNT.replace("password: hunter2", "password_env: VATS_PASSWORD")),
+        environment={"VATS_PASSWORD": "p|ss wörd"},
+    )
+    assert only_account(config).cabinet.password == "p|ss wörd"
+
+
+def test_no_repr_holds_the_password(write: Write) -> None:
+    config = load(write(ACCOUNT))
+    keys = FileKeys.model_validate(
+        {"accounts": [{"name": "office", "login": "a", "password": "hunter2"}]}
+    )
+    assert "hunter2" not in repr(config) + str(config) + repr(keys) + str(keys)
+
+
+def test_configurations_are_equal_exactly_when_nothing_changed(write: Write) -> None:
+    before = only_account(load(write(ACCOUNT)))
+    assert only_account(load(write(ACCOUNT + "# a comment\n"))) == before
+    assert only_account(load(write(ACCOUNT.replace("hunter2", "hunter3")))) != before
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "none.yml")
+    assert caught.value.lines() == [
+        f"{tmp_path}/none.yml: cannot read it: No such file or directory"
+    ]
+
+
+def test_a_folder_instead_of_a_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read it: Is a directory"):
+        load(tmp_path)
+
+
+def test_deep_nesting_is_refused(write: Write) -> None:
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        load(write("accounts: " + "[" * 50_000))
+
+
+def test_every_key_is_described_in_the_json_schema() -> None:
+    schema = FileKeys.model_json_schema()
+    for name, model in {**schema["$defs"], "FileKeys": schema}.items():
+        for key, value in model["properties"].items():
+            assert value.get("description"), f"{name}.{key}"
+
+
+def test_the_json_schema_shows_durations_and_sizes_as_they_are_written() -> None:
+    definitions = FileKeys.model_json_schema()["$defs"]
+    assert definitions["CacheKeys"]["properties"]["stale"]["default"] == "15m"
+    assert definitions["AccountKeys"]["properties"]["max_response"]["default"] == "64MB"
+
+
+def test_every_setting_of_a_cabinet_can_be_configured() -> None:
+    account_keys = set(FileKeys.model_json_schema()["$defs"]["AccountKeys"]["properties"])
+    elsewhere = {"flags"}
+    assert {field.name for field in dataclasses.fields(CabinetSettings)} - elsewhere <= account_keys
+
+
+def test_labels_of_the_trunk_metrics_are_reserved() -> None:
+    assert {"account", "trunk", "phone", "name", "line"} <= RESERVED_LABELS
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.binary(max_size=300) | st.text("ab:-[]{}&*!|>'\"%@`#? \n\t<<\\", max_size=60).map(str.encode)
+)
+def test_any_bytes_give_a_configuration_or_its_problems(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "vats-exporter.yml"
+    file.write_bytes(data)
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert caught.value.problems
+    assert all(line.isprintable() for line in caught.value.lines())
+
+
+KEYS = [
+    *("accounts", "defaults", "cache", "flags", "log", "name", "login", "password", "labels"),
+    *("tls", "timeouts", "services", "ttl", "stale", "active", "ca_file", "page_size", "other"),
+]
+VALUES = st.recursive(
+    st.text(max_size=20) | st.sampled_from(["1", "true", "60s", "null", "office", "-2"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=2)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
+def test_any_values_under_known_keys_are_refused_with_readable_lines(
+    write: Write, content: dict[str, object]
+) -> None:
+    # `other` is no key, so the file is wrong whatever else it holds.
+    file = write(yaml.safe_dump({**content, "other": "x"}, allow_unicode=True))
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert all(line.isprintable() for line in caught.value.lines())

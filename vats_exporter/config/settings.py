@@ -1,0 +1,77 @@
+"""What the program works with once a configuration is valid: defaults applied, passwords read.
+
+Plain, frozen values that compare equal exactly when nothing about them changed, and whose ``repr``
+holds no password.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from vats_exporter.cabinet.settings import CabinetSettings
+
+LogFormat = Literal["logfmt", "json"]
+LogLevel = Literal["debug", "info", "warn", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One login into one cabinet.
+
+    Attributes:
+        name: what metrics and logs call it; no two accounts share one.
+        cabinet: how its cabinet is reached and read.
+        labels: what service discovery adds to its target.
+    """
+
+    name: str
+    cabinet: CabinetSettings
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """When the cabinet is asked again.
+
+    Attributes:
+        ttl: seconds a snapshot is served before it is taken anew.
+        stale: seconds after which the last good snapshot is no longer served.
+    """
+
+    ttl: float
+    stale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """How the log is written.
+
+    Attributes:
+        format: of a line.
+        level: the least serious one that is written.
+    """
+
+    format: LogFormat
+    level: LogLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A valid configuration.
+
+    Attributes:
+        file: where it was read from.
+        accounts: at least one, in the file's order.
+        cache: when the cabinet is asked again.
+        log: how the log is written.
+    """
+
+    file: Path
+    accounts: tuple[Account, ...]
+    cache: Cache
+    log: Log
