@@ -41,6 +41,8 @@ class Trunk:
         flags: its flags, read by the configured positions.
         pattern: the values of the row's varying positions, e.g. ``1100``.
         known: whether the notes describe this pattern.
+        line: the SIP line, ``mobsip_9161234567``; empty where details are off or not known yet.
+        sip_device_enabled: the selector; ``None`` without a SIP device, or likewise.
     """
 
     ref: str
@@ -50,6 +52,8 @@ class Trunk:
     flags: Flags
     pattern: str
     known: bool
+    line: str = ""
+    sip_device_enabled: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

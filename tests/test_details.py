@@ -1,0 +1,121 @@
+"""Details follow a slower schedule of their own and never cost the flags."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vats_exporter.cabinet.devices import Details, Device
+from vats_exporter.details import MIN_BATCH, DetailsBook
+from vats_exporter.trunks import Flags, Trunk
+
+HOUR = 3600.0
+
+
+def trunks(count: int) -> list[Trunk]:
+    flags = Flags(active=True, bound=True, marked_for_deletion=False)
+    return [
+        Trunk(f"Ca{number:04}", number, f"7916000{number:04}", "", flags, "1100", known=True)
+        for number in range(count)
+    ]
+
+
+def details(trunk: Trunk, *, enabled: bool = True, phone: str = "") -> Details:
+    device = Device("CaDEVI", enabled, f"mobsip_{trunk.phone[1:]}", "sip_x", "geheim")
+    return Details(trunk.ref, phone, device)
+
+
+def test_new_trunks_come_first_then_those_asked_longest_ago() -> None:
+    book = DetailsBook(HOUR)
+    old = trunks(3)
+    for at, trunk in zip((30.0, 10.0, 20.0), old, strict=True):
+        book.put(trunk.ref, details(trunk), at)
+    everyone = trunks(5)
+    assert book.due(everyone, 2 * HOUR) == ["Ca0003", "Ca0004", "Ca0001", "Ca0002", "Ca0000"]
+
+
+def test_a_trunk_is_not_asked_again_before_its_time() -> None:
+    book = DetailsBook(HOUR)
+    everyone = trunks(2)
+    for trunk in everyone:
+        book.put(trunk.ref, details(trunk), 0.0)
+    assert book.due(everyone, HOUR - 1) == []
+    assert book.due(everyone, HOUR) == ["Ca0000", "Ca0001"]
+
+
+def test_a_start_does_not_ask_for_all_at_once_and_is_done_in_a_quarter_of_the_ttl() -> None:
+    book = DetailsBook(HOUR)
+    everyone = trunks(1000)
+    asked: list[str] = []
+    runs = []
+    for minute in range(16):
+        batch = book.due(everyone, 60.0 * minute)
+        runs.append(len(batch))
+        for ref in batch:
+            book.put(ref, details(everyone[0]), 60.0 * minute)
+        asked += batch
+    assert runs[0] == MIN_BATCH
+    assert max(runs) <= 67  # 1000 trunks in 15 minutes
+    assert asked == [trunk.ref for trunk in everyone]
+
+
+def test_what_is_known_is_added_and_the_lists_own_phone_wins() -> None:
+    book = DetailsBook(HOUR)
+    shown, silent = trunks(2)
+    silent = Trunk(silent.ref, 1, "", "", silent.flags, "1100", known=True)
+    book.put(shown.ref, details(shown, enabled=False, phone="79990000000"), 0.0)
+    book.put(silent.ref, details(shown, phone="79990000001"), 0.0)
+    first, second = book.apply([shown, silent])
+    assert (first.phone, first.line, first.sip_device_enabled) == (
+        "79160000000",
+        "mobsip_9160000000",
+        False,
+    )
+    assert (second.phone, second.sip_device_enabled) == ("79990000001", True)
+    assert first.flags == shown.flags
+
+
+def test_a_trunk_whose_details_fail_keeps_what_it_had_and_waits_its_turn() -> None:
+    book = DetailsBook(HOUR)
+    (trunk,) = trunks(1)
+    book.put(trunk.ref, details(trunk), 0.0)
+    book.failed(trunk.ref, HOUR)
+    assert book.apply([trunk])[0].line == "mobsip_9160000000"
+    assert book.due([trunk], HOUR + 1) == []
+    assert book.due([trunk], 2 * HOUR) == [trunk.ref]
+
+
+def test_a_trunk_without_a_device_has_no_selector() -> None:
+    book = DetailsBook(HOUR)
+    (trunk,) = trunks(1)
+    book.put(trunk.ref, Details(trunk.ref, "", None), 0.0)
+    assert book.apply([trunk])[0].sip_device_enabled is None
+
+
+def test_a_trunk_that_is_gone_is_forgotten() -> None:
+    book = DetailsBook(HOUR)
+    everyone = trunks(2)
+    for trunk in everyone:
+        book.put(trunk.ref, details(trunk), 0.0)
+    book.due(everyone[:1], 1.0)
+    assert book.due(everyone, 2.0) == ["Ca0001"]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 900), st.booleans()), min_size=1, max_size=40),
+    st.integers(0, 60),
+)
+def test_nobody_is_asked_twice_within_the_ttl(steps: list[tuple[float, bool]], count: int) -> None:
+    book = DetailsBook(HOUR)
+    everyone = trunks(count)
+    asked: dict[str, float] = {}
+    now = 0.0
+    for wait, works in steps:
+        now += wait
+        for ref in book.due(everyone, now):
+            assert ref not in asked or now - asked[ref] >= HOUR
+            asked[ref] = now
+            if works:
+                book.put(ref, details(everyone[0]), now)
+            else:
+                book.failed(ref, now)
