@@ -155,12 +155,12 @@ def _position(value: int) -> int:
 Text = Annotated[str, AfterValidator(_line_of_text)]
 Number = Annotated[int, BeforeValidator(_number)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
-Duration = Annotated[
+DurationOrZero = Annotated[
     float,
-    AfterValidator(_positive_duration),
     BeforeValidator(_duration),
     WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$"}),
 ]
+Duration = Annotated[DurationOrZero, AfterValidator(_positive_duration)]
 Size = Annotated[
     int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$"})
 ]
@@ -313,7 +313,9 @@ class AccountKeys(CommonKeys):
 class CacheKeys(Keys):
     """When the cabinet is asked again."""
 
-    ttl: Duration = _duration_field(60.0, "How long a snapshot is served before it is taken anew.")
+    ttl: DurationOrZero = _duration_field(
+        60.0, "How long a snapshot is served before it is taken anew; 0s asks for every scrape."
+    )
     stale: Duration = _duration_field(
         900.0,
         "How old the last good snapshot may get, while the cabinet fails, before the account's "

@@ -1,0 +1,366 @@
+"""Lines as a reader of the log sees them: their form, and what must never be in them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+import re
+import sys
+import warnings
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+import pytest
+import structlog
+import time_machine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vats_exporter import log, redaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _fresh_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No secrets of other tests, and the process' logging as it was."""
+    monkeypatch.setattr(redaction, "_secrets", redaction._Secrets())
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def lines(stream: io.StringIO) -> list[str]:
+    return stream.getvalue().splitlines()
+
+
+def logged(level: log.Level = "info", /, **fields: object) -> dict[str, object]:
+    """The fields of one event, as a reader of JSON gets them back."""
+    stream = io.StringIO()
+    log.configure(form="json", level=level, stream=stream)
+    structlog.get_logger().warning("event", **fields)
+    (line,) = lines(stream)
+    result: dict[str, object] = json.loads(line)
+    return result
+
+
+@time_machine.travel("2024-11-24T03:38:00.125Z", tick=False)
+def test_a_line_of_logfmt_has_time_level_message_and_fields() -> None:
+    stream = io.StringIO()
+    log.configure(stream=stream)
+    structlog.get_logger().info(
+        "refreshed", account="Офис 1", trunks=300, duration=1.25, ok=True, error=None
+    )
+    assert stream.getvalue() == (
+        "ts=2024-11-24T03:38:00.125Z level=info msg=refreshed "
+        'account="Офис 1" trunks=300 duration=1.25 ok=true error=\n'
+    )
+
+
+@time_machine.travel("2024-11-24T03:38:00.125Z", tick=False)
+def test_a_line_of_json_has_the_same_fields() -> None:
+    stream = io.StringIO()
+    log.configure(form="json", stream=stream)
+    structlog.get_logger().warning("refreshed", account="Офис 1", trunks=300, error=None)
+    assert json.loads(stream.getvalue()) == {
+        "ts": "2024-11-24T03:38:00.125Z",
+        "level": "warn",
+        "msg": "refreshed",
+        "account": "Офис 1",
+        "trunks": 300,
+        "error": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("level", "written"),
+    [
+        ("debug", ["debug", "info", "warn", "error"]),
+        ("info", ["info", "warn", "error"]),
+        ("warn", ["warn", "error"]),
+        ("error", ["error"]),
+    ],
+)
+def test_less_serious_levels_are_left_out(level: log.Level, written: list[str]) -> None:
+    stream = io.StringIO()
+    log.configure(form="json", level=level, stream=stream)
+    logger = structlog.get_logger()
+    for write in (logger.debug, logger.info, logger.warning, logger.error):
+        write("event")
+    assert [json.loads(line)["level"] for line in lines(stream)] == written
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("plain", "plain"),
+        ("", '""'),
+        ("two words", '"two words"'),
+        ("a=b", '"a=b"'),
+        ('say "no"', r'"say \"no\""'),
+        ("back\\slash", r'"back\\slash"'),
+        ("two\nlines\r\n", r'"two\nlines\r\n"'),
+        ("\x1b[31mred", r'"\u001b[31mred"'),
+        ("lone \ud800", r'"lone \ud800"'),
+        ("line\u2028separator", r'"line\u2028separator"'),
+        ("right\u202eto left", r'"right\u202eto left"'),
+        ({"a": [1, "b"]}, r'"{\"a\": [1, \"b\"]}"'),
+        (float("nan"), "nan"),
+    ],
+)
+def test_values_of_logfmt_stay_on_their_line(value: object, text: str) -> None:
+    stream = io.StringIO()
+    log.configure(stream=stream)
+    structlog.get_logger().info("event", value=value)
+    assert stream.getvalue().partition(" value=")[2] == text + "\n"
+
+
+def test_keys_of_logfmt_hold_no_blank_or_equals_sign() -> None:
+    stream = io.StringIO()
+    log.configure(stream=stream)
+    structlog.get_logger().info("event", **{"a b=\n": 1})
+    assert stream.getvalue().endswith(" a_b__=1\n")
+
+
+def test_fields_cannot_take_the_place_of_the_lines_own() -> None:
+    fields = logged(level="none", msg="mine", ts="now")
+    assert (fields["level"], fields["msg"]) == ("warn", "event")
+    assert (fields["level_"], fields["msg_"], fields["ts_"]) == ("none", "mine", "now")
+
+
+def raise_with_a_local_secret() -> None:
+    local = "local-secret"
+    raise ValueError(f"two\nlines of {len(local)}")
+
+
+def test_an_exception_is_one_line_without_traceback() -> None:
+    stream = io.StringIO()
+    log.configure(form="json", stream=stream)
+    try:
+        raise_with_a_local_secret()
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    fields = json.loads(stream.getvalue())
+    assert fields["error"] == "ValueError: two\nlines of 12"
+    assert "traceback" not in fields
+
+
+def test_at_debug_an_exception_comes_with_its_traceback_but_no_locals() -> None:
+    stream = io.StringIO()
+    log.configure(form="json", level="debug", stream=stream)
+    try:
+        try:
+            raise_with_a_local_secret()
+        except ValueError as error:
+            raise RuntimeError("outer") from error
+    except RuntimeError:
+        structlog.get_logger().exception("failed")
+    (line,) = lines(stream)
+    trace = json.loads(line)["traceback"]
+    assert re.match(r"RuntimeError: outer at .*test_log.py:\d+ in .* caused by ValueError", trace)
+    assert "in raise_with_a_local_secret" in trace
+    assert "local-secret" not in line
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "j_password", "Set-Cookie", "cookie", "Authorization", "sip_login", "JSESSIONID"],
+)
+def test_values_under_telling_names_are_never_written(name: str) -> None:
+    assert logged(**{name: "hunter2"})[name] == "***"
+    assert logged(headers={name: "hunter2"})["headers"] == {name: "***"}
+
+
+SECRET = "p|ss wörd+/\"'\\<&>"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        quote(SECRET, safe=""),
+        quote(SECRET, safe="").lower(),
+        quote_plus(SECRET),
+        json.dumps(SECRET),
+        json.dumps(SECRET, ensure_ascii=False),
+        repr(SECRET),
+        base64.b64encode(SECRET.encode()).decode(),
+        base64.urlsafe_b64encode(SECRET.encode()).decode(),
+        base64.b64encode(f"+7-9161234567:{SECRET}".encode()).decode(),
+        SECRET.replace("\\", "\\\\").replace("|", "\\!"),
+    ],
+)
+def test_a_registered_secret_is_replaced_in_every_form(form: str) -> None:
+    log.register_secret(SECRET)
+    text = log.redact(f"before {form} after")
+    assert "***" in text
+    assert text.startswith("before ")
+    assert text.endswith(" after")
+    # Of base 64 a few characters at the ends depend on the neighbours, and may stay.
+    assert len(text) <= len("before  after") + 30
+
+
+def test_registered_secrets_are_replaced_in_messages_keys_exceptions_and_nested_values() -> None:
+    log.register_secret("hunter2-secret")
+    stream = io.StringIO()
+    log.configure(level="debug", stream=stream)
+    logger = structlog.get_logger()
+    logger.error(
+        "hunter2-secret",
+        deep=[{"x": ("hunter2-secret",)}],
+        raw=b"hunter2-secret",
+        exc_info=ValueError("no hunter2-secret"),
+    )
+    logger.info("event", **{"hunter2-secret": 1})
+    logging.getLogger("library").error("said %s", "hunter2-secret")
+    assert "hunter2" not in stream.getvalue()
+    assert len(lines(stream)) == 3
+
+
+def test_what_looks_like_a_secret_is_replaced_though_never_registered() -> None:
+    texts = {
+        "/gwt/;jsessionid=0A1B2C?x=1": "/gwt/;jsessionid=***",
+        "Cookie: JSESSIONID=0A1B; a=b": "Cookie: ***; a=b",
+        "j_username=a&j_password=b": "j_username=a&j_password=***",
+        "Authorization: Basic abc=": "Authorization: Basic ***",
+        "login sip_9161234567_ab1c.": "login ***.",
+    }
+    assert {text: log.redact(text) for text in texts} == texts
+
+
+def test_a_short_secret_is_replaced_only_where_it_stands_alone() -> None:
+    log.register_secret("an")
+    assert log.redact("an answer, can(an)") == "*** answer, can(***)"
+
+
+def test_a_secret_of_digits_is_replaced_as_a_number_but_not_within_one() -> None:
+    log.register_secret("1234")
+    fields = logged(whole=1234, part=0.1234, text="pin 1234")
+    assert (fields["whole"], fields["part"], fields["text"]) == ("***", 0.1234, "pin ***")
+
+
+def test_an_empty_secret_is_no_secret() -> None:
+    log.register_secret("")
+    assert log.redact("text") == "text"
+
+
+def test_a_long_value_is_cut_after_its_secrets_are_replaced() -> None:
+    log.register_secret("hunter2-secret")
+    text = logged(body="x" * 9_995 + "hunter2-secret" + "y" * 10_000)["body"]
+    assert isinstance(text, str)
+    assert "hunter" not in text
+    assert text.endswith("***yy… (19998 characters)")
+
+
+def test_libraries_log_into_the_same_lines() -> None:
+    stream = io.StringIO()
+    log.configure(form="json", stream=stream)
+    logging.getLogger("library").warning("slow: %d s", 3)
+    fields = json.loads(stream.getvalue())
+    assert (fields["level"], fields["logger"], fields["msg"]) == ("warn", "library", "slow: 3 s")
+
+
+def test_pythons_warnings_are_lines_too() -> None:
+    stream = io.StringIO()
+    log.configure(form="json", stream=stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        # Entered after `configure`, so that it is the log that shows the warning.
+        logging.captureWarnings(capture=False)
+        logging.captureWarnings(capture=True)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    assert "DeprecationWarning: old" in json.loads(stream.getvalue())["msg"]
+
+
+def test_libraries_are_never_asked_for_more_than_warnings() -> None:
+    stream = io.StringIO()
+    log.configure(level="debug", stream=stream)
+    logging.getLogger("library").info("connecting")
+    logging.getLogger("urllib3.connection").warning("cannot parse Set-Cookie: JSESSIONID=0A1B")
+    assert stream.getvalue() == ""
+
+
+def test_a_second_configuration_replaces_the_first() -> None:
+    first, second = io.StringIO(), io.StringIO()
+    log.configure(stream=first)
+    log.configure(stream=second)
+    structlog.get_logger().info("event")
+    logging.getLogger("library").error("event")
+    assert first.getvalue() == ""
+    assert len(lines(second)) == 2
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+def test_what_has_no_text_is_still_logged() -> None:
+    recursive: dict[str, object] = {}
+    recursive["itself"] = recursive
+    fields = logged(value=Unprintable(), recursive=recursive, huge=10**5000, infinite=float("inf"))
+    assert fields["value"] == "<unprintable Unprintable>"
+    assert fields["infinite"] == "inf"
+
+
+def test_arguments_that_do_not_fit_their_message_do_not_fail() -> None:
+    stream = io.StringIO()
+    # pytest's own handlers raise on such a record.
+    logging.getLogger().handlers.clear()
+    log.configure(form="json", stream=stream)
+    unfit = logging.LogRecord("library", logging.ERROR, "", 1, "%d of %d", ("one",), None)
+    logging.getLogger("library").handle(unfit)
+    assert json.loads(stream.getvalue())["msg"] == "%d of %d"
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_stream_that_is_gone_does_not_fail(
+    monkeypatch: pytest.MonkeyPatch, *, closed: bool
+) -> None:
+    stream = io.StringIO()
+    stream.close()
+    log.configure()
+    monkeypatch.setattr(sys, "stderr", stream if closed else None)
+    structlog.get_logger().info("event")
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters())
+    | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=80)
+@given(st.text(st.characters()), st.dictionaries(st.text(st.characters()), VALUES, max_size=4))
+def test_any_event_is_one_line(event: str, fields: dict[str, object]) -> None:
+    fields = {name: value for name, value in fields.items() if name not in {"event", "self"}}
+    for form in ("logfmt", "json"):
+        stream = io.StringIO()
+        log.configure(form="json" if form == "json" else "logfmt", stream=stream)
+        structlog.get_logger().info(event, **fields)
+        (line,) = lines(stream)
+        line.encode("utf-8")
+        if form == "json":
+            assert json.loads(line)["level"] == "info"
+
+
+@settings(max_examples=80)
+@given(st.text(st.characters(), min_size=4, max_size=12), st.text(max_size=20))
+def test_no_registered_secret_is_in_a_line(secret: str, around: str) -> None:
+    log.register_secret(secret)
+    assert secret not in log.redact(around + secret + around).replace("***", "\0")
