@@ -1,0 +1,103 @@
+"""A bulk change always knows what was done and what was not."""
+
+from __future__ import annotations
+
+import pytest
+
+from vats_exporter.cabinet.devices import Details, Device
+from vats_exporter.cabinet.errors import CabinetError, IncompleteError, UnreachableError
+from vats_exporter.switching import Outcome, Switching
+from vats_exporter.trunks import Flags, Trunk
+
+FLAGS = Flags(active=True, bound=True, marked_for_deletion=False)
+
+
+def trunk(ref: str) -> Trunk:
+    return Trunk(ref, 1, "79161234567", "", FLAGS, "1100", known=True)
+
+
+class Cabinet:
+    """Selectors by trunk; ``None`` is a trunk without a device."""
+
+    def __init__(self, **selectors: bool | None) -> None:
+        self.selectors = selectors
+        self.moved: list[str] = []
+        self.stuck: set[str] = set()
+        self.failing: dict[str, BaseException] = {}
+
+    def read_details(self, ref: str) -> Details:
+        if ref not in self.selectors:
+            raise IncompleteError(f"{ref} is gone")
+        enabled = self.selectors[ref]
+        device = None if enabled is None else Device("CaDEVI", enabled, "", "", "")
+        return Details(ref, "", device)
+
+    def set_enabled(self, ref: str, *, enabled: bool) -> None:
+        if ref in self.failing:
+            raise self.failing[ref]
+        self.moved.append(ref)
+        if ref not in self.stuck:
+            self.selectors[ref] = enabled
+
+
+def run(
+    cabinet: Cabinet, *refs: str, enabled: bool
+) -> list[tuple[bool | None, bool | None, Outcome]]:
+    switching = Switching(cabinet, [trunk(ref) for ref in refs], enabled=enabled)
+    return [(change.before, change.after, change.outcome) for change in switching]
+
+
+def test_only_selectors_that_are_elsewhere_are_moved_and_read_back() -> None:
+    cabinet = Cabinet(a=True, b=False)
+    assert run(cabinet, "a", "b", enabled=True) == [
+        (True, True, Outcome.UNCHANGED),
+        (False, True, Outcome.CHANGED),
+    ]
+    assert cabinet.moved == ["b"]
+
+
+def test_a_selector_that_does_not_move_is_a_failure_whatever_the_cabinet_answered() -> None:
+    cabinet = Cabinet(a=True)
+    cabinet.stuck.add("a")
+    assert run(cabinet, "a", enabled=False) == [(True, True, Outcome.FAILED)]
+
+
+@pytest.mark.parametrize("error", [UnreachableError("reset"), IncompleteError("odd")])
+def test_a_failure_stops_nothing_but_its_own_trunk(error: CabinetError) -> None:
+    cabinet = Cabinet(a=True, b=True, c=True)
+    cabinet.failing["b"] = error
+    assert [outcome for _, _, outcome in run(cabinet, "a", "b", "c", enabled=False)] == [
+        Outcome.CHANGED,
+        Outcome.FAILED,
+        Outcome.CHANGED,
+    ]
+
+
+def test_a_call_that_failed_half_way_is_not_said_to_have_done_nothing() -> None:
+    cabinet = Cabinet(a=True)
+    cabinet.failing["a"] = UnreachableError("reset")
+    (change,) = Switching(cabinet, [trunk("a")], enabled=False)
+    assert change.error == "reset; it may have been moved"
+
+
+def test_a_trunk_without_a_device_and_one_that_is_gone_are_said_to_be() -> None:
+    cabinet = Cabinet(a=None)
+    assert [outcome for _, _, outcome in run(cabinet, "a", "gone", enabled=True)] == [
+        Outcome.NO_DEVICE,
+        Outcome.FAILED,
+    ]
+    assert cabinet.moved == []
+
+
+def test_an_interrupt_leaves_word_of_every_trunk() -> None:
+    cabinet = Cabinet(a=True, b=True, c=True)
+    cabinet.failing["b"] = KeyboardInterrupt()
+    switching = Switching(cabinet, [trunk(ref) for ref in "abc"], enabled=False)
+    with pytest.raises(KeyboardInterrupt):
+        list(switching)
+    assert [change.outcome for change in switching.changes] == [
+        Outcome.CHANGED,
+        Outcome.STARTED,
+        Outcome.PENDING,
+    ]
+    assert [change.holds for change in switching.changes] == [True, False, False]
