@@ -10,6 +10,11 @@ from vats_exporter.config import ConfigError, load
 
 FOLDER = Path(__file__).parent / "broken"
 
+PLAIN_HTTP = (
+    "plain http:// sends the password in the clear: allowed for loopback only, "
+    "or with allow_plain_http: true"
+)
+
 EXPECTED: dict[str, list[str]] = {
     "account_is_a_text": [
         "accounts[0]: must be a mapping of keys",
@@ -39,7 +44,19 @@ EXPECTED: dict[str, list[str]] = {
         "accounts: missing",
     ],
     "address_empty": [
-        "accounts[0].address: must not be empty",
+        "accounts[0].address: the address is empty",
+    ],
+    "address_plain_http": [
+        f"accounts[0].address: {PLAIN_HTTP}",
+    ],
+    "address_plain_http_by_default": [
+        f"accounts[0].address: {PLAIN_HTTP}",
+    ],
+    "address_with_a_password": [
+        "accounts[0].address: login and password do not belong in the address",
+    ],
+    "address_with_a_path": [
+        "accounts[0].address: only the host and the port are needed, without a path",
     ],
     "ca_file_missing": [
         "accounts[0].tls.ca_file: cannot read {folder}/not-there.pem: No such file or directory",
@@ -107,6 +124,13 @@ EXPECTED: dict[str, list[str]] = {
     ],
     "label_name_reserved": [
         "accounts[0].labels.phone: a label of the exporter's own metrics; choose another name",
+    ],
+    "list_tail_unknown_placeholder": [
+        "accounts[0].list_tail: unknown placeholder {pagesize}; "
+        "known are {filter}, {enterprise}, {page}, {page_size}",
+    ],
+    "list_tail_without_page": [
+        "accounts[0].list_tail: the placeholder {page} is missing",
     ],
     "log_level_unknown": [
         "log.level: must be debug, info, warn or error",

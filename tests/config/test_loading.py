@@ -332,3 +332,15 @@ def test_any_values_under_known_keys_are_refused_with_readable_lines(
     with pytest.raises(ConfigError) as caught:
         load(file)
     assert all(line.isprintable() for line in caught.value.lines())
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "    address: http://127.0.0.1:9743\n",
+        "    address: http://vats.example\n    allow_plain_http: true\n",
+        "    address: http://vats.example\ndefaults: {allow_plain_http: true}\n",
+    ],
+)
+def test_plain_http_is_for_loopback_or_allowed_by_hand(write: Write, keys: str) -> None:
+    assert only_account(load(write(ACCOUNT + keys))).cabinet.address.startswith("http://")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from vats_exporter.cabinet.address import parse_address
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, Timeouts, TlsSettings
 from vats_exporter.config import messages
 from vats_exporter.config.passwords import PasswordError, read_password
@@ -57,6 +58,7 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
     )
     found += missing
     found += _equal_names(raw)
+    found += _plain_http(raw)
     if keys is None or found or problems:
         found.sort(key=_order)
         raise ConfigError([*problems, *(problem for _, problem in found)], file=file)
@@ -109,6 +111,33 @@ def _equal_names(raw: dict[str, Value]) -> list[Located]:
             message = f"the same name as accounts[{first[name]}]"
             found.append((path, Problem(key_path(path), message)))
     return found
+
+
+def _plain_http(raw: dict[str, Value]) -> list[Located]:
+    """Addresses that would send a password in the clear; an account's or the defaults'."""
+    found: list[Located] = []
+    defaults = raw.get("defaults")
+    shared = defaults if isinstance(defaults, dict) else {}
+    for index, account in _raw_accounts(raw):
+        address = account.get("address") or shared.get("address")
+        allowed = account.get("allow_plain_http") or shared.get("allow_plain_http")
+        # Where the text is no address at all, the schema says so.
+        if not isinstance(address, str) or allowed == "true" or not _is_address(address):
+            continue
+        try:
+            parse_address(address)
+        except ValueError as error:
+            path = ("accounts", index, "address")
+            found.append((path, Problem(key_path(path), str(error))))
+    return found
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text, allow_plain_http=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _order(located: Located) -> tuple[int, int]:

@@ -26,6 +26,8 @@ from pydantic import (
     model_validator,
 )
 
+from vats_exporter.cabinet.address import parse_address
+from vats_exporter.cabinet.contract import validate_list_tail
 from vats_exporter.cabinet.rows import FLAG_POSITIONS
 from vats_exporter.cabinet.settings import (
     DEFAULT_ADDRESS,
@@ -132,6 +134,17 @@ def _enterprise(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    # Whether plain HTTP is allowed is another key's affair, and checked with it.
+    parse_address(value, allow_plain_http=True)
+    return value
+
+
+def _list_tail(value: str) -> str:
+    validate_list_tail(value)
+    return value
+
+
 def _hash(value: str) -> str:
     if not re.fullmatch("[0-9A-Fa-f]{32}", value):
         raise ValueError("must be 32 hexadecimal digits")
@@ -224,7 +237,7 @@ class TimeoutKeys(Keys):
 class CommonKeys(Keys):
     """What an account may have and ``defaults`` may give to all accounts."""
 
-    address: Text = Field(
+    address: Annotated[str, AfterValidator(_address)] = Field(
         default=DEFAULT_ADDRESS,
         description="The cabinet: host, https://host:port or http://host:port.",
     )
@@ -245,7 +258,7 @@ class CommonKeys(Keys):
     page_size: Number = Field(
         default=DEFAULT_PAGE_SIZE, ge=1, le=10_000, description="Rows asked for with one request."
     )
-    list_tail: Text = Field(
+    list_tail: Annotated[str, AfterValidator(_list_tail)] = Field(
         default=DEFAULT_LIST_TAIL,
         description="The end of the list request, with {filter}, {enterprise}, {page} and "
         "{page_size}.",
