@@ -15,6 +15,8 @@ PLAIN_HTTP = (
     "or with allow_plain_http: true"
 )
 
+KNOWN_PLACEHOLDERS = "known are {filter}, {enterprise}, {page}, {page_size}"
+
 EXPECTED: dict[str, list[str]] = {
     "account_is_a_text": [
         "accounts[0]: must be a mapping of keys",
@@ -126,8 +128,7 @@ EXPECTED: dict[str, list[str]] = {
         "accounts[0].labels.phone: a label of the exporter's own metrics; choose another name",
     ],
     "list_tail_unknown_placeholder": [
-        "accounts[0].list_tail: unknown placeholder {pagesize}; "
-        "known are {filter}, {enterprise}, {page}, {page_size}",
+        "accounts[0].list_tail: unknown placeholder {pagesize}; " + KNOWN_PLACEHOLDERS,
     ],
     "list_tail_without_page": [
         "accounts[0].list_tail: the placeholder {page} is missing",
@@ -203,6 +204,9 @@ EXPECTED: dict[str, list[str]] = {
     ],
     "security_level_too_great": [
         "accounts[0].tls.security_level: must be at most 5",
+    ],
+    "signature_is_a_word": [
+        "accounts[0].signatures: java.lang.Long: must be the number after the class, e.g. 4227064769",
     ],
     "size_without_unit": [
         "accounts[0].max_response: must be a size such as 512KB, 64MB or 1GB",

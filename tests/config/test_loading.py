@@ -101,7 +101,7 @@ def test_every_key_reaches_its_setting(write: Write, tmp_path: Path) -> None:
             check_total=False,
             permutation="0123456789ABCDEF0123456789ABCDEF",
             services={"AbonentBrowserGwtService": "3D7E196DA92A574D98BAC0DEE7D909C8"},
-            signatures={"java.lang.Long": "4227064769"},
+            signatures={"java.lang.Long": "java.lang.Long/4227064769"},
             flags=FlagPositions(active=6, bound=4, marked_for_deletion=9),
             tls=TlsSettings(ca_file=tmp_path / "ca.pem", security_level=1),
             timeouts=Timeouts(connect=0.5, read=60.0, call=5400.0),
@@ -344,3 +344,11 @@ def test_any_values_under_known_keys_are_refused_with_readable_lines(
 )
 def test_plain_http_is_for_loopback_or_allowed_by_hand(write: Write, keys: str) -> None:
     assert only_account(load(write(ACCOUNT + keys))).cabinet.address.startswith("http://")
+
+
+@pytest.mark.parametrize("written", ["4227064769", "java.lang.Long/4227064769"])
+def test_a_signature_may_be_written_with_or_without_its_class(write: Write, written: str) -> None:
+    config = load(write(ACCOUNT + f"    signatures: {{java.lang.Long: {written}}}\n"))
+    assert only_account(config).cabinet.signatures == {
+        "java.lang.Long": "java.lang.Long/4227064769"
+    }

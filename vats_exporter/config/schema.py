@@ -151,6 +151,17 @@ def _hash(value: str) -> str:
     return value.upper()
 
 
+def _signatures(value: dict[str, str]) -> dict[str, str]:
+    """Write signatures in full, such as ``java.lang.Long/4227064769``."""
+    full = {}
+    for name, signature in value.items():
+        number = signature.removeprefix(f"{name}/")
+        if not re.fullmatch("[0-9]{1,10}", number, re.ASCII):
+            raise ValueError(f"{name}: must be the number after the class, e.g. 4227064769")
+        full[name] = f"{name}/{number}"
+    return full
+
+
 def _label_name(name: str) -> str:
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name, re.ASCII) or name.startswith("__"):
         raise ValueError("not a name for a Prometheus label")
@@ -276,7 +287,7 @@ class CommonKeys(Keys):
         description="Serialization policy hash by service, such as AbonentBrowserGwtService. Found "
         "by itself if not given.",
     )
-    signatures: dict[Text, Text] = Field(
+    signatures: Annotated[dict[Text, Text], AfterValidator(_signatures)] = Field(
         default_factory=dict,
         description="Type signature by class, such as java.lang.Long: 4227064769. Found by itself "
         "if not given.",
