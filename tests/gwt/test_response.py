@@ -227,7 +227,6 @@ def test_a_cut_may_fall_between_any_two_elements(text: str) -> None:
         # Quotes of both kinds: only one of them opens.
         '//OK[\'a"b\',"c\'d",["x"],0,7]',
         "//OK['a\\'b','c\\x41',[\"x\"],0,7]",
-        "//OK['null','true',[\"x\"],0,7]",
     ],
 )
 def test_strings_among_the_tokens_are_not_mistaken_for_structure(text: str) -> None:
@@ -290,9 +289,7 @@ def test_what_is_written_is_read_back(response: Response, style: Style) -> None:
 @settings(max_examples=100, deadline=None)
 @given(responses, st.sampled_from([GWT_2_7, GWT_2_13]))
 def test_uncut_answers_never_leave_the_fast_path(response: Response, style: Style) -> None:
-    plain = [token for token in response.tokens if token not in ("null", "true", "false")]
-    answer = Response(response.status, 7, 0, response.string_table, plain)
-    assert read_quickly(encode_response(answer, style=style)) is not None
+    assert read_quickly(encode_response(response, style=style)) is not None
 
 
 @settings(max_examples=150, deadline=None)

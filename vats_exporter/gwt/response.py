@@ -44,9 +44,17 @@ DEFAULT_LIMIT: Final = 64 * 1024 * 1024
 OLDEST_VERSION: Final = 5
 NEWEST_VERSION: Final = 8
 
-_STARTS: Final[dict[str, Status]] = {"//OK": "OK", "//EX": "EX"}
+_STARTS: Final[dict[bytes | str, Status]] = {
+    "//OK": "OK",
+    b"//OK": "OK",
+    "//EX": "EX",
+    b"//EX": "EX",
+}
 _FIRST: Final = len("//OK[")
-_SEAM: Final = "].concat(["
+_SEAM: Final = b"].concat(["
+_X: Final = ord("x")
+_L_TO_E: Final = bytes.maketrans(b"l", b"e")
+_ALL_BUT_ENDS: Final = bytes(set(range(256)) - set(b"el,'\""))
 _DECODER: Final = json.JSONDecoder()
 _INTEGER: Final = r"(-?(?:0|[1-9][0-9]{0,9}))"
 _TRAILER: Final = {
@@ -115,82 +123,66 @@ def decode(data: bytes | str, *, limit: int = DEFAULT_LIMIT) -> Response:
     """
     if len(data) > limit:
         raise TooLargeError(f"the answer has {len(data)} bytes, more than {limit}", where=limit)
-    status = _STARTS.get(str(data[:4], "latin-1") if isinstance(data, bytes) else data[:4])
+    status = _STARTS.get(data[:4])
     if status is None:
         raise NotGwtError(f"not a GWT-RPC answer: {_kind(data)}", where=0)
-    if isinstance(data, bytes):
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            message = f"not UTF-8 at byte {error.start}"
-            raise MalformedError(message, where=error.start) from None
-        parts = read_quickly(text)
-    else:
-        text = data
-        parts = read_quickly(text) if _is_unicode(text) else None
-    tokens, table, flags, version = scan(text) if parts is None else parts
+    parts = read_quickly(data)
+    tokens, table, flags, version = scan(_text(data)) if parts is None else parts
     if not OLDEST_VERSION <= version <= NEWEST_VERSION:
         message = f"version {version} is not {OLDEST_VERSION} to {NEWEST_VERSION}"
         raise UnsupportedVersionError(message)
     return Response(status, version, flags, table, tokens)
 
 
-def read_quickly(text: str) -> tuple[list[Token], list[str], int, int] | None:
+def read_quickly(data: bytes | str) -> tuple[list[Token], list[str], int, int] | None:
     """Read an answer with ``json``, or say nothing.
 
     Args:
-        text: the whole answer, starting with ``//OK`` or ``//EX``, which are not looked at.
+        data: the whole answer, starting with ``//OK`` or ``//EX``, which are not looked at.
 
     Returns:
-        Tokens in wire order, string table, flags, version; ``None`` where the text is anything
+        Tokens in wire order, string table, flags, version; ``None`` where the answer is anything
         that ``json`` can't be trusted with, be it right or wrong.
     """
     try:
-        return _read(text)
+        # As bytes, because the head is ASCII and the table's letters would widen it.
+        return _read(data if isinstance(data, bytes) else data.encode())
     except (ValueError, TypeError, RecursionError):
-        # ValueError: not JSON, or too many digits. TypeError:
-        # something other than strings in the table. RecursionError: a hill of brackets.
+        # ValueError: not JSON, not UTF-8, too many digits, or a text with raw surrogates, which
+        # json would leave apart. TypeError: something other than strings in the table.
+        # RecursionError: a hill of brackets.
         return None
 
 
-def _is_unicode(text: str) -> bool:
-    """Whether a text is free of raw surrogates, which ``json`` would not combine."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _read(text: str) -> tuple[list[Token], list[str], int, int] | None:
-    if not text.startswith("[", _FIRST - 1):
+def _read(data: bytes) -> tuple[list[Token], list[str], int, int] | None:
+    if not data.startswith(b"[", _FIRST - 1):
         return None
     tokens: list[Token] = []
     cut = False
     start = _FIRST
     while True:
-        bracket = text.find("[", start)
+        bracket = data.find(b"[", start)
         if bracket < 0:
             return None
         if bracket == start:  # the table is the first element of its part
             break
-        if text.startswith("],", bracket - 2) and cut:
+        if data.startswith(b"],", bracket - 2) and cut:
             end = bracket - 2
-        elif text.startswith(_SEAM, end := bracket + 1 - len(_SEAM)) and not cut:
+        elif data.startswith(_SEAM, end := bracket + 1 - len(_SEAM)) and not cut:
             cut = True
-        elif text.startswith(",", bracket - 1):
-            tokens += _read_piece(text[start : bracket - 1])
+        elif data.startswith(b",", bracket - 1):
+            piece = _read_piece(data[start : bracket - 1])
+            tokens = tokens + piece if tokens else piece
             break
         else:
             return None
-        tokens += _read_piece(text[start:end])
+        tokens += _read_piece(data[start:end])
         start = bracket + 1
-    if text.find("\\x", bracket) >= 0:
-        # Between pairs of backslashes every other backslash starts an escape.
-        pieces = text[bracket:].split("\\\\")
-        text = "\\\\".join([piece.replace("\\x", "\\u00") for piece in pieces])
-        bracket = 0
-    table, at = _read_table(text, bracket)
+    tail = data[bracket:]
+    if b"\\x" in tail:
+        tail = _without_short_escapes(tail)
+    text = tail.decode()
+    table, at = _read_table(text)
     trailer = _TRAILER[cut].fullmatch(text, at)
     if trailer is None:
         return None
@@ -198,27 +190,39 @@ def _read(text: str) -> tuple[list[Token], list[str], int, int] | None:
     return tokens, table, flags, version
 
 
-def _read_piece(piece: str) -> list[Token]:
+def _read_piece(piece: bytes) -> list[Token]:
     """Read the tokens between two brackets; a ``ValueError`` leaves them to the scanner."""
-    if "'" in piece:
-        if '"' in piece:
-            raise ValueError
-        piece = piece.replace("'", '"')
-    # What JSON allows, or reads otherwise, and an answer's head never holds. A long may spell
-    # "null", which the scanner then reads.
-    if "\\" in piece or "{" in piece or "null" in piece or "true" in piece or "false" in piece:
+    if b"'" in piece and b'"' in piece:
         raise ValueError
-    if not _INTEGERS_ARE_BOUNDED and max(map(len, piece.split(","))) > LONGEST_NUMBER:
+    # What JSON allows, or reads otherwise, and an answer's head never holds: escapes, objects, and
+    # the words true, false and null, each of which puts an "e" or an "l" right before a comma or
+    # the end, where a number has a digit and a string its quote.
+    if b"\\" in piece or b"{" in piece:
         raise ValueError
-    tokens = cast("list[Token]", _DECODER.decode(f"[{piece}]"))
-    if not tokens:
+    ends = piece.translate(_L_TO_E, _ALL_BUT_ENDS)
+    if b"e," in ends or ends.endswith(b"e"):
         raise ValueError
-    return tokens
+    if not _INTEGERS_ARE_BOUNDED and max(map(len, piece.split(b","))) > LONGEST_NUMBER:
+        raise ValueError
+    text = str(b"[" + piece + b"]", "ascii").replace("'", '"')
+    tokens, end = _DECODER.raw_decode(text)
+    if not tokens or end != len(text):
+        raise ValueError
+    return cast("list[Token]", tokens)
 
 
-def _read_table(text: str, at: int) -> tuple[list[str], int]:
+def _without_short_escapes(tail: bytes) -> bytes:
+    r"""Write ``\xNN`` as ``\u00NN``, and leave an ``x`` after an escaped backslash alone."""
+    pieces = tail.split(b"\\")
+    if b"" not in pieces:  # no two backslashes meet: each starts an escape, and most texts are so
+        return b"\\".join([b"u00" + piece[1:] if piece[0] == _X else piece for piece in pieces])
+    pieces = tail.split(b"\\\\")
+    return b"\\\\".join([piece.replace(b"\\x", b"\\u00") for piece in pieces])
+
+
+def _read_table(text: str) -> tuple[list[str], int]:
     """Read the string table, cut or not, and say where it ends; a ``ValueError`` likewise."""
-    table, at = _DECODER.raw_decode(text, at)
+    table, at = _DECODER.raw_decode(text)
     if text.startswith(".concat([", at):
         at += len(".concat(")
         while True:
@@ -234,6 +238,16 @@ def _read_table(text: str, at: int) -> tuple[list[str], int]:
             at += 1
     "".join(table)  # a TypeError unless all of them are strings
     return cast("list[str]", table), at
+
+
+def _text(data: bytes | str) -> str:
+    if isinstance(data, str):
+        return data
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        message = f"not UTF-8 at byte {error.start}"
+        raise MalformedError(message, where=error.start) from None
 
 
 def _kind(data: bytes | str) -> str:
