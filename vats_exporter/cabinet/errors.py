@@ -8,7 +8,7 @@ use for it (``result``), one of the closed list of DESIGN's ``vats_refreshes_tot
     ├── LoginRefusedError         login_refused   the cabinet knows us not
     ├── UnreachableError          unreachable     DNS, refused, reset, no route
     │   └── TlsError              unreachable     certificate or handshake
-    ├── CabinetTimeoutError       timeout         connecting, reading, or the whole call took too long
+    ├── CabinetTimeoutError       timeout         connecting, reading, or all of it
     ├── NotGwtError               not_gwt         HTML, JSON, 500, an empty body where //OK was due
     │   ├── NotACabinetError      not_gwt         the address answers, but not as a cabinet does
     │   └── SessionEndedError     not_gwt         the login page where //OK was due

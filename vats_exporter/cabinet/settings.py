@@ -87,6 +87,7 @@ class CabinetSettings:
         permutation: strong name of the permutation; ``None`` finds it.
         services: policy hash by service path, for those not to be found by itself.
         signatures: type signature by class name, likewise.
+        selector_method: name of the method that moves a selector; it is not known. [user]
         flags: which position is which flag.
         tls: certificate verification.
         timeouts: bounds on one call.
@@ -105,6 +106,7 @@ class CabinetSettings:
     permutation: str | None = None
     services: Mapping[str, str] = field(default_factory=dict)
     signatures: Mapping[str, str] = field(default_factory=dict)
+    selector_method: str | None = None
     flags: FlagPositions = field(default_factory=FlagPositions)
     tls: TlsSettings = field(default_factory=TlsSettings)
     timeouts: Timeouts = field(default_factory=Timeouts)

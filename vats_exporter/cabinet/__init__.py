@@ -1,0 +1,62 @@
+"""One account's cabinet: session, discovery, subscribers, devices. Knows no Prometheus.
+
+:class:`Cabinet` is the way in. What can go wrong is one of :mod:`vats_exporter.cabinet.errors`;
+what it does can be watched with one hook, :mod:`vats_exporter.cabinet.trace`.
+"""
+
+from vats_exporter.cabinet.client import Cabinet
+from vats_exporter.cabinet.errors import (
+    RESULTS,
+    CabinetError,
+    CabinetTimeoutError,
+    GwtExceptionError,
+    IncompleteError,
+    LoginRefusedError,
+    NotACabinetError,
+    NotGwtError,
+    RedeployedError,
+    SessionEndedError,
+    TlsError,
+    UndecodableError,
+    UnreachableError,
+)
+from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, Timeouts, TlsSettings
+from vats_exporter.cabinet.subscribers import Listing
+from vats_exporter.cabinet.trace import (
+    CallCompleted,
+    CallFailed,
+    CallStarted,
+    Redeployed,
+    SignIn,
+    Trace,
+    TraceEvent,
+)
+
+__all__ = [
+    "RESULTS",
+    "Cabinet",
+    "CabinetError",
+    "CabinetSettings",
+    "CabinetTimeoutError",
+    "CallCompleted",
+    "CallFailed",
+    "CallStarted",
+    "FlagPositions",
+    "GwtExceptionError",
+    "IncompleteError",
+    "Listing",
+    "LoginRefusedError",
+    "NotACabinetError",
+    "NotGwtError",
+    "Redeployed",
+    "RedeployedError",
+    "SessionEndedError",
+    "SignIn",
+    "Timeouts",
+    "TlsError",
+    "TlsSettings",
+    "Trace",
+    "TraceEvent",
+    "UndecodableError",
+    "UnreachableError",
+]

@@ -1,0 +1,357 @@
+"""One account's cabinet: signed in to, discovered and read, with nothing to paste by hand.
+
+Signs in and discovers when first needed, and keeps both while they work. Two things end at any
+time: the session, and the deployment. An answer tells: the login page where ``//OK`` was due, or
+an ``IncompatibleRemoteServiceException``. Then the cabinet is signed in to, or discovered, again,
+and the call repeated, once.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from vats_exporter import gwt
+from vats_exporter.cabinet import contract, devices
+from vats_exporter.cabinet.address import parse_address
+from vats_exporter.cabinet.discovery import (
+    Deployment,
+    find_permutations,
+    find_policies,
+    find_signatures,
+)
+from vats_exporter.cabinet.errors import (
+    CabinetError,
+    GwtExceptionError,
+    NotACabinetError,
+    NotGwtError,
+    RedeployedError,
+    SessionEndedError,
+    UndecodableError,
+)
+from vats_exporter.cabinet.rows import read_page, read_trunks
+from vats_exporter.cabinet.session import is_login_page, sign_in
+from vats_exporter.cabinet.subscribers import Listing, read_all
+from vats_exporter.cabinet.trace import Redeployed, no_trace
+from vats_exporter.cabinet.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+    from vats_exporter.cabinet.contract import Service
+    from vats_exporter.cabinet.devices import Details
+    from vats_exporter.cabinet.rows import Page
+    from vats_exporter.cabinet.settings import CabinetSettings
+    from vats_exporter.cabinet.trace import Trace
+    from vats_exporter.cabinet.transport import Answer
+
+_INCOMPATIBLE = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
+
+
+class Cabinet:
+    """One cabinet. Thread-safe: one call at a time, whoever makes it.
+
+    Args:
+        settings: how it is reached and read.
+        trace: sees every HTTP call, sign-in and redeployment.
+
+    Raises:
+        ValueError: the address is not one.
+    """
+
+    def __init__(self, settings: CabinetSettings, *, trace: Trace | None = None) -> None:
+        self._settings = settings
+        self._trace = trace or no_trace
+        self._base_url = parse_address(settings.address, allow_plain_http=settings.allow_plain_http)
+        self._lock = threading.RLock()
+        self._transport: Transport | None = None
+        self._signed_in = False
+        self._enterprise = ""
+        self._deployment: Deployment | None = None
+        self._permutation = ""
+
+    def __enter__(self) -> Self:
+        """Nothing is done before it is needed."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the connection."""
+        self.close()
+
+    @property
+    def deployment(self) -> Deployment | None:
+        """What the cabinet calls things, once discovered."""
+        return self._deployment
+
+    @property
+    def enterprise(self) -> str:
+        """The enterprise's number, once signed in; empty if only its reference is configured."""
+        return self._enterprise
+
+    def read_trunks(self) -> Listing:
+        """Read every trunk.
+
+        Returns:
+            all of them.
+
+        Raises:
+            CabinetError: and then none; see :mod:`vats_exporter.cabinet.errors`.
+        """
+        with self._lock:
+            return read_all(self._read_page, self._settings)
+
+    def read_first_page(self) -> Listing:
+        """Read one page, to see whether everything works.
+
+        Returns:
+            the trunks of the first page, which may not be all.
+
+        Raises:
+            CabinetError: what does not work.
+        """
+        with self._lock:
+            page = self._read_page(0)
+            trunks, warnings = read_trunks([page], self._settings.flags)
+            return Listing(trunks, warnings, 1)
+
+    def read_details(self, ref: str) -> Details:
+        """Read one trunk's device form, or the other form where that one does not apply.
+
+        Args:
+            ref: the trunk's reference.
+
+        Raises:
+            CabinetError: neither form could be read.
+        """
+        with self._lock:
+            try:
+                response = self._rpc("details", contract.DETAILS, _form(ref, devices.DEVICE_FORM))
+            except RedeployedError:
+                raise
+            except GwtExceptionError:
+                response = self._rpc("details", contract.DETAILS, _form(ref, devices.MOBILE_FORM))
+                return devices.read_mobile_form(response, ref)
+            return devices.read_device_form(response, ref)
+
+    def set_enabled(self, ref: str, *, enabled: bool) -> None:
+        """Move one trunk's selector.
+
+        Args:
+            ref: the trunk's reference.
+            enabled: on or off.
+
+        Raises:
+            CabinetError: it could not be moved, or it is not known whether it was.
+        """
+        with self._lock:
+            self._rpc("selector", contract.SELECTOR, self._selector(ref, enabled=enabled))
+
+    def selector_payload(self, ref: str, *, enabled: bool) -> str:
+        """Build the request that :meth:`set_enabled` would send, and send nothing of it.
+
+        Args:
+            ref: the trunk's reference.
+            enabled: on or off.
+        """
+        with self._lock:
+            return self._selector(ref, enabled=enabled)(self._ready())
+
+    def discover(self) -> Deployment:
+        """Look up again what the cabinet calls things, after signing in if need be.
+
+        A call whose parameters are all plain Java types also works with a stale policy [gwt], so
+        whoever changes something discovers first.
+
+        Raises:
+            CabinetError: it could not be found.
+        """
+        with self._lock:
+            self._deployment = None
+            return self._ready()
+
+    def close(self) -> None:
+        """Close the connection and forget the session."""
+        with self._lock:
+            if self._transport is not None:
+                self._transport.close()
+            self._transport = None
+            self._signed_in = False
+
+    def _read_page(self, number: int) -> Page:
+        settings = self._settings
+
+        def build(deployment: Deployment) -> str:
+            return contract.list_request(
+                deployment,
+                tail=settings.list_tail,
+                row_filter=settings.filter,
+                enterprise=self._reference(),
+                page=number,
+                page_size=settings.page_size,
+            )
+
+        response = self._rpc("list", contract.LIST, build)
+        try:
+            return read_page(response)
+        except UndecodableError as error:
+            raise UndecodableError(f"list: page {number + 1}: {error}") from None
+
+    def _reference(self) -> str:
+        """The enterprise as GWT writes it: configured as a number or a reference, or as found."""
+        configured = self._settings.enterprise
+        if configured and not configured.isdecimal():
+            return configured
+        return gwt.encode_long(int(configured or self._enterprise))
+
+    def _selector(self, ref: str, *, enabled: bool) -> Callable[[Deployment], str]:
+        method = self._settings.selector_method
+        if not method:
+            raise UndecodableError(
+                "selector: the name of its method is not known; selector_method sets it, and "
+                "`vats-exporter import-har` finds it in a browser's recording"
+            )
+
+        def build(deployment: Deployment) -> str:
+            return contract.selector_request(deployment, method=method, trunk=ref, enabled=enabled)
+
+        return build
+
+    def _rpc(self, call: str, service: Service, build: Callable[[Deployment], str]) -> gwt.Response:
+        """Make a GWT-RPC call; sign in, or discover, again and repeat it if that is what it takes.
+
+        Each at most once: what still fails then fails for another reason.
+        """
+        signed_in_again = discovered_again = False
+        while True:
+            try:
+                return self._exchange(call, service, build(self._ready()))
+            except SessionEndedError:
+                self._signed_in = False
+                if signed_in_again:
+                    raise NotGwtError(
+                        f"{call}: the login page again, right after signing in"
+                    ) from None
+                signed_in_again = True
+            except RedeployedError:
+                self._deployment = None
+                if discovered_again:
+                    raise
+                discovered_again = True
+
+    def _ready(self) -> Deployment:
+        """Sign in and discover, as far as it is not done."""
+        if self._transport is None:
+            self._transport = Transport(self._base_url, self._settings, self._trace)
+        if not self._signed_in:
+            self._enterprise = sign_in(self._transport, self._settings, self._trace)
+            self._signed_in = True
+        if self._deployment is None:
+            self._deployment = self._discover(self._transport)
+            found = self._deployment.permutation
+            if self._permutation and self._permutation != found:
+                self._trace(Redeployed(self._permutation, found))
+            self._permutation = found
+        return self._deployment
+
+    def _discover(self, transport: Transport) -> Deployment:
+        """Read the scripts; what is configured wins over what is found."""
+        settings = self._settings
+        module_base = self._base_url + contract.MODULE_PATH
+        if settings.permutation:
+            names: tuple[str, ...] = (settings.permutation,)
+        else:
+            names = find_permutations(self._script(transport, "nocache", contract.NOCACHE_PATH))
+        policies: dict[str, str] = {}
+        signatures: dict[str, str] = {}
+        chosen = names[0]
+        missing: CabinetError | None = None
+        for name in names:
+            path = f"{contract.MODULE_PATH}{name}.cache.js"
+            try:
+                script = self._script(transport, "permutation", path)
+            except NotACabinetError as error:
+                # Not all permutations of a deployment need have stayed; any of them works. [gwt]
+                missing = missing or error
+                continue
+            chosen, policies, signatures = name, find_policies(script), find_signatures(script)
+            if contract.LIST.path in policies:
+                break
+        if not policies and not settings.services and missing is not None:
+            raise missing
+        return Deployment(
+            module_base,
+            chosen,
+            {**policies, **settings.services},
+            {**signatures, **settings.signatures},
+        )
+
+    def _script(self, transport: Transport, call: str, path: str) -> str:
+        answer = transport.get(call, path, follow=False)
+        if answer.status in (301, 302, 303, 307, 308, 401, 403):
+            self._session_ended(call)
+        if answer.status == 404:
+            raise NotACabinetError(f"{call}: {path} is not there (HTTP 404)")
+        if answer.status != 200:
+            raise NotGwtError(f"{call}: {path}: HTTP {answer.status}{_later(answer)}")
+        if is_login_page(answer) and answer.body.lstrip()[:1] == b"<":
+            self._session_ended(call)
+        return answer.text
+
+    def _session_ended(self, call: str) -> None:
+        raise SessionEndedError(f"{call}: the login page: the session is over")
+
+    def _exchange(self, call: str, service: Service, body: str) -> gwt.Response:
+        deployment, transport = self._deployment, self._transport
+        if deployment is None or transport is None:  # pragma: no cover - _ready() has made both
+            raise SessionEndedError(f"{call}: not signed in")
+        answer = transport.post(
+            call,
+            contract.MODULE_PATH + service.path,
+            body.encode("utf-8"),
+            {
+                "Content-Type": contract.CONTENT_TYPE,
+                "X-GWT-Permutation": deployment.permutation,
+                "X-GWT-Module-Base": deployment.module_base,
+            },
+            follow=False,
+        )
+        if answer.status in (301, 302, 303, 307, 308, 401, 403):
+            self._session_ended(call)
+        if answer.status == 200:
+            return self._decode(call, answer)
+        raise NotGwtError(f"{call}: HTTP {answer.status}{_later(answer)}")
+
+    def _decode(self, call: str, answer: Answer) -> gwt.Response:
+        try:
+            response = gwt.decode(answer.body, limit=self._settings.max_response)
+        except gwt.NotGwtError as error:
+            if is_login_page(answer):
+                self._session_ended(call)
+            raise NotGwtError(f"{call}: {error}") from None
+        except gwt.GwtError as error:
+            raise UndecodableError(f"{call}: {error}") from None
+        if response.status == "OK":
+            return response
+        name = response.exception_class
+        if name == _INCOMPATIBLE:
+            raise RedeployedError(
+                f"{call}: the server finds our names out of date ({name.rpartition('.')[2]})",
+                class_name=name,
+            )
+        raise GwtExceptionError(
+            f"{call}: the server answers {name or 'an exception'}", class_name=name
+        )
+
+
+def _form(ref: str, form: int) -> Callable[[Deployment], str]:
+    def build(deployment: Deployment) -> str:
+        return contract.details_request(deployment, trunk=ref, form=form)
+
+    return build
+
+
+def _later(answer: Answer) -> str:
+    retry = answer.headers.get("retry-after", "")
+    return f", to be tried again after {retry} s" if retry.isdecimal() else ""

@@ -1,0 +1,181 @@
+"""The cabinet's side of every call: paths, names, and how the requests are built.
+
+The one place for what is known, and guessed, of the cabinet's services; CABINET's tags say where
+each fact comes from.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from vats_exporter.cabinet.devices import DEVICE_FORM, MOBILE_FORM
+from vats_exporter.gwt import build_request, encode_long
+
+if TYPE_CHECKING:
+    from vats_exporter.cabinet.discovery import Deployment
+
+SIGN_IN_PATH: Final = "/j_spring_security_check"
+"""[observed]"""
+
+HOME_PATH: Final = "/"
+MODULE_PATH: Final = "/vpbxGwt/"
+NOCACHE_PATH: Final = "/vpbxGwt/vpbxGwt.nocache.js"
+"""[observed]"""
+
+ENTERPRISE_PATH: Final = re.compile(r"/gwt/enterprise/(\d{1,19})(?:/|$)", re.ASCII)
+"""Where a successful sign-in ends. [observed]"""
+
+CONTENT_TYPE: Final = "text/x-gwt-rpc; charset=utf-8"
+"""[gwt]"""
+
+LONG: Final = "java.lang.Long"
+BOOLEAN: Final = "java.lang.Boolean"
+LIST_REQUEST: Final = "ru.cti.vpbx.shared.models.browser.AbonentBrowserRequestGWTModel"
+MIGRATION_STATE: Final = "ru.cti.vpbx.shared.enums.MIGRATION_STATE_TYPE"
+DISPATCHER: Final = "ru.cti.vpbx.shared.services.DispatcherService$DISPATCHER"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A GWT-RPC service.
+
+    Attributes:
+        path: the last part of its address, which its policy hash stands beside.
+        interface: the Java interface, the third string of a request.
+        classes: the classes whose signatures its requests need.
+    """
+
+    path: str
+    interface: str
+    classes: tuple[str, ...]
+
+
+LIST: Final = Service(
+    "AbonentBrowserGwtService",
+    "ru.cti.vpbx.shared.services.AbonentBrowserGwtService",
+    (LIST_REQUEST, BOOLEAN, MIGRATION_STATE, LONG),
+)
+"""The list of subscribers. [observed]"""
+
+DETAILS: Final = Service(
+    "DispatcherGwtService", "ru.cti.vpbx.shared.services.DispatcherService", (LONG, DISPATCHER)
+)
+"""The forms of one trunk. [observed]"""
+
+SELECTOR: Final = Service(
+    "AbonentDeviceFormGwtService",
+    "ru.cti.vpbx.shared.services.AbonentDeviceFormGwtService",
+    (LONG, BOOLEAN),
+)
+"""The selector of one trunk's SIP device. [user] The interface's name is [assumed]."""
+
+OBSERVED_SIGNATURES: Final = {
+    LONG: "java.lang.Long/4227064769",
+    BOOLEAN: "java.lang.Boolean/476441737",
+    LIST_REQUEST: f"{LIST_REQUEST}/3482149540",
+    MIGRATION_STATE: f"{MIGRATION_STATE}/1556569729",
+    DISPATCHER: f"{DISPATCHER}/4095484021",
+}
+"""As once seen; used for a class that the deployment's script does not name. [observed]"""
+
+FORMS: Final = (DEVICE_FORM, MOBILE_FORM)
+
+_PLACEHOLDERS: Final = ("filter", "enterprise", "page", "page_size")
+_REQUIRED: Final = ("page", "page_size")
+
+
+def validate_list_tail(template: str) -> None:
+    """Check the template of the list request's end.
+
+    Args:
+        template: as configured; see :data:`~vats_exporter.cabinet.settings.DEFAULT_LIST_TAIL`.
+
+    Raises:
+        ValueError: what is wrong with it, in one sentence.
+    """
+    rest = template
+    for name in _PLACEHOLDERS:
+        rest = rest.replace(f"{{{name}}}", "0")
+    unknown = re.search(r"\{[^{}|]*\}|[{}]", rest)
+    if unknown:
+        known = ", ".join(f"{{{name}}}" for name in _PLACEHOLDERS)
+        raise ValueError(f"unknown placeholder {unknown[0]}; known are {known}")
+    for name in _REQUIRED:
+        if f"{{{name}}}" not in template:
+            raise ValueError(f"the placeholder {{{name}}} is missing")
+    if not template.endswith("|"):
+        raise ValueError('it must end with "|", or the last value is lost')
+    if any(
+        not re.fullmatch(r"-?[\w$.]+", token, re.ASCII) for token in rest.split("|")[:-1] if token
+    ):
+        raise ValueError('only numbers and references may stand between the "|"')
+    if any(not token for token in rest.lstrip("|").split("|")[:-1]):
+        raise ValueError('nothing stands between two "|"')
+
+
+def list_request(
+    deployment: Deployment,
+    *,
+    tail: str,
+    row_filter: int,
+    enterprise: str,
+    page: int,
+    page_size: int,
+) -> str:
+    """Build the request for one page of subscribers.
+
+    Args:
+        deployment: where hashes and signatures come from.
+        tail: the template of the request's end.
+        row_filter: 0, -1 or -2. [user]
+        enterprise: the enterprise's reference.
+        page: counted from 0.
+        page_size: rows.
+
+    Returns:
+        the request's body.
+    """
+    filled = tail.lstrip("|")
+    values = {
+        "filter": str(row_filter),
+        "enterprise": enterprise,
+        "page": encode_long(page),
+        "page_size": encode_long(page_size),
+    }
+    for name, value in values.items():
+        filled = filled.replace(f"{{{name}}}", value)
+    tokens = ["1", "2", "3", "4", "1", "5", "5", "0", "6", "0", "0", *filled.split("|")[:-1]]
+    return build_request(deployment.strings(LIST, "list"), tokens)
+
+
+def details_request(deployment: Deployment, *, trunk: str, form: int) -> str:
+    """Build the request for one form of one trunk.
+
+    Args:
+        deployment: where hashes and signatures come from.
+        trunk: its reference.
+        form: the form's ordinal, 31 or 32. [observed]
+
+    Returns:
+        the request's body.
+    """
+    tokens = ["1", "2", "3", "4", "2", "5", "6", "5", trunk, "6", str(form)]
+    return build_request(deployment.strings(DETAILS, "getForm"), tokens)
+
+
+def selector_request(deployment: Deployment, *, method: str, trunk: str, enabled: bool) -> str:
+    """Build the request that moves the selector of one trunk.
+
+    Args:
+        deployment: where hashes and signatures come from.
+        method: the method's name, which is not known and so configured.
+        trunk: its reference.
+        enabled: on or off.
+
+    Returns:
+        the request's body.
+    """
+    tokens = ["1", "2", "3", "4", "2", "5", "6", "5", trunk, "6", str(int(enabled))]
+    return build_request(deployment.strings(SELECTOR, method), tokens)

@@ -1,0 +1,118 @@
+"""What a deployment of the cabinet calls things: found in the scripts a browser loads.
+
+Pure functions on the scripts' text. The minified names in them change with every build, so only
+structure is matched: 32 hexadecimal digits, a service's path beside its hash, a class beside its
+number. [observed] A ``.cache.js`` wraps its code in a string of its own, so the quotes in it may be
+escaped. Every expression is linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from vats_exporter.cabinet.contract import MODULE_PATH, OBSERVED_SIGNATURES
+from vats_exporter.cabinet.errors import UndecodableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vats_exporter.cabinet.contract import Service
+
+_QUOTE: Final = r"\\?['\"]"
+_STRONG_NAME: Final = re.compile(rf"{_QUOTE}([0-9A-F]{{32}}){_QUOTE}", re.ASCII)
+_POLICY: Final = re.compile(
+    # 'AbonentBrowserGwtService','3D7E…', or the same with a minifier's name before the hash.
+    rf"{_QUOTE}(\w{{1,128}}){_QUOTE}\s{{0,8}},\s{{0,8}}(?:[\w$]{{1,16}}\s{{0,8}}=\s{{0,8}})?"
+    rf"{_QUOTE}([0-9A-F]{{32}}){_QUOTE}",
+    re.ASCII,
+)
+_SIGNATURE: Final = re.compile(
+    rf"{_QUOTE}(\[{{0,8}}[A-Za-z_$][\w$.]{{0,255}};?)/(\d{{1,10}}){_QUOTE}", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What one deployment of the cabinet calls things.
+
+    Attributes:
+        module_base: the address of the GWT module, ``https://vpbx.mts.ru/vpbxGwt/``.
+        permutation: strong name of one of its permutations; any works for RPC. [gwt]
+        policies: serialization policy hash by service path.
+        signatures: type signature by class name.
+    """
+
+    module_base: str
+    permutation: str
+    policies: Mapping[str, str] = field(default_factory=dict)
+    signatures: Mapping[str, str] = field(default_factory=dict)
+
+    def strings(self, service: Service, method: str) -> tuple[str, ...]:
+        """The strings a request to a service begins with.
+
+        Args:
+            service: the service.
+            method: the method's name.
+
+        Raises:
+            UndecodableError: the script did not tell the service's policy hash.
+        """
+        if service.path not in self.policies:
+            raise UndecodableError(
+                f"permutation {self.permutation}: no policy hash of {service.path} in its script; "
+                f"services.{service.path} sets it by hand"
+            )
+        return (
+            self.module_base,
+            self.policies[service.path],
+            service.interface,
+            method,
+            *(self.signatures.get(name, OBSERVED_SIGNATURES[name]) for name in service.classes),
+        )
+
+
+def find_permutations(script: str) -> tuple[str, ...]:
+    """Read the strong names in a selection script, ``vpbxGwt.nocache.js``.
+
+    Args:
+        script: its text.
+
+    Returns:
+        the strong names in the order they stand, each once.
+
+    Raises:
+        UndecodableError: there is none.
+    """
+    names = tuple(dict.fromkeys(_STRONG_NAME.findall(script)))
+    if not names:
+        raise UndecodableError(
+            f"{MODULE_PATH}vpbxGwt.nocache.js: no strong name of a permutation (32 hexadecimal "
+            "digits) in it; permutation sets it by hand"
+        )
+    return names
+
+
+def find_policies(script: str) -> dict[str, str]:
+    """Read the policy hashes in a permutation's script, ``….cache.js``.
+
+    Args:
+        script: its text.
+
+    Returns:
+        the hash by service path; the last where a path stands twice. Empty if there is none.
+    """
+    return dict(_POLICY.findall(script))
+
+
+def find_signatures(script: str) -> dict[str, str]:
+    """Read the type signatures in a permutation's script.
+
+    Args:
+        script: its text.
+
+    Returns:
+        the signature by class name; the last where a class stands twice. Empty if there is none.
+    """
+    return {name: f"{name}/{number}" for name, number in _SIGNATURE.findall(script)}

@@ -1,0 +1,110 @@
+"""What the exceptions of ``requests``, ``urllib3`` and ``ssl`` mean for a cabinet.
+
+Only their kinds are used, and of their words only those that OpenSSL and the system wrote: a
+request's exception may quote the request.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING, TypeVar
+
+import requests
+import urllib3
+
+from vats_exporter.cabinet.errors import (
+    CabinetError,
+    CabinetTimeoutError,
+    TlsError,
+    UndecodableError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from vats_exporter.cabinet.settings import Timeouts
+
+Kind = TypeVar("Kind", bound=BaseException)
+
+
+def find(error: BaseException, kind: type[Kind]) -> Kind | None:
+    """Find the first exception of a kind among an error, its causes and what it wraps.
+
+    Args:
+        error: as caught.
+        kind: the class looked for.
+    """
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        current = waiting.pop()
+        if not isinstance(current, BaseException) or id(current) in seen:
+            continue
+        if isinstance(current, kind):
+            return current
+        seen.add(id(current))
+        reason = getattr(current, "reason", None)
+        waiting += [*current.args, reason, current.__cause__, current.__context__]
+    return None
+
+
+def translate(error: BaseException, where: str, timeouts: Timeouts) -> CabinetError:
+    """Say what an exception means, without anything it quotes.
+
+    Args:
+        error: as caught.
+        where: the call and the host, for the message.
+        timeouts: for the message.
+    """
+    return (
+        _too_late(error, where, timeouts)
+        or _no_trust(error, where)
+        or _cut_off(error, where)
+        or _no_connection(error, where)
+    )
+
+
+def _too_late(error: BaseException, where: str, timeouts: Timeouts) -> CabinetError | None:
+    if find(error, urllib3.exceptions.ConnectTimeoutError):
+        return CabinetTimeoutError(f"{where}: no connection within {timeouts.connect:g} s")
+    if find(error, urllib3.exceptions.ReadTimeoutError) or find(error, TimeoutError):
+        return CabinetTimeoutError(f"{where}: nothing received for {timeouts.read:g} s")
+    return None
+
+
+def _no_trust(error: BaseException, where: str) -> CabinetError | None:
+    certificate = find(error, ssl.SSLCertVerificationError)
+    if certificate is not None:
+        return TlsError(f"{where}: certificate not trusted: {certificate.verify_message}")
+    handshake = find(error, ssl.SSLError)
+    if handshake is None:
+        return None
+    reason = (handshake.reason or "unknown reason").replace("_", " ").lower()
+    hint = "; tls.security_level: 1 allows it" if "dh key too small" in reason else ""
+    return TlsError(f"{where}: TLS failed: {reason}{hint}")
+
+
+def _cut_off(error: BaseException, where: str) -> CabinetError | None:
+    cut = find(error, urllib3.exceptions.IncompleteRead)
+    if cut is not None:
+        return UndecodableError(f"{where}: the answer is cut off after {cut.partial} bytes")
+    if find(error, urllib3.exceptions.DecodeError) or find(
+        error, requests.exceptions.ContentDecodingError
+    ):
+        return UndecodableError(f"{where}: the answer's compression is broken")
+    return None
+
+
+def _no_connection(error: BaseException, where: str) -> CabinetError:
+    if find(error, socket.gaierror):
+        return UnreachableError(f"{where}: the name does not resolve")
+    for kind in (ConnectionRefusedError, ConnectionResetError, BrokenPipeError, OSError):
+        # RequestException is an OSError too, and quotes the request.
+        system = find(error, kind)
+        if (
+            system is not None
+            and system.strerror
+            and not isinstance(system, requests.RequestException)
+        ):
+            return UnreachableError(f"{where}: {system.strerror.lower()}")
+    return UnreachableError(f"{where}: connection closed without a whole answer")

@@ -1,0 +1,115 @@
+"""Every page of the tab "Абоненты", or none.
+
+Pages are read in order until one is short or empty. What they give must make up one list: no page
+twice, no row twice, and as many rows as the answer's total says, where it says so. Otherwise the
+list is refused as a whole, because a snapshot without some trunks would be taken for the truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from vats_exporter.cabinet.errors import IncompleteError
+from vats_exporter.cabinet.rows import read_trunks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vats_exporter.cabinet.rows import Page
+    from vats_exporter.cabinet.settings import CabinetSettings
+    from vats_exporter.trunks import Trunk
+
+MAX_ROWS: Final = 1_000_000
+"""More subscribers than any enterprise has: past it the cabinet is taken to repeat itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The subscribers of one enterprise, all of them unless it says otherwise.
+
+    Attributes:
+        trunks: in the cabinet's order; each reference once.
+        warnings: sentences on what could not be told, without personal data.
+        pages: how many pages were read, the empty one at the end counted.
+    """
+
+    trunks: tuple[Trunk, ...]
+    warnings: tuple[str, ...]
+    pages: int
+
+
+def read_all(read_page: Callable[[int], Page], settings: CabinetSettings) -> Listing:
+    """Read all pages.
+
+    Args:
+        read_page: reads one page by its number, counted from 0.
+        settings: page size, flag positions, whether the total is checked.
+
+    Returns:
+        all trunks.
+
+    Raises:
+        IncompleteError: the pages do not make up one list.
+        CabinetError: of ``read_page``.
+    """
+    pages: list[Page] = []
+    page_of: dict[str, int] = {}
+    while True:
+        number = len(pages)
+        page = read_page(number)
+        _check_page(page, number, page_of, pages, settings)
+        pages.append(page)
+        page_of.update((record.ref, number) for record in page.records)
+        if len(page.records) < settings.page_size:
+            break
+        if len(page_of) >= MAX_ROWS:
+            raise IncompleteError(f"list: no end after {len(page_of)} rows on {len(pages)} pages")
+    if settings.check_total:
+        _check_total(pages, len(page_of))
+    trunks, warnings = read_trunks(pages, settings.flags)
+    return Listing(trunks, warnings, len(pages))
+
+
+def _check_page(
+    page: Page, number: int, page_of: dict[str, int], pages: list[Page], settings: CabinetSettings
+) -> None:
+    """Refuse a page that shows what an earlier one has shown, or itself shows a row twice."""
+    refs = [record.ref for record in page.records]
+    if refs and any(refs == [record.ref for record in other.records] for other in pages):
+        first = page_of[refs[0]]
+        raise IncompleteError(
+            f"list: page {number + 1} is page {first + 1} again; "
+            "list_tail may have {page} in the wrong place"
+        )
+    on_page: set[str] = set()
+    for ref in refs:
+        if ref in page_of or ref in on_page:
+            seen = page_of.get(ref, number)
+            raise IncompleteError(
+                f"list: trunk {ref} comes twice, on pages {seen + 1} and {number + 1}; "
+                "the list changed while it was read"
+            )
+        on_page.add(ref)
+    if len(refs) > settings.page_size:
+        raise IncompleteError(
+            f"list: page {number + 1} has {len(refs)} rows, {settings.page_size} were asked for; "
+            "list_tail may have {page_size} in the wrong place"
+        )
+
+
+def _check_total(pages: list[Page], rows: int) -> None:
+    """Compare the number of rows with the total that the answers seem to give."""
+    totals = {page.total for page in pages if page.total is not None}
+    if len(totals) > 1:
+        shown = ", ".join(str(page.total) for page in pages if page.total is not None)
+        raise IncompleteError(
+            f"list: the total changed from page to page ({shown}); the list changed while it was "
+            "read, or that number is no total: then set check_total: false"
+        )
+    if totals and rows not in totals:
+        raise IncompleteError(
+            f"list: {rows} rows on {len(pages)} pages, but the cabinet says {totals.pop()}; it may "
+            "give smaller pages than asked for (page_size), or that number is no total: then set "
+            "check_total: false"
+        )
