@@ -206,7 +206,10 @@ EXPECTED: dict[str, list[str]] = {
         "accounts[0].tls.security_level: must be at most 5",
     ],
     "signature_is_a_word": [
-        "accounts[0].signatures: java.lang.Long: must be the number after the class, e.g. 4227064769",
+        "accounts[0].signatures: java.lang.Long: must be a number such as 4227064769",
+    ],
+    "selector_method_is_a_sentence": [
+        "accounts[0].selector_method: must be the name of a Java method",
     ],
     "size_without_unit": [
         "accounts[0].max_response: must be a size such as 512KB, 64MB or 1GB",

@@ -77,6 +77,7 @@ def test_every_key_reaches_its_setting(write: Write, tmp_path: Path) -> None:
             "    permutation: 0123456789abcdef0123456789ABCDEF\n"
             "    services: {AbonentBrowserGwtService: 3D7E196DA92A574D98BAC0DEE7D909C8}\n"
             "    signatures: {java.lang.Long: 4227064769}\n"
+            "    selector_method: setEnabled\n"
             "    max_response: 1MB\n"
             "    tls: {ca_file: ca.pem, security_level: 1}\n"
             "    timeouts: {connect: 500ms, read: 1m, call: 1h30m}\n"
@@ -102,6 +103,7 @@ def test_every_key_reaches_its_setting(write: Write, tmp_path: Path) -> None:
             permutation="0123456789ABCDEF0123456789ABCDEF",
             services={"AbonentBrowserGwtService": "3D7E196DA92A574D98BAC0DEE7D909C8"},
             signatures={"java.lang.Long": "java.lang.Long/4227064769"},
+            selector_method="setEnabled",
             flags=FlagPositions(active=6, bound=4, marked_for_deletion=9),
             tls=TlsSettings(ca_file=tmp_path / "ca.pem", security_level=1),
             timeouts=Timeouts(connect=0.5, read=60.0, call=5400.0),

@@ -185,5 +185,6 @@ def _cabinet(keys: CommonKeys, login: str, password: str, flags: FlagKeys) -> Ca
         flags=FlagPositions(**flags.model_dump()),
         tls=TlsSettings(**keys.tls.model_dump()),
         timeouts=Timeouts(**keys.timeouts.model_dump()),
+        selector_method=keys.selector_method,
         max_response=keys.max_response,
     )

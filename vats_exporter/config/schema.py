@@ -157,9 +157,15 @@ def _signatures(value: dict[str, str]) -> dict[str, str]:
     for name, signature in value.items():
         number = signature.removeprefix(f"{name}/")
         if not re.fullmatch("[0-9]{1,10}", number, re.ASCII):
-            raise ValueError(f"{name}: must be the number after the class, e.g. 4227064769")
+            raise ValueError(f"{name}: must be a number such as 4227064769")
         full[name] = f"{name}/{number}"
     return full
+
+
+def _method(value: str) -> str:
+    if not re.fullmatch("[A-Za-z_$][A-Za-z0-9_$]*", value, re.ASCII):
+        raise ValueError("must be the name of a Java method")
+    return value
 
 
 def _label_name(name: str) -> str:
@@ -291,6 +297,11 @@ class CommonKeys(Keys):
         default_factory=dict,
         description="Type signature by class, such as java.lang.Long: 4227064769. Found by itself "
         "if not given.",
+    )
+    selector_method: Annotated[str, AfterValidator(_method)] | None = Field(
+        default=None,
+        description="Name of the service method that moves a trunk's selector; import-har finds it "
+        "in a browser's recording. Needed only to switch trunks on and off.",
     )
     max_response: Size = Field(
         default=_CABINET.max_response,
