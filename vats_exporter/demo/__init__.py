@@ -1,1 +1,35 @@
-"""A simulated cabinet that speaks the real wire format, for the demo and the tests."""
+"""A simulated cabinet: a real HTTP server that speaks the cabinet's wire format.
+
+For the demo, and for tests: it signs in, redirects, serves the scripts that discovery reads and
+answers GWT-RPC with the bytes that Google's server code would write, refusing what that code
+refuses. It knows what it shows, so it can tell the truth to compare with (``/_demo/trunks``), and
+it can be made to misbehave. Everything in it is invented.
+
+It uses :mod:`vats_exporter.gwt` for the wire format and nothing else of the project.
+"""
+
+from vats_exporter.demo.accounts import Account, make_accounts
+from vats_exporter.demo.cabinet import SimulatedCabinet
+from vats_exporter.demo.deployment import Deployment, RowLayout
+from vats_exporter.demo.enterprise import Enterprise
+from vats_exporter.demo.faults import Fault, FaultHook, Incoming
+from vats_exporter.demo.http import Answer
+from vats_exporter.demo.model import Device, SimulatedTrunk, State
+from vats_exporter.demo.population import Population
+
+__all__ = [
+    "Account",
+    "Answer",
+    "Deployment",
+    "Device",
+    "Enterprise",
+    "Fault",
+    "FaultHook",
+    "Incoming",
+    "Population",
+    "RowLayout",
+    "SimulatedCabinet",
+    "SimulatedTrunk",
+    "State",
+    "make_accounts",
+]

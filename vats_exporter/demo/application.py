@@ -1,0 +1,189 @@
+"""The cabinet behind HTTP: sign-in, redirects, scripts, and the way to the services.
+
+Status codes and redirects are those that are known of the cabinet [observed] [assumed]; what the
+services' entry refuses, and with what, is Google's server code. [gwt]
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+from typing import TYPE_CHECKING, Final
+
+from vats_exporter.demo import http, pages, rpc
+from vats_exporter.demo.deployment import SERVICES, Deployment
+from vats_exporter.demo.http import Answer, HttpRequest
+from vats_exporter.demo.sessions import Sessions, new_cookie
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from vats_exporter.demo.accounts import Account
+    from vats_exporter.demo.stats import Stats
+
+COOKIE: Final = "JSESSIONID"
+CALL_FAILED: Final = "The call failed on the server; see server log for details"
+"""The body of HTTP 500, whatever the reason. [gwt]"""
+
+_COMPRESSED_FROM: Final = 257
+"""Bytes from which on an answer is compressed for those who accept it. [gwt]"""
+
+_ENTERPRISE: Final = re.compile(r"/gwt/enterprise/([0-9]+)/?")
+_MODULE: Final = f"/{pages.MODULE}/"
+_SELECTION_SCRIPT: Final = f"{pages.MODULE}.nocache.js"
+_PERMUTATION_SUFFIX: Final = ".cache.js"
+_LOGIN: Final = "/login"
+_SIGN_IN: Final = "/j_spring_security_check"
+
+_log = logging.getLogger(__name__)
+
+
+class Application:
+    """Answers requests; safe to use from several threads.
+
+    Args:
+        accounts: the logins it knows.
+        deployment: names and habits.
+        stats: where sign-ins are counted.
+        clock: seconds since the epoch.
+
+    Attributes:
+        deployment: can be replaced while it runs.
+        sessions: of those who are signed in.
+    """
+
+    def __init__(
+        self,
+        accounts: Sequence[Account],
+        deployment: Deployment,
+        stats: Stats,
+        clock: Callable[[], float],
+    ) -> None:
+        self.accounts = tuple(accounts)
+        self.deployment = deployment
+        self.sessions = Sessions(clock)
+        self._stats = stats
+
+    def describe(self, request: HttpRequest) -> tuple[rpc.Call, str]:
+        """Say which call a request is, and whose: an account's name, or nothing."""
+        account = self.sessions.account(request.cookie(COOKIE))
+        path = request.path
+        if path == _SIGN_IN:
+            account = self._account(request.form("j_username"))
+            call = rpc.Call("sign_in")
+        elif path == "/":
+            call = rpc.Call("home")
+        elif path == _LOGIN:
+            call = rpc.Call("login_page")
+        elif _ENTERPRISE.fullmatch(path):
+            call = rpc.Call("enterprise")
+        elif path.startswith(_MODULE):
+            call = self._describe_module(path.removeprefix(_MODULE), request)
+        else:
+            call = rpc.Call("other")
+        return call, account.name if account else ""
+
+    def answer(self, request: HttpRequest) -> Answer:
+        """Answer a request."""
+        path = request.path
+        if path == _SIGN_IN:
+            return self._sign_in(request) if request.method == "POST" else _not_allowed()
+        if path.startswith(_MODULE):
+            name = path.removeprefix(_MODULE)
+            if name in SERVICES:
+                return self._call(name, request)
+            return self._script(name) if request.method == "GET" else _not_allowed()
+        if request.method != "GET":
+            return _not_allowed()
+        if path == _LOGIN:
+            page = pages.login_page(refused=request.query("error") is not None)
+            # Whoever looks at the login page has a cookie, too: it says nothing of a session.
+            return _with_cookie(http.text(page, http.HTML), new_cookie(), request)
+        return self._page(path, request)
+
+    def _describe_module(self, name: str, request: HttpRequest) -> rpc.Call:
+        if name == _SELECTION_SCRIPT:
+            return rpc.Call("nocache")
+        if name.endswith(_PERMUTATION_SUFFIX):
+            return rpc.Call("permutation")
+        return rpc.describe(name, request.body.decode("utf-8", "replace"), self.deployment)
+
+    def _page(self, path: str, request: HttpRequest) -> Answer:
+        enterprise = _ENTERPRISE.fullmatch(path)
+        if path != "/" and not enterprise:
+            return http.text("Not Found", status=404)
+        account = self.sessions.account(request.cookie(COOKIE))
+        if account is None:
+            return http.redirect(_LOGIN)
+        number = account.enterprise.number
+        if not enterprise:
+            return http.redirect(f"/gwt/enterprise/{number}/")
+        if int(enterprise[1]) != number:
+            return http.text("Forbidden", status=403)
+        return http.text(pages.application_page(number, account.login), http.HTML)
+
+    def _sign_in(self, request: HttpRequest) -> Answer:
+        account = self._account(request.form("j_username"))
+        is_refused = account is None or request.form("j_password") != account.password
+        self._stats.sign_in(account.name if account else "", is_refused=is_refused)
+        if account is None or is_refused:
+            return http.redirect(f"{_LOGIN}?error")
+        return _with_cookie(http.redirect("/"), self.sessions.begin(account), request)
+
+    def _script(self, name: str) -> Answer:
+        deployment = self.deployment
+        if name == _SELECTION_SCRIPT:
+            return http.text(pages.selection_script(deployment), http.SCRIPT)
+        permutation = name.removesuffix(_PERMUTATION_SUFFIX)
+        if name.endswith(_PERMUTATION_SUFFIX) and permutation in deployment.permutations:
+            return http.text(pages.permutation_script(deployment, permutation), http.SCRIPT)
+        return http.text("Not Found", status=404)
+
+    def _call(self, path: str, request: HttpRequest) -> Answer:
+        account = self.sessions.account(request.cookie(COOKIE))
+        if account is None:
+            return http.redirect(_LOGIN)
+        if request.method != "POST":
+            return _not_allowed()
+        try:
+            payload = _payload(request)
+            body = rpc.answer(path, payload, self.deployment, account.enterprise)
+        except rpc.CallFailedError as error:
+            _log.debug("%s failed: %s", path, error)
+            return http.text(CALL_FAILED, status=500)
+        answer = http.text(body, http.JSON)
+        headers = (*answer.headers, ("Content-Disposition", "attachment"))
+        content = body.encode()
+        if len(content) >= _COMPRESSED_FROM and "gzip" in request.headers.get(
+            "Accept-Encoding", ""
+        ):
+            headers += (("Content-Encoding", "gzip"),)
+            content = gzip.compress(content, mtime=0)
+        return Answer(200, headers, content)
+
+    def _account(self, login: str | None) -> Account | None:
+        return next((account for account in self.accounts if account.login == login), None)
+
+
+def _payload(request: HttpRequest) -> str:
+    """Check what the services' entry checks before it reads anything."""
+    kind = request.headers.get("Content-Type", "").lower()
+    if not kind.startswith("text/x-gwt-rpc"):
+        raise rpc.CallFailedError(f"Content-Type was '{kind}'. Expected 'text/x-gwt-rpc'.")
+    if "charset=utf-8" not in kind.replace('"', "").replace(" ", ""):
+        raise rpc.CallFailedError("Character Encoding is not 'utf-8'")
+    if not request.headers.get("X-GWT-Permutation", ""):
+        raise rpc.CallFailedError("Blocked request without GWT permutation header (XSRF attack?)")
+    # Java's decoder, too, puts a sign of its own where bytes are not UTF-8.
+    return request.body.decode("utf-8", "replace")
+
+
+def _with_cookie(answer: Answer, value: str, request: HttpRequest) -> Answer:
+    secure = "; Secure" if request.is_secure else ""
+    cookie = ("Set-Cookie", f"{COOKIE}={value}; Path=/{secure}; HttpOnly")
+    return Answer(answer.status, (*answer.headers, cookie), answer.body)
+
+
+def _not_allowed() -> Answer:
+    return http.text("Method Not Allowed", status=405)

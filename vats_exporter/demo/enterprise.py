@@ -1,0 +1,291 @@
+"""One enterprise: its trunks, what changes them by hand, and what changes them by themselves.
+
+The life of an enterprise is computed from the clock whenever someone looks, not by a thread: at
+fixed moments one trunk's state changes, and looking first makes the changes whose moment has come.
+So what a client sees and what the truth says at the same time are the same, and tests that inject a
+clock see the same life each time.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass, replace
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from vats_exporter.demo.model import WORKING, SimulatedTrunk
+from vats_exporter.demo.population import ABNORMAL_SHARES, Population
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_MOST_CHANGES_AT_ONCE: Final = 100
+"""Changes made up for after nobody looked for long; earlier ones never happened."""
+
+_SHORTEST_PACE: Final = 0.01
+
+_WORKING_SHARE: Final = 1 - sum(ABNORMAL_SHARES.values())
+_AGAINST_THE_TREND: Final = 0.25
+"""How often a change leads away from the usual share of working trunks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How trunks change by themselves.
+
+    Attributes:
+        pace: seconds between two changes, at least 0.01; 0 to stand still.
+        hold: seconds for which a trunk is left alone after any change of it.
+        seed: of what changes into what.
+    """
+
+    pace: float = 0.0
+    hold: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no clock could keep up with."""
+        if self.pace != 0 and not _SHORTEST_PACE <= self.pace < inf:
+            raise ValueError(f"a pace is 0, or at least {_SHORTEST_PACE} seconds")
+        if not 0 <= self.hold < inf:
+            raise ValueError("a hold is a number of seconds")
+
+
+STILL: Final = Life()
+"""Nothing changes but by hand."""
+
+
+class UnknownTrunkError(LookupError):
+    """The enterprise has no such trunk."""
+
+
+class NoDeviceError(LookupError):
+    """The trunk has no SIP device."""
+
+
+class Enterprise:
+    """A customer's company in the cabinet, safe to use from several threads.
+
+    Args:
+        number: the enterprise's id, e.g. 2613189773.
+        trunks: in the order of the list.
+        population: makes the trunks that :meth:`add` adds; without one, only given ones are added.
+        life: how they change by themselves.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        trunks: Iterable[SimulatedTrunk],
+        *,
+        population: Population | None = None,
+        life: Life = STILL,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.number = number
+        self._trunks = {trunk.ref: trunk for trunk in trunks}
+        self._population = population
+        self._life = life
+        self._clock = clock
+        self._random = random.Random(f"{life.seed}/{number}")  # noqa: S311 - no secrets
+        self._next_change = clock() + life.pace
+        self._lock = threading.RLock()
+
+    @property
+    def pace(self) -> float:
+        """Seconds between two changes of life; 0 where it stands still. Can be set."""
+        return self._life.pace
+
+    @pace.setter
+    def pace(self, seconds: float) -> None:
+        life = replace(self._life, pace=seconds)
+        with self._lock:
+            self._live()
+            self._life = life
+            self._next_change = self._clock() + seconds
+
+    def trunks(self) -> tuple[SimulatedTrunk, ...]:
+        """Return all trunks as of now, in the order of the list."""
+        with self._lock:
+            self._live()
+            return tuple(self._trunks.values())
+
+    def find(self, key: str) -> SimulatedTrunk:
+        """Return one trunk as of now.
+
+        Args:
+            key: its reference or its phone.
+
+        Raises:
+            UnknownTrunkError: there is none.
+        """
+        with self._lock:
+            self._live()
+            if key in self._trunks:
+                return self._trunks[key]
+            for trunk in self._trunks.values():
+                if trunk.phone == key:
+                    return trunk
+        raise UnknownTrunkError(f"no trunk {key}")
+
+    def change(
+        self,
+        key: str,
+        *,
+        active: bool | None = None,
+        bound: bool | None = None,
+        marked: bool | None = None,
+        off: bool | None = None,
+    ) -> SimulatedTrunk:
+        """Change what is given of a trunk and leave the rest.
+
+        Args:
+            key: its reference or its phone.
+            active: value 4 of the row; unless ``off`` is given too, that becomes the opposite.
+            bound: value 6.
+            marked: value 7.
+            off: value 9.
+
+        Returns:
+            The trunk after the change.
+
+        Raises:
+            UnknownTrunkError: there is no such trunk.
+        """
+        if active is not None and off is None:
+            off = not active
+        given = {"active": active, "bound": bound, "marked": marked, "off": off}
+        with self._lock:
+            trunk = self.find(key)
+            changed = {flag: value for flag, value in given.items() if value is not None}
+            return self._put(replace(trunk, state=trunk.state._replace(**changed)))
+
+    def switch_on(self, key: str) -> SimulatedTrunk:
+        """Activate a trunk; see :meth:`change`."""
+        return self.change(key, active=True)
+
+    def switch_off(self, key: str) -> SimulatedTrunk:
+        """Deactivate a trunk; see :meth:`change`."""
+        return self.change(key, active=False)
+
+    def bind(self, key: str) -> SimulatedTrunk:
+        """Give a trunk a working binding; see :meth:`change`."""
+        return self.change(key, bound=True)
+
+    def unbind(self, key: str) -> SimulatedTrunk:
+        """Take a trunk's binding away; see :meth:`change`."""
+        return self.change(key, bound=False)
+
+    def mark(self, key: str) -> SimulatedTrunk:
+        """Mark a trunk for deletion; see :meth:`change`."""
+        return self.change(key, marked=True)
+
+    def unmark(self, key: str) -> SimulatedTrunk:
+        """Take the mark away; see :meth:`change`."""
+        return self.change(key, marked=False)
+
+    def rename(self, key: str, name: str) -> SimulatedTrunk:
+        """Give a trunk another name; see :meth:`change`."""
+        with self._lock:
+            return self._put(replace(self.find(key), name=name))
+
+    def set_enabled(self, key: str, *, enabled: bool) -> SimulatedTrunk:
+        """Move a trunk's selector.
+
+        Args:
+            key: the trunk's reference or phone.
+            enabled: whether its SIP device is on.
+
+        Returns:
+            The trunk after the change.
+
+        Raises:
+            UnknownTrunkError: there is no such trunk.
+            NoDeviceError: it has no SIP device.
+        """
+        with self._lock:
+            trunk = self.find(key)
+            if trunk.device is None:
+                raise NoDeviceError(f"trunk {key} has no SIP device")
+            return self._put(replace(trunk, device=replace(trunk.device, enabled=enabled)))
+
+    def add(self, trunk: SimulatedTrunk | None = None) -> SimulatedTrunk:
+        """Add a trunk at the end of the list.
+
+        Args:
+            trunk: the one to add; ``None`` invents one.
+
+        Returns:
+            The trunk as added.
+
+        Raises:
+            ValueError: its reference is taken, or there is no population to invent one from.
+        """
+        with self._lock:
+            self._live()
+            if trunk is None:
+                if self._population is None:
+                    raise ValueError("there is no population to invent a trunk from")
+                trunk = self._population.make_one()
+            if trunk.ref in self._trunks:
+                raise ValueError(f"trunk {trunk.ref} exists already")
+            added = replace(trunk, changed_at=self._clock())
+            self._trunks[added.ref] = added
+            return added
+
+    def remove(self, key: str) -> SimulatedTrunk:
+        """Take a trunk from the list.
+
+        Args:
+            key: its reference or its phone.
+
+        Returns:
+            The trunk as it was.
+
+        Raises:
+            UnknownTrunkError: there is no such trunk.
+        """
+        with self._lock:
+            return self._trunks.pop(self.find(key).ref)
+
+    def _put(self, trunk: SimulatedTrunk, *, at: float | None = None) -> SimulatedTrunk:
+        """Replace a trunk by a newer version of itself, noting when what matters changed."""
+        before = self._trunks[trunk.ref]
+        if (before.state, before.device) != (trunk.state, trunk.device):
+            trunk = replace(trunk, changed_at=self._clock() if at is None else at)
+        self._trunks[trunk.ref] = trunk
+        return trunk
+
+    def _live(self) -> None:
+        """Make the changes of life whose moment has come."""
+        now = self._clock()
+        if not self._life.pace:
+            return
+        earliest = now - _MOST_CHANGES_AT_ONCE * self._life.pace
+        self._next_change = max(self._next_change, earliest)
+        while self._next_change <= now:
+            self._change_one(self._next_change)
+            self._next_change += self._life.pace
+
+    def _change_one(self, moment: float) -> None:
+        """Break a working trunk or mend a broken one, so that most work most of the time."""
+        draw = self._random
+        trunks = list(self._trunks.values())
+        working = sum(trunk.state == WORKING for trunk in trunks)
+        breaks = working > _WORKING_SHARE * len(trunks)
+        if draw.random() < _AGAINST_THE_TREND:
+            breaks = not breaks
+        candidates = [
+            trunk
+            for trunk in trunks
+            if (trunk.state == WORKING) is breaks and trunk.changed_at + self._life.hold <= moment
+        ]
+        if not candidates:
+            return
+        state = WORKING
+        if breaks:
+            (state,) = draw.choices(list(ABNORMAL_SHARES), list(ABNORMAL_SHARES.values()))
+        self._put(replace(draw.choice(candidates), state=state), at=moment)

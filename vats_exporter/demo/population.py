@@ -1,0 +1,159 @@
+"""Invents trunks: the same ones for the same seed.
+
+Names, numbers and passwords are made up of lists and of a seeded generator; phones are taken in
+order from a block that belongs to one account, so that they are unique within a cabinet.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Final
+
+from vats_exporter.demo.model import (
+    LEAVING,
+    SUSPENDED,
+    SWITCHED_OFF,
+    UNBOUND,
+    WORKING,
+    Device,
+    SimulatedTrunk,
+    State,
+)
+
+MOST_TRUNKS: Final = 30_000
+"""Trunks of one account that its block of phones is sure to hold."""
+
+_LARGEST_STEP: Final = 30
+_BLOCK: Final = MOST_TRUNKS * _LARGEST_STEP + 100_000
+_FIRST_PHONE: Final = 79_161_000_000
+_FIRST_TRUNK: Final = 2_586_700_000
+_FIRST_DEVICE: Final = 2_700_000_000
+_FIRST_CREATED: Final = 1_420_070_400_000  # 2015, in milliseconds
+_CREATED_WITHIN: Final = 9 * 365 * 86_400_000
+
+ABNORMAL_SHARES: Final = {SWITCHED_OFF: 0.05, UNBOUND: 0.025, SUSPENDED: 0.015, LEAVING: 0.01}
+"""Share of the trunks in each state; the other nine tenths are working."""
+
+_AT_LEAST_ONE_OF: Final = {SWITCHED_OFF: 5, UNBOUND: 10}
+"""States that a list of so many trunks shows even where their share makes less than one."""
+
+_FAMILY: Final = (
+    ("Абрикосов", "Абрикосова"),
+    ("Белкин", "Белкина"),
+    ("Вишневский", "Вишневская"),
+    ("Громов", "Громова"),
+    ("Дубравин", "Дубравина"),
+    ("Ёлкин", "Ёлкина"),
+    ("Журавлёв", "Журавлёва"),
+    ("Зимин", "Зимина"),
+    ("Кедрач", "Кедрач"),
+    ("Лесной", "Лесная"),
+    ("Медведев", "Медведева"),
+    ("Облаков", "Облакова"),
+    ("Подснежный", "Подснежная"),
+    ("Речной", "Речная"),
+    ("Щеглов", "Щеглова"),
+    ("Ясенев", "Ясенева"),
+)
+_GIVEN: Final = (
+    ("Андрей", "Борис", "Глеб", "Ефим", "Кирилл", "Лев", "Тимур", "Эльдар"),
+    ("Алёна", "Вера", "Дарья", "Зоя", "Инна", "Нина", "Полина", "Юлия"),
+)
+_PLACES: Final = ("Охрана, пост", "Склад, пульт", "Курьер", "Лифт, корпус", "Касса")
+_DEPARTMENTS: Final = (
+    "Бухгалтерия",
+    "Отдел продаж",
+    "Служба доставки",
+    "Склад №2",
+    "Дирекция",
+    "Call-центр",
+    'Филиал "Север" & Ко',
+)
+_NOTES: Final = ("Временный номер", "Переезд в сентябре", "Запасная SIM-карта", "Не переносить")
+_LETTERS: Final = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+class Population:
+    """Makes the trunks of one account, one after the other.
+
+    Args:
+        seed: the same seed makes the same trunks.
+        account: the account's number from 0, which chooses its block of phones and ids.
+    """
+
+    def __init__(self, *, seed: int = 0, account: int = 0) -> None:
+        self._random = random.Random(f"{seed}/{account}")  # noqa: S311 - invents data, no secrets
+        self._phone = _FIRST_PHONE + account * _BLOCK
+        self._trunk = _FIRST_TRUNK + account * 100 * _BLOCK
+        self._device = _FIRST_DEVICE + account * 100 * _BLOCK
+        self._made = 0
+
+    def make(self, count: int, *, at: float = 0.0) -> list[SimulatedTrunk]:
+        """Make a list of trunks with realistic shares of states.
+
+        Args:
+            count: how many, up to :data:`MOST_TRUNKS`.
+            at: when their states are said to have last changed, in seconds since the epoch.
+
+        Raises:
+            ValueError: the count is negative or too large.
+        """
+        if not 0 <= count <= MOST_TRUNKS:
+            raise ValueError(f"an account has 0 to {MOST_TRUNKS} trunks, not {count}")
+        states: list[State] = []
+        for state, share in ABNORMAL_SHARES.items():
+            at_least = int(count >= _AT_LEAST_ONE_OF.get(state, count + 1))
+            states += [state] * max(at_least, round(count * share))
+        states += [WORKING] * (count - len(states))
+        self._random.shuffle(states)
+        return [self.make_one(state, at=at) for state in states]
+
+    def make_one(self, state: State = WORKING, *, at: float = 0.0) -> SimulatedTrunk:
+        """Make the next trunk.
+
+        Args:
+            state: its flags.
+            at: when they are said to have last changed, in seconds since the epoch.
+        """
+        draw = self._random
+        number = self._made
+        self._made += 1
+        self._phone += draw.randint(1, _LARGEST_STEP)
+        self._trunk += draw.randint(1, 900)
+        trunk = SimulatedTrunk(
+            id=self._trunk,
+            phone=str(self._phone),
+            name=self._name(number),
+            department=draw.choice(_DEPARTMENTS),
+            inner_number=str(100 + number),
+            state=state,
+            note=draw.choice(_NOTES) if draw.random() < 0.1 else None,
+            migration=2 if draw.random() < 0.05 else 0,
+            created=_FIRST_CREATED + draw.randrange(_CREATED_WITHIN),
+            balance=draw.choice((0, draw.randrange(100_000))),
+            changed_at=at,
+        )
+        kind = draw.random()
+        if kind < 0.08:
+            return replace(trunk, mobile=True)
+        return trunk if kind < 0.12 else replace(trunk, device=self._make_device(trunk))
+
+    def _name(self, number: int) -> str:
+        draw = self._random
+        if draw.random() < 0.15:
+            return f"{draw.choice(_PLACES)} {number + 1}"
+        gender = draw.randrange(2)
+        return f"{draw.choice(_FAMILY)[gender]} {draw.choice(_GIVEN[gender])}"
+
+    def _make_device(self, trunk: SimulatedTrunk) -> Device:
+        draw = self._random
+        self._device += draw.randint(1, 900)
+        digits = trunk.phone[1:]
+        return Device(
+            id=self._device,
+            enabled=trunk.state.active,
+            line=f"mobsip_{digits}",
+            sip_login=f"sip_{digits}_{''.join(draw.choices(_LETTERS, k=4))}",
+            sip_password=f"Demo{''.join(draw.choices(_LETTERS, k=10))}",
+        )

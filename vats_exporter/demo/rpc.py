@@ -1,0 +1,211 @@
+"""The GWT-RPC services: from a request's text to the answer's.
+
+Requests are refused in the order and with the words of Google's server code: what it makes an
+``IncompatibleRemoteServiceException`` of is answered with that; any other exception that no method
+declares is a :class:`CallFailedError`, which that code answers with HTTP 500. [gwt]
+
+The application's own refusals (whose trunk it is, which form applies) are invented. [assumed]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from vats_exporter.demo import wire
+from vats_exporter.demo.deployment import DETAILS_SERVICE, LIST_SERVICE, SELECTOR_SERVICE, SERVICES
+from vats_exporter.demo.enterprise import NoDeviceError, UnknownTrunkError
+from vats_exporter.demo.pages import MODULE
+from vats_exporter.gwt import (
+    EnumConstant,
+    GwtError,
+    Record,
+    RequestError,
+    RequestReader,
+    encode_long,
+    parse_request,
+)
+
+if TYPE_CHECKING:
+    from vats_exporter.demo.deployment import Deployment
+    from vats_exporter.demo.enterprise import Enterprise
+    from vats_exporter.demo.model import SimulatedTrunk
+    from vats_exporter.gwt import Value
+
+DEVICE_FORM: Final = 31
+MOBILE_FORM: Final = 32
+DEFAULT_PAGE_SIZE: Final = 100
+
+_CALLS: Final = {
+    (LIST_SERVICE, "list"): "list",
+    (DETAILS_SERVICE, "getForm"): "details",
+    (SELECTOR_SERVICE, "setEnabled"): "selector",
+}
+
+
+class CallFailedError(Exception):
+    """The server failed with an exception that the method does not declare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What can be said of a call without answering it.
+
+    Attributes:
+        name: ``list``, ``details``, ``selector``; ``other`` for what is none of them.
+        page: of the list, from 0; ``None`` for other calls.
+    """
+
+    name: str
+    page: int | None = None
+
+
+def describe(path: str, payload: str, deployment: Deployment) -> Call:
+    """Say which call a request is, however it will be answered.
+
+    Args:
+        path: the service's, ``AbonentBrowserGwtService``.
+        payload: the request's text.
+        deployment: the one that would answer.
+    """
+    try:
+        reader = RequestReader(parse_request(payload), deployment.classes())
+        name = _CALLS.get((path, reader.method), "other")
+        page = _page_of(reader.read_parameters()) if name == "list" else None
+    except GwtError:
+        # A stale signature, for one: it is refused later, and is a call of its service still.
+        by_path = {service: name for (service, _), name in _CALLS.items()}
+        return Call(by_path.get(path, "other"))
+    return Call(name, page)
+
+
+def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterprise) -> str:
+    """Answer a call.
+
+    Args:
+        path: the service's, ``AbonentBrowserGwtService``; one of the deployment's.
+        payload: the request's text.
+        deployment: the one that answers.
+        enterprise: the one that the session belongs to.
+
+    Returns:
+        The text of ``//OK`` or ``//EX``.
+
+    Raises:
+        CallFailedError: the server's code would fail instead of answering.
+    """
+    try:
+        method, parameters = _read(path, payload, deployment)
+        return _invoke(method, parameters, deployment, enterprise)
+    except RequestError as error:
+        if error.class_name != wire.INCOMPATIBLE:
+            raise CallFailedError(f"{error.class_name}: {error.message}") from error
+        return wire.incompatible(deployment, error.message)
+    except _ApplicationError as error:
+        return wire.application_error(deployment, error.code, error.message)
+
+
+class _ApplicationError(Exception):
+    """The application's own, declared exception."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = message
+
+
+def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[Value]]:
+    request = parse_request(payload)
+    policies = [deployment.policies[path]]
+    reader = RequestReader(request, deployment.classes(), policies=policies)
+    if urlsplit(reader.module_base or "").path != f"/{MODULE}/":
+        # The server looks for the policy's file under the path that the client says it is from.
+        reader = RequestReader(request, deployment.classes(), policies=())
+    service = SERVICES[path]
+    if reader.service not in {known.interface for known in SERVICES.values()}:
+        raise reader.service_not_found()
+    if reader.service != service.interface:
+        raise RequestError(
+            f"Blocked attempt to access interface '{reader.service}', which is not implemented by"
+            f" '{service.interface}Impl'; this is either misconfiguration or a hack attempt",
+            class_name=wire.INCOMPATIBLE,
+        )
+    if service.methods.get(reader.method) != reader.parameter_types:
+        raise reader.method_not_found()
+    return reader.method, reader.read_parameters()
+
+
+def _invoke(
+    method: str, parameters: list[Value], deployment: Deployment, enterprise: Enterprise
+) -> str:
+    if method == "list":
+        return _list(parameters, deployment, enterprise)
+    if method == "getForm":
+        return _get_form(parameters, deployment, enterprise)
+    return _set_enabled(parameters, deployment, enterprise)
+
+
+def _list(parameters: list[Value], deployment: Deployment, enterprise: Enterprise) -> str:
+    (request,) = parameters
+    if not isinstance(request, Record):
+        raise CallFailedError("java.lang.NullPointerException")
+    fields = request.fields
+    # Clients of an older deployment give the enterprise in the field after its own. [user]
+    asked = fields["enterprise"] if fields["enterprise"] is not None else fields["department"]
+    if asked != enterprise.number:
+        raise _ApplicationError("ACCESS_DENIED", "Нет доступа к предприятию")
+    page = _page_of(parameters) or 0
+    size = fields["pageSize"]
+    size = size if isinstance(size, int) else DEFAULT_PAGE_SIZE
+    if page < 0 or size <= 0:
+        raise CallFailedError("java.lang.IllegalArgumentException: page or size out of range")
+    # What the filter means is not known; this is what the name of its field suggests. [assumed]
+    trunks = [
+        trunk
+        for trunk in enterprise.trunks()
+        if fields["deleted"] is not True or trunk.state.marked
+    ]
+    start = page * size
+    return wire.list_answer(
+        deployment, enterprise.number, trunks[start : start + size], len(trunks)
+    )
+
+
+def _get_form(parameters: list[Value], deployment: Deployment, enterprise: Enterprise) -> str:
+    key, form = parameters
+    if not isinstance(form, EnumConstant):
+        raise CallFailedError("java.lang.NullPointerException")
+    trunk = _find(key, enterprise)
+    if form.ordinal == DEVICE_FORM and not trunk.mobile:
+        return wire.device_form_answer(deployment, enterprise.number, trunk)
+    if form.ordinal == MOBILE_FORM and trunk.mobile:
+        return wire.mobile_form_answer(deployment, enterprise.number, trunk)
+    raise _ApplicationError("FORM_NOT_APPLICABLE", "Форма недоступна для данного типа абонента")
+
+
+def _set_enabled(parameters: list[Value], deployment: Deployment, enterprise: Enterprise) -> str:
+    key, is_enabled = parameters
+    if not isinstance(is_enabled, bool):
+        raise CallFailedError("java.lang.NullPointerException")
+    trunk = _find(key, enterprise)
+    try:
+        enterprise.set_enabled(trunk.ref, enabled=is_enabled)
+    except NoDeviceError:
+        raise _ApplicationError("DEVICE_NOT_FOUND", "У абонента нет устройства") from None
+    return wire.boolean_answer(deployment, value=True)
+
+
+def _find(key: Value, enterprise: Enterprise) -> SimulatedTrunk:
+    if not isinstance(key, int):
+        raise CallFailedError("java.lang.NullPointerException")
+    try:
+        return enterprise.find(encode_long(key))
+    except UnknownTrunkError:
+        raise _ApplicationError("ABONENT_NOT_FOUND", "Абонент не найден") from None
+
+
+def _page_of(parameters: list[Value]) -> int | None:
+    request = parameters[0] if parameters else None
+    page = request.fields["page"] if isinstance(request, Record) else None
+    return page if isinstance(page, int) else None
