@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.contract import Service
 
 _QUOTE: Final = r"\\?['\"]"
-_STRONG_NAME: Final = re.compile(rf"{_QUOTE}([0-9A-F]{{32}}){_QUOTE}", re.ASCII)
+_STRONG_NAME: Final = re.compile(
+    # With or without the number of a soft permutation, which is decided in the browser. [gwt]
+    rf"{_QUOTE}([0-9A-F]{{32}})(?::\d{{1,9}})?{_QUOTE}",
+    re.ASCII,
+)
 _POLICY: Final = re.compile(
     # 'AbonentBrowserGwtService','3D7E…', or the same with a minifier's name before the hash.
-    rf"{_QUOTE}(\w{{1,128}}){_QUOTE}\s{{0,8}},\s{{0,8}}(?:[\w$]{{1,16}}\s{{0,8}}=\s{{0,8}})?"
+    rf"{_QUOTE}(\w{{0,120}}Service){_QUOTE}\s{{0,8}},\s{{0,8}}(?:[\w$]{{1,16}}\s{{0,8}}=\s{{0,8}})?"
     rf"{_QUOTE}([0-9A-F]{{32}}){_QUOTE}",
     re.ASCII,
 )

@@ -76,8 +76,12 @@ def _check_page(
 ) -> None:
     """Refuse a page that shows what an earlier one has shown, or itself shows a row twice."""
     refs = [record.ref for record in page.records]
-    if refs and any(refs == [record.ref for record in other.records] for other in pages):
-        first = page_of[refs[0]]
+    if page.declared != len(refs):
+        raise IncompleteError(
+            f"list: page {number + 1} has {len(refs)} rows, but says it has {page.declared}"
+        )
+    first = page_of.get(refs[0]) if refs else None
+    if first is not None and refs == [record.ref for record in pages[first].records]:
         raise IncompleteError(
             f"list: page {number + 1} is page {first + 1} again; "
             "list_tail may have {page} in the wrong place"

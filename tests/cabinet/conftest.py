@@ -1,0 +1,108 @@
+"""Replay servers, and cabinets that talk to them."""
+
+from __future__ import annotations
+
+import ssl
+import traceback
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote, quote_plus
+
+import pytest
+import trustme
+
+from tests.cabinet.replay import COOKIE, LOGIN, PASSWORD, ReplayServer
+from vats_exporter.cabinet import Cabinet, CabinetError, CabinetSettings, Timeouts, TraceEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SECRETS = (PASSWORD, quote(PASSWORD), quote_plus(PASSWORD), "Пароль", COOKIE)
+
+
+class CabinetMaker(Protocol):
+    """Makes a cabinet of a server; what is given by name goes into its settings."""
+
+    def __call__(self, server: ReplayServer, **changes: Any) -> Cabinet: ...
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def server(stack: ExitStack) -> ReplayServer:
+    return stack.enter_context(ReplayServer())
+
+
+@pytest.fixture
+def events() -> list[TraceEvent]:
+    """What the cabinets' trace saw."""
+    return []
+
+
+@pytest.fixture
+def make_cabinet(stack: ExitStack, events: list[TraceEvent]) -> CabinetMaker:
+    def make(server: ReplayServer, **changes: Any) -> Cabinet:
+        settings: dict[str, Any] = {
+            "address": server.url,
+            "login": LOGIN,
+            "password": PASSWORD,
+            "page_size": 3,
+            "check_total": False,
+            "timeouts": Timeouts(connect=5, read=5, call=10),
+        }
+        return stack.enter_context(
+            Cabinet(CabinetSettings(**{**settings, **changes}), trace=events.append)
+        )
+
+    return make
+
+
+@pytest.fixture
+def cabinet(server: ReplayServer, make_cabinet: CabinetMaker) -> Cabinet:
+    """A cabinet of the server with pages of three rows, whose total is not checked.
+
+    The captures are single pages of a list of 237.
+    """
+    return make_cabinet(server)
+
+
+@pytest.fixture
+def hides(events: list[TraceEvent]) -> Callable[[BaseException], None]:
+    """Fails if an error, its traceback or an event shows a secret."""
+
+    def check(error: BaseException) -> None:
+        shown = [str(error), repr(error), repr(events), *traceback.format_exception(error)]
+        current: BaseException | None = error
+        while current is not None:
+            shown += [repr(current), repr(vars(current))]
+            # What is raised is the project's own, without the libraries' for its cause.
+            assert isinstance(current, CabinetError), current
+            context = None if current.__suppress_context__ else current.__context__
+            current = current.__cause__ or context
+        for secret in SECRETS:
+            assert not any(secret in text for text in shown), f"{secret} is shown"
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def make_tls_server(stack: ExitStack) -> Callable[[trustme.LeafCert], ReplayServer]:
+    def make(certificate: trustme.LeafCert) -> ReplayServer:
+        return stack.enter_context(ReplayServer(server_context(certificate)))
+
+    return make

@@ -1,0 +1,72 @@
+"""What may be written for a cabinet's address, and what it is read as."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vats_exporter.cabinet.address import parse_address
+
+
+@pytest.mark.parametrize(
+    ("written", "base_url"),
+    [
+        ("vpbx.mts.ru", "https://vpbx.mts.ru"),
+        (" vpbx.mts.ru ", "https://vpbx.mts.ru"),
+        ("vpbx.mts.ru:8443", "https://vpbx.mts.ru:8443"),
+        ("https://vpbx.mts.ru", "https://vpbx.mts.ru"),
+        ("https://VPBX.mts.ru/", "https://vpbx.mts.ru"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://127.8.9.10", "http://127.8.9.10"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_an_address_is_read(written: str, base_url: str) -> None:
+    assert parse_address(written) == base_url
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("", "empty"),
+        ("  ", "empty"),
+        ("https://", "no host"),
+        ("https://:443", "no host"),
+        ("vpbx.mts.ru:0", "port"),
+        ("vpbx.mts.ru:65536", "not an address"),
+        ("vpbx.mts.ru:https", "not an address"),
+        ("https://[::1", "not an address"),
+        ("ftp://vpbx.mts.ru", "https:// and http://"),
+        ("https://login:geheim@vpbx.mts.ru", "login and password"),
+        ("https://vpbx.mts.ru/vpbxGwt/", "without a path"),
+        ("https://vpbx.mts.ru?a=b", "without a path"),
+        ("https://vpbx.mts.ru#top", "without a path"),
+        ("vpbx mts ru", "blanks"),
+        ("vpbx.mts.ru\nHost: other", "blanks"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_the_reason(written: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says) as caught:
+        parse_address(written)
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host", ["vpbx.mts.ru", "10.0.0.1", "localhost.mts.ru", "127.0.0.1.mts.ru", "[fd00::1]"]
+)
+def test_plain_http_is_for_loopback_unless_it_is_allowed(host: str) -> None:
+    with pytest.raises(ValueError, match="loopback only"):
+        parse_address(f"http://{host}:8080")
+    assert parse_address(f"http://{host}:8080", allow_plain_http=True) == f"http://{host}:8080"
+
+
+@given(st.text(max_size=60) | st.text("htps:/@[]?#.%0a1:", max_size=30))
+def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        base_url = parse_address(text)
+        assert parse_address(base_url, allow_plain_http=True) == base_url
