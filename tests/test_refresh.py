@@ -1,0 +1,517 @@
+"""When the cabinet is asked, and what is served meanwhile. Clocks are set by hand."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from vats_exporter.cabinet.errors import (
+    RESULTS,
+    CabinetError,
+    CabinetTimeoutError,
+    GwtExceptionError,
+    IncompleteError,
+    LoginRefusedError,
+    NotGwtError,
+    UndecodableError,
+    UnreachableError,
+)
+from vats_exporter.refresh import AccountState, Outcome, Refresher
+from vats_exporter.trunks import Flags, Trunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 10.0
+"""Seconds after which a test that waits for another thread fails."""
+
+
+@dataclass
+class SetClock:
+    wall: float = 1_750_000_000.0
+    ticks: float = 100.0
+
+    def now(self) -> float:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.ticks
+
+    def advance(self, seconds: float) -> None:
+        self.wall += seconds
+        self.ticks += seconds
+
+
+@dataclass
+class Read:
+    trunks: tuple[Trunk, ...]
+    warnings: tuple[str, ...] = ()
+    pages: int = 1
+
+
+@dataclass
+class ScriptedCabinet:
+    """Gives a listing, or raises, as the test says; counts and, if told, blocks."""
+
+    answer: Read | Exception
+    before: Callable[[], object] = lambda: None
+    reads: int = 0
+    at_once: int = 0
+    highest: int = 0
+    closed: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def read_trunks(self) -> Read:
+        with self.lock:
+            self.reads += 1
+            self.at_once += 1
+            self.highest = max(self.highest, self.at_once)
+        try:
+            self.before()
+            if isinstance(self.answer, Exception):
+                raise self.answer
+            return self.answer
+        finally:
+            with self.lock:
+                self.at_once -= 1
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def trunk(number: int = 0) -> Trunk:
+    ref = f"CaAAA{chr(ord('A') + number)}"
+    return Trunk(ref, number, f"7916000000{number}", "", Flags(True, True, False), "1100", True)
+
+
+def listing(count: int = 2, *warnings: str) -> Read:
+    return Read(tuple(trunk(number) for number in range(count)), warnings)
+
+
+class Block:
+    """Holds a reading until the test lets it go on, and tells that it has begun."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self) -> None:
+        self.begun.set()
+        assert self.go_on.wait(PATIENCE)
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+def test_the_first_view_reads_the_cabinet(clock: SetClock) -> None:
+    refresher = Refresher("acme", ScriptedCabinet(listing(3)), clock=clock)
+    state = refresher.view(PATIENCE)
+    assert state.up
+    assert state.snapshot is not None
+    assert [one.ref for one in state.snapshot.trunks] == ["CaAAAA", "CaAAAB", "CaAAAC"]
+    assert state.snapshot.taken_at == 1_750_000_000.0
+
+
+def test_nothing_is_known_before_the_first_refresh_ends(clock: SetClock) -> None:
+    state = Refresher("acme", ScriptedCabinet(listing()), clock=clock).peek()
+    assert (state.up, state.result, state.snapshot, state.duration) == (False, None, None, None)
+
+
+def test_peeking_asks_nobody(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing())
+    Refresher("acme", cabinet, clock=clock).peek()
+    assert cabinet.reads == 0
+
+
+def test_a_fresh_snapshot_is_served_without_asking(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    first = refresher.view(PATIENCE)
+    clock.advance(59.9)
+    assert refresher.view(PATIENCE) is first
+    assert cabinet.reads == 1
+
+
+def test_a_snapshot_older_than_the_ttl_is_taken_anew(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing(1))
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    refresher.view(PATIENCE)
+    cabinet.answer = listing(2)
+    clock.advance(60)
+    snapshot = refresher.view(PATIENCE).snapshot
+    assert snapshot is not None
+    assert len(snapshot.trunks) == 2
+    assert snapshot.taken_at == 1_750_000_060.0
+
+
+def test_the_ttl_counts_from_when_the_reading_began(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing(), before=lambda: clock.advance(5))
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    refresher.view(PATIENCE)
+    clock.advance(55)
+    refresher.view(PATIENCE)
+    assert cabinet.reads == 2
+
+
+def test_a_ttl_of_zero_reads_for_every_view(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, ttl=0, clock=clock)
+    for _ in range(3):
+        refresher.view(PATIENCE)
+    assert cabinet.reads == 3
+
+
+def test_the_duration_is_how_long_the_reading_took(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing(), before=lambda: clock.advance(2.5))
+    state = Refresher("acme", cabinet, clock=clock).view(PATIENCE)
+    assert state.duration == 2.5
+    assert state.snapshot is not None
+    assert state.snapshot.duration == 2.5
+    assert state.snapshot.taken_at == 1_750_000_002.5
+
+
+def test_twenty_views_at_once_make_one_flight(clock: SetClock) -> None:
+    block = Block()
+    cabinet = ScriptedCabinet(listing(), before=block)
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    everybody = threading.Barrier(21)
+    states: list[AccountState] = []
+
+    def scrape() -> None:
+        everybody.wait(PATIENCE)
+        states.append(refresher.view(PATIENCE))
+
+    scrapes = [threading.Thread(target=scrape) for _ in range(20)]
+    for one in scrapes:
+        one.start()
+    everybody.wait(PATIENCE)
+    assert block.begun.wait(PATIENCE)
+    block.go_on.set()
+    for one in scrapes:
+        one.join(PATIENCE)
+    assert (cabinet.reads, cabinet.highest) == (1, 1)
+    assert len(states) == 20
+    assert all(state is states[0] and state.up for state in states)
+
+
+def test_a_view_waits_no_longer_than_its_timeout_and_the_flight_goes_on(clock: SetClock) -> None:
+    block = Block()
+    cabinet = ScriptedCabinet(listing(), before=block)
+    refresher = Refresher("acme", cabinet, clock=clock)
+    began = time.monotonic()
+    state = refresher.view(0.05)
+    assert time.monotonic() - began < PATIENCE / 2
+    assert (state.snapshot, refresher.refreshing) == (None, True)
+    block.go_on.set()
+    assert refresher.view(PATIENCE).snapshot is not None
+    assert cabinet.reads == 1
+
+
+def test_a_view_during_a_slow_refresh_gets_the_snapshot_there_is(clock: SetClock) -> None:
+    block = Block()
+    cabinet = ScriptedCabinet(listing(1))
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    first = refresher.view(PATIENCE)
+    clock.advance(61)
+    cabinet.before = block
+    assert refresher.view(0.01) is first
+    block.go_on.set()
+    assert refresher.view(PATIENCE) is not first
+
+
+def test_accounts_are_refreshed_at_the_same_time(clock: SetClock) -> None:
+    meeting = threading.Barrier(3)
+    cabinets = [ScriptedCabinet(listing(), before=lambda: meeting.wait(PATIENCE)) for _ in range(3)]
+    refreshers = [Refresher(str(at), one, clock=clock) for at, one in enumerate(cabinets)]
+    flights = [refresher.begin() for refresher in refreshers]
+    # Were they one after the other, the first would wait for the others at the barrier in vain.
+    assert all(flight is not None and flight.wait(PATIENCE) for flight in flights)
+    assert all(refresher.peek().up for refresher in refreshers)
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (LoginRefusedError("no"), "login_refused"),
+        (UnreachableError("no"), "unreachable"),
+        (CabinetTimeoutError("no"), "timeout"),
+        (NotGwtError("no"), "not_gwt"),
+        (GwtExceptionError("no"), "gwt_exception"),
+        (UndecodableError("no"), "undecodable"),
+        (IncompleteError("no"), "incomplete"),
+        (RecursionError("deep"), "undecodable"),
+    ],
+)
+def test_a_failure_keeps_the_last_good_snapshot_with_its_time(
+    clock: SetClock, error: Exception, result: str
+) -> None:
+    assert result in RESULTS
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, ttl=60, stale=900, clock=clock)
+    good = refresher.view(PATIENCE).snapshot
+    cabinet.answer = error
+    clock.advance(60)
+    state = refresher.view(PATIENCE)
+    assert (state.up, state.result) == (False, result)
+    assert state.snapshot is good
+    assert good is not None
+    assert good.taken_at == 1_750_000_000.0
+    assert state.refreshed_at == 1_750_000_060.0
+
+
+def test_a_snapshot_goes_when_it_is_stale(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, ttl=60, stale=900, clock=clock)
+    refresher.view(PATIENCE)
+    cabinet.answer = UnreachableError("no route")
+    clock.advance(899.9)
+    assert refresher.view(PATIENCE).snapshot is not None
+    clock.advance(0.1)
+    assert refresher.peek().snapshot is None
+    assert refresher.peek().result == "unreachable"
+
+
+def test_a_wall_clock_set_back_does_not_keep_a_snapshot(clock: SetClock) -> None:
+    refresher = Refresher("acme", ScriptedCabinet(listing()), ttl=60, stale=900, clock=clock)
+    refresher.view(PATIENCE)
+    clock.advance(901)
+    clock.wall -= 3600
+    assert refresher.peek().snapshot is None
+
+
+def test_after_a_failure_the_next_success_is_served(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(UnreachableError("no route"))
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    assert refresher.view(PATIENCE).error == "no route"
+    cabinet.answer = listing()
+    clock.advance(60)
+    state = refresher.view(PATIENCE)
+    assert (state.up, state.error) == (True, "")
+
+
+def test_a_failure_holds_for_the_ttl(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(UnreachableError("no route"), before=lambda: clock.advance(10))
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    refresher.view(PATIENCE)
+    clock.advance(59.9)
+    refresher.view(PATIENCE)
+    assert cabinet.reads == 1
+    clock.advance(0.1)
+    refresher.view(PATIENCE)
+    assert cabinet.reads == 2
+
+
+@pytest.mark.parametrize(
+    ("ttl", "delays"),
+    [
+        (60.0, [60, 120, 240, 480, 960, 1920, 3600, 3600]),
+        (0.0, [60, 120, 240, 480, 960, 1920, 3600, 3600]),
+        (900.0, [900, 1800, 3600, 3600]),
+        (7200.0, [7200, 7200]),
+    ],
+)
+def test_a_refused_login_backs_off_up_to_an_hour(
+    clock: SetClock, ttl: float, delays: list[float]
+) -> None:
+    cabinet = ScriptedCabinet(LoginRefusedError("refused"))
+    refresher = Refresher("acme", cabinet, ttl=ttl, stale=90_000, clock=clock)
+    for attempts, delay in enumerate(delays, start=1):
+        state = refresher.view(PATIENCE)
+        assert cabinet.reads == attempts
+        assert state.login_retry_at == clock.wall + delay
+        clock.advance(delay - 0.5)
+        refresher.view(PATIENCE)
+        assert cabinet.reads == attempts
+        clock.advance(0.5)
+
+
+def test_a_year_of_refusals_still_waits_an_hour(clock: SetClock) -> None:
+    refresher = Refresher("acme", ScriptedCabinet(LoginRefusedError("no")), clock=clock)
+    refresher._refusals = 100_000
+    assert refresher.view(PATIENCE).login_retry_at == clock.wall + 3600
+
+
+def test_a_dead_network_between_refusals_does_not_shorten_the_back_off(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(LoginRefusedError("refused"))
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    refresher.view(PATIENCE)
+    clock.advance(60)
+    cabinet.answer = UnreachableError("no route")
+    assert refresher.view(PATIENCE).login_retry_at is None
+    clock.advance(60)
+    cabinet.answer = LoginRefusedError("refused")
+    assert refresher.view(PATIENCE).login_retry_at == clock.wall + 120
+
+
+def test_a_success_ends_the_back_off(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(LoginRefusedError("refused"))
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    refresher.view(PATIENCE)
+    clock.advance(60)
+    cabinet.answer = listing()
+    assert refresher.view(PATIENCE).login_retry_at is None
+    clock.advance(60)
+    cabinet.answer = LoginRefusedError("refused")
+    assert refresher.view(PATIENCE).login_retry_at == clock.wall + 60
+
+
+def test_a_reset_forgets_the_back_off(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(LoginRefusedError("refused"))
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    refresher.view(PATIENCE)
+    refresher.reset()
+    assert refresher.peek().login_retry_at is None
+    assert refresher.view(PATIENCE).login_retry_at == clock.wall + 60
+    assert cabinet.reads == 2
+
+
+def test_a_reset_forgets_freshness_and_keeps_the_snapshot(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, clock=clock)
+    first = refresher.view(PATIENCE)
+    refresher.reset()
+    assert refresher.peek().snapshot is first.snapshot
+    refresher.view(PATIENCE)
+    assert cabinet.reads == 2
+
+
+def test_a_trunk_listed_twice_is_refused_as_incomplete(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(Read((trunk(0), trunk(1), trunk(0))))
+    state = Refresher("acme", cabinet, clock=clock).view(PATIENCE)
+    assert (state.result, state.snapshot) == ("incomplete", None)
+
+
+def test_a_bug_is_told_by_its_class_and_place_and_never_by_its_message(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(ValueError("j_password=hunter2"))
+    refresher = Refresher("acme", cabinet, clock=clock)
+    with capture_logs() as logs:
+        state = refresher.view(PATIENCE)
+    assert state.error.startswith("unexpected ValueError at test_refresh.py:")
+    assert "hunter2" not in repr(logs) + repr(state)
+    assert logs[0]["log_level"] == "warning"
+
+
+def test_a_listener_with_a_bug_does_not_end_the_account(clock: SetClock) -> None:
+    def listener(_: Outcome) -> None:
+        raise KeyError("secret")
+
+    refresher = Refresher(
+        "acme", ScriptedCabinet(listing()), ttl=0, clock=clock, on_result=listener
+    )
+    with capture_logs() as logs:
+        assert refresher.view(PATIENCE).up
+        assert refresher.view(PATIENCE).up
+    assert "unexpected KeyError at" in repr(logs)
+    assert "secret" not in repr(logs)
+
+
+def test_listeners_hear_of_a_refresh_before_those_who_wait_go_on(clock: SetClock) -> None:
+    heard: list[Outcome] = []
+    refresher = Refresher("acme", ScriptedCabinet(listing()), clock=clock, on_result=heard.append)
+    snapshot = refresher.view(PATIENCE).snapshot
+    assert [(one.result, one.snapshot) for one in heard] == [("success", snapshot)]
+
+
+def test_a_refresh_is_one_line_of_the_log(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing(2), before=lambda: clock.advance(1.25))
+    with capture_logs() as logs:
+        Refresher("acme", cabinet, clock=clock).view(PATIENCE)
+    assert logs == [
+        {
+            "event": "refreshed",
+            "log_level": "info",
+            "account": "acme",
+            "result": "success",
+            "trunks": 2,
+            "pages": 1,
+            "duration": 1.25,
+        }
+    ]
+
+
+def test_a_failure_is_one_warning_with_its_sentence(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(UnreachableError("vpbx.mts.ru:443: connection refused"))
+    with capture_logs() as logs:
+        Refresher("acme", cabinet, clock=clock).view(PATIENCE)
+    assert [(line["log_level"], line["result"], line["error"]) for line in logs] == [
+        ("warning", "unreachable", "vpbx.mts.ru:443: connection refused")
+    ]
+
+
+def test_a_flaw_is_told_when_it_appears_and_not_again_until_it_was_gone(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing(1, "no phones"))
+    refresher = Refresher("acme", cabinet, ttl=0, clock=clock)
+
+    def flaws() -> list[str]:
+        with capture_logs() as logs:
+            refresher.view(PATIENCE)
+        return [line["warning"] for line in logs if "warning" in line]
+
+    assert flaws() == ["no phones"]
+    assert flaws() == []
+    cabinet.answer = listing(1, "no phones", "no names")
+    assert flaws() == ["no names"]
+    cabinet.answer = listing(1)
+    assert flaws() == []
+    cabinet.answer = listing(1, "no phones")
+    assert flaws() == ["no phones"]
+
+
+def test_a_machine_out_of_threads_is_told_and_tried_again(
+    clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    refresher = Refresher("acme", ScriptedCabinet(listing()), clock=clock)
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(threading.Thread, "start", start)
+        assert refresher.view(PATIENCE).result is None
+    assert [(line["log_level"], line["account"]) for line in logs] == [("error", "acme")]
+    assert refresher.view(PATIENCE).up
+
+
+def test_closing_closes_the_source_and_asks_it_no_more(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, ttl=0, clock=clock)
+    good = refresher.view(PATIENCE)
+    refresher.close()
+    assert refresher.view(PATIENCE) is good
+    assert (cabinet.reads, cabinet.closed) == (1, 1)
+
+
+def test_closing_waits_for_the_flight_but_not_forever(clock: SetClock) -> None:
+    block = Block()
+    cabinet = ScriptedCabinet(listing(), before=block)
+    refresher = Refresher("acme", cabinet, clock=clock)
+    flight = refresher.begin()
+    assert flight is not None
+    refresher.close(0.01)
+    assert cabinet.closed == 1
+    block.go_on.set()
+    assert flight.wait(PATIENCE)
+
+
+def test_a_sign_out_that_fails_is_told_and_goes_no_further(clock: SetClock) -> None:
+    class Unwilling(ScriptedCabinet):
+        def close(self) -> None:
+            raise UnreachableError("no route")
+
+    with capture_logs() as logs:
+        Refresher("acme", Unwilling(listing()), clock=clock).close()
+    assert logs[0]["error"] == "no route"
+
+
+def test_every_error_of_the_cabinet_has_a_result_of_the_closed_list() -> None:
+    def below(kind: type[CabinetError]) -> set[type[CabinetError]]:
+        return {kind}.union(*(below(one) for one in kind.__subclasses__()))
+
+    words = {kind.result for kind in below(CabinetError) - {CabinetError}}
+    assert words | {"success"} == set(RESULTS)

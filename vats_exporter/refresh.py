@@ -1,0 +1,359 @@
+"""When to ask the cabinet: freshness, one flight at a time, back-off, the last good snapshot.
+
+A :class:`Refresher` stands between the scrapes of one account and that account's cabinet. It knows
+time and threads, and neither HTTP nor metrics. Its rules:
+
+* A snapshot is **fresh** for ``ttl``, counted from when its reading began, so that scrapes that
+  come every ``ttl`` each find the cabinet's newest state. Fresh is served at once.
+* Otherwise the first view starts a **flight**, a thread that reads the cabinet; every other view
+  waits for the same one. A view waits no longer than its own timeout and then gets what there is;
+  the flight goes on, and the next view finds what it brought.
+* A **failure** replaces nothing: the last good snapshot stays, with its true time, until it is
+  older than ``stale``. The failure itself holds for ``ttl`` too, so that a broken cabinet is asked
+  no more often than a working one.
+* A **refused login** is tried again after ``ttl``, then after twice that, and so on up to an hour,
+  so that a changed password never locks the account. Only a success or :meth:`Refresher.reset`
+  ends it.
+
+Ages are measured with the monotonic clock, so that a corrected wall clock neither revives nor ends
+a snapshot; times that people see come from the wall clock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from vats_exporter.bugs import describe_bug
+from vats_exporter.cabinet.errors import CabinetError, IncompleteError
+from vats_exporter.trunks import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vats_exporter.trunks import Trunk
+
+RETRY_LIMIT: Final = 3600.0
+"""Seconds that a refused login waits at most before it is tried again (a longer ttl prevails)."""
+
+RETRY_WITHOUT_TTL: Final = 60.0
+"""Seconds before the first repeat of a refused login where the ttl is 0."""
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class Clock(Protocol):
+    """The two clocks a refresher reads."""
+
+    def now(self) -> float:
+        """Return wall-clock seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only go forward, since anything."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> float:
+        """Return wall-clock seconds since the epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return seconds that only go forward."""
+        return time.monotonic()
+
+
+class Listing(Protocol):
+    """What one reading of a cabinet gives; :class:`vats_exporter.cabinet.Listing` is one."""
+
+    @property
+    def trunks(self) -> tuple[Trunk, ...]:
+        """Every trunk, in the cabinet's order."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What could not be told, without personal data."""
+
+    @property
+    def pages(self) -> int:
+        """How many pages were read."""
+
+
+class Source(Protocol):
+    """What a refresher reads; :class:`vats_exporter.cabinet.Cabinet` is one."""
+
+    def read_trunks(self) -> Listing:
+        """Read every trunk.
+
+        Raises:
+            CabinetError: if the list cannot be read whole.
+        """
+
+    def close(self) -> None:
+        """Give back connections and the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one refresh ended.
+
+    Attributes:
+        result: one of :data:`vats_exporter.cabinet.errors.RESULTS`.
+        duration: seconds it took.
+        snapshot: what it brought; ``None`` unless ``result`` is ``success``.
+        pages: pages read; 0 unless ``result`` is ``success``.
+        error: one sentence; empty on success.
+    """
+
+    result: str
+    duration: float
+    snapshot: Snapshot | None = None
+    pages: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AccountState:
+    """What is known of an account at one moment. Compared by identity: a change makes a new one.
+
+    Attributes:
+        account: its name.
+        snapshot: the snapshot to serve; ``None`` if there is none, or it has become stale.
+        result: the latest refresh's result; ``None`` before the first one ended.
+        error: the latest refresh's error; empty if it worked.
+        refreshed_at: when the latest refresh ended, in seconds since the epoch.
+        duration: seconds the latest refresh took.
+        login_retry_at: when a refused login is tried again, in seconds since the epoch; ``None``
+            unless the latest refresh was refused.
+    """
+
+    account: str
+    snapshot: Snapshot | None = None
+    result: str | None = None
+    error: str = ""
+    refreshed_at: float | None = None
+    duration: float | None = None
+    login_retry_at: float | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether the latest refresh worked; false before the first one ended."""
+        return self.result == "success"
+
+
+class Refresher:
+    """Keeps one account's snapshot as fresh as it is asked for.
+
+    Args:
+        name: the account's name, for logs.
+        source: what is read; only ever by one thread at a time.
+        ttl: seconds for which a snapshot is fresh, and a failure holds; 0 reads for every view.
+        stale: seconds after which a snapshot that could not be replaced is no longer served.
+        clock: the machine's, unless a test brings its own.
+        on_result: called after each refresh, in its thread, before those who wait for it go on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        *,
+        ttl: float = 60.0,
+        stale: float = 900.0,
+        clock: Clock | None = None,
+        on_result: Callable[[Outcome], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.ttl = ttl
+        self.stale = stale
+        self._source = source
+        self._clock: Clock = clock or SystemClock()
+        self._on_result = on_result
+        self._lock = threading.Lock()
+        self._flight: threading.Event | None = None
+        self._closed = False
+        self._state = AccountState(name)
+        self._taken: float | None = None  # the three are monotonic: when the snapshot was taken,
+        self._next: float | None = None  # when the next attempt is due; None means now
+        self._refusals = 0
+        self._warned: frozenset[str] = frozenset()
+
+    @property
+    def refreshing(self) -> bool:
+        """Whether a flight is under way."""
+        return self._flight is not None
+
+    def view(self, timeout: float) -> AccountState:
+        """Return the account's state, refreshed if that is due and can be done in time.
+
+        Args:
+            timeout: seconds to wait for a refresh at most; 0 starts it and does not wait.
+        """
+        flight = self.begin()
+        if flight is not None:
+            flight.wait(timeout)
+        return self.peek()
+
+    def begin(self) -> threading.Event | None:
+        """Start a refresh if one is due and none is under way.
+
+        Returns:
+            What is set when the refresh under way ends; ``None`` if there is none.
+        """
+        with self._lock:
+            if self._flight is None and not self._closed and self._is_due():
+                self._flight = self._take_off()
+            return self._flight
+
+    def peek(self) -> AccountState:
+        """Return the account's state as it is, asking nobody."""
+        with self._lock:
+            if self._taken is not None and self._clock.monotonic() - self._taken >= self.stale:
+                self._taken = None
+                self._state = replace(self._state, snapshot=None)
+            return self._state
+
+    def reset(self) -> None:
+        """Forget freshness and back-off: the next view asks the cabinet."""
+        with self._lock:
+            self._next = None
+            self._refusals = 0
+            self._state = replace(self._state, login_retry_at=None)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Start no more refreshes, and close the source.
+
+        Args:
+            timeout: seconds to wait for a refresh under way. One that takes longer loses its
+                connection, which ends it.
+        """
+        with self._lock:
+            self._closed = True
+            flight = self._flight
+        if flight is not None:
+            flight.wait(timeout)
+        try:
+            self._source.close()
+        except CabinetError as error:
+            _log.warning("sign-out failed", account=self.name, error=str(error))
+
+    def _is_due(self) -> bool:
+        return self._next is None or self._clock.monotonic() >= self._next
+
+    def _take_off(self) -> threading.Event | None:
+        """Start a flight's thread; ``None`` if the machine has none left, which may pass."""
+        flight = threading.Event()
+        thread = threading.Thread(
+            target=self._fly, args=(flight,), name=f"refresh {self.name}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            _log.error("refresh was not started", account=self.name, error=str(error))
+            return None
+        return flight
+
+    def _fly(self, flight: threading.Event) -> None:
+        """Refresh once; the body of the flight's thread."""
+        began = self._clock.monotonic()
+        try:
+            outcome = self._read(began)
+            self._keep(outcome, began)
+            self._tell(outcome)
+            if self._on_result is not None:
+                self._on_result(outcome)
+        except Exception as error:  # noqa: BLE001 - a listener's bug must not end the account
+            _log.error("refresh was not recorded", account=self.name, error=describe_bug(error))
+        finally:
+            with self._lock:
+                self._flight = None
+            flight.set()
+
+    def _read(self, began: float) -> Outcome:
+        """Read the source, and say how it went, whatever happens."""
+        try:
+            listing = self._source.read_trunks()
+            _require_unique(listing.trunks)
+        except CabinetError as error:
+            took = self._clock.monotonic() - began
+            return Outcome(error.result, took, error=str(error))
+        except Exception as error:  # noqa: BLE001 - a bug must not end the account
+            took = self._clock.monotonic() - began
+            return Outcome("undecodable", took, error=describe_bug(error))
+        took = self._clock.monotonic() - began
+        snapshot = Snapshot(listing.trunks, self._clock.now(), took, listing.warnings)
+        return Outcome("success", took, snapshot, listing.pages)
+
+    def _keep(self, outcome: Outcome, began: float) -> None:
+        """Make the outcome the account's state."""
+        with self._lock:
+            ended = self._clock.monotonic()
+            now = self._clock.now()
+            retry_at = None
+            if outcome.snapshot is not None:
+                self._taken = ended
+                self._next = began + self.ttl
+                self._refusals = 0
+            elif outcome.result == "login_refused":
+                delay = self._back_off()
+                self._next = ended + delay
+                retry_at = now + delay
+            else:
+                self._next = ended + self.ttl
+            self._state = AccountState(
+                account=self.name,
+                snapshot=outcome.snapshot or self._state.snapshot,
+                result=outcome.result,
+                error=outcome.error,
+                refreshed_at=now,
+                duration=outcome.duration,
+                login_retry_at=retry_at,
+            )
+
+    def _back_off(self) -> float:
+        """Count a refusal; return the seconds until the login may be tried again."""
+        base = self.ttl or RETRY_WITHOUT_TTL
+        # The exponent is bounded: 2.0 to the power of a month of refusals is no float.
+        delay = base * 2.0 ** min(self._refusals, 32)
+        self._refusals += 1
+        return min(delay, max(RETRY_LIMIT, base))
+
+    def _tell(self, outcome: Outcome) -> None:
+        """Write the refresh's log line, and the warnings that were not there before."""
+        duration = round(outcome.duration, 3)
+        if outcome.snapshot is None:
+            _log.warning(
+                "refresh failed",
+                account=self.name,
+                result=outcome.result,
+                error=outcome.error,
+                duration=duration,
+            )
+            return
+        _log.info(
+            "refreshed",
+            account=self.name,
+            result=outcome.result,
+            trunks=len(outcome.snapshot.trunks),
+            pages=outcome.pages,
+            duration=duration,
+        )
+        for warning in outcome.snapshot.warnings:
+            if warning not in self._warned:
+                _log.warning("snapshot has a flaw", account=self.name, warning=warning)
+        self._warned = frozenset(outcome.snapshot.warnings)
+
+
+def _require_unique(trunks: tuple[Trunk, ...]) -> None:
+    """Refuse a reference that comes twice.
+
+    It would make two series with the same labels, for which Prometheus refuses the whole page, the
+    other accounts' series with it.
+    """
+    if len({trunk.ref for trunk in trunks}) != len(trunks):
+        raise IncompleteError("the list names a trunk twice")
