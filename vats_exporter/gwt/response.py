@@ -53,6 +53,8 @@ _STARTS: Final[dict[bytes | str, Status]] = {
 _FIRST: Final = len("//OK[")
 _SEAM: Final = b"].concat(["
 _X: Final = ord("x")
+_MOST_PARTS: Final = 2048
+"""More than Google's writer makes of any answer within the limit; each costs a call of ``json``."""
 _L_TO_E: Final = bytes.maketrans(b"l", b"e")
 _ALL_BUT_ENDS: Final = bytes(set(range(256)) - set(b"el,'\""))
 _DECODER: Final = json.JSONDecoder()
@@ -160,7 +162,7 @@ def _read(data: bytes) -> tuple[list[Token], list[str], int, int] | None:
     tokens: list[Token] = []
     cut = False
     start = _FIRST
-    while True:
+    for _ in range(_MOST_PARTS):
         bracket = data.find(b"[", start)
         if bracket < 0:
             return None
@@ -178,6 +180,8 @@ def _read(data: bytes) -> tuple[list[Token], list[str], int, int] | None:
             return None
         tokens += _read_piece(data[start:end])
         start = bracket + 1
+    else:
+        return None
     tail = data[bracket:]
     if b"\\x" in tail:
         tail = _without_short_escapes(tail)

@@ -39,6 +39,10 @@ _Element = TypeVar("_Element")
 
 _BLANKS: Final = re.compile(r"[ \t\n\r]*")
 _NUMBER: Final = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?([eE][-+]?[0-9]+)?|NaN|-?Infinity")
+# What nearly all tokens of an answer are, with the comma after it.
+_PLAIN_TOKEN: Final = re.compile(
+    r"(?:(-?(?:0|[1-9][0-9]{0,17}))|'([A-Za-z0-9$_]*)'|\"([A-Za-z0-9$_]*)\"),"
+)
 _PLAIN: Final = {'"': re.compile(r'[^"\\\n\r]*'), "'": re.compile(r"[^'\\\n\r]*")}
 _JOIN: Final = re.compile(r"[ \t\n\r]*\+[ \t\n\r]*(?=[\"'])")
 _CONCAT: Final = re.compile(r"[ \t\n\r]*\.concat\([ \t\n\r]*\[")
@@ -91,7 +95,7 @@ class _Scanner:
 
     def answer(self) -> tuple[list[Token], list[str], int, int]:
         self._open()
-        elements = self._array(self._element, "answer")
+        elements = self._array(self._element, "answer", self._plain_tokens)
         self._skip_blanks()
         if self._at != len(self._text):
             raise unexpected(self._text, self._at)
@@ -107,8 +111,16 @@ class _Scanner:
             raise MalformedError(message, where=self._at)
         return elements, self._table, flags, version
 
-    def _array(self, element: Callable[[int], _Element], name: str) -> list[_Element]:
-        """Read the elements of an array, of which the first bracket is read, across its cuts."""
+    def _array(
+        self,
+        element: Callable[[int], _Element],
+        name: str,
+        run: Callable[[list[_Element]], None] = lambda _: None,
+    ) -> list[_Element]:
+        """Read the elements of an array, of which the first bracket is read, across its cuts.
+
+        Before each element, ``run`` may read any number of them along with their commas.
+        """
         text = self._text
         start = self._at - 1
         elements: list[_Element] = []
@@ -118,6 +130,7 @@ class _Scanner:
             self._at += 1
             return elements
         while True:
+            run(elements)
             self._skip_blanks()
             if self._at >= len(text):
                 raise self._not_closed(name, start)
@@ -149,6 +162,18 @@ class _Scanner:
         self._at += 1
         self._table = self._array(self._table_entry, "string table")
         return 0
+
+    def _plain_tokens(self, elements: list[Token]) -> None:
+        """Read plain tokens in a tight loop; whatever is not plain is left to ``_element``."""
+        text, at = self._text, self._at
+        while match := _PLAIN_TOKEN.match(text, at):
+            integer, single, double = match.groups()
+            if integer is not None:
+                elements.append(int(integer))
+            else:
+                elements.append(double if single is None else single)
+            at = match.end()
+        self._at = at
 
     def _table_entry(self, _index: int) -> str:
         if not self._text.startswith(("'", '"'), self._at):
