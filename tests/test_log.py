@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import sys
+import threading
 import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -30,6 +31,8 @@ def _fresh_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(redaction, "_secrets", redaction._Secrets())
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    # Put back afterwards, whatever `configure` makes of it.
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     yield
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
@@ -277,6 +280,21 @@ def test_pythons_warnings_are_lines_too() -> None:
         logging.captureWarnings(capture=True)
         warnings.warn("old", DeprecationWarning, stacklevel=1)
     assert "DeprecationWarning: old" in json.loads(stream.getvalue())["msg"]
+
+
+def test_an_exception_that_ends_a_thread_is_a_line_without_its_message() -> None:
+    stream = io.StringIO()
+    log.configure(form="json", stream=stream)
+
+    def fail() -> None:
+        raise ValueError("hunter2")
+
+    thread = threading.Thread(target=fail, name="worker")
+    thread.start()
+    thread.join()
+    fields = json.loads(stream.getvalue())
+    assert (fields["msg"], fields["thread"]) == ("thread ended", "worker")
+    assert re.fullmatch(r"unexpected ValueError at test_log\.py:\d+", fields["error"])
 
 
 def test_libraries_are_never_asked_for_more_than_warnings() -> None:

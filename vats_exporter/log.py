@@ -14,6 +14,7 @@ import logging
 import math
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 import structlog
 
+from vats_exporter.bugs import describe_bug
 from vats_exporter.redaction import MASK, is_telling, redact, register_secret
 
 if TYPE_CHECKING:
@@ -75,6 +77,15 @@ def configure(
     for name, least in _CARELESS_LIBRARIES.items():
         logging.getLogger(name).setLevel(least)
     logging.captureWarnings(capture=True)
+    threading.excepthook = _tell_of_thread
+
+
+def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
+    """Log what ended a thread, in place of a traceback whose messages nobody has redacted."""
+    if ended.exc_value is not None and ended.exc_type is not SystemExit:
+        name = ended.thread.name if ended.thread is not None else ""
+        error = describe_bug(ended.exc_value)
+        structlog.get_logger().error("thread ended", thread=name, error=error)
 
 
 class _Writer:

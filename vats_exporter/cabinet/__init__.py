@@ -2,9 +2,14 @@
 
 :class:`Cabinet` is the way in. What can go wrong is one of :mod:`vats_exporter.cabinet.errors`;
 what it does can be watched with one hook, :mod:`vats_exporter.cabinet.trace`.
+
+:class:`Cabinet` is imported when it is first asked for: what only reads rows, or names errors,
+needs no HTTP client and starts fast without one.
 """
 
-from vats_exporter.cabinet.client import Cabinet
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from vats_exporter.cabinet.errors import (
     RESULTS,
     CabinetError,
@@ -31,6 +36,9 @@ from vats_exporter.cabinet.trace import (
     Trace,
     TraceEvent,
 )
+
+if TYPE_CHECKING:
+    from vats_exporter.cabinet.client import Cabinet
 
 __all__ = [
     "RESULTS",
@@ -60,3 +68,9 @@ __all__ = [
     "UndecodableError",
     "UnreachableError",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "Cabinet":
+        return import_module("vats_exporter.cabinet.client").Cabinet
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,125 @@
+"""Running commands in this process, as a shell would see them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.request import Request, urlopen
+
+import pytest
+import structlog
+
+from vats_exporter.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Run = Callable[..., "Ended"]
+
+WIRE = Path(__file__).parents[1] / "wire"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left: its exit status and the two outputs."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what commands set up for their process."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def wire() -> Path:
+    """The folder of the captures."""
+    return WIRE
+
+
+@pytest.fixture
+def run(capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """Runs a command line."""
+
+    def run_command(*arguments: str) -> Ended:
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        captured = capfdbinary.readouterr()
+        code = caught.value.code
+        assert code is None or isinstance(code, int)
+        return Ended(code or 0, captured.out.decode(), captured.err.decode())
+
+    return run_command
+
+
+class Running:
+    """A command in a process of its own, which goes on until it is told to end."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "vats_exporter", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._log: list[str] = []
+
+    def logged(self, message: str) -> dict[str, object]:
+        """Wait for a line of the log, which has to be JSON; return its fields."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self._log.append(line)
+            fields: dict[str, object] = json.loads(line)
+            if fields["msg"] == message:
+                return fields
+        raise AssertionError(f"ended without {message!r}: {self._log}")
+
+    def end(self, number: int) -> Ended:
+        """Send a signal and wait for the end."""
+        self.process.send_signal(number)
+        stdout, stderr = self.process.communicate(timeout=20)
+        return Ended(self.process.returncode, stdout, "".join(self._log) + stderr)
+
+    def close(self) -> None:
+        """End it for good, if it is still there."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate(timeout=20)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Running]]:
+    """Starts command lines in processes of their own."""
+    started: list[Running] = []
+
+    def start_command(*arguments: str) -> Running:
+        started.append(Running(*arguments))
+        return started[-1]
+
+    yield start_command
+    for running in started:
+        running.close()
+
+
+def fetch(url: str, content: str | None = None) -> str:
+    """Get a page, or post something to it."""
+    request = Request(url, data=content.encode() if content is not None else None)
+    with urlopen(request, timeout=20) as answer:
+        text: str = answer.read().decode()
+        return text

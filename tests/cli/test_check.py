@@ -1,0 +1,149 @@
+"""`check`, offline on files and online against a simulated cabinet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vats_exporter.demo import SimulatedCabinet, make_accounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.conftest import Run
+
+ACCOUNT = "accounts:\n  - {name: office, login: +7-9161234567, password: hunter2}\n"
+
+
+def test_a_right_configuration_is_ok(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "vats-exporter.yml"
+    file.write_text(ACCOUNT)
+    ended = run("check", "--config.file", str(file))
+    assert (ended.status, ended.stdout, ended.stderr) == (0, f"{file}: ok, 1 account\n", "")
+
+
+def test_the_example_configuration_is_right_once_its_password_file_is_there(
+    run: Run, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    example = (pytestconfig.rootpath / "vats-exporter.example.yml").read_text(encoding="utf-8")
+    (tmp_path / "office.password").write_text("hunter2\n")
+    file = tmp_path / "vats-exporter.yml"
+    file.write_text(example.replace("/etc/vats-exporter/office", "office"), encoding="utf-8")
+    assert run("check", "--config.file", str(file)).status == 0
+
+
+def test_a_wrong_configuration_is_one_line_a_defect_and_status_2(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "vats-exporter.yml"
+    file.write_text(ACCOUNT.replace("password: hunter2", "pasword: hunter2") + "cach: {}\n")
+    ended = run("check", "--config.file", str(file))
+    assert (ended.status, ended.stdout) == (2, "")
+    needed = "no password: one of password, password_file and password_env is needed"
+    assert ended.stderr.splitlines() == [
+        f"{file}: accounts[0].pasword: unknown key; did you mean password?",
+        f"{file}: accounts[0]: {needed}",
+        f"{file}: cach: unknown key; did you mean cache?",
+    ]
+
+
+def test_without_a_name_the_file_of_the_working_folder_is_taken(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vats-exporter.yml").write_text(ACCOUNT)
+    assert run("check").stdout == "vats-exporter.yml: ok, 1 account\n"
+
+
+def test_without_any_file_both_places_are_told(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = run("check")
+    assert ended.status == 2
+    assert ended.stderr == (
+        "no configuration: neither vats-exporter.yml nor "
+        "/etc/vats-exporter/vats-exporter.yml is there; name one with --config.file\n"
+    )
+
+
+@pytest.fixture
+def cabinet() -> Iterator[SimulatedCabinet]:
+    with SimulatedCabinet(make_accounts(2, trunks=7)) as simulated:
+        yield simulated
+
+
+def configure(folder: Path, cabinet: SimulatedCabinet, *more: str, page_size: int = 100) -> str:
+    lines = [
+        f"  - {{name: {one.name}, login: {one.login}, password: {one.password}}}\n"
+        for one in cabinet.accounts
+    ]
+    file = folder / "vats-exporter.yml"
+    defaults = f"defaults: {{address: '{cabinet.url}', page_size: {page_size}}}\n"
+    file.write_text("accounts:\n" + "".join([*lines, *more]) + defaults, encoding="utf-8")
+    return str(file)
+
+
+def rows(stdout: str) -> dict[str, list[str]]:
+    """The table's rows by account, split where columns are apart."""
+    table = stdout.split("\n\n")[1].splitlines()
+    assert table[0].split() == ["Account", "Result", "Trunks", "Enterprise", "Permutation"]
+    return {line.split()[0]: line.split()[1:] for line in table[1:]}
+
+
+def test_online_shows_what_was_found_of_each_account(
+    run: Run, tmp_path: Path, cabinet: SimulatedCabinet
+) -> None:
+    ended = run("check", "--config.file", configure(tmp_path, cabinet), "--online")
+    assert (ended.status, ended.stderr) == (0, "")
+    found = rows(ended.stdout)
+    for account in cabinet.accounts:
+        result, trunks, enterprise, permutation = found[account.name]
+        assert (result, trunks, enterprise) == ("ok", "7", str(account.enterprise.number))
+        assert permutation in cabinet.deployment.permutations
+
+
+def test_online_says_that_a_full_page_may_not_be_all(
+    run: Run, tmp_path: Path, cabinet: SimulatedCabinet
+) -> None:
+    file = configure(tmp_path, cabinet, page_size=5)
+    ended = run("check", "--config.file", file, "--online")
+    assert rows(ended.stdout)["demo-1"][1] == "5+"
+    assert "+ means that there may be more" in ended.stdout
+
+
+def test_online_reads_one_page_and_signs_in_once_per_account(
+    run: Run, tmp_path: Path, cabinet: SimulatedCabinet
+) -> None:
+    run("check", "--config.file", configure(tmp_path, cabinet, page_size=2), "--online")
+    requests = cabinet.stats()["requests"]
+    assert (requests["sign_in"], requests["list"]) == (2, 2)
+
+
+def test_online_tells_apart_what_does_not_work_and_hides_the_password(
+    run: Run, tmp_path: Path, cabinet: SimulatedCabinet
+) -> None:
+    login = cabinet.accounts[0].login
+    file = configure(
+        tmp_path,
+        cabinet,
+        f"  - {{name: changed, login: {login}, password: wrong-hunter2}}\n",
+        f"  - {{name: silent, login: {login}, password: wrong-hunter2, "
+        "address: 'http://127.0.0.1:0001'}\n",
+    )
+    ended = run("check", "--config.file", file, "--online")
+    assert ended.status == 1
+    found = rows(ended.stdout)
+    assert found["demo-1"][0] == "ok"
+    assert found["changed"] == ["login_refused", "-", "-", "-"]
+    assert found["silent"][0] == "unreachable"
+    assert "\nchanged: sign_in: the cabinet refused login and password\n" in ended.stdout
+    assert "hunter2" not in ended.stdout + ended.stderr
+
+
+def test_a_pipe_gets_the_table_whole_however_long_its_names(
+    run: Run, tmp_path: Path, cabinet: SimulatedCabinet
+) -> None:
+    cabinet.accounts[0].name = "n" * 150
+    ended = run("check", "--config.file", configure(tmp_path, cabinet), "--online")
+    assert rows(ended.stdout)["n" * 150][0] == "ok"

@@ -1,0 +1,189 @@
+"""`decode` against the captures' truth, and against what is no answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Run
+
+ANSWERS = [
+    *("ex_application", "ex_incompatible_method", "ex_incompatible_policy", "ex_incompatible_type"),
+    *("getform31", "getform31_dq", "getform31_nodevice", "getform32", "setenabled"),
+    *("list_chunked", "list_empty", "list_escapes", "list_escapes_dq", "list_last_short"),
+    *("list_longstring", "list_page100", "list_page3", "list_page3_dq", "list_shared_boolean"),
+]
+LISTS = [name for name in ANSWERS if name.startswith("list_")]
+OTHERS = [name for name in ANSWERS if not name.startswith("list_")]
+
+
+def truth(wire: Path, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((wire / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def decoded(run: Run, file: Path) -> dict[str, Any]:
+    ended = run("decode", str(file))
+    assert (ended.status, ended.stderr) == (0, "")
+    content: dict[str, Any] = json.loads(ended.stdout, parse_constant=lambda _: pytest.fail("NaN"))
+    return content
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_frame_strings_and_tokens_of_a_capture_are_its_truth(
+    run: Run, wire: Path, name: str
+) -> None:
+    expected = truth(wire, name)
+    shown = decoded(run, wire / f"{name}.txt")
+    for key in ("status", "version", "flags", "string_table"):
+        assert shown[key] == expected[key], key
+    assert shown["tokens"] == expected["tokens_wire_order"]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_the_rows_of_a_list_are_its_truth(run: Run, wire: Path, name: str) -> None:
+    expected = truth(wire, name)["rows"]
+    shown = decoded(run, wire / f"{name}.txt")["rows"]
+    assert [(row["ref"], row["id"], row["phone"], row["name"]) for row in shown] == [
+        (row["id_b64"], row["id"], row["phone"], row["name"] or "") for row in expected
+    ]
+    assert [(row["active"], row["bound"], row["marked_for_deletion"]) for row in shown] == [
+        (row["active"], row["bound"], row["marked"]) for row in expected
+    ]
+
+
+def test_a_row_shows_its_pattern_and_whether_that_is_documented(run: Run, wire: Path) -> None:
+    rows = decoded(run, wire / "list_page3.txt")["rows"]
+    # As the cores in list_page3.json have them at positions 4, 6, 7 and 9.
+    assert [(row["pattern"], row["known"]) for row in rows] == [
+        ("1100", True),
+        ("0011", True),
+        ("1000", False),
+    ]
+
+
+def test_the_keys_stand_in_their_order(run: Run, wire: Path) -> None:
+    shown = decoded(run, wire / "list_page3.txt")
+    assert list(shown) == ["status", "version", "flags", "string_table", "tokens", "rows"]
+    assert list(shown["rows"][0]) == [
+        *("ref", "id", "phone", "name", "active", "bound", "marked_for_deletion"),
+        *("pattern", "known"),
+    ]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_answer_that_is_no_list_has_no_rows(run: Run, wire: Path, name: str) -> None:
+    assert decoded(run, wire / f"{name}.txt")["rows"] == []
+
+
+def test_numbers_that_json_lacks_are_named(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "answer"
+    file.write_text("//OK[NaN,Infinity,-Infinity,1.0E-7,[],0,7]")
+    assert decoded(run, file)["tokens"] == [
+        {"double": "NaN"},
+        {"double": "Infinity"},
+        {"double": "-Infinity"},
+        1.0e-7,
+    ]
+
+
+def test_lone_surrogates_are_escaped_and_the_rest_is_plain_utf8(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "answer"
+    file.write_text('//OK[1,["Пётр \\uD800 end"],0,7]', encoding="utf-8")
+    ended = run("decode", str(file))
+    assert '"Пётр \\uD800 end"' in ended.stdout
+    assert json.loads(ended.stdout)["string_table"] == ["Пётр \ud800 end"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "not a GWT-RPC answer: empty"),
+        (b"<html>", "not a GWT-RPC answer: looks like HTML or XML"),
+        (b"//OK[1,x,[],0,7]", 'unexpected "x" at 7'),
+        (b'//OK["\xff"', "not UTF-8 at byte 6"),
+        (b"//OK[[],0,9]", "version 9 is not 5 to 8"),
+    ],
+)
+def test_what_is_no_answer_is_one_line_with_the_file_and_the_place(
+    run: Run, tmp_path: Path, content: bytes, complaint: str
+) -> None:
+    file = tmp_path / "answer"
+    file.write_bytes(content)
+    ended = run("decode", str(file))
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr == f"{file}: {complaint}\n"
+
+
+def test_a_file_that_is_not_there_is_one_line(run: Run) -> None:
+    ended = run("decode", "not-there")
+    assert (ended.status, ended.stderr) == (
+        1,
+        "not-there: cannot read it: No such file or directory\n",
+    )
+
+
+def test_a_folder_is_one_line(run: Run, tmp_path: Path) -> None:
+    ended = run("decode", str(tmp_path))
+    assert (ended.status, ended.stderr) == (1, f"{tmp_path}: cannot read it: Is a directory\n")
+
+
+def test_a_name_that_a_terminal_would_act_upon_is_escaped(run: Run) -> None:
+    assert run("decode", "a\nb\x1b[31m").stderr == (
+        "a\\nb\\x1b[31m: cannot read it: No such file or directory\n"
+    )
+
+
+def in_a_shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    command = line.replace("decode", f"{sys.executable} -m vats_exporter decode")
+    return subprocess.run(
+        ["/bin/sh", "-c", command],
+        capture_output=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_standard_input_is_read_for_a_hyphen(wire: Path) -> None:
+    ended = in_a_shell(f"decode - < {wire / 'list_page3.txt'}")
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert len(json.loads(ended.stdout)["rows"]) == 3
+
+
+def test_standard_input_has_a_name_in_errors() -> None:
+    ended = in_a_shell("echo hello | decode -")
+    assert ended.stderr == (
+        b"standard input: not a GWT-RPC answer: starts with neither //OK nor //EX\n"
+    )
+
+
+def test_the_output_is_utf8_in_any_locale(wire: Path) -> None:
+    ended = in_a_shell(
+        f"decode {wire / 'list_page3.txt'}", LC_ALL="C", PYTHONIOENCODING="ascii:strict"
+    )
+    assert json.loads(ended.stdout.decode("utf-8"))["rows"][2]["name"] == "Цой Пётр"
+
+
+def test_a_reader_that_goes_away_is_no_error_worth_words(tmp_path: Path) -> None:
+    file = tmp_path / "answer"
+    # More than a pipe holds, so that writing goes on after the reader has gone.
+    file.write_text(f"//OK[{'1,' * 300_000}[],0,7]", encoding="utf-8")
+    ended = in_a_shell(f"decode {file} | head -c 10")
+    assert (len(ended.stdout), ended.stderr) == (10, b"")
+
+
+def test_a_full_disk_is_one_line(wire: Path) -> None:
+    ended = in_a_shell(f"decode {wire / 'list_page3.txt'} > /dev/full")
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        b"standard output: cannot write: No space left on device\n",
+    )

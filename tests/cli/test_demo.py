@@ -1,0 +1,97 @@
+"""`demo`, followed as its text says."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.conftest import fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.conftest import Run, Running
+
+    Start = Callable[..., Running]
+
+
+def invitation(running: Running) -> str:
+    """What it prints, up to its last line."""
+    assert running.process.stdout is not None
+    lines = []
+    for line in running.process.stdout:
+        lines.append(line)
+        if "Ctrl-C ends" in line:
+            return "".join(lines)
+    raise AssertionError(f"ended too early: {''.join(lines)}")
+
+
+def found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE)
+    assert match is not None, text
+    return match[1]
+
+
+def test_its_metrics_are_its_truth(start: Start) -> None:
+    running = start("demo", "--port", "0", "--trunks", "12", "--accounts", "2")
+    text = invitation(running)
+    assert "24 trunks in 2 accounts" in text
+    truth_url = found(r"truth +(http\S+)", text)
+    fetch(truth_url.replace("/trunks", "/pace"), '{"seconds": 0}')
+    page = fetch(found(r"metrics +(http\S+)", text))
+    shown = dict(re.findall(r'vats_trunk_active{.*phone="(\d+)".*} ([01])\.0', page))
+    truth = json.loads(fetch(truth_url))["trunks"]
+    assert shown == {one["phone"]: str(int(one["active"])) for one in truth}
+    assert len(shown) == 24
+    running.end(signal.SIGINT)
+
+
+def test_the_commands_it_shows_work(start: Start) -> None:
+    running = start("demo", "--port", "0", "--trunks", "5")
+    text = invitation(running)
+    switch = found(r"curl -d '(.*)' http", text)
+    trunk_url = found(r"curl -d .* (http\S+)", text)
+    changed = json.loads(fetch(trunk_url, switch))
+    assert (changed["active"], trunk_url.endswith(changed["phone"])) == (False, True)
+    assert json.loads(fetch(found(r"(http\S+/end-sessions)", text), "")) is not None
+    assert json.loads(fetch(found(r"(http\S+/redeploy)", text), ""))["permutations"]
+    assert "requests" in json.loads(fetch(found(r"(http\S+/stats)", text)))
+    running.end(signal.SIGTERM)
+
+
+def test_ctrl_c_ends_it_cleanly(start: Start) -> None:
+    running = start("demo", "--port", "0")
+    invitation(running)
+    ended = running.end(signal.SIGINT)
+    assert ended.status == 0
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_trunks_there_is_none_to_switch(start: Start) -> None:
+    running = start("demo", "--port", "0", "--trunks", "0")
+    assert "switch a trunk" not in invitation(running)
+    assert running.end(signal.SIGINT).status == 0
+
+
+def test_a_taken_port_is_one_line_and_says_what_helps(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run("demo", "--port", str(port))
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        f"--port: cannot listen on 127.0.0.1:{port}: Address already in use; try --port 0\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--trunks", "-1"], ["--accounts", "0"], ["--port", "70000"], ["--trunks", "x"]]
+)
+def test_numbers_out_of_range_are_wrong_usage(run: Run, arguments: list[str]) -> None:
+    ended = run("demo", *arguments)
+    assert ended.status == 2
+    assert arguments[0] in ended.stderr

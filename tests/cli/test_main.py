@@ -1,0 +1,78 @@
+"""The command line as a whole: help, version, wrong usage, and what is imported when."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vats_exporter import __version__
+from vats_exporter.cli import COMMANDS
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
+
+
+def test_the_version_is_told(run: Run) -> None:
+    ended = run("--version")
+    assert (ended.status, ended.stdout) == (0, f"vats-exporter {__version__}\n")
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_names_every_command(run: Run, option: str) -> None:
+    ended = run(option)
+    assert ended.status == 0
+    for name, line in COMMANDS.items():
+        assert f"  {name} " in ended.stdout
+        assert line.split()[0] in ended.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_has_a_paragraph_and_examples(run: Run, name: str) -> None:
+    ended = run(name, "--help")
+    assert ended.status == 0
+    assert ended.stdout.startswith(f"Usage: vats-exporter {name} ")
+    # The line of the list of commands opens the command's own help.
+    assert COMMANDS[name] in " ".join(ended.stdout.split())
+    assert "Examples:\n    vats-exporter" in ended.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_a_terminal_of_80_columns(run: Run, name: str) -> None:
+    text = run(name, "--help").stdout
+    assert max(map(len, text.partition("Examples:")[0].splitlines())) <= 80
+
+
+def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
+    ended = run("sevre")
+    assert ended.status == 2
+    assert "No such command 'sevre'" in ended.stderr
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """The top packages that a command line imports."""
+    program = (
+        "import sys\n"
+        "from vats_exporter.cli import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=30, check=True, text=True
+    )
+    return set(ended.stderr.split())
+
+
+HEAVY = {"pydantic", "requests", "rich", "structlog", "prometheus_client", "yaml"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["decode", "--help"]])
+def test_what_a_command_does_not_need_is_not_imported(arguments: list[str]) -> None:
+    imported = imported_by(*arguments)
+    assert "click" in imported
+    assert not HEAVY & imported

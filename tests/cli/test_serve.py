@@ -1,0 +1,131 @@
+"""`serve` as a service manager runs it: a process, its log, its exit status."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.conftest import fetch
+from vats_exporter.demo import SimulatedCabinet, make_accounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Run, Running
+
+    Start = Callable[..., Running]
+
+ANY_PORT = ("--web.listen-address", "127.0.0.1:0", "--log.format", "json")
+
+
+def configure(folder: Path, *accounts: str) -> str:
+    file = folder / "vats-exporter.yml"
+    file.write_text("accounts:\n" + "".join(f"  - {{{one}}}\n" for one in accounts), "utf-8")
+    return str(file)
+
+
+@pytest.fixture
+def lonely(tmp_path: Path) -> str:
+    """A configuration of an account whose cabinet is not there."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    return configure(
+        tmp_path,
+        f"name: office, login: a, password: hunter2-hunter2, address: 'http://127.0.0.1:{port}'",
+    )
+
+
+def test_metrics_show_every_trunk_as_the_cabinet_has_it(start: Start, tmp_path: Path) -> None:
+    with SimulatedCabinet(make_accounts(2, trunks=30)) as cabinet:
+        file = configure(
+            tmp_path,
+            *(
+                f"name: {one.name}, login: {one.login}, password: {one.password}, "
+                f"address: '{cabinet.url}', page_size: 10"
+                for one in cabinet.accounts
+            ),
+        )
+        running = start("serve", "--config.file", file, *ANY_PORT)
+        page = fetch(f"http://{running.logged('listening')['address']}/metrics")
+        ended = running.end(signal.SIGTERM)
+        shown = {
+            (match[1], match[2], match[3], match[4])
+            for match in re.finditer(
+                r"vats_trunk_(active|bound|marked_for_deletion)"
+                r'{account="([^"]*)",phone="([0-9]*)",trunk="[^"]*"} ([01])\.0',
+                page,
+            )
+        }
+        assert shown == {
+            (flag, trunk["account"], trunk["phone"], str(int(trunk[flag])))
+            for trunk in cabinet.trunks()
+            for flag in ("active", "bound", "marked_for_deletion")
+        }
+    assert ended.status == 0
+    assert not any(account.password in ended.stderr for account in cabinet.accounts)
+
+
+def test_it_starts_and_stays_up_without_the_cabinet(start: Start, lonely: str) -> None:
+    running = start("serve", "--config.file", lonely, *ANY_PORT)
+    url = f"http://{running.logged('listening')['address']}"
+    failed = running.logged("refresh failed")
+    assert (failed["account"], failed["result"]) == ("office", "unreachable")
+    assert 'vats_up{account="office"} 0.0' in fetch(f"{url}/metrics")
+    assert fetch(f"{url}/-/healthy")
+    ended = running.end(signal.SIGTERM)
+    assert ended.status == 0
+    assert "hunter2" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(start: Start, lonely: str, number: int) -> None:
+    running = start("serve", "--config.file", lonely, *ANY_PORT)
+    running.logged("listening")
+    ended = running.end(number)
+    assert (ended.status, ended.stdout) == (0, "")
+    assert '"msg": "stopped"' in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_wrong_configuration_ends_it_with_every_line(run: Run, tmp_path: Path) -> None:
+    file = configure(tmp_path, "name: a, login: b, password: ''", "name: a, password: hunter2")
+    ended = run("serve", "--config.file", file)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines() == [
+        f"{file}: accounts[0].password: the password is empty",
+        f"{file}: accounts[1].login: missing",
+        f"{file}: accounts[1].name: the same name as accounts[0]",
+    ]
+
+
+def test_a_port_in_use_is_one_line(run: Run, lonely: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = run("serve", "--config.file", lonely, "--web.listen-address", address)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        f"--web.listen-address: cannot listen on {address}: Address already in use\n"
+    )
+
+
+@pytest.mark.parametrize("address", ["9742", "localhost", ":99999", "http://localhost:9742"])
+def test_what_is_no_address_is_wrong_usage(run: Run, lonely: str, address: str) -> None:
+    ended = run("serve", "--config.file", lonely, "--web.listen-address", address)
+    assert ended.status == 2
+    assert "--web.listen-address" in ended.stderr
+
+
+def test_the_flags_of_the_log_go_before_the_configurations(
+    start: Start, lonely: str, tmp_path: Path
+) -> None:
+    with (tmp_path / "vats-exporter.yml").open("a") as file:
+        file.write("log: {format: logfmt, level: error}\n")
+    running = start("serve", "--config.file", lonely, *ANY_PORT, "--log.level", "info")
+    # Both in JSON, and at level info.
+    assert running.logged("listening")["level"] == "info"
+    assert running.end(signal.SIGTERM).status == 0

@@ -1,0 +1,273 @@
+"""``trunks`` as a person at a terminal uses it, against the simulated cabinet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vats_exporter.cli import selector as selector_module
+from vats_exporter.demo import Fault, Incoming, SimulatedCabinet, make_accounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import Any
+
+    Run = Callable[..., Any]
+
+
+@pytest.fixture
+def cabinet() -> Iterator[SimulatedCabinet]:
+    with SimulatedCabinet(make_accounts(2, trunks=12)) as cabinet:
+        yield cabinet
+
+
+@pytest.fixture
+def config(
+    cabinet: SimulatedCabinet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, str]:
+    lines = ["accounts:"]
+    for number, account in enumerate(cabinet.accounts):
+        monkeypatch.setenv(f"PASSWORD_{number}", account.password)
+        lines += [
+            f"  - name: {account.name}",
+            f"    login: '{account.login}'",
+            f"    password_env: PASSWORD_{number}",
+            f"    address: {cabinet.url}",
+            "    selector_method: setEnabled",
+        ]
+    file = tmp_path / "vats-exporter.yml"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return ("--config.file", str(file))
+
+
+def with_device(cabinet: SimulatedCabinet, account: str = "demo-1") -> list[str]:
+    trunks = cabinet.account(account).enterprise.trunks()
+    return [trunk.phone for trunk in trunks if trunk.device is not None]
+
+
+def selectors(cabinet: SimulatedCabinet, account: str = "demo-1") -> dict[str, bool | None]:
+    return {
+        trunk.phone: trunk.device.enabled if trunk.device else None
+        for trunk in cabinet.account(account).enterprise.trunks()
+    }
+
+
+def test_the_list_shows_every_trunk_of_every_account(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    ended = run("trunks", "list", *config, "--format", "json")
+    assert ended.status == 0
+    keys = ("account", "phone", "name", "active", "bound", "marked_for_deletion", "ref", "id")
+    assert [[row[key] for key in keys] for row in json.loads(ended.stdout)] == sorted(
+        [trunk[key] for key in keys] for trunk in cabinet.trunks()
+    )
+
+
+def test_the_table_has_a_line_a_trunk_and_says_how_many(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    ended = run("trunks", "list", *config, "--only", "active", "--only", "bound")
+    expected = [t for t in cabinet.trunks() if t["active"] and t["bound"]]
+    assert len(ended.stdout.splitlines()) == len(expected) + 1
+    assert ended.stderr == f"{len(expected)} of 24 trunks\n"
+
+
+def test_excel_can_open_the_csv_with_cyrillic_and_without_formulas(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    phone = cabinet.account("demo-1").enterprise.trunks()[0].phone
+    cabinet.account("demo-1").enterprise.rename(phone, "=1+1;Щёлочь")
+    ended = run("trunks", "list", *config, "--format", "csv")
+    assert ended.stdout.startswith("\ufeff")
+    rows = list(csv.DictReader(io.StringIO(ended.stdout[1:]), delimiter=";"))
+    assert len(rows) == 24
+    assert next(row["name"] for row in rows if row["phone"] == phone) == "'=1+1;Щёлочь"
+
+
+def test_an_unknown_account_is_refused_with_a_hint(run: Run, config: tuple[str, str]) -> None:
+    ended = run("trunks", "list", *config, "--account", "demo1")
+    assert (ended.status, ended.stdout) == (1, "")
+    assert "no account 'demo1'" in ended.stderr
+    assert "did you mean demo-1?" in ended.stderr
+
+
+def test_an_account_that_fails_does_not_hide_the_others(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    cabinet.change_password("demo-2", "another")
+    ended = run("trunks", "list", *config, "--format", "json")
+    assert ended.status == 1
+    assert {row["account"] for row in json.loads(ended.stdout)} == {"demo-1"}
+    assert ended.stderr == "demo-2: sign_in: the cabinet refused login and password\n"
+
+
+def test_show_tells_credentials_only_when_asked_by_name(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    trunk = next(t for t in cabinet.account("demo-1").enterprise.trunks() if t.device)
+    assert trunk.device is not None
+    plain = run("trunks", "show", *config, trunk.phone)
+    assert plain.status == 0
+    assert trunk.name in plain.stdout
+    assert trunk.device.line in plain.stdout
+    assert trunk.device.sip_password not in plain.stdout + plain.stderr
+    secret = run("trunks", "show", *config, trunk.ref, "--show-secrets")
+    assert trunk.device.sip_password in secret.stdout
+    assert trunk.device.sip_password not in secret.stderr
+
+
+def test_show_takes_a_phone_as_people_write_it_and_says_what_it_does_not_know(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    phone = with_device(cabinet)[0]
+    written = f"+7 ({phone[1:4]}) {phone[4:7]}-{phone[7:9]}-{phone[9:]}"
+    ended = run("trunks", "show", *config, written, "79999999999", "700")
+    assert ended.status == 1
+    assert phone in ended.stdout
+    assert ended.stderr.splitlines() == [
+        "79999999999: no trunk has this phone",
+        "700: neither a phone nor a trunk's reference",
+    ]
+
+
+def test_disable_moves_reads_back_and_shows_before_and_after(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    first, second = with_device(cabinet)[:2]
+    before = selectors(cabinet)
+    ended = run("trunks", "disable", *config, first, second, "--yes")
+    assert ended.status == 0
+    assert selectors(cabinet) == {**before, first: False, second: False}
+    assert [line.split()[-3:] for line in ended.stdout.splitlines()[1:]] == [
+        ["on", "off", "changed"]
+    ] * 2
+    assert ended.stderr == "2 of 2 trunks off\n"
+    again = run("trunks", "disable", *config, first, "--yes")
+    assert again.status == 0
+    assert again.stdout.splitlines()[1].endswith("off     off    already so")
+
+
+def test_without_agreement_nothing_is_changed(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = with_device(cabinet)[0]
+    before = selectors(cabinet)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    ended = run("trunks", "disable", *config, phone)
+    assert ended.status == 1
+    assert "to be switched off" in ended.stdout
+    assert ended.stderr.endswith("nothing was changed\n")
+    assert selectors(cabinet) == before
+
+
+def test_a_dry_run_shows_the_exact_request_and_sends_none(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    trunk = next(t for t in cabinet.account("demo-1").enterprise.trunks() if t.device)
+    before = selectors(cabinet)
+    ended = run("trunks", "disable", *config, trunk.phone, "--dry-run")
+    assert ended.status == 0
+    account, phone, payload = ended.stdout.split()
+    assert (account, phone) == ("demo-1", trunk.phone)
+    assert payload.startswith("7|0|6|")
+    assert payload.endswith(f"|5|{trunk.ref}|6|0|")
+    assert selectors(cabinet) == before
+    assert "selector" not in cabinet.stats()["requests"]
+
+
+def test_one_wrong_phone_changes_nothing_at_all(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    before = selectors(cabinet)
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "79999999999", "--yes")
+    assert ended.status == 1
+    assert ended.stderr == "79999999999: no trunk has this phone\nnothing was changed\n"
+    assert selectors(cabinet) == before
+
+
+def test_phones_come_from_a_file_with_comments(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    first, second = with_device(cabinet)[:2]
+    file = tmp_path / "phones.txt"
+    file.write_text(f"\ufeff{first}  # касса\n\n# все остальные\n{second}\n", encoding="utf-8")
+    ended = run("trunks", "disable", *config, "--file", str(file), "--yes")
+    assert ended.status == 0
+    assert [selectors(cabinet)[phone] for phone in (first, second)] == [False, False]
+
+
+@pytest.mark.parametrize("arguments", [(), ("79161234567", "--all")])
+def test_which_trunks_are_meant_must_be_said_in_one_way(
+    run: Run, config: tuple[str, str], arguments: tuple[str, ...]
+) -> None:
+    ended = run("trunks", "enable", *config, *arguments)
+    assert ended.status == 2
+    assert "give phones, or --file, or --all: one of them" in ended.stderr
+
+
+def test_an_interrupt_says_what_was_done_and_what_was_not(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phones = with_device(cabinet)[:3]
+
+    def interrupted(steps: Iterator[Any], total: int, doing: str) -> Iterator[Any]:
+        yield next(steps)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(selector_module, "track", interrupted)
+    ended = run("trunks", "disable", *config, *phones, "--yes")
+    assert ended.status == 130
+    assert [selectors(cabinet)[phone] for phone in phones] == [False, True, True]
+    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    assert outcomes == ["changed", "not done", "not done"]
+    assert "1 of 3 trunks off" in ended.stderr
+
+
+def test_a_session_that_ends_half_way_does_not_stop_the_change(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    phones = with_device(cabinet)[:3]
+
+    def end_sessions(incoming: Incoming) -> Fault | None:
+        if incoming.call == "selector" and incoming.number == 2:
+            cabinet.end_sessions()
+        return None
+
+    cabinet.faults = end_sessions
+    ended = run("trunks", "disable", *config, *phones, "--yes")
+    assert ended.status == 0
+    assert [selectors(cabinet)[phone] for phone in phones] == [False] * 3
+
+
+def test_a_trunk_removed_meanwhile_fails_alone(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    phones = with_device(cabinet)[:3]
+
+    def remove(incoming: Incoming) -> Fault | None:
+        if incoming.call == "selector" and incoming.number == 1:
+            cabinet.account("demo-1").enterprise.remove(phones[1])
+        return None
+
+    cabinet.faults = remove
+    ended = run("trunks", "disable", *config, *phones, "--yes")
+    assert ended.status == 1
+    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    assert outcomes[0] == outcomes[2] == "changed"
+    assert outcomes[1].startswith("failed: details: ")
+
+
+def test_without_the_methods_name_it_says_how_to_find_it(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    file = tmp_path / "vats-exporter.yml"
+    text = "\n".join(line for line in file.read_text().splitlines() if "selector" not in line)
+    file.write_text(text)
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
+    assert ended.status == 1
+    assert "selector_method sets it" in ended.stderr

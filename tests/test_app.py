@@ -1,0 +1,108 @@
+"""Starting and stopping the exporter as one thing."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+import structlog
+
+from vats_exporter import app, log
+from vats_exporter.app import Exporter
+from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.config import Account, Cache, Config, Log
+from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.web import ListenAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ANYWHERE = ListenAddress("127.0.0.1", 0)
+
+
+@pytest.fixture(autouse=True)
+def _quiet_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    log.configure(stream=io.StringIO())
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def config_of(*accounts: tuple[str, CabinetSettings]) -> Config:
+    return Config(
+        file=Path("vats-exporter.yml"),
+        accounts=tuple(Account(name, settings, {}) for name, settings in accounts),
+        cache=Cache(ttl=60.0, stale=900.0),
+        log=Log(format="logfmt", level="info"),
+    )
+
+
+def settings_for(cabinet: SimulatedCabinet, name: str) -> CabinetSettings:
+    account = cabinet.account(name)
+    return CabinetSettings(
+        address=cabinet.url, login=account.login, password=account.password, page_size=10
+    )
+
+
+def fetch(url: str) -> str:
+    with urlopen(url, timeout=20) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def test_starting_reads_each_cabinet_once_and_scrapes_add_nothing_while_that_is_fresh() -> None:
+    with SimulatedCabinet(make_accounts(2, trunks=25)) as cabinet:
+        accounts = [(name, settings_for(cabinet, name)) for name in ("demo-1", "demo-2")]
+        with Exporter(config_of(*accounts), ANYWHERE) as exporter:
+            page = fetch(f"{exporter.url}/metrics")
+            assert fetch(f"{exporter.url}/metrics").count("\nvats_trunk_active{") == 50
+        assert page.count("\nvats_trunk_active{") == 50
+        # Three pages of ten each; the last one is short.
+        assert cabinet.stats()["requests"]["list"] == 6
+        assert cabinet.stats()["sign_ins"] == 2
+
+
+def test_after_stopping_nobody_listens_and_every_connection_is_closed() -> None:
+    with SimulatedCabinet() as cabinet:
+        exporter = Exporter(config_of(("demo", settings_for(cabinet, "demo"))), ANYWHERE)
+        with exporter:
+            fetch(f"{exporter.url}/metrics")
+        with pytest.raises(URLError):
+            fetch(f"{exporter.url}/-/healthy")
+
+
+def test_an_address_in_use_is_an_error_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = ListenAddress("127.0.0.1", taken.getsockname()[1])
+        with pytest.raises(OSError, match="in use"):
+            Exporter(config_of(("office", CabinetSettings(login="a", password="b"))), address)
+
+
+def test_a_cabinet_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "STOPPING", 0.2)
+    # Connections are accepted by the kernel, and nobody ever answers.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = CabinetSettings(address=url, login="a", password="b")
+        exporter = Exporter(config_of(*((f"office {n}", settings) for n in range(20))), ANYWHERE)
+        exporter.start()
+        began = time.monotonic()
+        exporter.stop()
+        assert time.monotonic() - began < 3
+    # The socket is gone now, so what was left behind ends, before other tests begin.
+    for thread in threading.enumerate():
+        if thread.name.startswith(("refresh office", "close office")):
+            thread.join(10)

@@ -1,0 +1,82 @@
+"""The command line: ``vats-exporter COMMAND``.
+
+Each command is a module of this package with a click command called ``command``, imported when it
+is asked for: ``--help`` and ``decode`` need neither pydantic nor requests nor rich, and start fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from vats_exporter import __version__
+from vats_exporter.bugs import describe_bug
+from vats_exporter.cli.output import fail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS: Final = {
+    "serve": "Export the trunks of the configured accounts to Prometheus.",
+    "check": "Say whether a configuration is right, and with --online whether it works.",
+    "decode": "Show what an answer of the cabinet says, as JSON.",
+    "demo": "Try it all out on a simulated cabinet, without an account.",
+}
+"""The commands, in the order of ``--help``, each with the line that stands there."""
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported one by one, when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
+        command = module.command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module.__name__}.command is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExamples:\n"
+    "  vats-exporter demo\n"
+    "  vats-exporter check --config.file vats-exporter.yml --online\n"
+    "  vats-exporter serve --config.file vats-exporter.yml\n"
+    "\n"
+    "vats-exporter COMMAND --help says more about each.",
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def _commands() -> None:
+    """Prometheus exporter for the MTS virtual PBX (ВАТС МТС).
+
+    Signs in to the PBX's web cabinet as a person would, reads every trunk, and serves the trunks'
+    flags as gauges: active, bound, marked for deletion. All it needs is a login and a password.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Args:
+        arguments: without the program's name; the process' own if not given.
+
+    Raises:
+        SystemExit: always; 0 for success, 1 for a command that failed, 2 for wrong usage or a wrong
+            configuration.
+    """
+    try:
+        _commands.main(arguments, prog_name="vats-exporter")
+    except Exception as error:  # noqa: BLE001  # a traceback's messages may quote a password
+        fail(f"vats-exporter: {describe_bug(error)}; please report it")

@@ -1,0 +1,149 @@
+"""``check``: is the configuration right, and does it work."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from vats_exporter import log
+from vats_exporter.bugs import describe_bug
+from vats_exporter.cabinet.client import Cabinet
+from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cli import options
+from vats_exporter.cli.output import FAILED, printable, write
+from vats_exporter.cli.tables import Column, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vats_exporter.config import Account
+
+_AT_ONCE: Final = 8
+"""Cabinets asked at the same time; each is a cabinet of its own."""
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  vats-exporter check\n"
+    "  vats-exporter check --config.file /etc/vats-exporter/vats-exporter.yml\n"
+    "  vats-exporter check --online || echo 'some account does not work'\n"
+)
+@options.config_file
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Also sign in to each account's cabinet and read one page of trunks.",
+)
+def command(config_file: Path | None, *, online: bool) -> None:
+    """Say whether a configuration is right, and with --online whether it works.
+
+    Reads the file as serve does, with the password files and environment variables that it names.
+    Says ok, or everything that is wrong, one line each with the path of the key. Nothing is
+    started, and without --online nobody is asked.
+
+    With --online it signs in to each account's cabinet, finds out what the exporter finds out by
+    itself, reads the first page of trunks, and shows what it found in a table.
+
+    Exits with 2 if the configuration is wrong, and with 1 if an account does not work.
+    """
+    config = options.read_config(config_file)
+    count = len(config.accounts)
+    write(f"{printable(str(config.file))}: ok, {count} account{'s' if count != 1 else ''}\n")
+    if not online:
+        return
+    log.configure(level="error")
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        findings = list(pool.map(_ask, config.accounts))
+    write(_report(findings))
+    if not all(finding.works for finding in findings):
+        sys.exit(FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What was found of an account.
+
+    Attributes:
+        account: its name.
+        result: ``success``, or the word for what failed.
+        error: a sentence; empty if it works.
+        enterprise: the enterprise's number.
+        permutation: the strong name of the permutation.
+        trunks: on the first page; ``None`` if it could not be read.
+        full: whether the page is full, so that more pages may follow.
+        warnings: what could not be told.
+    """
+
+    account: str
+    result: str
+    error: str = ""
+    enterprise: str = ""
+    permutation: str = ""
+    trunks: int | None = None
+    full: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def works(self) -> bool:
+        return self.result == "success"
+
+
+def _ask(account: Account) -> _Finding:
+    """Sign in to an account's cabinet and read one page."""
+    with Cabinet(account.cabinet) as cabinet:
+        result, error = "success", ""
+        trunks: int | None = None
+        warnings: tuple[str, ...] = ()
+        try:
+            listing = cabinet.read_first_page()
+            trunks, warnings = len(listing.trunks), listing.warnings
+        except CabinetError as problem:
+            result, error = problem.result, str(problem)
+        except Exception as bug:  # noqa: BLE001  # one account's bug must not hide the others
+            result, error = "undecodable", describe_bug(bug)
+        deployment = cabinet.deployment
+        return _Finding(
+            account=account.name,
+            result=result,
+            error=log.redact(error),
+            enterprise=cabinet.enterprise or account.cabinet.enterprise or "",
+            permutation=deployment.permutation if deployment else "",
+            trunks=trunks,
+            full=trunks == account.cabinet.page_size,
+            warnings=warnings,
+        )
+
+
+def _report(findings: list[_Finding]) -> str:
+    """A table of all accounts, and under it a line for everything that needs a sentence."""
+    shown = table(
+        [
+            Column("Account"),
+            Column("Result"),
+            Column("Trunks", right=True),
+            Column("Enterprise", right=True),
+            Column("Permutation"),
+        ],
+        [
+            [
+                finding.account,
+                "ok" if finding.works else finding.result,
+                "-" if finding.trunks is None else f"{finding.trunks}{'+' * finding.full}",
+                finding.enterprise or "-",
+                finding.permutation or "-",
+            ]
+            for finding in findings
+        ],
+    )
+    sentences = [
+        f"{printable(f'{finding.account}: {sentence}')}\n"
+        for finding in findings
+        for sentence in ([finding.error] if finding.error else finding.warnings)
+    ]
+    if any(finding.full for finding in findings):
+        sentences.append("+ means that there may be more: only the first page was read.\n")
+    return "\n".join(["", shown, *(["".join(sentences)] if sentences else [])])

@@ -1,0 +1,171 @@
+"""``demo``: a simulated cabinet and the exporter on it, in one process."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from vats_exporter import log
+from vats_exporter.app import Exporter
+from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.cli import options
+from vats_exporter.cli.output import fail, reason, write
+from vats_exporter.cli.signals import told_to_end
+from vats_exporter.config import Account, Cache, Config, Log
+from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.demo.enterprise import Life
+from vats_exporter.web import ListenAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from vats_exporter.demo import Account as SimulatedAccount
+
+_HOST: Final = "127.0.0.1"
+_EXPORTER_PORT: Final = 9742
+_CABINET_PORT: Final = 9743
+
+_TTL: Final = 5.0
+"""Seconds a snapshot is served: short, so that a change is seen with the next scrape or so."""
+
+_STALE: Final = 900.0
+
+_LIFE: Final = Life(pace=15.0, hold=120.0)
+"""A trunk changes every 15 s; one that was just changed by hand is left alone for two minutes."""
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  vats-exporter demo\n"
+    "  vats-exporter demo --trunks 300 --accounts 2\n"
+    "  vats-exporter demo --port 8080 --log.level debug\n"
+)
+@click.option(
+    "--trunks",
+    type=click.IntRange(0, 100_000),
+    default=25,
+    show_default=True,
+    metavar="N",
+    help="Trunks of each account.",
+)
+@click.option(
+    "--accounts",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Accounts of the cabinet, each with trunks of its own.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=_EXPORTER_PORT,
+    show_default=True,
+    metavar="P",
+    help="Port of the exporter; 0 takes a free one.",
+)
+@options.logging
+def command(
+    trunks: int,
+    accounts: int,
+    port: int,
+    log_format: log.Format | None,
+    log_level: log.Level | None,
+) -> None:
+    """Try it all out on a simulated cabinet, without an account.
+
+    Starts a cabinet with invented trunks, a real HTTP server that speaks as the real one does, and
+    the exporter on it, both on this machine only. A trunk changes every few seconds. Prints where
+    everything is and what to try. Ends with Ctrl-C.
+    """
+    log.configure(form=log_format or "logfmt", level=log_level or "info")
+    simulated = make_accounts(accounts, trunks=trunks, life=_LIFE)
+    cabinet_port = 0 if port == _CABINET_PORT else _CABINET_PORT
+    with told_to_end() as wait, _running_cabinet(simulated, cabinet_port) as cabinet:
+        address = ListenAddress(_HOST, port)
+        try:
+            exporter = Exporter(_configuration(cabinet, simulated), address)
+        except OSError as error:
+            fail(f"--port: cannot listen on {address}: {reason(error)}; try --port 0")
+        with exporter:
+            write(_invitation(exporter.url, cabinet))
+            wait()
+
+
+@contextmanager
+def _running_cabinet(accounts: Sequence[SimulatedAccount], port: int) -> Iterator[SimulatedCabinet]:
+    """A cabinet on its usual port, or on a free one if that is taken."""
+    cabinet = SimulatedCabinet(accounts, address=(_HOST, port))
+    try:
+        cabinet.start()
+    except OSError:
+        cabinet = SimulatedCabinet(accounts, address=(_HOST, 0))
+        cabinet.start()
+    try:
+        yield cabinet
+    finally:
+        cabinet.stop()
+
+
+def _configuration(cabinet: SimulatedCabinet, accounts: Sequence[SimulatedAccount]) -> Config:
+    return Config(
+        file=Path("demo"),
+        accounts=tuple(
+            Account(
+                name=account.name,
+                cabinet=CabinetSettings(
+                    address=cabinet.url, login=account.login, password=account.password
+                ),
+                labels={},
+            )
+            for account in accounts
+        ),
+        cache=Cache(ttl=_TTL, stale=_STALE),
+        log=Log(format="logfmt", level="info"),
+    )
+
+
+def _invitation(exporter: str, cabinet: SimulatedCabinet) -> str:
+    """Say where everything is, and what to try."""
+    trunks = cabinet.trunks()
+    count, first = len(cabinet.accounts), cabinet.accounts[0]
+    # One that a person sees change: a working trunk.
+    phone = next((trunk["phone"] for trunk in trunks if trunk["active"]), None)
+    size = f"{len(trunks)} trunks in {count} account{'s' * (count > 1)}"
+    lines = [
+        f"A simulated cabinet with {size}, and the exporter on it:",
+        "",
+        f"  exporter  {exporter}/",
+        f"  metrics   {exporter}/metrics",
+        f"  cabinet   {cabinet.url}/  (login {first.login}, invented password {first.password})",
+        f"  truth     {cabinet.url}/_demo/trunks",
+        "",
+        "Try in another terminal:",
+        "",
+        "  # every trunk's flags",
+        f"  curl -s {exporter}/metrics | grep ^vats_trunk_",
+        "",
+    ]
+    if phone is not None:
+        lines += [
+            f"  # switch a trunk off; the metrics show it after {_TTL:g} s at most",
+            f"  curl -d '{{\"active\": false}}' {cabinet.url}/_demo/trunks/{phone}",
+            f"  curl -s {exporter}/metrics | grep {phone}",
+            "",
+        ]
+    lines += [
+        "  # end the session, or redeploy the cabinet: the exporter finds its way back",
+        f"  curl -X POST {cabinet.url}/_demo/end-sessions",
+        f"  curl -X POST {cabinet.url}/_demo/redeploy",
+        f"  curl -s {exporter}/metrics | grep -E '^vats_(up|logins|redeployments)'",
+        "",
+        "  # what the cabinet was asked",
+        f"  curl -s {cabinet.url}/_demo/stats",
+        "",
+        f"A trunk changes by itself every {_LIFE.pace:g} s. Ctrl-C ends it all.",
+        "",
+    ]
+    return "\n".join([*lines, ""])
