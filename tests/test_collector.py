@@ -1,0 +1,517 @@
+"""From accounts to the page: which series stand on it, and what it costs to make."""
+
+from __future__ import annotations
+
+import gzip
+import platform
+import shutil
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+import vats_exporter
+from vats_exporter import collector as collector_module
+from vats_exporter.cabinet.errors import (
+    RESULTS,
+    CabinetTimeoutError,
+    LoginRefusedError,
+    UnreachableError,
+)
+from vats_exporter.cabinet.trace import CallCompleted, CallFailed, Redeployed, SignIn
+from vats_exporter.collector import METRICS, Account, Collector
+from vats_exporter.exposition import Format
+from vats_exporter.trunks import Flags, Trunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from prometheus_client.core import Metric as ClientFamily
+
+    from vats_exporter.cabinet.trace import Trace, TraceEvent
+
+PATIENCE = 10.0
+
+
+@dataclass
+class SetClock:
+    wall: float = 1_750_000_000.0
+    ticks: float = 100.0
+
+    def now(self) -> float:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.ticks
+
+    def advance(self, seconds: float) -> None:
+        self.wall += seconds
+        self.ticks += seconds
+
+
+@dataclass
+class Read:
+    trunks: tuple[Trunk, ...]
+    warnings: tuple[str, ...] = ()
+    pages: int = 1
+
+
+@dataclass
+class ScriptedCabinet:
+    answer: tuple[Trunk, ...] | Exception
+    events: tuple[TraceEvent, ...] = ()
+    before: Callable[[], object] = lambda: None
+    trace: Trace = field(default=lambda _: None)
+
+    def connect(self, trace: Trace) -> ScriptedCabinet:
+        self.trace = trace
+        return self
+
+    def read_trunks(self) -> Read:
+        self.before()
+        for event in self.events:
+            self.trace(event)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return Read(self.answer)
+
+    def close(self) -> None:
+        pass
+
+
+WORKING = Trunk(
+    "CaLztv", 2613189487, "79161234567", 'ООО "Ромашка"', Flags(True, True, False), "1100", True
+)
+OFF = Trunk("CaLz$_", 2613189999, "", "", Flags(False, False, True), "0011", True)
+STRANGE = Trunk(
+    "CaLAAA",
+    2613186560,
+    "79160000001",
+    "back\\slash\nline",
+    Flags(True, False, False),
+    "1000",
+    False,
+)
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+def page_of(collector: Collector, form: Format = Format.TEXT) -> str:
+    body = collector.page(form).body(compress=False)
+    return b"".join(body.chunks).decode()
+
+
+def scrape(collector: Collector) -> str:
+    collector.refresh(PATIENCE)
+    return page_of(collector)
+
+
+def own_lines(page: str) -> list[str]:
+    return [line for line in page.splitlines() if not line.startswith(("#", "process_"))]
+
+
+def samples(page: str, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+    return {
+        tuple(sorted(sample.labels.items())): sample.value
+        for family in parse_text(page)
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def collector_of(*accounts: tuple[str, ScriptedCabinet], clock: SetClock) -> Collector:
+    return Collector([Account(name, one.connect, clock=clock) for name, one in accounts])
+
+
+def test_the_table_holds_the_documented_metrics() -> None:
+    assert {(one.name, one.type, one.labels) for one in METRICS} == {
+        ("vats_trunk_active", "gauge", ("account", "trunk", "phone")),
+        ("vats_trunk_marked_for_deletion", "gauge", ("account", "trunk", "phone")),
+        ("vats_trunk_bound", "gauge", ("account", "trunk", "phone")),
+        ("vats_trunk_info", "gauge", ("account", "trunk", "phone", "name", "line")),
+        ("vats_up", "gauge", ("account",)),
+        ("vats_trunks", "gauge", ("account",)),
+        ("vats_trunk_patterns", "gauge", ("account", "pattern", "known")),
+        ("vats_refresh_timestamp_seconds", "gauge", ("account",)),
+        ("vats_refresh_duration_seconds", "gauge", ("account",)),
+        ("vats_refreshes_total", "counter", ("account", "result")),
+        ("vats_logins_total", "counter", ("account", "result")),
+        ("vats_requests_total", "counter", ("account", "call", "status")),
+        ("vats_request_duration_seconds", "histogram", ("account", "call")),
+        ("vats_redeployments_total", "counter", ("account",)),
+        ("vats_login_retry_timestamp_seconds", "gauge", ("account",)),
+        ("vats_exporter_build_info", "gauge", ("version", "python")),
+    }
+
+
+def test_flags_of_trunks_become_gauges(clock: SetClock) -> None:
+    page = scrape(collector_of(("acme", ScriptedCabinet((WORKING, OFF))), clock=clock))
+    working = 'account="acme",phone="79161234567",trunk="CaLztv"'
+    off = 'account="acme",phone="",trunk="CaLz$_"'
+    named = working.replace(",phone", r',line="",name="ООО \"Ромашка\"",phone')
+    assert own_lines(page)[:8] == [
+        f"vats_trunk_active{{{working}}} 1.0",
+        f"vats_trunk_active{{{off}}} 0.0",
+        f"vats_trunk_marked_for_deletion{{{working}}} 0.0",
+        f"vats_trunk_marked_for_deletion{{{off}}} 1.0",
+        f"vats_trunk_bound{{{working}}} 1.0",
+        f"vats_trunk_bound{{{off}}} 0.0",
+        f"vats_trunk_info{{{named}}} 1.0",
+        'vats_trunk_info{account="acme",line="",name="",phone="",trunk="CaLz$_"} 1.0',
+    ]
+
+
+def test_trunks_are_counted_by_pattern_and_by_whether_it_is_described(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet((WORKING, OFF, STRANGE))
+    page = scrape(collector_of(("acme", cabinet), clock=clock))
+    assert samples(page, "vats_trunk_patterns") == {
+        (("account", "acme"), ("known", "true"), ("pattern", "1100")): 1.0,
+        (("account", "acme"), ("known", "true"), ("pattern", "0011")): 1.0,
+        (("account", "acme"), ("known", "false"), ("pattern", "1000")): 1.0,
+    }
+    assert samples(page, "vats_trunks") == {(("account", "acme"),): 3.0}
+
+
+def test_an_account_without_trunks_is_no_account_without_a_snapshot(clock: SetClock) -> None:
+    empty, absent = ScriptedCabinet(()), ScriptedCabinet(UnreachableError("no route"))
+    page = scrape(collector_of(("empty", empty), ("absent", absent), clock=clock))
+    assert samples(page, "vats_trunks") == {(("account", "empty"),): 0.0}
+    assert samples(page, "vats_refresh_timestamp_seconds") == {
+        (("account", "empty"),): 1_750_000_000.0
+    }
+    assert samples(page, "vats_up") == {(("account", "empty"),): 1.0, (("account", "absent"),): 0.0}
+
+
+def test_every_result_and_sign_in_is_there_from_the_start(clock: SetClock) -> None:
+    page = page_of(collector_of(("acme", ScriptedCabinet(())), clock=clock))
+    assert samples(page, "vats_refreshes_total") == {
+        (("account", "acme"), ("result", result)): 0.0 for result in RESULTS
+    }
+    logins = samples(page, "vats_logins_total")
+    assert logins[("account", "acme"), ("result", "success")] == 0.0
+    assert logins[("account", "acme"), ("result", "login_refused")] == 0.0
+    assert samples(page, "vats_redeployments_total") == {(("account", "acme"),): 0.0}
+
+
+def test_a_page_before_the_first_refresh_tells_no_times(clock: SetClock) -> None:
+    page = page_of(collector_of(("acme", ScriptedCabinet(())), clock=clock))
+    for name in ("trunks", "refresh_timestamp_seconds", "refresh_duration_seconds"):
+        assert samples(page, f"vats_{name}") == {}
+    assert samples(page, "vats_up") == {(("account", "acme"),): 0.0}
+
+
+def test_calls_to_the_cabinet_are_counted_and_timed(clock: SetClock) -> None:
+    events = (
+        CallCompleted("list", 200, 0.07, 1000),
+        CallCompleted("list", 503, 40.0, 10),
+        CallFailed("nocache", CabinetTimeoutError("slow"), 15.0),
+        SignIn("success", 0.2),
+        Redeployed("A" * 32, "B" * 32),
+    )
+    page = scrape(collector_of(("acme", ScriptedCabinet((), events)), clock=clock))
+    assert samples(page, "vats_requests_total") == {
+        (("account", "acme"), ("call", "list"), ("status", "200")): 1.0,
+        (("account", "acme"), ("call", "list"), ("status", "503")): 1.0,
+        (("account", "acme"), ("call", "nocache"), ("status", "timeout")): 1.0,
+    }
+    buckets = samples(page, "vats_request_duration_seconds_bucket")
+    assert {
+        dict(labels)["le"]: value for labels, value in buckets.items() if ("call", "list") in labels
+    } == {
+        "0.05": 0.0,
+        "0.1": 1.0,
+        "0.25": 1.0,
+        "0.5": 1.0,
+        "1.0": 1.0,
+        "2.5": 1.0,
+        "5.0": 1.0,
+        "10.0": 1.0,
+        "30.0": 1.0,
+        "+Inf": 2.0,
+    }
+    assert samples(page, "vats_request_duration_seconds_sum") == {
+        (("account", "acme"), ("call", "list")): 40.07,
+        (("account", "acme"), ("call", "nocache")): 15.0,
+    }
+    assert samples(page, "vats_logins_total")[("account", "acme"), ("result", "success")] == 1.0
+    assert samples(page, "vats_redeployments_total") == {(("account", "acme"),): 1.0}
+
+
+def test_the_retry_of_a_refused_login_is_told_while_it_is_due(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(LoginRefusedError("refused"))
+    collector = collector_of(("acme", cabinet), clock=clock)
+    name = "vats_login_retry_timestamp_seconds"
+    assert samples(scrape(collector), name) == {(("account", "acme"),): 1_750_000_060.0}
+    cabinet.answer = ()
+    clock.advance(60)
+    assert samples(scrape(collector), name) == {}
+
+
+def test_the_build_is_told_once(clock: SetClock) -> None:
+    page = page_of(
+        collector_of(("a", ScriptedCabinet(())), ("b", ScriptedCabinet(())), clock=clock)
+    )
+    assert samples(page, "vats_exporter_build_info") == {
+        (("python", platform.python_version()), ("version", vats_exporter.__version__)): 1.0
+    }
+
+
+def test_the_process_tells_of_itself() -> None:
+    assert samples(page_of(Collector()), "process_resident_memory_bytes")[()] > 1_000_000
+
+
+def test_the_process_is_read_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 50.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    collector = Collector()
+    first = collector.page(Format.TEXT)
+    now = 50.9
+    assert collector.page(Format.TEXT) is first
+    now = 51.0
+    assert collector.page(Format.TEXT) is not first
+
+
+def test_one_failing_account_leaves_the_others_as_they_are(clock: SetClock) -> None:
+    good = ScriptedCabinet((WORKING,))
+    bad = ScriptedCabinet((OFF,))
+    collector = collector_of(("bad", bad), ("good", good), clock=clock)
+    scrape(collector)
+    bad.answer = RuntimeError("a bug")
+    clock.advance(60)
+    page = scrape(collector)
+    assert samples(page, "vats_up") == {(("account", "bad"),): 0.0, (("account", "good"),): 1.0}
+    assert samples(page, "vats_trunks") == {(("account", "bad"),): 1.0, (("account", "good"),): 1.0}
+    assert samples(page, "vats_refresh_timestamp_seconds") == {
+        (("account", "bad"),): 1_750_000_000.0,
+        (("account", "good"),): 1_750_000_060.0,
+    }
+
+
+def test_stale_series_are_gone_with_the_next_page_and_the_others_stay(clock: SetClock) -> None:
+    bad, good = ScriptedCabinet((WORKING,)), ScriptedCabinet((OFF,))
+    collector = collector_of(("bad", bad), ("good", good), clock=clock)
+    scrape(collector)
+    bad.answer = UnreachableError("no route")
+    clock.advance(450)
+    assert 'vats_trunk_active{account="bad"' in scrape(collector)
+    clock.advance(450)
+    page = scrape(collector)
+    assert {dict(labels)["account"] for labels in samples(page, "vats_trunk_active")} == {"good"}
+    assert samples(page, "vats_trunks") == {(("account", "good"),): 1.0}
+    assert samples(page, "vats_up")[(("account", "bad"),)] == 0.0
+
+
+def test_all_accounts_are_waited_for_with_one_deadline(clock: SetClock) -> None:
+    go_on = threading.Event()
+    blocked = [
+        (str(at), ScriptedCabinet((), before=lambda: go_on.wait(PATIENCE))) for at in range(20)
+    ]
+    collector = collector_of(("good", ScriptedCabinet((WORKING,))), *blocked, clock=clock)
+    began = time.monotonic()
+    collector.refresh(0.2)
+    # One after the other they would have taken twenty times that.
+    assert 0.2 <= time.monotonic() - began < 2.0
+    up = samples(page_of(collector), "vats_up")
+    assert [dict(labels)["account"] for labels, value in up.items() if value] == ["good"]
+    go_on.set()
+    collector.refresh(PATIENCE)
+    assert all(samples(page_of(collector), "vats_up").values())
+
+
+def test_a_page_is_all_old_or_all_new(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet((WORKING,))
+    collector = collector_of(("acme", cabinet), clock=clock)
+    scrape(collector)
+    old = collector.page(Format.TEXT)
+    text = b"".join(old.body(compress=False).chunks)
+    cabinet.answer = (OFF, STRANGE)
+    clock.advance(60)
+    new = scrape(collector)
+    assert b"".join(old.body(compress=False).chunks) == text
+    assert "CaLztv" not in new
+    assert samples(new, "vats_trunks") == {(("account", "acme"),): 2.0}
+
+
+def test_scrapes_during_changes_never_mix_snapshots(clock: SetClock) -> None:
+    generations = [
+        tuple(
+            Trunk(f"Ca{at:02d}{n:02d}", n, "", str(at), Flags(True, True, False), "1100", True)
+            for n in range(10 + at)
+        )
+        for at in range(30)
+    ]
+    cabinet = ScriptedCabinet(generations[0])
+    account = Account("acme", cabinet.connect, ttl=0, clock=clock)
+    collector = Collector([account])
+    collector.refresh(PATIENCE)
+    done = threading.Event()
+    mixed: list[str] = []
+
+    def watch() -> None:
+        while not done.is_set():
+            page = page_of(collector)
+            counted = samples(page, "vats_trunks")[(("account", "acme"),)]
+            info = samples(page, "vats_trunk_info")
+            names = {dict(labels)["name"] for labels in info}
+            active = samples(page, "vats_trunk_active")
+            if len(names) != 1 or not len(info) == counted == len(active):
+                mixed.append(page)
+
+    watchers = [threading.Thread(target=watch) for _ in range(3)]
+    for one in watchers:
+        one.start()
+    for generation in generations:
+        cabinet.answer = generation
+        collector.refresh(PATIENCE)
+    done.set()
+    for one in watchers:
+        one.join(PATIENCE)
+    assert not mixed
+
+
+def test_a_page_where_nothing_changed_is_the_same_object(
+    clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cabinet = ScriptedCabinet((WORKING,))
+    collector = collector_of(("acme", cabinet), clock=clock)
+    collector.refresh(PATIENCE)
+    monkeypatch.setattr(time, "monotonic", lambda: 50.0)
+    pages = {form: collector.page(form) for form in Format}
+    collector.refresh(PATIENCE)
+    assert {form: collector.page(form) for form in Format} == pages
+    cabinet.trace(CallCompleted("list", 200, 0.1, 10))
+    assert all(collector.page(form) is not pages[form] for form in Format)
+
+
+def test_trunks_are_rendered_once_a_refresh_and_not_in_a_scrape(
+    clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[str] = []
+    real = collector_module.render_trunks
+
+    def render(account: str, snapshot: object) -> object:
+        rendered.append(threading.current_thread().name)
+        return real(account, snapshot)  # type: ignore[arg-type]  # passed through as it came
+
+    monkeypatch.setattr(collector_module, "render_trunks", render)
+    collector = collector_of(("acme", ScriptedCabinet((WORKING,))), clock=clock)
+    for _ in range(3):
+        collector.refresh(PATIENCE)
+        for form in Format:
+            collector.page(form).body(compress=True)
+    clock.advance(60)
+    collector.refresh(PATIENCE)
+    page_of(collector)
+    assert rendered == ["refresh acme"] * 2
+
+
+def test_accounts_can_be_replaced(clock: SetClock) -> None:
+    collector = collector_of(("a", ScriptedCabinet((WORKING,))), clock=clock)
+    scrape(collector)
+    collector.accounts = (Account("b", ScriptedCabinet((OFF,)).connect, clock=clock),)
+    page = scrape(collector)
+    assert samples(page, "vats_up") == {(("account", "b"),): 1.0}
+    assert "CaLztv" not in page
+
+
+class Parsed:
+    """A registry's collector of what was read from a page."""
+
+    def __init__(self, families: Iterable[ClientFamily]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[ClientFamily]:
+        return self._families
+
+
+def again(page: str, form: Format) -> str:
+    """What prometheus_client writes for what it read."""
+    registry = CollectorRegistry()
+    parse = parse_openmetrics if form is Format.OPENMETRICS else parse_text
+    registry.register(Parsed(parse(page)))
+    write = generate_openmetrics if form is Format.OPENMETRICS else generate_latest
+    return write(registry).decode()
+
+
+LABELS = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=10) | st.text(
+    '\\"\n{}=, я', max_size=6
+)
+
+
+@given(
+    accounts=st.lists(
+        st.tuples(LABELS, st.lists(st.tuples(LABELS, LABELS, st.booleans()), max_size=4)),
+        max_size=3,
+        unique_by=lambda account: account[0],
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_pages_are_what_the_client_library_reads_and_writes(
+    accounts: list[tuple[str, list[tuple[str, str, bool]]]],
+) -> None:
+    clock = SetClock()
+    collector = Collector()
+    made = []
+    for name, rows in accounts:
+        trunks = tuple(
+            Trunk(f"Ca{at}", at, phone, text, Flags(flag, not flag, flag), "1100", flag)
+            for at, (phone, text, flag) in enumerate(rows)
+        )
+        events = (CallCompleted("list", 200, 0.3, 10), SignIn("success", 0.1))
+        made.append(Account(name, ScriptedCabinet(trunks, events).connect, clock=clock))
+    collector.accounts = tuple(made)
+    collector.refresh(PATIENCE)
+    for form in Format:
+        page = page_of(collector, form)
+        assert again(page, form) == page
+        packed = b"".join(collector.page(form).body(compress=True).chunks)
+        own = gzip.decompress(packed).decode().partition("# HELP process_")[0]
+        assert own == page.partition("# HELP process_")[0]
+
+
+def test_label_values_that_are_no_text_still_make_utf8(clock: SetClock) -> None:
+    odd = Trunk("CaLztv", 1, "\udcff", "a\ud800", Flags(True, True, False), "11\ud800", True)
+    page = scrape(collector_of(("\udfff", ScriptedCabinet((odd,))), clock=clock))
+    assert 'name="a\ufffd"' in page
+    assert 'account="\ufffd"' in page
+    assert 'pattern="11\ufffd"' in page
+
+
+def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool, which comes with Prometheus, is not on PATH")
+    cabinet = ScriptedCabinet(
+        (WORKING, OFF, STRANGE),
+        (
+            CallCompleted("list", 200, 0.07, 1000),
+            SignIn("success", 0.2),
+            Redeployed("A" * 32, "B" * 32),
+        ),
+    )
+    refused = ScriptedCabinet(LoginRefusedError("refused"))
+    page = scrape(collector_of(("acme", cabinet), ("Ромашка", refused), clock=clock))
+    assert all(f"# HELP {metric.name} " in page for metric in METRICS)
+    check = subprocess.run(
+        [promtool, "check", "metrics"],
+        input=page,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (check.returncode, check.stdout, check.stderr) == (0, "", "")

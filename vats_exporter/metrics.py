@@ -1,0 +1,155 @@
+"""Every metric of the exporter's: the one place where their names stand.
+
+The reference in the documentation, the dashboard and the rules are tested against this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from vats_exporter.exposition import Family, MetricType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric:
+    """A metric of the exporter's. Each there is once, and equal to itself alone.
+
+    Attributes:
+        name: as Prometheus stores it.
+        type: of the metric.
+        help: one sentence.
+        labels: by name, in the documented order; a histogram has ``le`` besides.
+        scope: whether there is one a trunk, one an account or one in all.
+    """
+
+    name: str
+    type: MetricType
+    help: str
+    labels: tuple[str, ...]
+    scope: Literal["trunk", "account", "exporter"]
+
+    @property
+    def family(self) -> Family:
+        """The same, as the exposition format knows it."""
+        return Family(self.name, self.type, self.help)
+
+
+_TRUNK: Final = ("account", "trunk", "phone")
+
+TRUNK_ACTIVE: Final = Metric(
+    "vats_trunk_active", "gauge", "Whether the trunk is activated.", _TRUNK, "trunk"
+)
+TRUNK_MARKED_FOR_DELETION: Final = Metric(
+    "vats_trunk_marked_for_deletion",
+    "gauge",
+    "Whether the trunk is marked for deletion.",
+    _TRUNK,
+    "trunk",
+)
+TRUNK_BOUND: Final = Metric(
+    "vats_trunk_bound", "gauge", "Whether the trunk has a working binding.", _TRUNK, "trunk"
+)
+TRUNK_INFO: Final = Metric(
+    "vats_trunk_info",
+    "gauge",
+    "Always 1; the labels tell the trunk's name and its SIP line.",
+    (*_TRUNK, "name", "line"),
+    "trunk",
+)
+UP: Final = Metric(
+    "vats_up",
+    "gauge",
+    "Whether the account's latest refresh worked.",
+    ("account",),
+    "account",
+)
+TRUNKS: Final = Metric(
+    "vats_trunks", "gauge", "Trunks in the snapshot that is served.", ("account",), "account"
+)
+TRUNK_PATTERNS: Final = Metric(
+    "vats_trunk_patterns",
+    "gauge",
+    "Trunks by the pattern of their row; known is false where the pattern is not a described one.",
+    ("account", "pattern", "known"),
+    "account",
+)
+REFRESH_TIMESTAMP: Final = Metric(
+    "vats_refresh_timestamp_seconds",
+    "gauge",
+    "When the snapshot that is served was taken, in seconds since the epoch.",
+    ("account",),
+    "account",
+)
+REFRESH_DURATION: Final = Metric(
+    "vats_refresh_duration_seconds",
+    "gauge",
+    "How long the account's latest refresh took.",
+    ("account",),
+    "account",
+)
+REFRESHES: Final = Metric(
+    "vats_refreshes_total", "counter", "Refreshes by result.", ("account", "result"), "account"
+)
+LOGINS: Final = Metric(
+    "vats_logins_total",
+    "counter",
+    "Sign-ins into the cabinet by result.",
+    ("account", "result"),
+    "account",
+)
+REQUESTS: Final = Metric(
+    "vats_requests_total",
+    "counter",
+    "HTTP calls to the cabinet by status, which is a result where there was no answer.",
+    ("account", "call", "status"),
+    "account",
+)
+REQUEST_DURATION: Final = Metric(
+    "vats_request_duration_seconds",
+    "histogram",
+    "How long HTTP calls to the cabinet took.",
+    ("account", "call"),
+    "account",
+)
+REDEPLOYMENTS: Final = Metric(
+    "vats_redeployments_total",
+    "counter",
+    "Changes of the permutation that the cabinet serves.",
+    ("account",),
+    "account",
+)
+LOGIN_RETRY_TIMESTAMP: Final = Metric(
+    "vats_login_retry_timestamp_seconds",
+    "gauge",
+    "When a refused login is tried again, in seconds since the epoch; absent otherwise.",
+    ("account",),
+    "account",
+)
+BUILD_INFO: Final = Metric(
+    "vats_exporter_build_info",
+    "gauge",
+    "Always 1; the labels tell the versions of the exporter and of Python.",
+    ("version", "python"),
+    "exporter",
+)
+
+METRICS: Final = (
+    TRUNK_ACTIVE,
+    TRUNK_MARKED_FOR_DELETION,
+    TRUNK_BOUND,
+    TRUNK_INFO,
+    UP,
+    TRUNKS,
+    TRUNK_PATTERNS,
+    REFRESH_TIMESTAMP,
+    REFRESH_DURATION,
+    REFRESHES,
+    LOGINS,
+    REQUESTS,
+    REQUEST_DURATION,
+    REDEPLOYMENTS,
+    LOGIN_RETRY_TIMESTAMP,
+    BUILD_INFO,
+)
+"""Every metric of the exporter's, in the order of the page."""
