@@ -65,7 +65,9 @@ def translate(error: BaseException, where: str, timeouts: Timeouts) -> CabinetEr
 
 
 def _too_late(error: BaseException, where: str, timeouts: Timeouts) -> CabinetError | None:
-    if find(error, urllib3.exceptions.ConnectTimeoutError):
+    connecting = find(error, urllib3.exceptions.ConnectTimeoutError)
+    # urllib3 derives the error for a refused connection from the one for a timeout.
+    if connecting and not isinstance(connecting, urllib3.exceptions.NewConnectionError):
         return CabinetTimeoutError(f"{where}: no connection within {timeouts.connect:g} s")
     if find(error, urllib3.exceptions.ReadTimeoutError) or find(error, TimeoutError):
         return CabinetTimeoutError(f"{where}: nothing received for {timeouts.read:g} s")
