@@ -32,7 +32,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 @click.command(
     epilog="\b\nExamples:\n"
     "  vats-exporter decode answer.txt\n"
-    "  vats-exporter decode answer.txt | jq '.rows[] | select(.active | not) | .phone'\n"
+    "  vats-exporter decode answer.txt | jq -r '.rows[].phone'\n"
     "  xclip -o | vats-exporter decode -\n"
 )
 @click.argument("file")

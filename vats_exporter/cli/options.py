@@ -31,8 +31,7 @@ def config_file(function: Callable[..., None]) -> Callable[..., None]:
         "config_file",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="The configuration.  [default: ./vats-exporter.yml, then "
-        "/etc/vats-exporter/vats-exporter.yml]",
+        help="Configuration, by default vats-exporter.yml here or in /etc/vats-exporter.",
     )(function)
 
 
@@ -41,14 +40,16 @@ def logging(function: Callable[..., None]) -> Callable[..., None]:
     function = click.option(
         "--log.level",
         "log_level",
+        metavar="LEVEL",
         type=click.Choice(get_args(log.Level)),
-        help="The least serious level to log; debug shows each call.  [default: info]",
+        help="debug, info, warn or error; debug logs each call.  [default: info]",
     )(function)
     return click.option(
         "--log.format",
         "log_format",
+        metavar="FORMAT",
         type=click.Choice(get_args(log.Format)),
-        help="How a line of the log is written.  [default: logfmt]",
+        help="logfmt or json.  [default: logfmt]",
     )(function)
 
 

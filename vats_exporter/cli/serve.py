@@ -37,7 +37,7 @@ def _listen_address(_context: click.Context, _option: click.Parameter, value: st
 @click.command(
     epilog="\b\nExamples:\n"
     "  vats-exporter serve\n"
-    "  vats-exporter serve --config.file vats-exporter.yml --web.listen-address 127.0.0.1:9742\n"
+    "  vats-exporter serve --web.listen-address 127.0.0.1:9742\n"
     "  vats-exporter serve --log.format json --log.level debug\n"
     "\n\b\nThe least that a configuration needs:\n"
     "  accounts:\n"
