@@ -1,0 +1,381 @@
+"""Whatever is wrong with the file, recording goes on; what it missed it gets later, once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.history.making import Clock, at, lock, snapshot, trunk
+from vats_exporter.history import Change, History, read_events
+from vats_exporter.history import file as file_module
+from vats_exporter.history.history import RETRY_PAUSE
+
+if TYPE_CHECKING:
+    from vats_exporter.history.file import Batch, Mark
+
+FLIPS = ("110", "010", "110", "010", "110", "010", "110")
+ROOT = Path(__file__).parents[2]
+
+
+def flip(history: History, minute: int) -> bool:
+    """Record the minute's flags; whether the file has all of it."""
+    return history.record("office", snapshot(minute, trunk("A", FLIPS[minute]))).saved
+
+
+def times(path: Path) -> list[float]:
+    return [event.time for event in read_events(path)]
+
+
+def test_a_file_locked_for_a_while_gets_what_it_missed_once(path: Path, clock: Clock) -> None:
+    with History(path, clock=clock) as history:
+        assert [flip(history, minute) for minute in (0, 1)] == [True, True]
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert [flip(history, minute) for minute in (2, 3)] == [False, False]
+            assert history.changes("office") == {("A", "active"): Change(3, at(3))}
+            assert history.problem == f"{path}: database is locked"
+        clock.pass_()
+
+        assert flip(history, 4)
+        assert history.problem == ""
+        assert history.errors_total == 1
+
+    assert times(path) == [at(1), at(2), at(3), at(4)]
+    with History(path) as history:
+        assert history.changes("office") == {("A", "active"): Change(4, at(4))}
+
+
+def test_a_lock_is_waited_for_briefly_and_then_not_at_all_for_a_while(
+    path: Path, clock: Clock
+) -> None:
+    with History(path, clock=clock) as history:
+        flip(history, 0)
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            begun = time.monotonic()
+            flip(history, 1)
+            flip(history, 2)
+            assert time.monotonic() - begun < 5
+            assert history.errors_total == 1
+            clock.pass_(RETRY_PAUSE)
+            flip(history, 3)
+            assert history.errors_total == 2
+
+
+def test_a_file_locked_at_the_start_is_continued_as_if_it_never_was(
+    path: Path, clock: Clock
+) -> None:
+    with History(path) as history:
+        flip(history, 0)
+        flip(history, 1)
+        history.record("shop", snapshot(1, trunk("B", "110")))
+    with closing(lock(path)):
+        history = History(path, clock=clock)
+        assert history.problem == f"{path}: database is locked"
+        # What is active here was not in the file: that is a change, though this is the first
+        # snapshot of this process.
+        assert not flip(history, 2)
+        assert not history.record("office", snapshot(3, trunk("A", "010"), trunk("C", "110"))).saved
+        assert not history.record("office", snapshot(4, trunk("A", "010"))).saved
+    clock.pass_()
+    with history:
+        assert history.record("office", snapshot(5, trunk("A", "010"))).saved
+        # A jump up to 3 would count changes of before the start as new ones.
+        assert history.changes("office") == {("A", "active"): Change(2, at(3))}
+        history.record("shop", snapshot(5, trunk("B", "010")))
+
+    assert [(one.time, one.account, one.kind, one.ref) for one in read_events(path)] == [
+        (at(1), "office", "changed", "A"),
+        (at(2), "office", "changed", "A"),
+        (at(3), "office", "changed", "A"),
+        (at(3), "office", "appeared", "C"),
+        (at(4), "office", "gone", "C"),
+        (at(5), "shop", "changed", "B"),
+    ]
+    found = sqlite3.connect(path)
+    with closing(found):
+        last_seen = found.execute("SELECT ref, last_seen FROM trunks ORDER BY ref").fetchall()
+    assert last_seen == [("A", None), ("B", None), ("C", at(3))]
+
+
+def test_a_batch_whose_commit_seemed_to_fail_is_not_written_twice(
+    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = file_module.HistoryFile.write
+
+    def write_and_fail(self: file_module.HistoryFile, batch: Batch, mark: Mark) -> None:
+        write(self, batch, mark)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with History(path, clock=clock) as history:
+        flip(history, 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(file_module.HistoryFile, "write", write_and_fail)
+            assert not flip(history, 1)
+        clock.pass_()
+        assert flip(history, 2)
+
+    assert times(path) == [at(1), at(2)]
+    with History(path) as history:
+        assert history.changes("office") == {("A", "active"): Change(2, at(2))}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda data: b"accounts:\n  - name: office\n" * 300, id="no database"),
+        pytest.param(lambda data: data[: len(data) // 2], id="cut in half"),
+        pytest.param(lambda data: data[:4096] + bytes(len(data) - 4096), id="zeros in the pages"),
+        pytest.param(lambda data: b"\0" * len(data), id="nothing but zeros"),
+    ],
+)
+def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(
+    path: Path, damage: object, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with History(path) as history:
+        flip(history, 0)
+        flip(history, 1)
+    assert callable(damage)
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+
+    with History(path) as history:
+        assert flip(history, 2)
+        assert flip(history, 3)
+        assert history.problem == ""
+        assert history.errors_total == 1
+
+    (aside,) = path.parent.glob("history.db.corrupt-*")
+    assert aside.read_bytes() == damaged
+    assert times(path) == [at(3)]
+    assert f"moved_to={aside}" in capfd.readouterr().out
+
+
+def test_a_file_damaged_while_it_is_in_use_is_begun_anew_with_what_is_known(
+    path: Path, clock: Clock
+) -> None:
+    with History(path, clock=clock) as history:
+        flip(history, 0)
+        flip(history, 1)
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with path.open("r+b") as opened:
+            opened.write(b"\xa5" * path.stat().st_size)
+
+        for minute in (2, 3):
+            clock.pass_()
+            flip(history, minute)
+        assert history.problem == ""
+
+    assert len(list(path.parent.glob("history.db.corrupt-*Z"))) == 1
+    assert times(path)[-1] == at(3)
+    with History(path) as history:
+        assert history.changes("office") == {("A", "active"): Change(3, at(3))}
+
+
+def test_a_file_that_gets_damaged_over_and_over_is_not_moved_aside_each_time(
+    path: Path, clock: Clock
+) -> None:
+    with History(path, clock=clock) as history:
+        for minute in (0, 1, 2):
+            path.with_name("history.db-wal").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            path.write_bytes(b"no database" * 1000)
+            clock.pass_()
+            flip(history, minute)
+
+        assert history.problem == f"{path}: damaged: file is not a database"
+    assert len(list(path.parent.glob("history.db.corrupt-*Z"))) == 1
+
+
+def test_a_file_deleted_while_it_is_in_use_is_begun_anew_with_what_is_known(path: Path) -> None:
+    with History(path) as history:
+        flip(history, 0)
+        flip(history, 1)
+        for one in path.parent.iterdir():
+            one.unlink()
+        assert flip(history, 2)
+
+    assert times(path) == [at(2)]
+    with History(path) as history:
+        assert history.changes("office") == {("A", "active"): Change(2, at(2))}
+
+
+def test_a_folder_that_is_made_later_is_used_from_then_on(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "later" / "history.db"
+    with History(path, clock=clock) as history:
+        assert history.problem == f"{path}: No such file or directory"
+        assert not flip(history, 0)
+        assert not flip(history, 1)
+        path.parent.mkdir()
+        clock.pass_()
+        assert flip(history, 2)
+        assert history.changes("office") == {("A", "active"): Change(2, at(2))}
+
+    assert times(path) == [at(1), at(2)]
+
+
+def test_a_folder_in_place_of_the_file_is_a_problem_and_no_more(tmp_path: Path) -> None:
+    with History(tmp_path) as history:
+        flip(history, 0)
+        flip(history, 1)
+
+        assert history.changes("office") == {("A", "active"): Change(1, at(1))}
+        assert history.problem.startswith(f"{tmp_path}: ")
+        assert history.errors_total == 1
+
+
+def test_what_waits_is_written_when_the_history_is_closed(path: Path, clock: Clock) -> None:
+    with History(path, clock=clock) as history:
+        flip(history, 0)
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            flip(history, 1)
+
+    assert times(path) == [at(1)]
+
+
+def test_a_newer_files_data_is_left_alone(path: Path) -> None:
+    with History(path) as history:
+        flip(history, 0)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    before = path.read_bytes()
+
+    with History(path) as history:
+        flip(history, 1)
+
+        assert history.problem == (
+            f"{path}: written by a newer vats-exporter (format 2, this one knows 1); "
+            "it is left alone"
+        )
+    assert path.read_bytes() == before
+
+
+def test_another_programs_database_is_left_alone(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE dashboard (id INTEGER)")
+    before = path.read_bytes()
+
+    with History(path) as history:
+        flip(history, 0)
+
+        assert history.problem == f"{path}: a database of another program; it is left alone"
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_two_exporters_on_one_file_are_told_so(path: Path, clock: Clock) -> None:
+    with History(path, clock=clock) as one, History(path, clock=clock) as other:
+        flip(one, 0)
+        flip(other, 0)
+
+        assert other.problem == (
+            f"{path}: another process writes to it; give each exporter its own file"
+        )
+
+
+FULL_DISK = """
+import json, resource, sys
+from pathlib import Path
+from tests.history.making import Clock, snapshot, trunk
+from vats_exporter.history import History
+
+path, clock = Path(sys.argv[1]), Clock()
+name = "Очень длинное название " * 40
+with History(path, clock=clock) as history:
+    def flip(number):
+        clock.pass_()
+        flags = ("110", "010")[number % 2]
+        return history.record("office", snapshot(number, trunk("A", flags, name=name))).saved
+
+    saved = [flip(number) for number in range(20)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, hard))
+    full = [flip(number) for number in range(20, 200)]
+    problem, errors = history.problem, history.errors_total
+    counted = history.changes("office")["A", "active"].total
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    again = flip(200)
+    after = history.problem
+print(json.dumps([all(saved), full, problem, errors, counted, again, after]))
+"""
+
+
+def test_a_full_disk_stops_nothing_and_gets_the_rest_when_there_is_room(path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    # The log's lines come before it.
+    result = json.loads(ended.stdout.splitlines()[-1])
+    saved, full, problem, errors, counted, again, after = result
+
+    assert saved
+    assert not full[-1]
+    assert errors > 0
+    assert problem.startswith(f"{path}: ")
+    assert counted == 199
+    assert again
+    assert after == ""
+    assert times(path) == [at(minute) for minute in range(1, 201)]
+    with History(path) as history:
+        assert history.changes("office")["A", "active"].total == 200
+
+
+READ_ONLY = """
+import json, os, sys
+from pathlib import Path
+from tests.history.making import snapshot, trunk
+from vats_exporter.history import History
+
+if os.geteuid() == 0:
+    os.seteuid(65534)
+with History(Path(sys.argv[1])) as history:
+    for number in range(3):
+        flags = ("110", "010")[number % 2]
+        history.record("office", snapshot(number, trunk("A", flags)))
+    print(json.dumps([history.problem, history.changes("office")["A", "active"].total]))
+"""
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_folder_that_cannot_be_written_is_a_problem_and_no_more(
+    tmp_path: Path, *, existing: bool
+) -> None:
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    path = folder / "history.db"
+    if existing:
+        with History(path) as history:
+            flip(history, 0)
+        path.chmod(0o444)
+    folder.chmod(0o555)
+    # The folders that pytest makes are closed to the other user that root becomes.
+    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        os.chmod(parent, parent.stat().st_mode | 0o111)  # noqa: PTH101  # as it stands
+
+    ended = subprocess.run(
+        [sys.executable, "-c", READ_ONLY, str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    problem, counted = json.loads(ended.stdout.splitlines()[-1])
+
+    assert problem.startswith(f"{path}: ")
+    assert "denied" in problem or "readonly" in problem
+    assert counted == 2

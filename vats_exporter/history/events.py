@@ -1,0 +1,62 @@
+"""The words of the history: what can happen to a trunk, and what is counted of it.
+
+Knows nothing of where they are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+FLAGS: Final = ("active", "bound", "marked_for_deletion", "sip_device_enabled")
+"""The flags whose changes are counted, as the label ``flag`` names them."""
+
+EventKind = Literal["changed", "appeared", "gone", "back", "renamed", "renumbered"]
+"""What can happen: a flag changed; the trunk was first seen, left the list, came back to it; its
+name or its phone changed."""
+
+
+class HistoryError(Exception):
+    """The file cannot be used: says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to one trunk, seen between two snapshots.
+
+    Attributes:
+        time: when the snapshot that showed it was taken, in seconds since the epoch.
+        account: the account's name.
+        ref: the trunk's reference.
+        phone: its phone; after the change, where that is what changed.
+        name: its name, likewise.
+        kind: what happened.
+        flag: which flag changed; empty for other kinds.
+        before: the flag (``0`` or ``1``), name or phone before; empty for other kinds.
+        after: the same, after.
+        id: its number in the file: ascending, never used again; ``None`` before it is written.
+    """
+
+    time: float
+    account: str
+    ref: str
+    phone: str
+    name: str
+    kind: EventKind
+    flag: str = ""
+    before: str = ""
+    after: str = ""
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is known of the changes of one flag of one trunk.
+
+    Attributes:
+        total: how often it was seen to change.
+        last_changed: when it last did, in seconds since the epoch.
+    """
+
+    total: int
+    last_changed: float
