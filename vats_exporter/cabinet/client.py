@@ -9,6 +9,7 @@ and the call repeated, once.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vats_exporter import gwt
@@ -30,6 +31,7 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
 )
 from vats_exporter.cabinet.rows import read_page, read_trunks
+from vats_exporter.cabinet.rpc import SESSION_ENDED, exchange, later, session_ended
 from vats_exporter.cabinet.session import is_login_page, sign_in
 from vats_exporter.cabinet.subscribers import Listing, read_all
 from vats_exporter.cabinet.trace import Redeployed, no_trace
@@ -45,9 +47,6 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.rows import Page
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.trace import Trace
-    from vats_exporter.cabinet.transport import Answer
-
-_INCOMPATIBLE = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
 
 
 class Cabinet:
@@ -126,14 +125,35 @@ class Cabinet:
             CabinetError: neither form could be read.
         """
         with self._lock:
-            try:
-                response = self._rpc("details", contract.DETAILS, _form(ref, devices.DEVICE_FORM))
-            except RedeployedError:
-                raise
-            except GwtExceptionError:
-                response = self._rpc("details", contract.DETAILS, _form(ref, devices.MOBILE_FORM))
-                return devices.read_mobile_form(response, ref)
-            return devices.read_device_form(response, ref)
+            return _read_forms(partial(self._rpc, "details", contract.DETAILS), ref)
+
+    def lane(self) -> Lane:
+        """Another connection into this cabinet's session, to read details beside the list."""
+        return Lane(self)
+
+    def branch(self, transport: Transport | None) -> tuple[Transport, Deployment]:
+        """Let another connection into the session; for :class:`Lane`.
+
+        Args:
+            transport: the lane's; ``None`` makes one.
+
+        Returns:
+            the transport with this session's cookies, and the deployment.
+
+        Raises:
+            SessionEndedError: the cabinet is not signed in to; a lane never does that itself.
+        """
+        with self._lock:
+            if self._transport is None or self._deployment is None or not self._signed_in:
+                session_ended("details")
+            lane = transport or Transport(self._base_url, self._settings, self._trace)
+            lane.adopt_cookies(self._transport)
+            return lane, self._deployment
+
+    @property
+    def max_response(self) -> int:
+        """Bytes of an answer past which it is refused."""
+        return self._settings.max_response
 
     def set_enabled(self, ref: str, *, enabled: bool) -> None:
         """Move one trunk's selector.
@@ -226,7 +246,7 @@ class Cabinet:
         signed_in_again = discovered_again = False
         while True:
             try:
-                return self._exchange(call, service, build(self._ready()))
+                return self._exchange(call, service, build)
             except SessionEndedError:
                 self._signed_in = False
                 if signed_in_again:
@@ -240,15 +260,26 @@ class Cabinet:
                     raise
                 discovered_again = True
 
-    def _ready(self) -> Deployment:
-        """Sign in and discover, as far as it is not done."""
+    def _exchange(
+        self, call: str, service: Service, build: Callable[[Deployment], str]
+    ) -> gwt.Response:
+        deployment, transport = self._ready(), self._connected()
+        limit = self._settings.max_response
+        return exchange(transport, deployment, call, service, build(deployment), limit=limit)
+
+    def _connected(self) -> Transport:
         if self._transport is None:
             self._transport = Transport(self._base_url, self._settings, self._trace)
+        return self._transport
+
+    def _ready(self) -> Deployment:
+        """Sign in and discover, as far as it is not done."""
+        transport = self._connected()
         if not self._signed_in:
-            self._enterprise = sign_in(self._transport, self._settings, self._trace)
+            self._enterprise = sign_in(transport, self._settings, self._trace)
             self._signed_in = True
         if self._deployment is None:
-            self._deployment = self._discover(self._transport)
+            self._deployment = self._discover(transport)
             found = self._deployment.permutation
             if self._permutation and self._permutation != found:
                 self._trace(Redeployed(self._permutation, found))
@@ -289,60 +320,71 @@ class Cabinet:
 
     def _script(self, transport: Transport, call: str, path: str) -> str:
         answer = transport.get(call, path, follow=False)
-        if answer.status in (301, 302, 303, 307, 308, 401, 403):
-            self._session_ended(call)
+        if answer.status in SESSION_ENDED:
+            session_ended(call)
         if answer.status == 404:
             raise NotACabinetError(f"{call}: {path} is not there (HTTP 404)")
         if answer.status != 200:
-            raise NotGwtError(f"{call}: {path}: HTTP {answer.status}{_later(answer)}")
+            raise NotGwtError(f"{call}: {path}: HTTP {answer.status}{later(answer)}")
         if is_login_page(answer) and answer.body.lstrip()[:1] == b"<":
-            self._session_ended(call)
+            session_ended(call)
         return answer.text
 
-    def _session_ended(self, call: str) -> None:
-        raise SessionEndedError(f"{call}: the login page: the session is over")
 
-    def _exchange(self, call: str, service: Service, body: str) -> gwt.Response:
-        deployment, transport = self._deployment, self._transport
-        if deployment is None or transport is None:  # pragma: no cover - _ready() has made both
-            raise SessionEndedError(f"{call}: not signed in")
-        answer = transport.post(
-            call,
-            contract.MODULE_PATH + service.path,
-            body.encode("utf-8"),
-            {
-                "Content-Type": contract.CONTENT_TYPE,
-                "X-GWT-Permutation": deployment.permutation,
-                "X-GWT-Module-Base": deployment.module_base,
-            },
-            follow=False,
-        )
-        if answer.status in (301, 302, 303, 307, 308, 401, 403):
-            self._session_ended(call)
-        if answer.status == 200:
-            return self._decode(call, answer)
-        raise NotGwtError(f"{call}: HTTP {answer.status}{_later(answer)}")
+class Lane:
+    """Another connection into a cabinet's session, for details alone.
 
-    def _decode(self, call: str, answer: Answer) -> gwt.Response:
-        try:
-            response = gwt.decode(answer.body, limit=self._settings.max_response)
-        except gwt.NotGwtError as error:
-            if is_login_page(answer):
-                self._session_ended(call)
-            raise NotGwtError(f"{call}: {error}") from None
-        except gwt.GwtError as error:
-            raise UndecodableError(f"{call}: {error}") from None
-        if response.status == "OK":
-            return response
-        name = response.exception_class
-        if name == _INCOMPATIBLE:
-            raise RedeployedError(
-                f"{call}: the server finds our names out of date ({name.rpartition('.')[2]})",
-                class_name=name,
-            )
-        raise GwtExceptionError(
-            f"{call}: the server answers {name or 'an exception'}", class_name=name
+    It never signs in and never discovers: where the session ended or the names are out of date,
+    its call fails, and the next listing sees to it. One call at a time.
+
+    Args:
+        cabinet: whose session it uses.
+    """
+
+    def __init__(self, cabinet: Cabinet) -> None:
+        self._cabinet = cabinet
+        self._lock = threading.Lock()
+        self._transport: Transport | None = None
+
+    def read_details(self, ref: str) -> Details:
+        """Read one trunk's details; see :meth:`Cabinet.read_details`.
+
+        Args:
+            ref: the trunk's reference.
+
+        Raises:
+            CabinetError: they could not be read.
+        """
+        with self._lock:
+            return _read_forms(self._rpc, ref)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            if self._transport is not None:
+                self._transport.close()
+
+    def _rpc(self, build: Callable[[Deployment], str]) -> gwt.Response:
+        self._transport, deployment = self._cabinet.branch(self._transport)
+        return exchange(
+            self._transport,
+            deployment,
+            "details",
+            contract.DETAILS,
+            build(deployment),
+            limit=self._cabinet.max_response,
         )
+
+
+def _read_forms(rpc: Callable[[Callable[[Deployment], str]], gwt.Response], ref: str) -> Details:
+    """Read the device form, or the other form where that one does not apply."""
+    try:
+        response = rpc(_form(ref, devices.DEVICE_FORM))
+    except RedeployedError:
+        raise
+    except GwtExceptionError:
+        return devices.read_mobile_form(rpc(_form(ref, devices.MOBILE_FORM)), ref)
+    return devices.read_device_form(response, ref)
 
 
 def _form(ref: str, form: int) -> Callable[[Deployment], str]:
@@ -350,8 +392,3 @@ def _form(ref: str, form: int) -> Callable[[Deployment], str]:
         return contract.details_request(deployment, trunk=ref, form=form)
 
     return build
-
-
-def _later(answer: Answer) -> str:
-    retry = answer.headers.get("retry-after", "")
-    return f", to be tried again after {retry} s" if retry.isdecimal() else ""

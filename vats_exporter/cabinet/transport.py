@@ -16,9 +16,10 @@ holds the request, and with it the password's form.
 
 from __future__ import annotations
 
+import http.client
+import re
 import time
 from dataclasses import dataclass
-from http.client import RemoteDisconnected
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -26,14 +27,14 @@ import requests
 import urllib3
 
 from vats_exporter import __version__
+from vats_exporter.cabinet.body import read_body
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
     NotACabinetError,
-    UndecodableError,
     UnreachableError,
 )
-from vats_exporter.cabinet.faults import find, translate
+from vats_exporter.cabinet.faults import translate
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted
 from vats_exporter.cabinet.wire import Adapter, Wire, ssl_context
 
@@ -42,12 +43,21 @@ if TYPE_CHECKING:
 
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.trace import Trace
+    from vats_exporter.cabinet.wire import Watch
 
 USER_AGENT: Final = f"vats-exporter/{__version__}"
 
 _MAX_REDIRECTS: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_PIECE: Final = 64 * 1024
+_PORTS: Final = {"http": 80, "https": 443}
+_FAULTS: Final = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,
+)
+"""What the libraries raise about an answer; some let what they stumble over through as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +144,17 @@ class Transport:
         """Begin without a session."""
         self._session.cookies.clear()
 
+    def adopt_cookies(self, other: Transport) -> None:
+        """Take part in another connection's session.
+
+        Args:
+            other: to the same address.
+        """
+        self._session.cookies = other._session.cookies
+
     def close(self) -> None:
-        """Close the connection; a later call opens another."""
+        """Close the connection, and so end a call under way; a later call opens another."""
+        self._wire.close()
         self._session.close()
 
     def _new_session(self) -> requests.Session:
@@ -159,106 +178,126 @@ class Transport:
         follow: bool,
     ) -> Answer:
         url = self.base_url + path
-        seen: set[tuple[str, str]] = set()
-        while True:
-            if (method, url) in seen:
-                raise NotACabinetError(f"{call}: {self._host} redirects in a circle")
-            if len(seen) > _MAX_REDIRECTS:
-                raise NotACabinetError(f"{call}: more than {_MAX_REDIRECTS} redirects")
-            seen.add((method, url))
-            answer = self._traced(call, method, url, body, headers)
-            location = answer.headers.get("location", "")
-            if not follow or answer.status not in _REDIRECTS or not location:
-                return answer
-            url = self._target(call, url, location)
-            if answer.status not in (307, 308):
-                method, body, headers = "GET", None, {}
+        seen: set[tuple[object, ...]] = set()
+        with self._wire.cut_after(self._settings.timeouts.call) as watch:
+            while True:
+                cookies = frozenset((cookie.name, cookie.value) for cookie in self._session.cookies)
+                # The same page may answer otherwise once it has set its cookie.
+                state = (method, url, cookies)
+                if state in seen:
+                    raise NotACabinetError(f"{call}: {self._host} redirects in a circle")
+                if len(seen) > _MAX_REDIRECTS:
+                    raise NotACabinetError(
+                        f"{call}: {self._host}: more than {_MAX_REDIRECTS} redirects"
+                    )
+                seen.add(state)
+                answer = self._traced(call, method, url, body, headers, watch)
+                location = answer.headers.get("location", "")
+                if not follow or answer.status not in _REDIRECTS or not location:
+                    return answer
+                url = self._target(call, url, location)
+                if answer.status not in (307, 308):
+                    method, body, headers = "GET", None, {}
 
     def _target(self, call: str, url: str, location: str) -> str:
         """Where a redirect leads; refuse any other host."""
         try:
-            target = urlsplit(urljoin(url, location))
+            # Header bytes come as Latin-1, whatever they are. [RFC 9110 leaves it open]
+            written = location.encode("latin-1", "replace").decode("utf-8", "replace")
+            target = urlsplit(urljoin(url, written))
             host, port = target.hostname or "", target.port
         except ValueError:
             raise NotACabinetError(f"{call}: {self._host} redirects to no valid address") from None
+        if target.scheme not in _PORTS:
+            raise NotACabinetError(f"{call}: {self._host} redirects to no web address")
         base = urlsplit(self.base_url)
-        upgraded = target.scheme == "http" and base.scheme == "https" and port in (None, 80)
-        same = (target.scheme, port or _port(target.scheme)) == (
-            base.scheme,
-            base.port or _port(base.scheme),
-        )
-        if host != base.hostname or not (same or upgraded):
+        port = port or _PORTS[target.scheme]
+        same = (target.scheme, port) == (base.scheme, base.port or _PORTS[base.scheme])
+        behind_proxy = (base.scheme, target.scheme, port) == ("https", "http", 80)
+        upgraded = (base.scheme, target.scheme) == ("http", "https")
+        if host != base.hostname or not (same or behind_proxy or upgraded):
             raise NotACabinetError(
                 f"{call}: {self._host} redirects to another host ({target.scheme}://{host[:100]}); "
                 "not followed"
             )
+        if upgraded:
+            # Whoever leads to TLS once is asked over TLS from then on.
+            self.base_url = f"https://{target.netloc.rpartition('@')[2]}"
         query = f"?{target.query}" if target.query else ""
         return f"{self.base_url}{target.path or '/'}{query}"
 
     def _traced(
-        self, call: str, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+        self,
+        call: str,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        watch: Watch,
     ) -> Answer:
         self._trace(CallStarted(call))
         start = time.monotonic()
-        try:
-            answer = self._send(call, method, url, body, headers)
-        except CabinetError as error:
-            self._trace(CallFailed(call, error, time.monotonic() - start))
-            raise
+        request = requests.Request(method, url, dict(headers), data=body)
+        answer = self._send(request, f"{call}: {self._host}", watch)
         duration = time.monotonic() - start
+        if isinstance(answer, CabinetError):
+            self._trace(CallFailed(call, answer, duration))
+            # Raised here, where no exception of the libraries is under way to become its context.
+            raise answer
         self._trace(CallCompleted(call, answer.status, duration, len(answer.body)))
         return answer
 
-    def _send(
-        self, call: str, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> Answer:
-        where = f"{call}: {self._host}"
-        limit = self._settings.timeouts.call
-        reused = self._wire.connected
-        failure: CabinetError
-        with self._wire.cut_after(limit) as watch:
-            try:
-                return self._exchange(method, url, body, headers, where)
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                if watch.expired:
-                    failure = CabinetTimeoutError(f"{where}: no whole answer within {limit:g} s")
-                elif reused and find(error, RemoteDisconnected) is not None:
-                    # The server closed the connection we kept; nothing of the call was answered.
-                    failure = UnreachableError(f"{where}: connection closed without an answer")
-                else:
-                    reused = False
-                    failure = translate(error, where, self._settings.timeouts)
-        if not reused or watch.expired:
-            raise failure from None
-        self._session.close()
-        return self._send(call, method, url, body, headers)
+    def _send(self, request: requests.Request, where: str, watch: Watch) -> Answer | CabinetError:
+        """Send a request; a second time if the connection kept had been closed meanwhile."""
+        wire, closes = self._wire, self._wire.closes
+        opened = wire.opened
+        outcome, silent = self._try(request, where, watch)
+        if silent and wire.opened == opened and wire.closes == closes and not watch.expired:
+            # A connection that was kept is gone, and nothing was answered: as browsers do.
+            self._session.close()
+            outcome, _ = self._try(request, where, watch)
+        if watch.expired:
+            limit = self._settings.timeouts.call
+            return CabinetTimeoutError(f"{where}: no whole answer within {limit:g} s")
+        return outcome
 
-    def _exchange(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], where: str
-    ) -> Answer:
+    def _try(
+        self, request: requests.Request, where: str, watch: Watch
+    ) -> tuple[Answer | CabinetError, bool]:
+        """Send a request once.
+
+        Returns:
+            the answer, or what went wrong; and whether the connection ended without any answer.
+        """
         timeouts = self._settings.timeouts
-        with self._session.request(
-            method,
-            url,
-            data=body,
-            headers=dict(headers),
-            timeout=(timeouts.connect, timeouts.read),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            pieces = []
-            size = 0
-            for piece in response.iter_content(_PIECE):
-                size += len(piece)
-                if size > self._settings.max_response:
-                    response.close()
-                    raise UndecodableError(
-                        f"{where}: the answer is longer than {self._settings.max_response} bytes"
-                    )
-                pieces.append(piece)
-            lower = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, urlsplit(url).path, b"".join(pieces), lower)
+        opened = self._wire.opened
+        head = None
+        try:
+            prepared = self._session.prepare_request(request)
+            with self._session.send(
+                prepared,
+                timeout=(timeouts.connect, timeouts.read),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                head = response
+                return self._read(response, where), False
+        except CabinetError as error:
+            return error.with_traceback(None), False
+        except _FAULTS as error:
+            reused = head is None and self._wire.opened == opened
+            connected = head is not None or self._wire.opened > opened
+            fault = translate(error, where, timeouts, connected=connected)
+            return fault, reused and isinstance(fault, UnreachableError)
 
-
-def _port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80
+    def _read(self, response: requests.Response, where: str) -> Answer:
+        body = read_body(
+            response.raw,
+            encoding=response.headers.get("content-encoding", ""),
+            limit=self._settings.max_response,
+            where=where,
+        )
+        # Java servers write the session's cookie into paths too, after a semicolon.
+        path = re.sub(r";[^/]*", "", urlsplit(response.url).path)
+        lower = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, path, body, lower)

@@ -1,0 +1,116 @@
+"""One GWT-RPC call over HTTP: what is sent, and which of the tree's errors an answer means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from vats_exporter import gwt
+from vats_exporter.cabinet import contract
+from vats_exporter.cabinet.errors import (
+    GwtExceptionError,
+    NotGwtError,
+    RedeployedError,
+    SessionEndedError,
+    UndecodableError,
+)
+from vats_exporter.cabinet.session import is_login_page
+
+if TYPE_CHECKING:
+    from vats_exporter.cabinet.contract import Service
+    from vats_exporter.cabinet.discovery import Deployment
+    from vats_exporter.cabinet.transport import Answer, Transport
+
+SESSION_ENDED: Final = frozenset({301, 302, 303, 307, 308, 401, 403})
+"""Statuses with which a call is sent to the login page. [assumed]"""
+
+_INCOMPATIBLE: Final = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
+
+
+def exchange(
+    transport: Transport,
+    deployment: Deployment,
+    call: str,
+    service: Service,
+    body: str,
+    *,
+    limit: int,
+) -> gwt.Response:
+    """Make one call.
+
+    Args:
+        transport: signed in.
+        deployment: whose permutation is named in the headers.
+        call: its name, for the trace and for errors.
+        service: the service that is called.
+        body: the request.
+        limit: bytes of an answer past which it is refused.
+
+    Returns:
+        the ``//OK`` answer.
+
+    Raises:
+        SessionEndedError: the login page came.
+        RedeployedError: the server finds a name in the request out of date.
+        GwtExceptionError: any other ``//EX``.
+        NotGwtError: no GWT-RPC answer.
+        UndecodableError: one that cannot be read.
+        CabinetError: of the transport.
+    """
+    answer = transport.post(
+        call,
+        contract.MODULE_PATH + service.path,
+        body.encode("utf-8"),
+        {
+            "Content-Type": contract.CONTENT_TYPE,
+            "X-GWT-Permutation": deployment.permutation,
+            "X-GWT-Module-Base": deployment.module_base,
+        },
+        follow=False,
+    )
+    if answer.status in SESSION_ENDED:
+        session_ended(call)
+    if answer.status != 200:
+        raise NotGwtError(f"{call}: HTTP {answer.status}{later(answer)}")
+    return _decode(call, answer, limit)
+
+
+def session_ended(call: str) -> NoReturn:
+    """Say that a call was answered with the login page.
+
+    Args:
+        call: its name.
+
+    Raises:
+        SessionEndedError: always.
+    """
+    raise SessionEndedError(f"{call}: the login page: the session is over")
+
+
+def later(answer: Answer) -> str:
+    """When a server that is busy wants to be asked again, for an error's sentence.
+
+    Args:
+        answer: its answer.
+    """
+    retry = answer.headers.get("retry-after", "")
+    return f", to be tried again after {retry} s" if retry.isdecimal() else ""
+
+
+def _decode(call: str, answer: Answer, limit: int) -> gwt.Response:
+    try:
+        response = gwt.decode(answer.body, limit=limit)
+    except gwt.NotGwtError as error:
+        if is_login_page(answer):
+            session_ended(call)
+        raise NotGwtError(f"{call}: {error}") from None
+    except gwt.GwtError as error:
+        raise UndecodableError(f"{call}: {error}") from None
+    if response.status == "OK":
+        return response
+    name = response.exception_class
+    if name == _INCOMPATIBLE:
+        raise RedeployedError(
+            f"{call}: the server finds our names out of date ({name.rpartition('.')[2]})",
+            class_name=name,
+        )
+    raise GwtExceptionError(f"{call}: the server answers {name or 'an exception'}", class_name=name)
