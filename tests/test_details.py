@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vats_exporter.cabinet import (
+    Cabinet,
+    CabinetSettings,
+    IncompleteError,
+    Listing,
+    UnreachableError,
+)
 from vats_exporter.cabinet.devices import Details, Device
-from vats_exporter.details import MIN_BATCH, DetailsBook
+from vats_exporter.demo import Fault, Incoming, SimulatedCabinet, make_accounts
+from vats_exporter.details import MIN_BATCH, DetailedSource, DetailsBook
 from vats_exporter.trunks import Flags, Trunk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HOUR = 3600.0
 
@@ -119,3 +134,130 @@ def test_nobody_is_asked_twice_within_the_ttl(steps: list[tuple[float, bool]], c
                 book.put(ref, details(everyone[0]), now)
             else:
                 book.failed(ref, now)
+
+
+class FakeCabinet:
+    """A cabinet of three trunks whose details can fail or be held back."""
+
+    def __init__(self) -> None:
+        self.trunks = tuple(trunks(3))
+        self.failing: set[str] = set()
+        self.asked: list[str] = []
+        self.hold = threading.Event()
+        self.hold.set()
+        self.closed = 0
+        self.broken = False
+
+    def read_trunks(self) -> Listing:
+        if self.broken:
+            raise IncompleteError("list: odd")
+        return Listing(self.trunks, ("1 of 3 trunks show no phone",), 1)
+
+    def read_details(self, ref: str) -> Details:
+        self.hold.wait(10)
+        self.asked.append(ref)
+        if ref in self.failing:
+            raise UnreachableError("details: reset")
+        return details(self.trunks[int(ref[2:])])
+
+    def lane(self) -> FakeCabinet:
+        return self
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_details_arrive_with_the_next_listing_and_never_delay_one() -> None:
+    cabinet = FakeCabinet()
+    cabinet.hold.clear()
+    source = DetailedSource(cabinet, ttl=HOUR)
+    assert [trunk.line for trunk in source.read_trunks().trunks] == ["", "", ""]
+    cabinet.hold.set()
+    source.wait()
+    listing = source.read_trunks()
+    assert [trunk.sip_device_enabled for trunk in listing.trunks] == [True, True, True]
+    assert listing.warnings == ()
+
+
+def test_a_failure_is_told_and_costs_no_flags() -> None:
+    cabinet = FakeCabinet()
+    cabinet.failing = {"Ca0001"}
+    told: list[tuple[str, str]] = []
+    source = DetailedSource(cabinet, ttl=HOUR, on_details=lambda *how: told.append(how))
+    source.read_trunks()
+    source.wait()
+    assert [trunk.line for trunk in source.read_trunks().trunks][1] == ""
+    assert told == [("success", ""), ("unreachable", "details: reset"), ("success", "")]
+
+
+def test_a_listing_that_fails_asks_for_no_details() -> None:
+    cabinet = FakeCabinet()
+    cabinet.broken = True
+    source = DetailedSource(cabinet, ttl=HOUR)
+    with pytest.raises(IncompleteError):
+        source.read_trunks()
+    source.wait()
+    assert cabinet.asked == []
+
+
+def test_closing_ends_the_details_under_way() -> None:
+    cabinet = FakeCabinet()
+    cabinet.hold.clear()
+    source = DetailedSource(cabinet, ttl=HOUR)
+    source.read_trunks()
+    source.close()
+    cabinet.hold.set()
+    source.wait()
+    assert len(cabinet.asked) <= 1
+    assert cabinet.closed == 1
+
+
+@pytest.fixture
+def simulated() -> Iterator[SimulatedCabinet]:
+    with SimulatedCabinet(make_accounts(trunks=30)) as cabinet:
+        yield cabinet
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_real_cabinets_details_equal_its_truth(
+    simulated: SimulatedCabinet, concurrency: int
+) -> None:
+    account = simulated.accounts[0]
+    settings = CabinetSettings(
+        address=simulated.url, login=account.login, password=account.password
+    )
+    source = DetailedSource(Cabinet(settings), ttl=0.0, concurrency=concurrency)
+    for _ in range(4):  # ten trunks a run, and one more listing to see the last of them
+        source.read_trunks()
+        source.wait()
+    shown = {trunk.ref: trunk for trunk in source.read_trunks().trunks}
+    for trunk in account.enterprise.trunks():
+        device = trunk.device
+        assert shown[trunk.ref].sip_device_enabled == (device.enabled if device else None)
+        assert shown[trunk.ref].line == (device.line if device else "")
+    source.close()
+    assert simulated.stats()["sign_ins"] == 1
+    assert simulated.stats()["highest_concurrency"] <= concurrency
+
+
+def test_a_session_that_ends_among_the_details_is_renewed_by_the_next_listing(
+    simulated: SimulatedCabinet,
+) -> None:
+    account = simulated.accounts[0]
+    settings = CabinetSettings(
+        address=simulated.url, login=account.login, password=account.password
+    )
+
+    def end_sessions(incoming: Incoming) -> Fault | None:
+        if incoming.call == "details" and incoming.number == 4:
+            simulated.end_sessions()
+        return None
+
+    simulated.faults = end_sessions
+    source = DetailedSource(Cabinet(settings), ttl=HOUR, concurrency=2)
+    source.read_trunks()
+    source.wait()
+    assert len(source.read_trunks().trunks) == 30
+    source.wait()
+    source.close()
+    assert simulated.stats()["refused_sign_ins"] == 0

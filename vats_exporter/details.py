@@ -9,15 +9,24 @@ two requests each, so they follow a slower schedule of their own, apart from the
   all are known a quarter of the ``ttl`` after a start;
 * a trunk whose details fail keeps what it had, and takes its turn again.
 
-Knows no HTTP: whoever runs it gives the function that reads one trunk's details.
+:class:`DetailedSource` is a cabinet's listing with what is known of the details added to it. The
+details themselves are read afterwards, beside the listing, so that they never delay the flags, nor
+cost them when they fail.
 """
 
 from __future__ import annotations
 
 import math
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
+
+from vats_exporter.bugs import describe_bug
+from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cabinet.subscribers import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,3 +113,130 @@ def _with_details(trunk: Trunk, details: Details) -> Trunk:
         line=details.line,
         sip_device_enabled=details.device.enabled if details.device else None,
     )
+
+
+class DetailsReader(Protocol):
+    """Whatever reads one trunk's details: a cabinet, or a lane of it."""
+
+    def read_details(self, ref: str) -> Details:
+        """Read one trunk's details.
+
+        Raises:
+            CabinetError: they could not be read.
+        """
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class Detailable(DetailsReader, Protocol):
+    """A cabinet, as far as it is needed here."""
+
+    def read_trunks(self) -> Listing:
+        """Read every trunk."""
+
+    def lane(self) -> DetailsReader:
+        """Open another connection for details."""
+
+
+OnDetails = Callable[[str, str], None]
+"""Told of each trunk asked for: the result word, and the error's sentence or nothing."""
+
+
+class DetailedSource:
+    """A cabinet whose listings tell the details too, as far as they are known.
+
+    Args:
+        cabinet: what is read.
+        ttl: seconds after which a trunk's details are asked for again.
+        concurrency: requests for details at the same time; each takes a connection, the first
+            one the listing's own.
+        on_details: told how each trunk's details went.
+        monotonic: the clock of the schedule, in seconds.
+    """
+
+    def __init__(
+        self,
+        cabinet: Detailable,
+        *,
+        ttl: float,
+        concurrency: int = 1,
+        on_details: OnDetails | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cabinet = cabinet
+        self._book = DetailsBook(ttl)
+        self._readers: list[DetailsReader] = [cabinet]
+        self._readers += [cabinet.lane() for _ in range(concurrency - 1)]
+        self._on_details = on_details
+        self._monotonic = monotonic
+        self._closed = threading.Event()
+        self._run: threading.Thread | None = None
+
+    def read_trunks(self) -> Listing:
+        """Read every trunk, add what is known, and set off to read what is not.
+
+        Raises:
+            CabinetError: of the listing; never of the details.
+        """
+        listing = self._cabinet.read_trunks()
+        if self._run is None or not self._run.is_alive():
+            due = self._book.due(listing.trunks, self._monotonic())
+            if due and not self._closed.is_set():
+                self._run = threading.Thread(
+                    target=self._read, args=(due,), name="details", daemon=True
+                )
+                self._run.start()
+        trunks = self._book.apply(listing.trunks)
+        return Listing(trunks, _still_true(listing.warnings, trunks), listing.pages)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the details under way are read.
+
+        Args:
+            timeout: seconds to wait at most.
+        """
+        if self._run is not None:
+            self._run.join(timeout)
+
+    def close(self) -> None:
+        """Ask for no more details, and close the cabinet."""
+        self._closed.set()
+        for reader in reversed(self._readers):
+            reader.close()
+
+    def _read(self, due: Sequence[str]) -> None:
+        """Read the details that are due, each reader the next one as it becomes free."""
+        waiting = iter(due)
+        lock = threading.Lock()
+
+        def work(reader: DetailsReader) -> None:
+            while not self._closed.is_set():
+                with lock:
+                    ref = next(waiting, None)
+                if ref is None:
+                    return
+                self._read_one(reader, ref)
+
+        with ThreadPoolExecutor(len(self._readers), thread_name_prefix="details") as pool:
+            list(pool.map(work, self._readers))
+
+    def _read_one(self, reader: DetailsReader, ref: str) -> None:
+        result, sentence = "success", ""
+        try:
+            self._book.put(ref, reader.read_details(ref), self._monotonic())
+        except CabinetError as error:
+            result, sentence = error.result, str(error)
+        except Exception as bug:  # noqa: BLE001 - a bug here must not end the details of the rest
+            result, sentence = "undecodable", describe_bug(bug)
+        if result != "success":
+            self._book.failed(ref, self._monotonic())
+        if self._on_details is not None:
+            self._on_details(result, sentence)
+
+
+def _still_true(warnings: Sequence[str], trunks: Sequence[Trunk]) -> tuple[str, ...]:
+    """The listing's warnings, without those about phones that the details have told since."""
+    if all(trunk.phone for trunk in trunks):
+        return tuple(warning for warning in warnings if "phone" not in warning)
+    return tuple(warnings)
