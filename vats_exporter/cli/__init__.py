@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "serve": "Export the trunks of the configured accounts to Prometheus.",
     "check": "Say whether a configuration is right, and with --online whether it works.",
+    "trunks": "Look at the trunks of all accounts, and move their selectors.",
     "decode": "Show what an answer of the cabinet says, as JSON.",
     "demo": "Try it all out on a simulated cabinet, without an account.",
 }

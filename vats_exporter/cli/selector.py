@@ -1,0 +1,233 @@
+"""``trunks enable`` and ``trunks disable``: move the selectors of some trunks, or of all.
+
+The one part of the program that changes anything in a cabinet. It says what it will do before, and
+what it did after, also when it is interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from vats_exporter import log
+from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cli import options
+from vats_exporter.cli.accounts import account_option, choose, find, read_phones, reading
+from vats_exporter.cli.output import FAILED, fail, tell, write
+from vats_exporter.cli.progress import track
+from vats_exporter.cli.tables import Column, table
+from vats_exporter.switching import Outcome, Switching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from typing import TextIO
+
+    from vats_exporter.cli.accounts import Found
+    from vats_exporter.switching import Change
+
+INTERRUPTED: Final = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+def _selector(function: Callable[..., None]) -> Callable[..., None]:
+    """Add what both commands take."""
+    decorators = (
+        options.config_file,
+        account_option,
+        click.option(
+            "--file",
+            "source",
+            type=click.File("r", encoding="utf-8"),
+            help="Read phones from a file, one a line; - is standard input.",
+        ),
+        click.option("--all", "everyone", is_flag=True, help="All trunks of the chosen accounts."),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option(
+            "--dry-run", is_flag=True, help="Show the exact requests, and send none of them."
+        ),
+        click.argument("phones", nargs=-1, metavar="[PHONE...]"),
+    )
+    # The last one applied stands first in the help.
+    for decorate in reversed(decorators):
+        function = decorate(function)
+    return function
+
+
+_HELP = """Switch the selector of some trunks {state}.
+
+PHONE is a phone in any way of writing it, or a trunk's reference. Says what it will do and asks;
+then moves one selector at a time, reads each back, and prints a table of before and after. What
+the cabinet shows afterwards counts, not what it answered.
+
+Exits with 0 only if every selector is seen to be {state} in the end.
+"""
+
+
+@click.command(
+    "enable",
+    help=_HELP.format(state="on"),
+    epilog="\b\nExamples:\n"
+    "  vats-exporter trunks enable 79161234567\n"
+    "  vats-exporter trunks enable --file phones.txt --yes\n"
+    "  vats-exporter trunks enable --all --account office --dry-run\n",
+)
+@_selector
+def enable(**arguments: object) -> None:
+    """Switch selectors on."""
+    _run(enabled=True, **arguments)  # type: ignore[arg-type]  # as _selector declares them
+
+
+@click.command(
+    "disable",
+    help=_HELP.format(state="off"),
+    epilog="\b\nExamples:\n"
+    "  vats-exporter trunks disable 79161234567\n"
+    "  vats-exporter trunks disable --file phones.txt --yes\n",
+)
+@_selector
+def disable(**arguments: object) -> None:
+    """Switch selectors off."""
+    _run(enabled=False, **arguments)  # type: ignore[arg-type]  # as _selector declares them
+
+
+def _run(
+    *,
+    enabled: bool,
+    config_file: Path | None,
+    names: Sequence[str],
+    phones: Sequence[str],
+    source: TextIO | None,
+    everyone: bool,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    if sum((bool(phones), source is not None, everyone)) != 1:
+        raise click.UsageError("give phones, or --file, or --all: one of them")
+    wanted = read_phones(source.read()) if source is not None else list(phones)
+    if source is not None and not wanted:
+        fail(f"{source.name}: no phones in it")
+    accounts = choose(options.read_config(config_file), names)
+    with reading(accounts) as (everything, whole):
+        if not whole:
+            fail("nothing was changed, since an account could not be read")
+        if everyone:
+            chosen = everything
+        else:
+            chosen, problems = find(everything, wanted)
+            for problem in problems:
+                tell(problem)
+            if problems:
+                fail("nothing was changed")
+        _discover(chosen)
+        payloads = _payloads(chosen, enabled=enabled)
+        if dry_run:
+            write(payloads)
+            return
+        if not yes:
+            _ask(chosen, enabled=enabled)
+        _switch(chosen, enabled=enabled)
+
+
+def _discover(chosen: Sequence[Found]) -> None:
+    """Look up the names again before changing anything.
+
+    A call of plain Java types also works with a stale policy, so its answer would not tell. [gwt]
+    """
+    for cabinet in {id(found.cabinet): found.cabinet for found in chosen}.values():
+        try:
+            cabinet.discover()
+        except CabinetError as error:
+            fail(f"nothing was changed: {log.redact(str(error))}")
+
+
+def _payloads(chosen: Sequence[Found], *, enabled: bool) -> str:
+    lines = []
+    for found in chosen:
+        try:
+            payload = found.cabinet.selector_payload(found.trunk.ref, enabled=enabled)
+        except CabinetError as error:
+            fail(str(error))
+        lines.append(f"{found.account} {found.trunk.phone or found.trunk.ref} {payload}\n")
+    return "".join(lines)
+
+
+def _ask(chosen: Sequence[Found], *, enabled: bool) -> None:
+    write(
+        table(
+            [Column("Account"), Column("Phone"), Column("Name"), Column("Selector")],
+            [
+                [
+                    found.account,
+                    found.trunk.phone or found.trunk.ref,
+                    found.trunk.name or "-",
+                    f"to be switched {_state(enabled)}",
+                ]
+                for found in chosen
+            ],
+        )
+    )
+    question = f"Switch {_count(len(chosen), 'trunk')} {_state(enabled)}?"
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        agreed = False
+        tell("")
+    if not agreed:
+        fail("nothing was changed")
+
+
+def _switch(chosen: Sequence[Found], *, enabled: bool) -> None:
+    """Carry it out, account by account; say what was done, also after Ctrl-C."""
+    groups: dict[str, list[Found]] = {}
+    for found in chosen:
+        groups.setdefault(found.account, []).append(found)
+    runs = {
+        name: Switching(group[0].cabinet, [found.trunk for found in group], enabled=enabled)
+        for name, group in groups.items()
+    }
+    steps = (change for run in runs.values() for change in run)
+    interrupted = False
+    try:
+        for _ in track(steps, len(chosen), f"switching {_state(enabled)}"):
+            pass
+    except KeyboardInterrupt:
+        interrupted = True
+    changes = [(name, change) for name, run in runs.items() for change in run.changes]
+    write(_report(changes))
+    holding = sum(change.holds for _, change in changes)
+    tell(f"{holding} of {_count(len(changes), 'trunk')} {_state(enabled)}")
+    if interrupted:
+        tell("interrupted: what is not done is left as it was")
+        sys.exit(INTERRUPTED)
+    if holding < len(changes):
+        sys.exit(FAILED)
+
+
+def _report(changes: Sequence[tuple[str, Change]]) -> str:
+    return table(
+        [Column(title) for title in ("Account", "Phone", "Name", "Before", "After", "Outcome")],
+        [
+            [
+                account,
+                change.trunk.phone or change.trunk.ref,
+                change.trunk.name or "-",
+                _state(change.before),
+                _state(change.after),
+                f"{change.outcome.value}: {log.redact(change.error)}"
+                if change.outcome is Outcome.FAILED
+                else change.outcome.value,
+            ]
+            for account, change in changes
+        ],
+    )
+
+
+def _state(enabled: bool | None) -> str:  # noqa: FBT001 - the one thing it is given
+    return "-" if enabled is None else "on" if enabled else "off"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

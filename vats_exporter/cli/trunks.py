@@ -1,0 +1,253 @@
+"""``trunks``: look at the trunks of all accounts, and move their selectors."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from vats_exporter import log
+from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cli import options, selector
+from vats_exporter.cli.accounts import account_option, choose, find, reading
+from vats_exporter.cli.output import FAILED, printable, tell, write
+from vats_exporter.cli.progress import track
+from vats_exporter.cli.tables import Column, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from vats_exporter.cabinet.devices import Details
+    from vats_exporter.cli.accounts import Found
+    from vats_exporter.trunks import Trunk
+
+_ONLY: Final[dict[str, Callable[[Trunk], bool]]] = {
+    "active": lambda trunk: trunk.flags.active,
+    "inactive": lambda trunk: not trunk.flags.active,
+    "bound": lambda trunk: trunk.flags.bound,
+    "unbound": lambda trunk: not trunk.flags.bound,
+    "marked": lambda trunk: trunk.flags.marked_for_deletion,
+    "unknown": lambda trunk: not trunk.known,
+}
+
+_SORT: Final[dict[str, Callable[[Found], object]]] = {
+    "account": lambda found: (found.account, found.trunk.phone),
+    "phone": lambda found: (found.trunk.phone, found.account),
+    "name": lambda found: (found.trunk.name.casefold(), found.trunk.phone),
+    "state": lambda found: (
+        not found.trunk.flags.marked_for_deletion,
+        found.trunk.flags.active,
+        found.trunk.flags.bound,
+        found.account,
+        found.trunk.phone,
+    ),
+}
+
+_FIELDS: Final = (
+    "account",
+    "phone",
+    "name",
+    "active",
+    "bound",
+    "marked_for_deletion",
+    "pattern",
+    "known",
+    "ref",
+    "id",
+)
+
+
+@click.group()
+def command() -> None:
+    """Look at the trunks of all accounts, and move their selectors.
+
+    Reads the cabinets itself, with the exporter's configuration; the exporter need not be running.
+    """
+
+
+@command.command(
+    "list",
+    epilog="\b\nExamples:\n"
+    "  vats-exporter trunks list --only inactive\n"
+    "  vats-exporter trunks list --account office --sort name\n"
+    "  vats-exporter trunks list --format csv > trunks.csv\n",
+)
+@options.config_file
+@account_option
+@click.option(
+    "--only",
+    type=click.Choice(list(_ONLY)),
+    multiple=True,
+    help="Only trunks like this; given several times, only those like all of it. unknown: with "
+    "a pattern that is not described.",
+)
+@click.option(
+    "--sort", type=click.Choice(list(_SORT)), default="account", show_default=True, help="By what."
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="csv has semicolons and a byte order mark, as Excel needs them for Cyrillic.",
+)
+def list_command(
+    config_file: Path | None,
+    *,
+    names: Sequence[str],
+    only: Sequence[str],
+    sort: str,
+    format_: str,
+) -> None:
+    """List the trunks and their flags.
+
+    Exits with 1 if an account could not be read; the others are listed all the same.
+    """
+    accounts = choose(options.read_config(config_file), names)
+    with reading(accounts) as (everything, whole):
+        shown = [found for found in everything if all(_ONLY[name](found.trunk) for name in only)]
+        shown.sort(key=_SORT[sort])  # type: ignore[arg-type]  # the keys of one sort are alike
+        write(_FORMATS[format_](shown))
+        if format_ == "table":
+            among = f" of {len(everything)}" if only else ""
+            tell(f"{len(shown)}{among} trunks")
+    if not whole:
+        sys.exit(FAILED)
+
+
+@command.command(
+    "show",
+    epilog="\b\nExamples:\n"
+    "  vats-exporter trunks show 79161234567\n"
+    "  vats-exporter trunks show '+7 916 123-45-67' CaLztv --show-secrets\n",
+)
+@options.config_file
+@account_option
+@click.option("--show-secrets", is_flag=True, help="Also show the SIP login and the SIP password.")
+@click.argument("phones", nargs=-1, required=True, metavar="PHONE...")
+def show_command(
+    config_file: Path | None, *, names: Sequence[str], show_secrets: bool, phones: Sequence[str]
+) -> None:
+    """Show everything the cabinet tells of some trunks.
+
+    PHONE is a phone in any way of writing it, or a trunk's reference. Reads each trunk's device
+    form as well. Exits with 1 if one of them is not there or could not be read.
+    """
+    accounts = choose(options.read_config(config_file), names)
+    with reading(accounts) as (everything, whole):
+        chosen, problems = find(everything, phones)
+        for problem in problems:
+            tell(problem)
+        failed = bool(problems) or not whole
+        for number, found in enumerate(track(chosen, len(chosen), "reading the details")):
+            try:
+                details = found.cabinet.read_details(found.trunk.ref)
+            except CabinetError as error:
+                tell(f"{found.trunk.phone or found.trunk.ref}: {log.redact(str(error))}")
+                failed = True
+                continue
+            write(("\n" if number else "") + _card(found, details, secrets=show_secrets))
+    if failed:
+        sys.exit(FAILED)
+
+
+command.add_command(selector.enable)
+command.add_command(selector.disable)
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 - the one thing it is given
+    return "yes" if value else "no"
+
+
+def _row(found: Found) -> dict[str, str | int]:
+    trunk = found.trunk
+    return {
+        "account": found.account,
+        "phone": trunk.phone,
+        "name": trunk.name,
+        "active": trunk.flags.active,
+        "bound": trunk.flags.bound,
+        "marked_for_deletion": trunk.flags.marked_for_deletion,
+        "pattern": trunk.pattern,
+        "known": trunk.known,
+        "ref": trunk.ref,
+        "id": trunk.id,
+    }
+
+
+def _as_table(shown: Sequence[Found]) -> str:
+    columns = ["Account", "Phone", "Name", "Active", "Bound", "Marked", "Pattern", "Trunk"]
+    return table(
+        [Column(title) for title in columns],
+        [
+            [
+                found.account,
+                found.trunk.phone or "-",
+                found.trunk.name or "-",
+                _yes(found.trunk.flags.active),
+                _yes(found.trunk.flags.bound),
+                _yes(found.trunk.flags.marked_for_deletion),
+                found.trunk.pattern + ("" if found.trunk.known else " ?"),
+                found.trunk.ref,
+            ]
+            for found in shown
+        ],
+    )
+
+
+def _as_json(shown: Sequence[Found]) -> str:
+    lines = ",\n".join(f" {json.dumps(_row(found), ensure_ascii=False)}" for found in shown)
+    text = f"[\n{lines}\n]\n" if shown else "[]\n"
+    # Lone surrogates, which UTF-8 can't hold, as JSON's own escapes.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _as_csv(shown: Sequence[Found]) -> str:
+    page = io.StringIO()
+    writer = csv.writer(page, delimiter=";", lineterminator="\r\n")
+    writer.writerow(_FIELDS)
+    for found in shown:
+        row = _row(found)
+        writer.writerow([_cell(row[name]) for name in _FIELDS])
+    return "\ufeff" + page.getvalue()
+
+
+def _cell(value: str | int) -> str:
+    """A cell as a spreadsheet takes it: a text that it would take for a formula stays a text."""
+    if isinstance(value, bool):
+        return str(int(value))
+    text = printable(str(value))
+    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@") else text
+
+
+_FORMATS: Final = {"table": _as_table, "json": _as_json, "csv": _as_csv}
+
+
+def _card(found: Found, details: Details, *, secrets: bool) -> str:
+    """One trunk, a line for each thing known of it."""
+    trunk, device = found.trunk, details.device
+    lines = {
+        "phone": trunk.phone or details.phone or "-",
+        "name": trunk.name or "-",
+        "account": found.account,
+        "trunk": f"{trunk.ref} ({trunk.id})",
+        "active": _yes(trunk.flags.active),
+        "bound": _yes(trunk.flags.bound),
+        "marked for deletion": _yes(trunk.flags.marked_for_deletion),
+        "pattern": trunk.pattern + ("" if trunk.known else ", which the notes do not describe"),
+        "SIP device": device.ref if device else "none",
+    }
+    if device:
+        lines["selector"] = "on" if device.enabled else "off"
+        lines["line"] = device.line or "-"
+        if secrets:
+            lines["SIP login"] = device.sip_login or "-"
+            lines["SIP password"] = device.sip_password or "-"
+    width = max(map(len, lines)) + 2
+    return "".join(f"{name:<{width}}{printable(value)}\n" for name, value in lines.items())
