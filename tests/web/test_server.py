@@ -1,0 +1,392 @@
+"""Connections: what a client may do, and what no client can keep others from."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+
+import pytest
+from structlog.testing import capture_logs
+
+from vats_exporter.web import ListenAddress, Request, Response, WebServer
+from vats_exporter.web.messages import say
+
+PATIENCE = 10.0
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LOOPBACK = ListenAddress("127.0.0.1", 0)
+
+Serve = Callable[..., WebServer]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with contextlib.ExitStack() as stack:
+
+        def start(
+            respond: Callable[[Request], Response] = lambda request: say(200, request.path),
+            **limits: float,
+        ) -> WebServer:
+            server = WebServer(LOOPBACK, respond, **limits)  # type: ignore[arg-type]  # by name
+            server.start()
+            stack.callback(server.stop, 1.0)
+            return server
+
+        yield start
+
+
+def connect(server: WebServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.address.port), timeout=PATIENCE)
+
+
+def everything(client: socket.socket) -> bytes:
+    """What the server sends until it closes."""
+    data = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := client.recv(65536):
+            data += piece
+    return data
+
+
+def answer(client: socket.socket) -> bytes:
+    """One answer with a one-line body."""
+    data = b""
+    while b"\r\n\r\n" not in data or not data.endswith(b"\n"):
+        piece = client.recv(65536)
+        assert piece, data
+        data += piece
+    return data
+
+
+def test_the_url_has_the_port_that_was_free(serve: Serve) -> None:
+    server = serve()
+    assert server.address.port > 0
+    assert server.url == f"http://127.0.0.1:{server.address.port}"
+
+
+def test_many_requests_share_a_connection(serve: Serve) -> None:
+    connection = HTTPConnection("127.0.0.1", serve().address.port, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        for at in range(5):
+            connection.request("GET", f"/{at}")
+            mine = connection.sock
+            with connection.getresponse() as response:
+                assert (response.status, response.read()) == (200, f"/{at}\n".encode())
+            assert connection.sock is mine is not None
+
+
+def test_requests_sent_without_waiting_are_answered_in_order(serve: Serve) -> None:
+    with connect(serve()) as client:
+        client.sendall(
+            b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n"
+            b"GET /3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        bodies = [part.rpartition(b"\r\n\r\n")[2] for part in everything(client).split(b"HTTP/1.1")]
+    assert bodies[1:] == [b"/1\n", b"/2\n", b"/3\n"]
+
+
+def test_a_request_may_come_byte_by_byte(serve: Serve) -> None:
+    with connect(serve()) as client:
+        for byte in b"\r\n" + GET:
+            client.sendall(bytes([byte]))
+        assert answer(client).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_head_is_answered_with_the_length_and_without_the_body(serve: Serve) -> None:
+    with connect(serve()) as client:
+        client.sendall(b"HEAD /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head, _, body = everything(client).partition(b"\r\n\r\n")
+    assert b"\r\nContent-Length: 3\r\n" in head + b"\r\n"
+    assert body == b""
+
+
+def test_small_packets_are_sent_at_once(serve: Serve) -> None:
+    server = serve()
+    with connect(server) as client:
+        client.sendall(GET)
+        answer(client)
+        (connection,) = server._connections
+        assert connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+def test_an_answer_of_many_chunks_arrives_whole_and_in_order(serve: Serve) -> None:
+    # More chunks than one system call takes, and more bytes than the kernel buffers.
+    chunks = [b"%07d\n" % at * 250 for at in range(3000)]
+    server = serve(lambda _: Response(200, chunks))
+    with connect(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        _, _, body = everything(client).partition(b"\r\n\r\n")
+    assert body == b"".join(chunks)
+
+
+def test_a_body_in_a_request_is_not_taken_for_another_request(serve: Serve) -> None:
+    with connect(serve()) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\n" + GET)
+        data = everything(client)
+    assert data.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nConnection: close\r\n" in data
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"garbage\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\nHost: x\n\n", 400),
+        (b"GET / HTTP/3.0\r\n\r\n", 505),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + b"x" * 1_000_000, 431),
+    ],
+)
+def test_a_bad_request_gets_its_status_and_the_connection_ends(
+    serve: Serve, sent: bytes, status: int
+) -> None:
+    server = serve()
+    with capture_logs() as logs, connect(server) as client:
+        with contextlib.suppress(OSError):  # it may be refused before all of it is sent
+            client.sendall(sent)
+        data = everything(client)
+    assert data.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"\r\nConnection: close\r\n" in data
+    assert {line["log_level"] for line in logs} <= {"debug"}
+
+
+def test_a_request_that_does_not_end_is_given_up(serve: Serve) -> None:
+    with connect(serve(read_timeout=0.05)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost:")
+        assert everything(client).startswith(b"HTTP/1.1 408 ")
+
+
+def test_dripping_bytes_do_not_prolong_a_request(serve: Serve) -> None:
+    with connect(serve(read_timeout=0.2)) as client:
+        ended = threading.Event()
+
+        def drip() -> None:
+            with contextlib.suppress(OSError):
+                while not ended.wait(0.02):
+                    client.sendall(b"x")
+
+        client.sendall(b"GET / HTTP/1.1\r\nX: ")
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        data = everything(client)
+        ended.set()
+        dripping.join(PATIENCE)
+    assert data.startswith(b"HTTP/1.1 408 ")
+
+
+def test_an_idle_connection_is_closed_without_a_word(serve: Serve) -> None:
+    with connect(serve(idle_timeout=0.05)) as client:
+        client.sendall(GET)
+        answer(client)
+        assert everything(client) == b""
+
+
+def test_a_client_that_takes_no_answer_is_given_up(serve: Serve) -> None:
+    server = serve(lambda _: Response(200, [b"x" * 1_000_000] * 50), write_timeout=0.1)
+    with connect(server) as client:
+        client.sendall(GET)
+        with server._changed:
+            # The connection ends though not a byte was read.
+            assert server._changed.wait_for(lambda: not server._connections, PATIENCE)
+        assert len(everything(client)) < 50_000_000
+
+
+def test_a_client_that_leaves_in_the_middle_leaves_no_trace(serve: Serve) -> None:
+    left = threading.Event()
+
+    def respond(_: Request) -> Response:
+        assert left.wait(PATIENCE)
+        return Response(200, [b"x" * 1_000_000] * 20)
+
+    server = serve(respond)
+    with capture_logs() as logs:
+        client = connect(server)
+        client.sendall(GET)
+        client.close()
+        left.set()
+        with server._changed:
+            assert server._changed.wait_for(lambda: not server._connections, PATIENCE)
+    assert logs == []
+
+
+def test_a_bug_in_a_page_is_a_500_and_an_error_line_and_the_server_stays(serve: Serve) -> None:
+    def respond(request: Request) -> Response:
+        if request.path == "/bug":
+            raise ValueError("secret")
+        return say(200, "fine")
+
+    server = serve(respond)
+    with capture_logs() as logs, connect(server) as client:
+        client.sendall(b"GET /bug HTTP/1.1\r\nHost: x\r\n\r\n")
+        data = answer(client)
+        client.sendall(GET)
+        assert answer(client).startswith(b"HTTP/1.1 200 ")
+    assert data.startswith(b"HTTP/1.1 500 ")
+    errors = [line for line in logs if line["log_level"] == "error"]
+    assert len(errors) == 1
+    assert errors[0]["error"].startswith("unexpected ValueError at test_server.py:")
+    assert "secret" not in repr(logs) + data.decode()
+
+
+def test_requests_are_logged_at_debug_alone(serve: Serve) -> None:
+    with capture_logs() as logs, connect(serve()) as client:
+        client.sendall(b"GET /page?password=x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        everything(client)
+    line = next(line for line in logs if line["event"] == "request")
+    assert line.pop("duration") >= 0
+    assert line == {
+        "event": "request",
+        "log_level": "debug",
+        "client": "127.0.0.1",
+        "method": "GET",
+        "path": "/page",
+        "status": 200,
+        "size": 6,
+    }
+
+
+def test_two_hundred_idle_connections_do_not_stop_a_request(serve: Serve) -> None:
+    server = serve()
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(connect(server))
+        client = stack.enter_context(connect(server))
+        client.sendall(GET)
+        assert answer(client).startswith(b"HTTP/1.1 200 ")
+
+
+def test_past_the_limit_the_connection_that_waits_longest_goes(serve: Serve) -> None:
+    server = serve(max_connections=3)
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(3):
+            client = stack.enter_context(connect(server))
+            client.sendall(GET)
+            answer(client)
+            clients.append(client)
+        clients[0].sendall(GET)  # the first is now the one that was heard of last
+        answer(clients[0])
+        late = stack.enter_context(connect(server))
+        late.sendall(GET)
+        assert answer(late).startswith(b"HTTP/1.1 200 ")
+        assert everything(clients[1]) == b""
+        for kept in (clients[0], clients[2]):
+            kept.sendall(GET)
+            assert answer(kept).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_flood_of_connections_does_not_stop_a_scrape_under_way(serve: Serve) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def respond(_: Request) -> Response:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return say(200, "whole")
+
+    server = serve(respond, max_connections=5)
+    with contextlib.ExitStack() as stack:
+        scrape = stack.enter_context(connect(server))
+        scrape.sendall(GET)
+        assert begun.wait(PATIENCE)
+        for _ in range(100):
+            stack.enter_context(connect(server))
+        go_on.set()
+        assert answer(scrape).endswith(b"whole\n")
+
+
+def test_where_all_are_being_answered_another_one_is_told_so(serve: Serve) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def respond(_: Request) -> Response:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return say(200, "done")
+
+    server = serve(respond, max_connections=1)
+    with connect(server) as first:
+        first.sendall(GET)
+        assert begun.wait(PATIENCE)
+        with connect(server) as second:
+            assert everything(second).startswith(b"HTTP/1.1 503 ")
+        go_on.set()
+        assert answer(first).endswith(b"done\n")
+
+
+def test_a_machine_out_of_threads_tells_the_client(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with connect(server) as client:
+            assert everything(client).startswith(b"HTTP/1.1 503 ")
+    with connect(server) as client:
+        client.sendall(GET)
+        assert answer(client).startswith(b"HTTP/1.1 200 ")
+
+
+def test_stopping_ends_idle_connections_at_once(serve: Serve) -> None:
+    server = serve()
+    with connect(server) as client:
+        client.sendall(GET)
+        answer(client)
+        began = time.monotonic()
+        server.stop(PATIENCE)
+        assert time.monotonic() - began < PATIENCE / 2
+        assert everything(client) == b""
+    with pytest.raises(ConnectionRefusedError):
+        connect(server)
+
+
+def test_stopping_lets_an_answer_under_way_end(serve: Serve) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def respond(_: Request) -> Response:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return say(200, "whole")
+
+    server = serve(respond)
+    with connect(server) as client:
+        client.sendall(GET)
+        assert begun.wait(PATIENCE)
+        stopping = threading.Thread(target=server.stop, args=(PATIENCE,))
+        stopping.start()
+        while not server.stopping:
+            pass
+        go_on.set()
+        data = everything(client)
+        stopping.join(PATIENCE)
+    assert data.endswith(b"whole\n")
+    assert b"\r\nConnection: close\r\n" in data
+
+
+def test_stopping_cuts_off_what_takes_too_long(serve: Serve) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def respond(_: Request) -> Response:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return say(200, "late")
+
+    server = serve(respond)
+    with connect(server) as client:
+        client.sendall(GET)
+        assert begun.wait(PATIENCE)
+        server.stop(0.01)
+        go_on.set()
+        assert everything(client) == b""
+
+
+def test_a_server_that_never_started_can_be_stopped() -> None:
+    server = WebServer(LOOPBACK, lambda _: say(200, "never"))
+    server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        connect(server)

@@ -1,0 +1,201 @@
+"""Which path answers what."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+import pytest
+
+from vats_exporter.collector import Account, Collector
+from vats_exporter.exposition import Format
+from vats_exporter.trunks import Flags, Trunk
+from vats_exporter.web import ListenAddress, Request, Site, WebServer
+from vats_exporter.web.site import scrape_timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vats_exporter.cabinet.trace import Trace
+    from vats_exporter.web import Response
+
+PATIENCE = 10.0
+TRUNK = Trunk("CaLztv", 1, "79161234567", "Иванов", Flags(True, True, False), "1100", True)
+
+
+@dataclass
+class Read:
+    trunks: tuple[Trunk, ...]
+    warnings: tuple[str, ...] = ()
+    pages: int = 1
+
+
+@dataclass
+class OneTrunk:
+    before: Callable[[], object] = lambda: None
+    reads: int = 0
+
+    def connect(self, _: Trace) -> OneTrunk:
+        return self
+
+    def read_trunks(self) -> Read:
+        self.reads += 1
+        self.before()
+        return Read((TRUNK,))
+
+    def close(self) -> None:
+        pass
+
+
+def site_of(cabinet: OneTrunk) -> Site:
+    return Site(Collector([Account("acme", cabinet.connect)]))
+
+
+def text(response: Response) -> str:
+    return b"".join(response.chunks).decode()
+
+
+def header(response: Response, name: str) -> str | None:
+    return dict(response.headers).get(name)
+
+
+def test_metrics_refreshes_and_answers() -> None:
+    response = site_of(OneTrunk()).respond(Request("GET", "/metrics"))
+    assert (response.status, response.content_type) == (200, Format.TEXT.value)
+    assert 'vats_trunk_active{account="acme",phone="79161234567",trunk="CaLztv"} 1.0' in text(
+        response
+    )
+    assert response.length == len(text(response).encode())
+
+
+def test_metrics_come_in_the_format_and_encoding_asked_for() -> None:
+    accept = {"accept": "application/openmetrics-text; version=1.0.0", "accept-encoding": "gzip"}
+    response = site_of(OneTrunk()).respond(Request("GET", "/metrics", headers=accept))
+    page = gzip.decompress(b"".join(response.chunks)).decode()
+    assert page.endswith("# EOF\n")
+    assert response.content_type == Format.OPENMETRICS.value
+    assert header(response, "Content-Encoding") == "gzip"
+    assert header(response, "Vary") == "Accept, Accept-Encoding"
+
+
+def test_asking_for_the_head_of_metrics_reads_no_cabinet() -> None:
+    cabinet = OneTrunk()
+    response = site_of(cabinet).respond(Request("HEAD", "/metrics"))
+    assert (response.status, cabinet.reads) == (200, 0)
+
+
+def test_a_hanging_cabinet_does_not_keep_a_scrape_past_its_deadline() -> None:
+    go_on = threading.Event()
+    site = site_of(OneTrunk(before=lambda: go_on.wait(PATIENCE)))
+    began = time.monotonic()
+    headers = {"x-prometheus-scrape-timeout-seconds": "0.2"}
+    page = text(site.respond(Request("GET", "/metrics", headers=headers)))
+    assert 0.1 <= time.monotonic() - began < PATIENCE / 2
+    assert 'vats_up{account="acme"} 0.0' in page
+    go_on.set()
+    assert 'vats_up{account="acme"} 1.0' in text(site.respond(Request("GET", "/metrics")))
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("10", 9.5),
+        ("30.5", 30.0),
+        ("1.2", 0.7),
+        ("1", 0.5),
+        ("0.4", 0.2),
+        ("1e300", 600.0),
+        (None, 9.5),
+        ("", 9.5),
+        ("ten", 9.5),
+        ("0", 9.5),
+        ("-3", 9.5),
+        ("nan", 9.5),
+        ("inf", 9.5),
+        ("10, 20", 9.5),
+    ],
+)
+def test_the_deadline_is_what_the_scraper_allows_less_an_offset(
+    value: str | None, seconds: float
+) -> None:
+    headers = {} if value is None else {"x-prometheus-scrape-timeout-seconds": value}
+    assert scrape_timeout(headers) == pytest.approx(seconds)
+
+
+def test_the_landing_page_is_html_that_may_load_nothing() -> None:
+    cabinet = OneTrunk()
+    response = site_of(cabinet).respond(Request("GET", "/"))
+    assert (response.status, response.content_type) == (200, "text/html; charset=utf-8")
+    assert text(response).startswith("<!DOCTYPE html>")
+    assert "default-src 'none'" in str(header(response, "Content-Security-Policy"))
+    assert cabinet.reads == 0
+
+
+def test_health_is_told_without_a_scrape() -> None:
+    cabinet = OneTrunk()
+    site = site_of(cabinet)
+    for path, sentence in (("/-/healthy", "is healthy"), ("/-/ready", "is ready")):
+        response = site.respond(Request("GET", path))
+        assert response.status == 200
+        assert sentence in text(response)
+    assert cabinet.reads == 0
+
+
+def test_an_exporter_that_stops_is_healthy_and_not_ready() -> None:
+    site = site_of(OneTrunk())
+    site.stopping = True
+    assert site.respond(Request("GET", "/-/healthy")).status == 200
+    assert site.respond(Request("GET", "/-/ready")).status == 503
+
+
+@pytest.mark.parametrize("path", ["/nope", "/metrics/", "/-/", "", "*", "/../metrics"])
+def test_another_path_is_not_found_and_is_told_what_is(path: str) -> None:
+    response = site_of(OneTrunk()).respond(Request("GET", path))
+    assert response.status == 404
+    assert "/metrics" in text(response)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "get"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
+def test_pages_are_only_read(method: str, path: str) -> None:
+    cabinet = OneTrunk()
+    response = site_of(cabinet).respond(Request(method, path))
+    assert (response.status, header(response, "Allow")) == (405, "GET, HEAD")
+    assert text(response) == "This page answers GET and HEAD.\n"
+    assert cabinet.reads == 0
+
+
+def test_twenty_scrapes_at_once_over_http_read_the_cabinet_once() -> None:
+    go_on = threading.Event()
+    cabinet = OneTrunk(before=lambda: go_on.wait(PATIENCE))
+    arrived = threading.Semaphore(0)
+    site = site_of(cabinet)
+
+    def respond(request: Request) -> Response:
+        arrived.release()
+        return site.respond(request)
+
+    server = WebServer(ListenAddress("127.0.0.1", 0), respond)
+    server.start()
+    pages: list[str] = []
+
+    def scrape() -> None:
+        with urlopen(f"{server.url}/metrics", timeout=PATIENCE) as answer:
+            pages.append(answer.read().decode())
+
+    scrapes = [threading.Thread(target=scrape) for _ in range(20)]
+    for one in scrapes:
+        one.start()
+    for _ in scrapes:
+        assert arrived.acquire(timeout=PATIENCE)
+    go_on.set()
+    for one in scrapes:
+        one.join(PATIENCE)
+    server.stop()
+    assert cabinet.reads == 1
+    assert len(pages) == 20
+    assert all('vats_up{account="acme"} 1.0' in page for page in pages)

@@ -1,0 +1,23 @@
+"""Serving over HTTP: ``/metrics``, the landing page, health.
+
+Three layers, each knowing only the next one's types:
+
+* :mod:`~vats_exporter.web.server`: sockets, threads, limits; knows no path
+* :mod:`~vats_exporter.web.messages`: requests and answers, bytes to objects and back; no I/O
+* :mod:`~vats_exporter.web.site`: which path answers what; knows no socket
+"""
+
+from vats_exporter.web.addresses import ListenAddress, parse_listen_address
+from vats_exporter.web.messages import BadRequestError, Request, Response
+from vats_exporter.web.server import WebServer
+from vats_exporter.web.site import Site
+
+__all__ = [
+    "BadRequestError",
+    "ListenAddress",
+    "Request",
+    "Response",
+    "Site",
+    "WebServer",
+    "parse_listen_address",
+]
