@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, Timeouts, TlsSettings
 from vats_exporter.config import Account, Cache, Config, ConfigError, Log, load
-from vats_exporter.config.schema import RESERVED_LABELS, FileKeys
+from vats_exporter.config.schema import FileKeys
+from vats_exporter.config.values import RESERVED_LABELS
+from vats_exporter.metrics import METRICS
 
 Write = Callable[[str], Path]
 
@@ -292,8 +294,8 @@ def test_every_setting_of_a_cabinet_can_be_configured() -> None:
     assert {field.name for field in dataclasses.fields(CabinetSettings)} - elsewhere <= account_keys
 
 
-def test_labels_of_the_trunk_metrics_are_reserved() -> None:
-    assert {"account", "trunk", "phone", "name", "line"} <= RESERVED_LABELS
+def test_labels_of_the_exporters_metrics_are_reserved() -> None:
+    assert {label for metric in METRICS for label in metric.labels} <= RESERVED_LABELS
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
