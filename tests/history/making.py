@@ -57,8 +57,15 @@ def at(minute: float) -> float:
     return START + 60 * minute
 
 
+def lock_writes(path: Path) -> sqlite3.Connection:
+    """Hold the lock that a writer needs, until it is closed."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+    connection.execute("BEGIN IMMEDIATE")
+    return connection
+
+
 def lock(path: Path) -> sqlite3.Connection:
-    """Hold the file's exclusive lock, as another program might, until it is closed."""
+    """Hold a file that nobody has open, so that nobody can, until it is closed."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("BEGIN EXCLUSIVE")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.history.making import Clock, at, lock, snapshot, trunk
+from tests.history.making import Clock, at, lock, lock_writes, snapshot, trunk
 from vats_exporter.history import Change, History, read_events
 from vats_exporter.history import file as file_module
 from vats_exporter.history.history import RETRY_PAUSE
@@ -38,8 +38,7 @@ def times(path: Path) -> list[float]:
 def test_a_file_locked_for_a_while_gets_what_it_missed_once(path: Path, clock: Clock) -> None:
     with History(path, clock=clock) as history:
         assert [flip(history, minute) for minute in (0, 1)] == [True, True]
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with closing(lock_writes(path)):
             assert [flip(history, minute) for minute in (2, 3)] == [False, False]
             assert history.changes("office") == {("A", "active"): Change(3, at(3))}
             assert history.problem == f"{path}: database is locked"
@@ -59,8 +58,7 @@ def test_a_lock_is_waited_for_briefly_and_then_not_at_all_for_a_while(
 ) -> None:
     with History(path, clock=clock) as history:
         flip(history, 0)
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with closing(lock_writes(path)):
             begun = time.monotonic()
             flip(history, 1)
             flip(history, 2)
@@ -237,8 +235,7 @@ def test_a_folder_in_place_of_the_file_is_a_problem_and_no_more(tmp_path: Path) 
 def test_what_waits_is_written_when_the_history_is_closed(path: Path, clock: Clock) -> None:
     with History(path, clock=clock) as history:
         flip(history, 0)
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with closing(lock_writes(path)):
             flip(history, 1)
 
     assert times(path) == [at(1)]
