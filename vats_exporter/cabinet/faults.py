@@ -6,6 +6,7 @@ request's exception may quote the request.
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +17,7 @@ import urllib3
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
+    NotACabinetError,
     TlsError,
     UndecodableError,
     UnreachableError,
@@ -48,17 +50,20 @@ def find(error: BaseException, kind: type[Kind]) -> Kind | None:
     return None
 
 
-def translate(error: BaseException, where: str, timeouts: Timeouts) -> CabinetError:
+def translate(
+    error: BaseException, where: str, timeouts: Timeouts, *, connected: bool
+) -> CabinetError:
     """Say what an exception means, without anything it quotes.
 
     Args:
         error: as caught.
         where: the call and the host, for the message.
         timeouts: for the message.
+        connected: it came after the connection had been made, TLS included.
     """
     return (
         _too_late(error, where, timeouts)
-        or _no_trust(error, where)
+        or (None if connected else _no_trust(error, where))
         or _cut_off(error, where)
         or _no_connection(error, where)
     )
@@ -87,13 +92,12 @@ def _no_trust(error: BaseException, where: str) -> CabinetError | None:
 
 
 def _cut_off(error: BaseException, where: str) -> CabinetError | None:
-    cut = find(error, urllib3.exceptions.IncompleteRead)
-    if cut is not None:
-        return UndecodableError(f"{where}: the answer is cut off after {cut.partial} bytes")
-    if find(error, urllib3.exceptions.DecodeError) or find(
-        error, requests.exceptions.ContentDecodingError
-    ):
-        return UndecodableError(f"{where}: the answer's compression is broken")
+    if find(error, urllib3.exceptions.IncompleteRead) or find(error, http.client.IncompleteRead):
+        return UndecodableError(f"{where}: the answer is cut off")
+    if find(error, http.client.RemoteDisconnected):
+        return None
+    if find(error, http.client.HTTPException):
+        return NotACabinetError(f"{where}: the answer is not HTTP, or its head is too long")
     return None
 
 

@@ -19,12 +19,14 @@ from __future__ import annotations
 import http.client
 import re
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
+from requests.cookies import extract_cookies_to_jar
 
 from vats_exporter import __version__
 from vats_exporter.cabinet.body import read_body
@@ -98,6 +100,7 @@ class Transport:
         self._settings = settings
         self._trace = trace
         self._wire = Wire()
+        self._adapter = Adapter(self._wire, ssl_context(settings.tls, self._host))
         self._session = self._new_session()
 
     def get(self, call: str, path: str, *, follow: bool = True) -> Answer:
@@ -162,9 +165,8 @@ class Transport:
         session.trust_env = False
         session.headers["User-Agent"] = USER_AGENT
         session.headers["Accept-Encoding"] = "gzip"
-        adapter = Adapter(self._wire, ssl_context(self._settings.tls, self._host))
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
+        session.mount("https://", self._adapter)
+        session.mount("http://", self._adapter)
         return session
 
     def _call(
@@ -178,19 +180,17 @@ class Transport:
         follow: bool,
     ) -> Answer:
         url = self.base_url + path
-        seen: set[tuple[object, ...]] = set()
+        visits: Counter[tuple[str, str]] = Counter()
         with self._wire.cut_after(self._settings.timeouts.call) as watch:
             while True:
-                cookies = frozenset((cookie.name, cookie.value) for cookie in self._session.cookies)
-                # The same page may answer otherwise once it has set its cookie.
-                state = (method, url, cookies)
-                if state in seen:
+                visits[method, url] += 1
+                # A page may redirect to itself once, to see whether its cookie comes back.
+                if visits[method, url] > 2:
                     raise NotACabinetError(f"{call}: {self._host} redirects in a circle")
-                if len(seen) > _MAX_REDIRECTS:
+                if visits.total() > 1 + _MAX_REDIRECTS:
                     raise NotACabinetError(
                         f"{call}: {self._host}: more than {_MAX_REDIRECTS} redirects"
                     )
-                seen.add(state)
                 answer = self._traced(call, method, url, body, headers, watch)
                 location = answer.headers.get("location", "")
                 if not follow or answer.status not in _REDIRECTS or not location:
@@ -251,19 +251,17 @@ class Transport:
         """Send a request; a second time if the connection kept had been closed meanwhile."""
         wire, closes = self._wire, self._wire.closes
         opened = wire.opened
-        outcome, silent = self._try(request, where, watch)
+        outcome, silent = self._try(request, where)
         if silent and wire.opened == opened and wire.closes == closes and not watch.expired:
             # A connection that was kept is gone, and nothing was answered: as browsers do.
             self._session.close()
-            outcome, _ = self._try(request, where, watch)
+            outcome, _ = self._try(request, where)
         if watch.expired:
             limit = self._settings.timeouts.call
             return CabinetTimeoutError(f"{where}: no whole answer within {limit:g} s")
         return outcome
 
-    def _try(
-        self, request: requests.Request, where: str, watch: Watch
-    ) -> tuple[Answer | CabinetError, bool]:
+    def _try(self, request: requests.Request, where: str) -> tuple[Answer | CabinetError, bool]:
         """Send a request once.
 
         Returns:
@@ -274,13 +272,14 @@ class Transport:
         head = None
         try:
             prepared = self._session.prepare_request(request)
-            with self._session.send(
-                prepared,
-                timeout=(timeouts.connect, timeouts.read),
-                allow_redirects=False,
-                stream=True,
+            # Not by the session's own send(): it looks ahead where a redirect leads, and for that
+            # reads its body without a bound.
+            with self._adapter.send(
+                prepared, stream=True, timeout=(timeouts.connect, timeouts.read)
             ) as response:
                 head = response
+                jar = self._session.cookies
+                extract_cookies_to_jar(jar, prepared, response.raw)  # type: ignore[no-untyped-call]  # requests leaves it so
                 return self._read(response, where), False
         except CabinetError as error:
             return error.with_traceback(None), False

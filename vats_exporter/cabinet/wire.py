@@ -36,11 +36,11 @@ def ssl_context(tls: TlsSettings, host: str) -> ssl.SSLContext:
         else:
             context = ssl.create_default_context()
             context.load_verify_locations(certifi.where())
-        if tls.security_level is not None:
-            context.set_ciphers(f"DEFAULT:@SECLEVEL={tls.security_level}")
     except OSError as error:
         # ssl.SSLError is one too; the file's path is the user's own.
         raise TlsError(f"{host}: tls.ca_file {tls.ca_file}: {error.strerror or error}") from None
+    if tls.security_level is not None:
+        context.set_ciphers(f"DEFAULT:@SECLEVEL={tls.security_level}")
     return context
 
 
@@ -51,44 +51,43 @@ class Watch:
 
 
 class Wire:
-    """The one connection of a transport, as far as it must be cut from outside."""
+    """The one connection of a transport, as far as it must be cut from outside.
+
+    Attributes:
+        opened: how many connections were made, TLS included.
+        closes: how often a call under way was to be ended by closing.
+    """
 
     def __init__(self) -> None:
+        self.opened = 0
+        self.closes = 0
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self._watch = Watch()
 
-    @property
-    def connected(self) -> bool:
-        """Whether a connection is kept."""
-        return self._socket is not None
-
-    def opened(self, raw: socket.socket) -> None:
-        """Keep a handle of a new connection; TLS takes the socket itself away from its object."""
+    def keep(self, connected: socket.socket) -> None:
+        """Remember a new connection; cut it at once if it came too late."""
         with self._lock:
-            self._drop()
-            self._socket = raw.dup()
+            self.opened += 1
+            self._socket = connected
+            if self._watch.expired:
+                self._shut()
 
-    def closed(self) -> None:
-        """Give the handle back."""
+    def close(self) -> None:
+        """End the call under way, if there is one."""
         with self._lock:
-            self._drop()
-
-    def _drop(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+            self.closes += 1
+            self._shut()
 
     @contextlib.contextmanager
     def cut_after(self, seconds: float) -> Iterator[Watch]:
         """Shut the connection down if the block takes longer than this."""
-        watch = Watch()
+        watch = self._watch = Watch()
 
         def cut() -> None:
-            watch.expired = True
             with self._lock:
-                if self._socket is not None:
-                    with contextlib.suppress(OSError):
-                        self._socket.shutdown(socket.SHUT_RDWR)
+                watch.expired = True
+                self._shut()
 
         timer = threading.Timer(seconds, cut)
         timer.daemon = True
@@ -97,6 +96,14 @@ class Wire:
             yield watch
         finally:
             timer.cancel()
+            timer.join()
+
+    def _shut(self) -> None:
+        """Let whoever reads from the connection, or writes to it, find its end."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                # Below TLS, whose own shutdown would change the object another thread is using.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class Adapter(HTTPAdapter):
@@ -121,24 +128,14 @@ class Adapter(HTTPAdapter):
         wire = self._wire
 
         class Plain(urllib3.connection.HTTPConnection):
-            def _new_conn(self) -> socket.socket:
-                raw = super()._new_conn()
-                wire.opened(raw)
-                return raw
-
-            def close(self) -> None:
-                super().close()
-                wire.closed()
+            def connect(self) -> None:
+                super().connect()
+                wire.keep(self.sock)
 
         class Secure(urllib3.connection.HTTPSConnection):
-            def _new_conn(self) -> socket.socket:
-                raw = super()._new_conn()
-                wire.opened(raw)
-                return raw
-
-            def close(self) -> None:
-                super().close()
-                wire.closed()
+            def connect(self) -> None:
+                super().connect()
+                wire.keep(self.sock)
 
         class PlainPool(urllib3.HTTPConnectionPool):
             ConnectionCls = Plain

@@ -1,0 +1,555 @@
+"""Whatever a server does, a call ends in an answer or one error of the tree, in time and size."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from tests.cabinet.replay import NOCACHE, ReplayServer, Reply, html, redirect
+from vats_exporter import __version__
+from vats_exporter.cabinet import (
+    CabinetError,
+    CabinetSettings,
+    CabinetTimeoutError,
+    CallCompleted,
+    CallFailed,
+    CallStarted,
+    NotACabinetError,
+    NotGwtError,
+    Timeouts,
+    TraceEvent,
+    UndecodableError,
+    UnreachableError,
+)
+from vats_exporter.cabinet.transport import Transport
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+Hides = Callable[[BaseException], None]
+PATH = "/page"
+HEAD = b"HTTP/1.1 200 OK\r\n"
+GZIP = {"Content-Encoding": "gzip"}
+
+
+class TransportMaker(Protocol):
+    def __call__(self, server: ReplayServer, **changes: Any) -> Transport: ...
+
+
+@pytest.fixture
+def make_transport(stack: ExitStack, events: list[TraceEvent]) -> TransportMaker:
+    def make(server: ReplayServer, **changes: Any) -> Transport:
+        settings = {"timeouts": Timeouts(connect=5, read=5, call=10), **changes}
+        transport = Transport(server.url, CabinetSettings(**settings), events.append)
+        stack.callback(transport.close)
+        return transport
+
+    return make
+
+
+@pytest.fixture
+def transport(server: ReplayServer, make_transport: TransportMaker) -> Transport:
+    return make_transport(server)
+
+
+def drip(piece: bytes, stopping: threading.Event, every: float = 0.02) -> Iterator[bytes]:
+    while not stopping.wait(every):
+        yield piece
+
+
+# -- answers
+
+
+def test_an_answer_is_given_with_its_status_path_and_body(
+    transport: Transport, server: ReplayServer
+) -> None:
+    server.answer(PATH, Reply(status="418 I'm a teapot", body="чай".encode()))
+    answer = transport.get("nocache", f"{PATH}?query=1")
+    assert (answer.status, answer.path, answer.text) == (418, PATH, "чай")
+
+
+def test_a_compressed_answer_is_unpacked(transport: Transport, server: ReplayServer) -> None:
+    body = b"//OK[" * 10_000
+    server.answer(PATH, Reply(body=gzip.compress(body), headers=GZIP))
+    assert transport.get("list", PATH).body == body
+    assert server.received[0].headers["accept-encoding"] == "gzip"
+
+
+def test_an_answer_in_chunks_is_joined(transport: Transport, server: ReplayServer) -> None:
+    raw = [HEAD, b"Transfer-Encoding: chunked\r\n\r\n", b"3\r\nabc\r\n", b"2\r\nde\r\n0\r\n\r\n"]
+    server.answer(PATH, Reply(raw=raw))
+    assert transport.get("list", PATH).body == b"abcde"
+
+
+def test_an_answer_that_ends_with_the_connection_is_taken(
+    transport: Transport, server: ReplayServer
+) -> None:
+    server.answer(PATH, Reply(raw=[HEAD, b"\r\n", b"abc"], then="close"))
+    assert transport.get("list", PATH).body == b"abc"
+
+
+def test_one_connection_serves_all_calls(transport: Transport, server: ReplayServer) -> None:
+    bodies = [b"", b"short", b"long" * 100_000, gzip.compress(b"x" * 100_000)]
+    for body in bodies:
+        server.answer(PATH, Reply(body=body, headers=GZIP if body[:2] == b"\x1f\x8b" else {}))
+        transport.get("list", PATH)
+    server.answer(PATH, redirect("/login"), Reply(status="500 Oops", body=b"x" * 1000))
+    transport.get("list", PATH)
+    transport.get("list", PATH)
+    assert server.connections == 1
+
+
+def test_a_connection_closed_while_idle_is_opened_again(
+    transport: Transport, server: ReplayServer
+) -> None:
+    server.answer(PATH, Reply(body=b"one", then="close"), Reply(body=b"two"))
+    assert transport.get("list", PATH).body == b"one"
+    assert transport.get("list", PATH).body == b"two"
+    assert server.connections == 2
+
+
+def test_a_kept_connection_that_closes_on_the_next_request_is_opened_again(
+    transport: Transport, server: ReplayServer
+) -> None:
+    # The request is read, and the connection closed without a byte: a keep-alive that ran out.
+    server.answer(PATH, Reply(body=b"one"), Reply(raw=[], then="close"), Reply(body=b"two"))
+    transport.get("list", PATH)
+    assert transport.get("list", PATH).body == b"two"
+
+
+def test_a_new_connection_that_closes_is_not_tried_again(
+    transport: Transport, server: ReplayServer
+) -> None:
+    server.always(PATH, Reply(raw=[], then="close"))
+    with pytest.raises(UnreachableError):
+        transport.get("list", PATH)
+    assert server.count(PATH) == 1
+
+
+def test_the_trace_sees_every_call(
+    transport: Transport, server: ReplayServer, events: list[TraceEvent]
+) -> None:
+    body = gzip.compress(b"x" * 5000)
+    server.answer(PATH, redirect("/next"))
+    server.answer("/next", Reply(body=body, headers=GZIP))
+    transport.get("home", PATH)
+    assert [type(event) for event in events] == [CallStarted, CallCompleted] * 2
+    completed = [event for event in events if isinstance(event, CallCompleted)]
+    assert [(event.call, event.status, event.size) for event in completed] == [
+        ("home", 302, 0),
+        ("home", 200, 5000),
+    ]
+    assert all(0 <= event.duration < 10 for event in completed)
+
+
+def test_the_trace_sees_a_call_that_fails(
+    transport: Transport, server: ReplayServer, events: list[TraceEvent]
+) -> None:
+    server.answer(PATH, Reply(raw=[], then="reset"))
+    with pytest.raises(UnreachableError) as caught:
+        transport.get("home", PATH)
+    failed = events[-1]
+    assert isinstance(failed, CallFailed)
+    assert failed.error is caught.value
+    assert failed.call == "home"
+
+
+def test_the_client_says_who_it_is(transport: Transport, server: ReplayServer) -> None:
+    transport.get("nocache", NOCACHE)
+    agent = server.received[0].headers["user-agent"]
+    assert agent.startswith(f"vats-exporter/{__version__}")
+
+
+# -- no answer
+
+
+def test_a_refused_connection_is_unreachable(make_transport: TransportMaker, hides: Hides) -> None:
+    with ReplayServer() as gone:
+        pass
+    with pytest.raises(UnreachableError, match=r"^list: 127\.0\.0\.1:\d+: .*refused") as caught:
+        make_transport(gone).get("list", PATH)
+    hides(caught.value)
+
+
+def test_a_name_that_does_not_resolve_is_unreachable(
+    monkeypatch: pytest.MonkeyPatch, hides: Hides
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    transport = Transport("https://vpbx.invalid", CabinetSettings(), lambda event: None)
+    with pytest.raises(UnreachableError, match=r"vpbx\.invalid: .*resolve") as caught:
+        transport.get("list", PATH)
+    hides(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (Reply(raw=[], then="reset"), UnreachableError),
+        (Reply(raw=[], then="close"), UnreachableError),
+        (Reply(raw=[HEAD], then="reset"), UnreachableError),
+        (Reply(raw=[HEAD, b"Content-Length: 9\r\n\r\nabc"], then="reset"), UnreachableError),
+        (Reply(raw=[HEAD, b"Content-Length: 9\r\n\r\nabc"], then="close"), UndecodableError),
+        (
+            Reply(raw=[HEAD, b"Transfer-Encoding: chunked\r\n\r\n9\r\nabc"], then="close"),
+            UndecodableError,
+        ),
+        (
+            Reply(raw=[HEAD, b"Transfer-Encoding: chunked\r\n\r\nnine\r\nabc"], then="close"),
+            UndecodableError,
+        ),
+        (
+            Reply(raw=[HEAD, b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"], then="close"),
+            UndecodableError,
+        ),
+        (Reply(body=b"not gzip at all", headers=GZIP), UndecodableError),
+        (Reply(body=gzip.compress(b"abc" * 1000)[:-30], headers=GZIP), UndecodableError),
+        (Reply(body=gzip.compress(b"abc" * 1000)[:-1], headers=GZIP), UndecodableError),
+        (Reply(body=gzip.compress(b"abc")[:-8] + bytes(8), headers=GZIP), UndecodableError),
+        (Reply(body=zlib.compress(b"abc"), headers={"Content-Encoding": "br"}), UndecodableError),
+        (Reply(raw=[b"SSH-2.0-OpenSSH_9.2\r\n"], then="close"), NotGwtError),
+        (Reply(raw=[b"HTTP/1.1 oops\r\n\r\n"], then="close"), NotGwtError),
+        (Reply(raw=[HEAD, b"X: " + b"y" * 100_000 + b"\r\n\r\n"], then="close"), NotGwtError),
+        (Reply(raw=[HEAD, b"X: y\r\n" * 1000 + b"\r\n"], then="close"), NotGwtError),
+    ],
+    ids=[
+        "reset before the answer",
+        "closed before the answer",
+        "reset in the head",
+        "reset in the body",
+        "body cut off",
+        "chunk cut off",
+        "chunk without a length",
+        "last chunk missing",
+        "not gzip",
+        "gzip cut off",
+        "gzip cut off by one byte",
+        "gzip with a wrong sum",
+        "compressed as was not asked for",
+        "another protocol",
+        "no status",
+        "endless header",
+        "a thousand headers",
+    ],
+)
+def test_a_broken_answer_is_an_error_of_its_kind(
+    transport: Transport,
+    server: ReplayServer,
+    hides: Hides,
+    reply: Reply,
+    error: type[CabinetError],
+) -> None:
+    server.answer(PATH, reply)
+    with pytest.raises(error) as caught:
+        transport.get("list", PATH)
+    assert str(caught.value).startswith(f"list: 127.0.0.1:{server.port}: ")
+    hides(caught.value)
+    # The connection is not left in the middle of an answer.
+    server.answer(PATH, Reply(body=b"next"))
+    assert transport.get("list", PATH).body == b"next"
+
+
+# -- bounds
+
+
+def test_a_body_past_the_bound_is_refused(
+    server: ReplayServer, make_transport: TransportMaker
+) -> None:
+    transport = make_transport(server, max_response=1000)
+    server.answer(PATH, Reply(body=b"x" * 1000), Reply(body=b"x" * 1001))
+    assert len(transport.get("list", PATH).body) == 1000
+    with pytest.raises(UndecodableError, match="1000"):
+        transport.get("list", PATH)
+
+
+def test_an_endless_body_is_refused(server: ReplayServer, make_transport: TransportMaker) -> None:
+    def endless() -> Iterator[bytes]:
+        yield HEAD + b"\r\n"
+        while True:
+            yield b"x" * 65536
+
+    server.answer(PATH, Reply(raw=endless()))
+    with pytest.raises(UndecodableError, match="1000000"):
+        make_transport(server, max_response=1_000_000).get("list", PATH)
+
+
+def test_an_endless_body_that_unpacks_to_nothing_is_refused(
+    server: ReplayServer, make_transport: TransportMaker
+) -> None:
+    def endless() -> Iterator[bytes]:
+        yield HEAD + b"Content-Encoding: gzip\r\n\r\n"
+        while True:
+            yield gzip.compress(b"") * 1000
+
+    server.answer(PATH, Reply(raw=endless()))
+    with pytest.raises(UndecodableError):
+        make_transport(server, max_response=100_000).get("list", PATH)
+
+
+def test_a_compressed_body_is_bounded_by_what_it_unpacks_to(
+    server: ReplayServer, make_transport: TransportMaker
+) -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    server.answer(PATH, Reply(body=bomb, headers=GZIP))
+    with pytest.raises(UndecodableError, match="1000000"):
+        make_transport(server, max_response=1_000_000).get("list", PATH)
+
+
+def test_silence_is_a_timeout(server: ReplayServer, make_transport: TransportMaker) -> None:
+    server.answer(PATH, Reply(raw=[], then="hang"))
+    transport = make_transport(server, timeouts=Timeouts(connect=5, read=0.1, call=10))
+    with pytest.raises(CabinetTimeoutError, match=r"0\.1 s"):
+        transport.get("list", PATH)
+
+
+def test_silence_in_the_middle_of_a_body_is_a_timeout(
+    server: ReplayServer, make_transport: TransportMaker
+) -> None:
+    server.answer(PATH, Reply(raw=[HEAD, b"Content-Length: 9\r\n\r\nabc"], then="hang"))
+    transport = make_transport(server, timeouts=Timeouts(connect=5, read=0.1, call=10))
+    with pytest.raises(CabinetTimeoutError, match=r"0\.1 s"):
+        transport.get("list", PATH)
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"", b"H"),
+        (HEAD + b"X: ", b"y"),
+        (HEAD + b"Content-Length: 1000000\r\n\r\n", b"x"),
+        (HEAD + b"\r\n", b"x"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+    ids=["status line", "header", "body with a length", "body without one", "chunks"],
+)
+def test_an_answer_that_drips_is_cut_off_in_time(
+    server: ReplayServer, make_transport: TransportMaker, hides: Hides, head: bytes, piece: bytes
+) -> None:
+    def dripping() -> Iterator[bytes]:
+        yield head
+        yield from drip(piece, server.stopping)
+
+    server.answer(PATH, Reply(raw=dripping()))
+    transport = make_transport(server, timeouts=Timeouts(connect=5, read=5, call=0.3))
+    with pytest.raises(CabinetTimeoutError, match=r"0\.3 s") as caught:
+        transport.get("list", PATH)
+    hides(caught.value)
+    server.answer(PATH, Reply(body=b"next"))
+    assert transport.get("list", PATH).body == b"next"
+
+
+def test_redirects_that_drip_are_cut_off_in_time_together(
+    server: ReplayServer, make_transport: TransportMaker
+) -> None:
+    def slow(number: int) -> Iterator[bytes]:
+        yield b"HTTP/1.1 302 Found\r\n"
+        server.stopping.wait(0.1)
+        yield f"Location: /{number}\r\nContent-Length: 0\r\n\r\n".encode()
+
+    paths = [PATH, *(f"/{number}" for number in range(1, 10))]
+    for number, path in enumerate(paths, 1):
+        server.answer(path, Reply(raw=slow(number)))
+    transport = make_transport(server, timeouts=Timeouts(connect=5, read=5, call=0.35))
+    with pytest.raises(CabinetTimeoutError, match=r"0\.35 s"):
+        transport.get("list", PATH)
+
+
+def test_no_thread_is_left_behind(transport: Transport, server: ReplayServer) -> None:
+    transport.get("list", NOCACHE)
+    before = threading.active_count()
+    for _ in range(20):
+        transport.get("list", NOCACHE)
+    assert threading.active_count() == before
+
+
+def test_closing_ends_a_call_under_way(
+    server: ReplayServer, make_transport: TransportMaker
+) -> None:
+    transport = make_transport(server)
+    arrived = threading.Event()
+
+    def never() -> Iterator[bytes]:
+        arrived.set()
+        server.stopping.wait()
+        yield b""
+
+    server.answer(PATH, Reply(raw=never()))
+    caught: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            transport.get("list", PATH)
+        except CabinetError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert arrived.wait(5)
+    transport.close()
+    thread.join(3)
+    assert not thread.is_alive()
+    assert isinstance(caught[0], UnreachableError)
+
+
+# -- redirects
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["/target", "target", "?done", "http://127.0.0.1:{port}/target", "//127.0.0.1:{port}/"],
+)
+def test_a_redirect_within_the_host_is_followed(
+    transport: Transport, server: ReplayServer, location: str
+) -> None:
+    server.answer(PATH, redirect(location.format(port=server.port)), Reply(body=b"here"))
+    for path in ("/target", "/"):
+        server.answer(path, Reply(body=b"here"))
+    assert transport.get("home", PATH).body == b"here"
+
+
+@pytest.mark.parametrize(
+    ("status", "method"),
+    [
+        ("301 Moved Permanently", "GET"),
+        ("302 Found", "GET"),
+        ("303 See Other", "GET"),
+        ("307 Temporary Redirect", "POST"),
+        ("308 Permanent Redirect", "POST"),
+    ],
+)
+def test_a_redirected_post_is_repeated_as_the_standard_says(
+    transport: Transport, server: ReplayServer, status: str, method: str
+) -> None:
+    server.answer(PATH, redirect("/target", status=status))
+    server.answer("/target", html())
+    transport.post("sign_in", PATH, b"form", {"Content-Type": "text/plain"})
+    target = server.received[-1]
+    assert target.method == method
+    assert target.body == (b"form" if method == "POST" else b"")
+
+
+def test_a_redirect_to_another_host_is_refused_and_nothing_is_sent_there(
+    transport: Transport, server: ReplayServer, stack: ExitStack, hides: Hides
+) -> None:
+    other = stack.enter_context(ReplayServer())
+    server.answer(
+        PATH, redirect(f"{other.url}/?geheim-cookie", "307 Temporary", "JSESSIONID=geheim-cookie")
+    )
+    with pytest.raises(NotACabinetError, match="redirects to another host") as caught:
+        transport.post("sign_in", PATH, b"j_password=geheim", {})
+    hides(caught.value)
+    assert other.connections == 0
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://[::1",
+        "http://127.0.0.1:99999/",
+        "ftp://127.0.0.1/",
+        "javascript:alert(1)",
+        "http://user:geheim@evil.invalid/",
+        "//evil.invalid",
+        "https://evil.invalid",
+        "http://127.0.0.1.evil.invalid/",
+    ],
+)
+def test_a_redirect_to_what_is_no_page_of_the_host_is_an_error(
+    transport: Transport, server: ReplayServer, location: str, hides: Hides
+) -> None:
+    server.answer(PATH, redirect(location))
+    with pytest.raises(CabinetError) as caught:
+        transport.get("home", PATH)
+    assert caught.value.result == "not_gwt"
+    assert "geheim" not in str(caught.value)
+
+
+def test_redirects_in_a_circle_are_an_error_that_says_so(
+    transport: Transport, server: ReplayServer
+) -> None:
+    server.always("/a", redirect("/b"))
+    server.always("/b", redirect("/a"))
+    with pytest.raises(NotACabinetError, match="in a circle"):
+        transport.get("home", "/a")
+    assert len(server.received) == 4
+
+
+def test_a_circle_that_sets_a_new_cookie_each_time_is_still_one(
+    transport: Transport, server: ReplayServer
+) -> None:
+    cookies = iter(range(100))
+    server.always(PATH, lambda _: redirect(PATH, cookie=f"JSESSIONID={next(cookies)}"))
+    with pytest.raises(NotACabinetError, match="in a circle"):
+        transport.get("home", PATH)
+
+
+def test_a_page_that_sets_a_cookie_and_redirects_to_itself_is_no_circle(
+    transport: Transport, server: ReplayServer
+) -> None:
+    server.answer(PATH, redirect(PATH, cookie="seen=1"), html("you have a cookie"))
+    assert transport.get("home", PATH).text == "you have a cookie"
+
+
+def test_ten_redirects_are_followed_and_eleven_are_not(
+    transport: Transport, server: ReplayServer
+) -> None:
+    for number in range(11):
+        server.answer(f"/{number}", redirect(f"/{number + 1}"), redirect(f"/{number + 1}"))
+    server.answer("/11", html())
+    assert transport.get("home", "/1").status == 200
+    with pytest.raises(NotACabinetError, match="more than 10 redirects"):
+        transport.get("home", "/0")
+
+
+def test_a_redirect_without_a_target_is_the_answer(
+    transport: Transport, server: ReplayServer
+) -> None:
+    server.answer(PATH, Reply(status="302 Found", body=b"where to?"))
+    assert transport.get("home", PATH).status == 302
+
+
+def test_a_redirect_can_be_taken_as_the_answer(transport: Transport, server: ReplayServer) -> None:
+    server.answer(PATH, redirect("/elsewhere"))
+    assert transport.get("list", PATH, follow=False).status == 302
+    assert server.calls() == [PATH]
+
+
+# -- cookies, and what the environment may not change
+
+
+def test_cookies_are_kept_until_they_are_forgotten(
+    transport: Transport, server: ReplayServer
+) -> None:
+    server.answer(PATH, redirect("/next", cookie="JSESSIONID=geheim-cookie; Path=/; HttpOnly"))
+    transport.get("home", PATH)
+    assert server.received[-1].headers["cookie"] == "JSESSIONID=geheim-cookie"
+    transport.forget_cookies()
+    transport.get("home", PATH)
+    assert "cookie" not in server.received[-1].headers
+
+
+def test_the_environment_sets_no_proxy_and_no_credentials(
+    transport: Transport,
+    server: ReplayServer,
+    stack: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Any,
+) -> None:
+    proxy = stack.enter_context(ReplayServer())
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password geheim\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, proxy.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    transport.get("nocache", NOCACHE)
+    assert proxy.connections == 0
+    assert "authorization" not in server.received[0].headers
