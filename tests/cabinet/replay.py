@@ -199,7 +199,7 @@ class ReplayServer:
             ),
             LIST: self._behind_login(self._list),
         }
-        answer = usual.get(request.path)
+        answer = usual.get(request.path.partition(";")[0])
         if answer is None:
             return Reply(status="404 Not Found", body=b"<html>nothing here</html>")
         return answer(request)

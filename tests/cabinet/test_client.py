@@ -225,6 +225,19 @@ def test_what_is_set_by_hand_wins(server: ReplayServer, make_cabinet: CabinetMak
     assert server.received[-1].headers["x-gwt-permutation"] == REDEPLOYED
 
 
+def test_one_script_is_enough_where_the_service_is_set_by_hand(
+    server: ReplayServer, make_cabinet: CabinetMaker
+) -> None:
+    first = truth("nocache_five")["permutations"][0]  # type: ignore[index]  # JSON
+    server.answer(NOCACHE, Reply(body=capture("nocache_five")))
+    server.answer(f"/vpbxGwt/{first}.cache.js", Reply(body=b"var a='java.lang.Long/2';"))
+    cabinet = make_cabinet(server, services={"AbonentBrowserGwtService": PERMUTATION_POLICY})
+    cabinet.read_trunks()
+    assert cabinet.deployment is not None
+    assert cabinet.deployment.permutation == first
+    assert "|java.lang.Long/2|" in server.received[-1].body.decode()
+
+
 def test_an_enterprise_can_be_given_as_a_reference(
     server: ReplayServer, make_cabinet: CabinetMaker
 ) -> None:
@@ -290,6 +303,8 @@ def test_a_script_without_the_service_says_what_to_set(
     server.answer(f"/vpbxGwt/{PERMUTATION}.cache.js", Reply(body=b"var a='nothing';"))
     with pytest.raises(UndecodableError, match=r"services\.AbonentBrowserGwtService"):
         cabinet.read_trunks()
+    # What was not found is looked for again.
+    assert len(cabinet.read_trunks().trunks) == 3
 
 
 def test_scripts_that_are_not_there_are_named(cabinet: Cabinet, server: ReplayServer) -> None:
@@ -348,8 +363,12 @@ def test_a_session_that_ends_right_after_signing_in_is_not_renewed_forever(
     with pytest.raises(NotGwtError, match="right after signing in") as caught:
         cabinet.read_trunks()
     hides(caught.value)
-    assert server.count(SIGN_IN) <= 2
-    assert server.count(LIST) <= 2
+    assert server.count(SIGN_IN) == 1
+    assert server.count(LIST) == 1
+    # Nor does the next reading take the session for a good one.
+    with pytest.raises(NotGwtError, match="right after signing in"):
+        cabinet.read_trunks()
+    assert server.count(SIGN_IN) == 2
 
 
 def test_an_ended_session_whose_password_is_refused_now_is_a_refused_login(
@@ -367,9 +386,12 @@ def test_an_ended_session_whose_password_is_refused_now_is_a_refused_login(
 def test_a_session_that_ends_before_discovery_is_renewed(
     cabinet: Cabinet, server: ReplayServer
 ) -> None:
+    cabinet.read_trunks()
+    server.answer(LIST, gwt(capture("ex_incompatible_policy")))
     server.answer(NOCACHE, redirect("/login"))
     assert len(cabinet.read_trunks().trunks) == 3
     assert server.count(SIGN_IN) == 2
+    assert server.count(NOCACHE) == 3
 
 
 # -- the deployment ends
@@ -408,11 +430,22 @@ def test_every_incompatibility_means_to_discover_again_once(
     before = server.count(LIST)
     with pytest.raises(RedeployedError, match="IncompatibleRemoteServiceException") as caught:
         cabinet.read_trunks()
+    assert str(truth(name)["message"])[:150] in str(caught.value)
     hides(caught.value)
     assert caught.value.result == "gwt_exception"
     assert server.count(LIST) == before + 2
     assert server.count(NOCACHE) == 2
     assert server.count(SIGN_IN) == 1
+
+
+def test_names_that_are_refused_as_soon_as_they_were_found_are_not_looked_for_again_at_once(
+    cabinet: Cabinet, server: ReplayServer
+) -> None:
+    server.always(LIST, gwt(capture("ex_incompatible_type")))
+    with pytest.raises(RedeployedError):
+        cabinet.read_trunks()
+    assert server.count(NOCACHE) == 1
+    assert server.count(LIST) == 1
 
 
 def test_the_same_permutation_found_again_is_no_redeployment(

@@ -20,6 +20,7 @@ from vats_exporter.cabinet.discovery import (
     find_permutations,
     find_policies,
     find_signatures,
+    missing_policy,
 )
 from vats_exporter.cabinet.errors import (
     CabinetError,
@@ -31,8 +32,8 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
 )
 from vats_exporter.cabinet.rows import read_page, read_trunks
-from vats_exporter.cabinet.rpc import SESSION_ENDED, exchange, later, session_ended
-from vats_exporter.cabinet.session import is_login_page, sign_in
+from vats_exporter.cabinet.rpc import SESSION_ENDED, exchange, session_ended
+from vats_exporter.cabinet.session import is_login_page, later, sign_in
 from vats_exporter.cabinet.subscribers import Listing, read_all
 from vats_exporter.cabinet.trace import Redeployed, no_trace
 from vats_exporter.cabinet.transport import Transport
@@ -146,7 +147,7 @@ class Cabinet:
         with self._lock:
             if self._transport is None or self._deployment is None or not self._signed_in:
                 session_ended("details")
-            lane = transport or Transport(self._base_url, self._settings, self._trace)
+            lane = transport or Transport(self._transport.base_url, self._settings, self._trace)
             lane.adopt_cookies(self._transport)
             return lane, self._deployment
 
@@ -192,7 +193,10 @@ class Cabinet:
             return self._ready()
 
     def close(self) -> None:
-        """Close the connection and forget the session."""
+        """Close the connection, which ends a call under way, and forget the session."""
+        transport = self._transport
+        if transport is not None:
+            transport.close()
         with self._lock:
             if self._transport is not None:
                 self._transport.close()
@@ -241,9 +245,10 @@ class Cabinet:
     def _rpc(self, call: str, service: Service, build: Callable[[Deployment], str]) -> gwt.Response:
         """Make a GWT-RPC call; sign in, or discover, again and repeat it if that is what it takes.
 
-        Each at most once: what still fails then fails for another reason.
+        Each at most once, the first time included: what is refused in a session, or under names,
+        that are as fresh as they can be is refused for another reason.
         """
-        signed_in_again = discovered_again = False
+        signed_in_again, discovered_again = not self._signed_in, self._deployment is None
         while True:
             try:
                 return self._exchange(call, service, build)
@@ -289,7 +294,7 @@ class Cabinet:
     def _discover(self, transport: Transport) -> Deployment:
         """Read the scripts; what is configured wins over what is found."""
         settings = self._settings
-        module_base = self._base_url + contract.MODULE_PATH
+        module_base = transport.base_url + contract.MODULE_PATH
         if settings.permutation:
             names: tuple[str, ...] = (settings.permutation,)
         else:
@@ -307,14 +312,15 @@ class Cabinet:
                 missing = missing or error
                 continue
             chosen, policies, signatures = name, find_policies(script), find_signatures(script)
-            if contract.LIST.path in policies:
+            if contract.LIST.path in {**policies, **settings.services}:
                 break
-        if not policies and not settings.services and missing is not None:
-            raise missing
+        policies.update(settings.services)
+        if contract.LIST.path not in policies:
+            raise missing if missing and not policies else missing_policy(chosen, contract.LIST)
         return Deployment(
             module_base,
             chosen,
-            {**policies, **settings.services},
+            policies,
             {**signatures, **settings.signatures},
         )
 

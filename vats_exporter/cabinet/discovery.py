@@ -64,10 +64,7 @@ class Deployment:
             UndecodableError: the script did not tell the service's policy hash.
         """
         if service.path not in self.policies:
-            raise UndecodableError(
-                f"permutation {self.permutation}: no policy hash of {service.path} in its script; "
-                f"services.{service.path} sets it by hand"
-            )
+            raise missing_policy(self.permutation, service)
         return (
             self.module_base,
             self.policies[service.path],
@@ -75,6 +72,19 @@ class Deployment:
             method,
             *(self.signatures.get(name, OBSERVED_SIGNATURES[name]) for name in service.classes),
         )
+
+
+def missing_policy(permutation: str, service: Service) -> UndecodableError:
+    """Make the error for a service whose policy hash is not in a permutation's script.
+
+    Args:
+        permutation: its strong name.
+        service: the service.
+    """
+    return UndecodableError(
+        f"permutation {permutation}: no policy hash of {service.path} in its script; "
+        f"services.{service.path} sets it by hand"
+    )
 
 
 def find_permutations(script: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from vats_exporter.cabinet.errors import (
     SessionEndedError,
     UndecodableError,
 )
-from vats_exporter.cabinet.session import is_login_page
+from vats_exporter.cabinet.session import is_login_page, later
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.contract import Service
@@ -86,16 +86,6 @@ def session_ended(call: str) -> NoReturn:
     raise SessionEndedError(f"{call}: the login page: the session is over")
 
 
-def later(answer: Answer) -> str:
-    """When a server that is busy wants to be asked again, for an error's sentence.
-
-    Args:
-        answer: its answer.
-    """
-    retry = answer.headers.get("retry-after", "")
-    return f", to be tried again after {retry} s" if retry.isdecimal() else ""
-
-
 def _decode(call: str, answer: Answer, limit: int) -> gwt.Response:
     try:
         response = gwt.decode(answer.body, limit=limit)
@@ -110,7 +100,14 @@ def _decode(call: str, answer: Answer, limit: int) -> gwt.Response:
     name = response.exception_class
     if name == _INCOMPATIBLE:
         raise RedeployedError(
-            f"{call}: the server finds our names out of date ({name.rpartition('.')[2]})",
+            f"{call}: the server finds our names out of date ({name.rpartition('.')[2]}: "
+            f"{_message(response)})",
             class_name=name,
         )
     raise GwtExceptionError(f"{call}: the server answers {name or 'an exception'}", class_name=name)
+
+
+def _message(response: gwt.Response) -> str:
+    """What GWT's own code says is out of date: names of classes and methods, no data [gwt]."""
+    texts = response.string_table[1:2] or ["no reason given"]
+    return "".join(letter if letter.isprintable() else " " for letter in texts[0][:200])

@@ -42,6 +42,16 @@ def is_login_page(answer: Answer) -> bool:
     return bool(_LOGIN_FORM.search(text)) or bool(_LOGIN_PATH.search(answer.path))
 
 
+def later(answer: Answer) -> str:
+    """When a server that is busy wants to be asked again, for an error's sentence.
+
+    Args:
+        answer: its answer.
+    """
+    retry = answer.headers.get("retry-after", "")
+    return f", to be tried again after {retry} s" if re.fullmatch("[0-9]{1,9}", retry) else ""
+
+
 def sign_in(transport: Transport, settings: CabinetSettings, trace: Trace) -> str:
     """Sign in, and find the enterprise.
 
@@ -72,7 +82,13 @@ def sign_in(transport: Transport, settings: CabinetSettings, trace: Trace) -> st
 
 def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
     transport.forget_cookies()
-    form = urlencode({"j_username": settings.login, "j_password": settings.password})
+    try:
+        form = urlencode({"j_username": settings.login, "j_password": settings.password})
+    except UnicodeEncodeError:
+        # Its message would quote what it could not encode.
+        form = ""
+    if not form:
+        raise LoginRefusedError("sign_in: login or password cannot be written as UTF-8")
     answer = transport.post(
         "sign_in",
         SIGN_IN_PATH,
@@ -84,13 +100,17 @@ def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
         # Signed in, it seems, but sent elsewhere: the root leads to the enterprise. [observed]
         answer = transport.get("home", HOME_PATH)
         match = ENTERPRISE_PATH.search(answer.path)
-    if answer.status in (401, 403) or (match is None and is_login_page(answer)):
+    if answer.status == 403:
+        # Told apart, because the password may well be right; but as with a refused one, to ask
+        # again and again would make it worse.
+        raise LoginRefusedError(
+            "sign_in: HTTP 403: the cabinet forbids it; the login may be blocked, or this address"
+        )
+    if answer.status >= 400 and answer.status != 401:
+        raise NotGwtError(f"sign_in: HTTP {answer.status}{later(answer)}")
+    if answer.status == 401 or (match is None and is_login_page(answer)):
         raise LoginRefusedError("sign_in: the cabinet refused login and password")
-    if answer.status >= 400:
-        retry = answer.headers.get("retry-after", "")
-        later = f", to be tried again after {retry} s" if retry.isdecimal() else ""
-        raise NotGwtError(f"sign_in: HTTP {answer.status}{later}")
-    if match is not None:
+    if match is not None and int(match[1]) < 1 << 63:
         return match[1]
     if settings.enterprise is not None:
         return ""
