@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,7 +32,8 @@ from vats_exporter.cabinet.errors import (
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, Redeployed, SignIn
 from vats_exporter.collector import METRICS, Account, Collector
 from vats_exporter.exposition import Format
-from vats_exporter.trunks import Flags, Trunk
+from vats_exporter.history import History
+from vats_exporter.trunks import Flags, Snapshot, Trunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric as ClientFamily
 
     from vats_exporter.cabinet.trace import Trace, TraceEvent
+    from vats_exporter.tally import Tally
 
 PATIENCE = 10.0
 
@@ -74,8 +76,8 @@ class ScriptedCabinet:
     before: Callable[[], object] = lambda: None
     trace: Trace = field(default=lambda _: None)
 
-    def connect(self, trace: Trace) -> ScriptedCabinet:
-        self.trace = trace
+    def connect(self, tally: Tally) -> ScriptedCabinet:
+        self.trace = tally.trace
         return self
 
     def read_trunks(self) -> Read:
@@ -143,6 +145,13 @@ def test_the_table_holds_the_documented_metrics() -> None:
         ("vats_trunk_marked_for_deletion", "gauge", ("account", "trunk", "phone")),
         ("vats_trunk_bound", "gauge", ("account", "trunk", "phone")),
         ("vats_trunk_info", "gauge", ("account", "trunk", "phone", "name", "line")),
+        ("vats_trunk_sip_device_enabled", "gauge", ("account", "trunk", "phone")),
+        ("vats_trunk_flag_changes_total", "counter", ("account", "trunk", "phone", "flag")),
+        (
+            "vats_trunk_flag_changed_timestamp_seconds",
+            "gauge",
+            ("account", "trunk", "phone", "flag"),
+        ),
         ("vats_up", "gauge", ("account",)),
         ("vats_trunks", "gauge", ("account",)),
         ("vats_trunk_patterns", "gauge", ("account", "pattern", "known")),
@@ -154,6 +163,9 @@ def test_the_table_holds_the_documented_metrics() -> None:
         ("vats_request_duration_seconds", "histogram", ("account", "call")),
         ("vats_redeployments_total", "counter", ("account",)),
         ("vats_login_retry_timestamp_seconds", "gauge", ("account",)),
+        ("vats_details_total", "counter", ("account", "result")),
+        ("vats_history_up", "gauge", ()),
+        ("vats_history_errors_total", "counter", ()),
         ("vats_exporter_build_info", "gauge", ("version", "python")),
     }
 
@@ -403,9 +415,9 @@ def test_trunks_are_rendered_once_a_refresh_and_not_in_a_scrape(
     rendered: list[str] = []
     real = collector_module.render_trunks
 
-    def render(account: str, snapshot: object) -> object:
+    def render(account: str, snapshot: object, changes: object) -> object:
         rendered.append(threading.current_thread().name)
-        return real(account, snapshot)  # type: ignore[arg-type]  # passed through as it came
+        return real(account, snapshot, changes)  # type: ignore[arg-type]  # passed through as it came
 
     monkeypatch.setattr(collector_module, "render_trunks", render)
     collector = collector_of(("acme", ScriptedCabinet((WORKING,))), clock=clock)
@@ -496,7 +508,7 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
     if promtool is None:
         pytest.skip("promtool, which comes with Prometheus, is not on PATH")
     cabinet = ScriptedCabinet(
-        (WORKING, OFF, STRANGE),
+        (replace(WORKING, sip_device_enabled=True), OFF, STRANGE),
         (
             CallCompleted("list", 200, 0.07, 1000),
             SignIn("success", 0.2),
@@ -504,7 +516,14 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
         ),
     )
     refused = ScriptedCabinet(LoginRefusedError("refused"))
-    page = scrape(collector_of(("acme", cabinet), ("Ромашка", refused), clock=clock))
+    history = History(None)
+    history.record("acme", Snapshot((replace(WORKING, flags=OFF.flags),), 0.0, 0.0))
+    accounts = [
+        Account(name, one.connect, clock=clock, history=history)
+        for name, one in (("acme", cabinet), ("Ромашка", refused))
+    ]
+    accounts[0].tally.detailed("success", "")
+    page = scrape(Collector(accounts, history=history))
     assert all(f"# HELP {metric.name} " in page for metric in METRICS)
     check = subprocess.run(
         [promtool, "check", "metrics"],
@@ -515,3 +534,53 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
         check=False,
     )
     assert (check.returncode, check.stdout, check.stderr) == (0, "", "")
+
+
+def test_the_selector_is_shown_where_it_is_known_and_the_line_names_the_trunk(
+    clock: SetClock,
+) -> None:
+    known = replace(WORKING, line="mobsip_9161234567", sip_device_enabled=False)
+    page = scrape(collector_of(("acme", ScriptedCabinet((known, OFF))), clock=clock))
+    labels = 'account="acme",phone="79161234567",trunk="CaLztv"'
+    shown = [line for line in own_lines(page) if line.startswith("vats_trunk_sip_device_enabled")]
+    assert shown == [f"vats_trunk_sip_device_enabled{{{labels}}} 0.0"]
+    assert 'line="mobsip_9161234567"' in page
+
+
+def test_changes_are_counted_from_nought_and_dated_once_they_happen(clock: SetClock) -> None:
+    history = History(None)
+    cabinet = ScriptedCabinet((WORKING,))
+    account = Account("acme", cabinet.connect, ttl=0, clock=clock, history=history)
+    collector = Collector([account], history=history)
+    labels = 'account="acme",flag="active",phone="79161234567",trunk="CaLztv"'
+    before = scrape(collector)
+    assert f"vats_trunk_flag_changes_total{{{labels}}} 0.0" in own_lines(before)
+    assert "vats_trunk_flag_changed_timestamp_seconds{" not in before
+    clock.advance(60.0)
+    cabinet.answer = (replace(WORKING, flags=replace(WORKING.flags, active=False)),)
+    after = own_lines(scrape(collector))
+    assert f"vats_trunk_flag_changes_total{{{labels}}} 1.0" in after
+    (dated,) = [line for line in after if "flag_changed_timestamp_seconds" in line]
+    assert dated.startswith(f"vats_trunk_flag_changed_timestamp_seconds{{{labels}}} ")
+    assert float(dated.rpartition(" ")[2]) == clock.now()
+
+
+def test_the_histories_state_is_told_as_soon_as_it_changes(clock: SetClock) -> None:
+    class Broken(History):
+        @property
+        def problem(self) -> str:
+            return "disk full" if self.failing else ""
+
+        @property
+        def errors_total(self) -> int:
+            return 3 if self.failing else 0
+
+        failing = False
+
+    history = Broken(None)
+    collector = Collector([], history=history)
+    assert "vats_history_up 1.0" in own_lines(scrape(collector))
+    history.failing = True
+    page = own_lines(scrape(collector))
+    assert "vats_history_up 0.0" in page
+    assert "vats_history_errors_total 3.0" in page

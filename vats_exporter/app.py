@@ -15,6 +15,8 @@ import structlog
 from vats_exporter import __version__
 from vats_exporter.cabinet.client import Cabinet
 from vats_exporter.collector import Account, Collector
+from vats_exporter.details import DetailedSource
+from vats_exporter.history import History
 from vats_exporter.web import Site, WebServer
 
 if TYPE_CHECKING:
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from vats_exporter.cabinet.settings import CabinetSettings
-    from vats_exporter.cabinet.trace import Trace
-    from vats_exporter.config import Config
+    from vats_exporter.config import Config, Details
+    from vats_exporter.refresh import Source
+    from vats_exporter.tally import Tally
     from vats_exporter.web import ListenAddress
 
 STOPPING: Final = 4.0
@@ -50,14 +53,19 @@ class Exporter:
 
     def __init__(self, config: Config, address: ListenAddress) -> None:
         self._config = config
+        self._history = History(config.history.file, keep=config.history.keep)
         self._collector = Collector(
-            Account(
-                account.name,
-                _connector(account.cabinet),
-                ttl=config.cache.ttl,
-                stale=config.cache.stale,
-            )
-            for account in config.accounts
+            (
+                Account(
+                    account.name,
+                    _connector(account.cabinet, config.details),
+                    ttl=config.cache.ttl,
+                    stale=config.cache.stale,
+                    history=self._history,
+                )
+                for account in config.accounts
+            ),
+            history=self._history,
         )
         self._site = Site(self._collector)
         self._server = WebServer(address, self._site.respond)
@@ -99,6 +107,7 @@ class Exporter:
             thread.start()
         for thread in closing:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self._history.close()
         _log.info("stopped")
 
     def __enter__(self) -> Self:
@@ -114,8 +123,16 @@ class Exporter:
         self.stop()
 
 
-def _connector(settings: CabinetSettings) -> Callable[[Trace], Cabinet]:
-    def connect(trace: Trace) -> Cabinet:
-        return Cabinet(settings, trace=trace)
+def _connector(settings: CabinetSettings, details: Details) -> Callable[[Tally], Source]:
+    def connect(tally: Tally) -> Source:
+        cabinet = Cabinet(settings, trace=tally.trace)
+        if not details.enabled:
+            return cabinet
+        return DetailedSource(
+            cabinet,
+            ttl=details.ttl,
+            concurrency=details.concurrency,
+            on_details=tally.detailed,
+        )
 
     return connect

@@ -31,6 +31,7 @@ from vats_exporter.exposition import (
     number,
     sample_line,
 )
+from vats_exporter.history import FLAGS
 from vats_exporter.metrics import METRICS, Metric
 from vats_exporter.refresh import Refresher
 from vats_exporter.tally import BUCKETS, Tally
@@ -38,7 +39,8 @@ from vats_exporter.tally import BUCKETS, Tally
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from vats_exporter.cabinet.trace import Trace
+    from vats_exporter.history import History
+    from vats_exporter.history.ledger import Changes
     from vats_exporter.refresh import AccountState, Clock, Outcome, Source
     from vats_exporter.tally import Counts
     from vats_exporter.trunks import Snapshot
@@ -57,29 +59,33 @@ class Account:
 
     Args:
         name: the account's; no two may share one.
-        connect: makes what is read, given the hook that it reports its calls to.
+        connect: makes what is read, given the tally that counts its calls.
         ttl: as :class:`~vats_exporter.refresh.Refresher` takes it.
         stale: likewise.
         clock: likewise.
+        history: remembers the trunks' changes; ``None`` counts none.
     """
 
     def __init__(
         self,
         name: str,
-        connect: Callable[[Trace], Source],
+        connect: Callable[[Tally], Source],
         *,
         ttl: float = 60.0,
         stale: float = 900.0,
         clock: Clock | None = None,
+        history: History | None = None,
     ) -> None:
         self.name: Final = name
+        self._history = history
         self.tally: Final = Tally(name)
         self.refresher: Final = Refresher(
             name,
-            connect(self.tally.trace),
+            connect(self.tally),
             ttl=ttl,
             stale=stale,
             clock=clock,
+            on_snapshot=self._read,
             on_result=self._refreshed,
         )
         self._trunks: tuple[Snapshot | None, tuple[Block, ...]] = (None, ())
@@ -90,7 +96,8 @@ class Account:
         # One tuple, read and replaced whole: the refresh's thread and a scrape's may both come.
         kept, blocks = self._trunks
         if kept is not snapshot:
-            blocks = () if snapshot is None else render_trunks(self.name, snapshot)
+            changes = self._history.changes(self.name) if self._history is not None else None
+            blocks = () if snapshot is None else render_trunks(self.name, snapshot, changes)
             self._trunks = (snapshot, blocks)
         return blocks
 
@@ -107,6 +114,16 @@ class Account:
             self._samples = (state, version, lines)
         return lines
 
+    def _read(self, snapshot: Snapshot) -> None:
+        """Record a snapshot, before its series are made: they tell the changes it brought."""
+        if self._history is not None:
+            devices = {
+                trunk.ref: trunk.sip_device_enabled
+                for trunk in snapshot.trunks
+                if trunk.sip_device_enabled is not None
+            }
+            self._history.record(self.name, snapshot, devices)
+
     def _refreshed(self, outcome: Outcome) -> None:
         self.tally.refreshed(outcome)
         if outcome.snapshot is not None:
@@ -114,8 +131,16 @@ class Account:
                 _ = block.deflated  # compressed here, so that no scrape has to wait for it
 
 
-def render_trunks(account: str, snapshot: Snapshot) -> tuple[Block, ...]:
-    """Write a snapshot's samples, a block a family, in the order of :data:`METRICS`."""
+def render_trunks(
+    account: str, snapshot: Snapshot, changes: Changes | None = None
+) -> tuple[Block, ...]:
+    """Write a snapshot's samples, a block a family, in the order of :data:`METRICS`.
+
+    Args:
+        account: the account's name.
+        snapshot: the trunks.
+        changes: what is known of their flags' changes; ``None`` writes nothing of it.
+    """
     trunks = snapshot.trunks
     shared: dict[str, str | Sequence[str]] = {
         "account": account,
@@ -137,11 +162,44 @@ def render_trunks(account: str, snapshot: Snapshot) -> tuple[Block, ...]:
             metrics.TRUNK_BOUND.name, labels, [one.bound for one in flags]
         ),
     }
-    # The subscribers' list does not tell the SIP line.
-    named = {**shared, "name": [trunk.name for trunk in trunks], "line": ""}
+    devices = [trunk.sip_device_enabled for trunk in trunks]
+    raw[metrics.TRUNK_SIP_DEVICE_ENABLED] = flag_lines(
+        metrics.TRUNK_SIP_DEVICE_ENABLED.name,
+        [label for label, enabled in zip(labels, devices, strict=True) if enabled is not None],
+        [enabled for enabled in devices if enabled is not None],
+    )
+    counted, dated = _change_lines(shared, snapshot, changes)
+    raw[metrics.TRUNK_FLAG_CHANGES] = counted
+    raw[metrics.TRUNK_FLAG_CHANGED_TIMESTAMP] = dated
+    named = {
+        **shared,
+        "name": [trunk.name for trunk in trunks],
+        "line": [trunk.line for trunk in trunks],
+    }
     labels = label_column(named, len(trunks))
     raw[metrics.TRUNK_INFO] = flag_lines(metrics.TRUNK_INFO.name, labels, [True] * len(trunks))
     return tuple(Block(raw[metric]) for metric in _TRUNK_METRICS)
+
+
+def _change_lines(
+    shared: Mapping[str, str | Sequence[str]], snapshot: Snapshot, changes: Changes | None
+) -> tuple[bytes, bytes]:
+    """Write how often each flag changed, 0 for those that never did, and when it last did."""
+    if changes is None:
+        return b"", b""
+    trunks = snapshot.trunks
+    counted, dated = [], []
+    for flag in FLAGS:
+        labels = label_column({**shared, "flag": flag}, len(trunks))
+        for trunk, label in zip(trunks, labels, strict=True):
+            change = changes.get((trunk.ref, flag))
+            if change is not None:
+                counted.append(sample_line(metrics.TRUNK_FLAG_CHANGES.name, label, change.total))
+                name = metrics.TRUNK_FLAG_CHANGED_TIMESTAMP.name
+                dated.append(sample_line(name, label, change.last_changed))
+            elif flag != "sip_device_enabled" or trunk.sip_device_enabled is not None:
+                counted.append(sample_line(metrics.TRUNK_FLAG_CHANGES.name, label, 0.0))
+    return "".join(counted).encode(), "".join(dated).encode()
 
 
 def render_account(state: AccountState, counts: Counts) -> Mapping[Metric, str]:
@@ -172,6 +230,8 @@ def render_account(state: AccountState, counts: Counts) -> Mapping[Metric, str]:
         add(metrics.REQUEST_DURATION, latency.cumulated[-1], "_count", call=call)
         add(metrics.REQUEST_DURATION, latency.total, "_sum", call=call)
     add(metrics.REDEPLOYMENTS, counts.redeployments)
+    for result, count in counts.details.items():
+        add(metrics.DETAILS, count, result=result)
     if state.login_retry_at is not None:
         add(metrics.LOGIN_RETRY_TIMESTAMP, state.login_retry_at)
     return lines
@@ -180,12 +240,13 @@ def render_account(state: AccountState, counts: Counts) -> Mapping[Metric, str]:
 class _View:
     """A page in one format, and what it was made of."""
 
-    __slots__ = ("accounts", "live", "page", "process", "seen", "snapshots", "trunks")
+    __slots__ = ("accounts", "history", "live", "page", "process", "seen", "snapshots", "trunks")
 
     def __init__(self) -> None:
         self.accounts: tuple[Account, ...] | None = None
         self.snapshots: list[Snapshot | None] = []
         self.seen: list[tuple[AccountState, int]] = []
+        self.history: tuple[str, int] | None = None
         self.trunks = Part(())
         self.live = Part(())
         self.process = Part(())
@@ -197,10 +258,12 @@ class Collector:
 
     Args:
         accounts: in the order of the page; their names differ.
+        history: that of the accounts, to tell whether it works; ``None`` tells nothing of it.
     """
 
-    def __init__(self, accounts: Iterable[Account] = ()) -> None:
+    def __init__(self, accounts: Iterable[Account] = (), *, history: History | None = None) -> None:
         self._accounts = tuple(accounts)
+        self._history = history
         self._lock = threading.Lock()
         self._views = {form: _View() for form in Format}
         self._process = _Process()
@@ -244,20 +307,22 @@ class Collector:
         accounts = self._accounts
         seen = [(account.refresher.peek(), account.tally.version) for account in accounts]
         process = self._process.part(form)
+        history = self._history
+        remembered = (history.problem, history.errors_total) if history is not None else None
         view = self._views[form]
         with self._lock:
             same_accounts = view.accounts is accounts
             snapshots = [state.snapshot for state, _ in seen]
             same_trunks = same_accounts and _identical(view.snapshots, snapshots)
             # A state is equal to itself alone, so this compares identities and numbers.
-            same_live = same_accounts and view.seen == seen
+            same_live = same_accounts and view.seen == seen and view.history == remembered
             if not (same_trunks and same_live and view.process is process):
                 if not same_trunks:
                     view.trunks = self._trunk_part(form, accounts, snapshots)
                 if not same_live:
-                    view.live = self._live_part(form, accounts, seen)
+                    view.live = self._live_part(form, accounts, seen, remembered)
                 view.accounts, view.snapshots, view.seen = accounts, snapshots, seen
-                view.process = process
+                view.history, view.process = remembered, process
                 view.page = Page(view.trunks, view.live, process)
             return view.page
 
@@ -276,7 +341,11 @@ class Collector:
         return Part(blocks)
 
     def _live_part(
-        self, form: Format, accounts: Sequence[Account], seen: Sequence[tuple[AccountState, int]]
+        self,
+        form: Format,
+        accounts: Sequence[Account],
+        seen: Sequence[tuple[AccountState, int]],
+        remembered: tuple[str, int] | None,
     ) -> Part:
         rows = [
             account.samples(state, version)
@@ -285,6 +354,10 @@ class Collector:
         lines: dict[Metric, str] = {
             metric: "".join(row[metric] for row in rows) for metric in _ACCOUNT_METRICS
         }
+        if remembered is not None:
+            problem, errors = remembered
+            lines[metrics.HISTORY_UP] = sample_line(metrics.HISTORY_UP.name, "", not problem)
+            lines[metrics.HISTORY_ERRORS] = sample_line(metrics.HISTORY_ERRORS.name, "", errors)
         lines[metrics.BUILD_INFO] = self._build_info
         raw = b"".join(
             self._headers[form][metric].raw + samples.encode()

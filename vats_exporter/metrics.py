@@ -57,6 +57,27 @@ TRUNK_INFO: Final = Metric(
     (*_TRUNK, "name", "line"),
     "trunk",
 )
+TRUNK_SIP_DEVICE_ENABLED: Final = Metric(
+    "vats_trunk_sip_device_enabled",
+    "gauge",
+    "Whether the selector of the trunk's SIP device is on; only with details, and with a device.",
+    _TRUNK,
+    "trunk",
+)
+TRUNK_FLAG_CHANGES: Final = Metric(
+    "vats_trunk_flag_changes_total",
+    "counter",
+    "Changes of the trunk's flag that were seen.",
+    (*_TRUNK, "flag"),
+    "trunk",
+)
+TRUNK_FLAG_CHANGED_TIMESTAMP: Final = Metric(
+    "vats_trunk_flag_changed_timestamp_seconds",
+    "gauge",
+    "When the trunk's flag last changed, in seconds since the epoch; absent if it never did.",
+    (*_TRUNK, "flag"),
+    "trunk",
+)
 UP: Final = Metric(
     "vats_up",
     "gauge",
@@ -126,6 +147,27 @@ LOGIN_RETRY_TIMESTAMP: Final = Metric(
     ("account",),
     "account",
 )
+DETAILS: Final = Metric(
+    "vats_details_total",
+    "counter",
+    "Trunks whose details were asked for, by result; only with details.",
+    ("account", "result"),
+    "account",
+)
+HISTORY_UP: Final = Metric(
+    "vats_history_up",
+    "gauge",
+    "Whether the history's file can be used; 1 without one, since nothing is missing then.",
+    (),
+    "exporter",
+)
+HISTORY_ERRORS: Final = Metric(
+    "vats_history_errors_total",
+    "counter",
+    "How often the history's file could not be read or written.",
+    (),
+    "exporter",
+)
 BUILD_INFO: Final = Metric(
     "vats_exporter_build_info",
     "gauge",
@@ -139,6 +181,9 @@ METRICS: Final = (
     TRUNK_MARKED_FOR_DELETION,
     TRUNK_BOUND,
     TRUNK_INFO,
+    TRUNK_SIP_DEVICE_ENABLED,
+    TRUNK_FLAG_CHANGES,
+    TRUNK_FLAG_CHANGED_TIMESTAMP,
     UP,
     TRUNKS,
     TRUNK_PATTERNS,
@@ -150,6 +195,9 @@ METRICS: Final = (
     REQUEST_DURATION,
     REDEPLOYMENTS,
     LOGIN_RETRY_TIMESTAMP,
+    DETAILS,
+    HISTORY_UP,
+    HISTORY_ERRORS,
     BUILD_INFO,
 )
 """Every metric of the exporter's, in the order of the page."""

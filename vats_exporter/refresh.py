@@ -155,6 +155,7 @@ class Refresher:
         ttl: seconds for which a snapshot is fresh, and a failure holds; 0 reads for every view.
         stale: seconds after which a snapshot that could not be replaced is no longer served.
         clock: the machine's, unless a test brings its own.
+        on_snapshot: called with each snapshot, in the refresh's thread, before anyone can see it.
         on_result: called after each refresh, in its thread, before those who wait for it go on.
     """
 
@@ -166,6 +167,7 @@ class Refresher:
         ttl: float = 60.0,
         stale: float = 900.0,
         clock: Clock | None = None,
+        on_snapshot: Callable[[Snapshot], None] | None = None,
         on_result: Callable[[Outcome], None] | None = None,
     ) -> None:
         self.name = name
@@ -173,6 +175,7 @@ class Refresher:
         self.stale = stale
         self._source = source
         self._clock: Clock = clock or SystemClock()
+        self._on_snapshot = on_snapshot
         self._on_result = on_result
         self._lock = threading.Lock()
         self._flight: threading.Event | None = None
@@ -263,6 +266,8 @@ class Refresher:
         began = self._clock.monotonic()
         try:
             outcome = self._read(began)
+            if outcome.snapshot is not None:
+                self._show(outcome.snapshot)
             self._keep(outcome, began)
             self._tell(outcome)
             if self._on_result is not None:
@@ -273,6 +278,15 @@ class Refresher:
             with self._lock:
                 self._flight = None
             flight.set()
+
+    def _show(self, snapshot: Snapshot) -> None:
+        """Let the listener see a snapshot first; it may fail, and the snapshot is served anyway."""
+        if self._on_snapshot is None:
+            return
+        try:
+            self._on_snapshot(snapshot)
+        except Exception as error:  # noqa: BLE001 - a listener's bug must not cost the snapshot
+            _log.error("snapshot was not recorded", account=self.name, error=describe_bug(error))
 
     def _read(self, began: float) -> Outcome:
         """Read the source, and say how it went, whatever happens."""

@@ -64,6 +64,7 @@ class Counts:
         requests: by call and status, which is an HTTP status or, without an answer, a result.
         latencies: by call, whether answered or not.
         redeployments: changes of the cabinet's permutation.
+        details: trunks whose details were asked for, by result; empty if none ever was.
     """
 
     refreshes: Mapping[str, int]
@@ -71,6 +72,7 @@ class Counts:
     requests: Mapping[tuple[str, str], int]
     latencies: Mapping[str, Latency]
     redeployments: int
+    details: Mapping[str, int]
 
 
 class Tally:
@@ -93,6 +95,7 @@ class Tally:
         self._buckets: dict[str, list[int]] = {}
         self._totals: dict[str, float] = {}
         self._redeployments = 0
+        self._details: Counter[str] = Counter()
 
     def trace(self, event: TraceEvent) -> None:
         """Count one event of the cabinet's; this is its trace hook."""
@@ -109,6 +112,21 @@ class Tally:
             self._refreshes[outcome.result] += 1
             self.version += 1
 
+    def detailed(self, result: str, sentence: str) -> None:
+        """Count one trunk whose details were asked for.
+
+        Args:
+            result: how that went.
+            sentence: why it failed; empty if it did not.
+        """
+        with self._lock:
+            if not self._details:
+                self._details.update(dict.fromkeys(RESULTS, 0))
+            self._details[result] += 1
+            self.version += 1
+        if sentence:
+            _log.warning("details failed", account=self._account, result=result, error=sentence)
+
     def counts(self) -> Counts:
         """Return a copy of all counts."""
         with self._lock:
@@ -121,6 +139,7 @@ class Tally:
                     for call, buckets in self._buckets.items()
                 },
                 redeployments=self._redeployments,
+                details=dict(self._details),
             )
 
     def _count(self, event: _Ended) -> None:

@@ -12,7 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, Timeouts, TlsSettings
-from vats_exporter.config import Account, Cache, Config, ConfigError, Log, load
+from vats_exporter.config import (
+    Account,
+    Cache,
+    Config,
+    ConfigError,
+    Details,
+    History,
+    Log,
+    load,
+)
 from vats_exporter.config.schema import FileKeys
 from vats_exporter.config.values import RESERVED_LABELS
 from vats_exporter.metrics import METRICS
@@ -356,3 +365,24 @@ def test_a_signature_may_be_written_with_or_without_its_class(write: Write, writ
     assert only_account(config).cabinet.signatures == {
         "java.lang.Long": "java.lang.Long/4227064769"
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("", Details(enabled=False, ttl=3600.0, concurrency=1)),
+        ("details: on\n", Details(enabled=True, ttl=3600.0, concurrency=1)),
+        ("details: off\n", Details(enabled=False, ttl=3600.0, concurrency=1)),
+        ("details: {ttl: 30m, concurrency: 2}\n", Details(enabled=True, ttl=1800.0, concurrency=2)),
+        ("details: {enabled: off, ttl: 30m}\n", Details(enabled=False, ttl=1800.0, concurrency=1)),
+    ],
+)
+def test_details_are_off_unless_they_are_asked_for(
+    write: Write, written: str, expected: Details
+) -> None:
+    assert load(write(ACCOUNT + written)).details == expected
+
+
+def test_the_historys_file_stands_beside_the_configuration(write: Write) -> None:
+    file = write(ACCOUNT + "history: {file: history.db, keep: 30d}\n")
+    assert load(file).history == History(file=file.parent / "history.db", keep=30 * 86400.0)

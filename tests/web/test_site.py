@@ -20,7 +20,7 @@ from vats_exporter.web.site import scrape_timeout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vats_exporter.cabinet.trace import Trace
+    from vats_exporter.tally import Tally
     from vats_exporter.web import Response
 
 PATIENCE = 10.0
@@ -39,7 +39,7 @@ class OneTrunk:
     before: Callable[[], object] = lambda: None
     reads: int = 0
 
-    def connect(self, _: Trace) -> OneTrunk:
+    def connect(self, _: Tally) -> OneTrunk:
         return self
 
     def read_trunks(self) -> Read:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cli import options
 from vats_exporter.cli.output import fail, reason, write
 from vats_exporter.cli.signals import told_to_end
-from vats_exporter.config import Account, Cache, Config, Log
+from vats_exporter.config import Account, Cache, Config, Details, Log
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.enterprise import Life
 from vats_exporter.web import ListenAddress
@@ -32,6 +33,9 @@ _TTL: Final = 5.0
 """Seconds a snapshot is served: short, so that a change is seen with the next scrape or so."""
 
 _STALE: Final = 900.0
+
+_DETAILS_TTL: Final = 60.0
+"""Seconds until a trunk's details are asked for again, short for the same reason."""
 
 _LIFE: Final = Life(pace=15.0, hold=120.0)
 """A trunk changes every 15 s; one that was just changed by hand is left alone for two minutes."""
@@ -67,11 +71,23 @@ _LIFE: Final = Life(pace=15.0, hold=120.0)
     metavar="P",
     help="Port of the exporter; 0 takes a free one.",
 )
+@click.option(
+    "--details", is_flag=True, help="Also read the trunks' details: the selector, the SIP line."
+)
+@click.option(
+    "--write-config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a configuration of the simulated accounts, to try the other commands with.",
+)
 @options.logging
 def command(
+    *,
     trunks: int,
     accounts: int,
     port: int,
+    details: bool,
+    write_config: Path | None,
     log_format: log.Format | None,
     log_level: log.Level | None,
 ) -> None:
@@ -86,8 +102,10 @@ def command(
     cabinet_port = 0 if port == _CABINET_PORT else _CABINET_PORT
     with told_to_end() as wait, _running_cabinet(simulated, cabinet_port) as cabinet:
         address = ListenAddress(_HOST, port)
+        if write_config is not None:
+            _write_configuration(write_config, cabinet, simulated)
         try:
-            exporter = Exporter(_configuration(cabinet, simulated), address)
+            exporter = Exporter(_configuration(cabinet, simulated, details=details), address)
         except OSError as error:
             fail(f"--port: cannot listen on {address}: {reason(error)}; try --port 0")
         with exporter:
@@ -110,7 +128,29 @@ def _running_cabinet(accounts: Sequence[SimulatedAccount], port: int) -> Iterato
         cabinet.stop()
 
 
-def _configuration(cabinet: SimulatedCabinet, accounts: Sequence[SimulatedAccount]) -> Config:
+def _write_configuration(
+    file: Path, cabinet: SimulatedCabinet, accounts: Sequence[SimulatedAccount]
+) -> None:
+    """Write the file that a person would have written for these accounts."""
+    lines = ["accounts:"]
+    for account in accounts:
+        # A quoted JSON text is one of YAML's too.
+        lines += [
+            f"  - name: {json.dumps(account.name)}",
+            f"    login: {json.dumps(account.login)}",
+            f"    password: {json.dumps(account.password)}",
+            f"    address: {cabinet.url}",
+            "    selector_method: setEnabled",
+        ]
+    try:
+        file.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    except OSError as error:
+        fail(f"--write-config: cannot write {file}: {reason(error)}")
+
+
+def _configuration(
+    cabinet: SimulatedCabinet, accounts: Sequence[SimulatedAccount], *, details: bool
+) -> Config:
     return Config(
         file=Path("demo"),
         accounts=tuple(
@@ -125,6 +165,7 @@ def _configuration(cabinet: SimulatedCabinet, accounts: Sequence[SimulatedAccoun
         ),
         cache=Cache(ttl=_TTL, stale=_STALE),
         log=Log(format="logfmt", level="info"),
+        details=Details(enabled=details, ttl=_DETAILS_TTL),
     )
 
 

@@ -62,7 +62,12 @@ _FIELDS: Final = (
 )
 
 
-@click.group()
+@click.group(
+    epilog="\b\nExamples:\n"
+    "  vats-exporter trunks list --only inactive\n"
+    "  vats-exporter trunks show 79161234567\n"
+    "  vats-exporter trunks disable 79161234567\n"
+)
 def command() -> None:
     """Look at the trunks of all accounts, and move their selectors.
 

@@ -6,13 +6,24 @@ log and asks no cabinet.
 
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError, Problem
-from vats_exporter.config.settings import Account, Cache, Config, Log, LogFormat, LogLevel
+from vats_exporter.config.settings import (
+    Account,
+    Cache,
+    Config,
+    Details,
+    History,
+    Log,
+    LogFormat,
+    LogLevel,
+)
 
 __all__ = [
     "Account",
     "Cache",
     "Config",
     "ConfigError",
+    "Details",
+    "History",
     "Log",
     "LogFormat",
     "LogLevel",

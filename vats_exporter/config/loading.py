@@ -14,7 +14,7 @@ from vats_exporter.config import messages
 from vats_exporter.config.passwords import PasswordError, read_password
 from vats_exporter.config.problems import ConfigError, Problem, key_path
 from vats_exporter.config.schema import AccountKeys, CommonKeys, FileKeys, FlagKeys
-from vats_exporter.config.settings import Account, Cache, Config, Log
+from vats_exporter.config.settings import Account, Cache, Config, Details, History, Log
 from vats_exporter.config.yaml_file import YamlError, read_yaml
 
 if TYPE_CHECKING:
@@ -69,6 +69,12 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
             for account, password in zip(keys.accounts, passwords, strict=True)
         ),
         cache=Cache(ttl=keys.cache.ttl, stale=keys.cache.stale),
+        details=Details(
+            enabled=keys.details.enabled,
+            ttl=keys.details.ttl,
+            concurrency=keys.details.concurrency,
+        ),
+        history=History(file=keys.history.file, keep=keys.history.keep),
         log=Log(format=keys.log.format, level=keys.log.level),
     )
 

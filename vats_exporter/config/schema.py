@@ -23,6 +23,7 @@ from vats_exporter.cabinet.settings import (
     Timeouts,
 )
 from vats_exporter.config import values
+from vats_exporter.history import DEFAULT_KEEP
 from vats_exporter.units import format_duration, format_size
 
 _CABINET: Final = CabinetSettings()
@@ -195,6 +196,42 @@ class CacheKeys(Keys):
         return self
 
 
+class DetailsKeys(Keys):
+    """The trunks' details, which cost a request each; ``details: on`` is short for the defaults."""
+
+    enabled: values.OnOff = Field(
+        default=True, description="Whether details are read: the selector, the SIP line."
+    )
+    ttl: values.Duration = _duration_field(
+        3600.0, "After which a trunk's details are asked for again."
+    )
+    concurrency: values.Number = Field(
+        default=1,
+        ge=1,
+        le=8,
+        description="Requests for details at the same time; each takes a connection.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        enabled = values.on_off(value)
+        return {"enabled": enabled} if isinstance(enabled, bool) else value
+
+
+class HistoryKeys(Keys):
+    """What is remembered of the trunks: which flag changed and when, which trunk came and went."""
+
+    file: values.FilePath | None = Field(
+        default=None,
+        description="SQLite file, made in a folder that exists; relative to the configuration "
+        "file. Without it, counters begin at 0 with each start and there are no events to read.",
+    )
+    keep: values.Duration = _duration_field(
+        DEFAULT_KEEP, "How long events are kept. Counters are not affected."
+    )
+
+
 class FlagKeys(Keys):
     """Which of the twelve values after a row's reference is which flag, counted from 1."""
 
@@ -238,6 +275,13 @@ class FileKeys(Keys):
     )
     cache: CacheKeys = Field(
         default_factory=CacheKeys, description="How long snapshots are served."
+    )
+    details: DetailsKeys = Field(
+        default_factory=lambda: DetailsKeys(enabled=False),
+        description="Whether, and how often, the trunks' details are read. Off if not given.",
+    )
+    history: HistoryKeys = Field(
+        default_factory=HistoryKeys, description="What is remembered of the trunks."
     )
     flags: FlagKeys = Field(default_factory=FlagKeys, description="Which position is which flag.")
     log: LogKeys = Field(default_factory=LogKeys, description="How the log is written.")

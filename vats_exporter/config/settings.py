@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from vats_exporter.history import DEFAULT_KEEP
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -48,6 +50,34 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """Whether, and how often, the trunks' details are read.
+
+    Attributes:
+        enabled: whether they are read at all.
+        ttl: seconds after which a trunk's details are asked for again.
+        concurrency: requests for them at the same time.
+    """
+
+    enabled: bool = False
+    ttl: float = 3600.0
+    concurrency: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is remembered of the trunks.
+
+    Attributes:
+        file: where; ``None`` for the process' memory alone.
+        keep: seconds that events are kept.
+    """
+
+    file: Path | None = None
+    keep: float = DEFAULT_KEEP
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """How the log is written.
 
@@ -69,9 +99,13 @@ class Config:
         accounts: at least one, in the file's order.
         cache: when the cabinet is asked again.
         log: how the log is written.
+        details: whether, and how often, the trunks' details are read.
+        history: where changes are remembered.
     """
 
     file: Path
     accounts: tuple[Account, ...]
     cache: Cache
     log: Log
+    details: Details = Details()
+    history: History = History()

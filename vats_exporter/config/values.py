@@ -40,6 +40,7 @@ RESERVED_LABELS: Final = frozenset(
 """Labels of the exporter's own metrics, which a target's labels would push aside."""
 
 _SWITCHES: Final = {"true": True, "false": False}
+_ON_OFF: Final = {**_SWITCHES, "on": True, "off": False}
 
 
 def _number(value: object) -> object:
@@ -50,6 +51,11 @@ def _number(value: object) -> object:
 
 def _switch(value: object) -> object:
     return _SWITCHES.get(value, value) if isinstance(value, Plain) else value
+
+
+def on_off(value: object) -> object:
+    """Read ``on`` and ``off``, or ``true`` and ``false``; leave anything else as it is."""
+    return _ON_OFF.get(value, value) if isinstance(value, Plain) else value
 
 
 def _duration(value: object) -> object:
@@ -161,6 +167,8 @@ Duration = Annotated[DurationOrZero, AfterValidator(_positive_duration)]
 Size = Annotated[
     int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$"})
 ]
+OnOff = Annotated[bool, BeforeValidator(on_off)]
+FilePath = Annotated[Path, BeforeValidator(_file)]
 ReadableFile = Annotated[Path, AfterValidator(_readable), BeforeValidator(_file)]
 Hash = Annotated[str, AfterValidator(_hash)]
 LabelName = Annotated[str, AfterValidator(_label_name)]
