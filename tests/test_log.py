@@ -363,7 +363,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(st.text(st.characters()), st.dictionaries(st.text(st.characters()), VALUES, max_size=4))
 def test_any_event_is_one_line(event: str, fields: dict[str, object]) -> None:
     fields = {name: value for name, value in fields.items() if name not in {"event", "self"}}
@@ -377,7 +377,7 @@ def test_any_event_is_one_line(event: str, fields: dict[str, object]) -> None:
             assert json.loads(line)["level"] == "info"
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(st.text(st.characters(), min_size=4, max_size=12), st.text(max_size=20))
 def test_no_registered_secret_is_in_a_line(secret: str, around: str) -> None:
     log.register_secret(secret)

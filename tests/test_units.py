@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vats_exporter.units import format_duration, format_size, parse_duration, parse_size
@@ -69,6 +69,7 @@ def test_durations_are_written_with_the_fewest_units(seconds: float, text: str) 
     assert format_duration(seconds) == text
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**12))
 def test_a_duration_written_is_read_as_the_same(milliseconds: int) -> None:
     seconds = milliseconds / 1000
@@ -89,6 +90,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         parse_size(text)
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**40))
 def test_a_size_written_is_read_as_the_same(count: int) -> None:
     assert parse_size(format_size(count)) == count

@@ -307,7 +307,9 @@ def test_labels_of_the_exporters_metrics_are_reserved() -> None:
     assert {label for metric in METRICS for label in metric.labels} <= RESERVED_LABELS
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.binary(max_size=300) | st.text("ab:-[]{}&*!|>'\"%@`#? \n\t<<\\", max_size=60).map(str.encode)
 )
@@ -335,7 +337,9 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
 def test_any_values_under_known_keys_are_refused_with_readable_lines(
     write: Write, content: dict[str, object]
