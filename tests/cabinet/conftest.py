@@ -100,11 +100,3 @@ def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     return context
-
-
-@pytest.fixture
-def make_tls_server(stack: ExitStack) -> Callable[[trustme.LeafCert], ReplayServer]:
-    def make(certificate: trustme.LeafCert) -> ReplayServer:
-        return stack.enter_context(ReplayServer(server_context(certificate)))
-
-    return make

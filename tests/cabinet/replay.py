@@ -79,7 +79,7 @@ class Reply:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     raw: Iterable[bytes] | None = None
-    then: Literal["keep", "close", "reset", "hang"] = "keep"
+    then: Literal["keep", "close", "reset", "hang", "garble"] = "keep"
 
 
 Answerer = Callable[[Received], Reply]
@@ -259,6 +259,10 @@ class ReplayServer:
                 connection = self._context.wrap_socket(connection, server_side=True)
             with self._lock:
                 self._open.add(connection)
+            if self._context is None and connection.recv(1, socket.MSG_PEEK) == b"\x16":
+                # The first byte of TLS: answered as web servers do.
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                return
             stream = connection.makefile("rb")
             with stream:
                 for request in _requests(stream.readline, stream.read):
@@ -286,6 +290,9 @@ class ReplayServer:
             connection.sendall(start + reply.body)
         if reply.then == "hang":
             self.stopping.wait()
+        if reply.then == "garble":
+            # Below TLS, where nothing that is no TLS may stand.
+            socket.socket.send(connection, b"this is no TLS record, and never was one")
         if reply.then == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return reply.then == "keep"

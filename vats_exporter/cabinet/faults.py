@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import requests
 import urllib3
@@ -25,6 +25,9 @@ from vats_exporter.cabinet.errors import (
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.settings import Timeouts
+
+_UNKNOWN_AUTHORITY: Final = (18, 19, 20, 21)
+"""OpenSSL's codes for chains that end in no authority it knows."""
 
 Kind = TypeVar("Kind", bound=BaseException)
 
@@ -82,7 +85,12 @@ def _too_late(error: BaseException, where: str, timeouts: Timeouts) -> CabinetEr
 def _no_trust(error: BaseException, where: str) -> CabinetError | None:
     certificate = find(error, ssl.SSLCertVerificationError)
     if certificate is not None:
-        return TlsError(f"{where}: certificate not trusted: {certificate.verify_message}")
+        hint = (
+            "; tls.ca_file names the authority to trust"
+            if certificate.verify_code in _UNKNOWN_AUTHORITY
+            else ""
+        )
+        return TlsError(f"{where}: certificate not trusted: {certificate.verify_message}{hint}")
     handshake = find(error, ssl.SSLError)
     if handshake is None:
         return None
