@@ -186,7 +186,7 @@ def test_accounts_that_record_at_once_lose_nothing(path: Path) -> None:
         assert (history.problem, history.errors_total) == ("", 0)
 
     for account in accounts:
-        times = [event.time for event in read_events(path, account=account)]
+        times = [event.time for event in read_events(path, accounts=[account])]
         assert times == [START + 60 * number for number in range(1, rounds + 1)]
     with History(path) as history:
         for account in accounts:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.history.making import at, snapshot, trunk
-from vats_exporter.history import Event, History, HistoryError, read_accounts, read_events
+from vats_exporter.history import Event, History, HistoryError, is_known_phone, read_accounts, read_events
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,12 +58,14 @@ def test_events_are_read_in_the_order_they_came_with_all_that_is_known(written: 
 
 
 def test_events_are_chosen_by_account_phone_time_and_number(written: Path) -> None:
-    assert numbers(read_events(written, account="shop")) == [2]
-    assert numbers(read_events(written, phone="79160000012")) == [2]
+    assert numbers(read_events(written, accounts=["shop"])) == [2]
+    assert numbers(read_events(written, phones=["79160000012"])) == [2]
+    assert numbers(read_events(written, accounts=["shop", "office"])) == [1, 2, 3]
+    assert numbers(read_events(written, phones=["79160000012", "79169999999"])) == [2, 3]
     assert numbers(read_events(written, since=at(2))) == [2, 3]
     assert numbers(read_events(written, after_id=2)) == [3]
-    assert numbers(read_events(written, account="office", since=at(2))) == [3]
-    assert read_events(written, account="office", phone="79160000012") == []
+    assert numbers(read_events(written, accounts=["office"], since=at(2))) == [3]
+    assert read_events(written, accounts=["office"], phones=["79160000012"]) == []
 
 
 def test_the_latest_are_read_if_not_all_are_asked_for(written: Path) -> None:
@@ -72,8 +74,14 @@ def test_the_latest_are_read_if_not_all_are_asked_for(written: Path) -> None:
 
 
 def test_a_trunk_is_found_by_the_phone_it_had_and_the_one_it_got(written: Path) -> None:
-    assert numbers(read_events(written, phone="79160000001")) == [1, 3]
-    assert numbers(read_events(written, phone="79169999999")) == [3]
+    assert numbers(read_events(written, phones=["79160000001"])) == [1, 3]
+    assert numbers(read_events(written, phones=["79169999999"])) == [3]
+
+
+def test_a_phone_is_known_that_a_trunk_has_or_had(written: Path) -> None:
+    known = ["79160000001", "79169999999", "79160000011", "79160000012"]
+    assert all(is_known_phone(written, phone) for phone in known)
+    assert not is_known_phone(written, "79160000099")
 
 
 def test_a_file_that_was_begun_anew_is_read_from_its_start(written: Path) -> None:

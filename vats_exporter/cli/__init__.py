@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "serve": "Export the trunks of the configured accounts to Prometheus.",
     "check": "Say whether a configuration is right, and with --online whether it works.",
     "trunks": "Look at the trunks of all accounts, and move their selectors.",
+    "events": "Show what happened to the trunks: which flag changed, which trunk appeared or went.",
     "decode": "Show what an answer of the cabinet says, as JSON.",
     "demo": "Try it all out on a simulated cabinet, without an account.",
 }

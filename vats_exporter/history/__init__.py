@@ -21,17 +21,20 @@ from vats_exporter.history.events import (
     HistoryError,
 )
 from vats_exporter.history.history import DEFAULT_KEEP, History, Recorded
-from vats_exporter.history.reading import read_accounts, read_events
+from vats_exporter.history.ledger import Changes
+from vats_exporter.history.reading import is_known_phone, read_accounts, read_events
 
 __all__ = [
     "DEFAULT_KEEP",
     "FLAGS",
     "Change",
+    "Changes",
     "Event",
     "EventKind",
     "History",
     "HistoryError",
     "Recorded",
+    "is_known_phone",
     "read_accounts",
     "read_events",
 ]

@@ -6,6 +6,7 @@ noticed. Nothing is ever written.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -14,7 +15,7 @@ from vats_exporter.history import schema
 from vats_exporter.history.events import Event, HistoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
     from typing import TypeVar
 
@@ -26,11 +27,17 @@ _BUSY_TIMEOUT: Final = 2.0
 
 _EVENTS: Final = """
     SELECT time, account, ref, phone, name, kind, flag, before, after, id FROM events
-    WHERE (:account IS NULL OR account = :account)
-      AND (:phone IS NULL OR phone = :phone OR (kind = 'renumbered' AND before = :phone))
+    WHERE (:accounts IS NULL OR account IN (SELECT value FROM json_each(:accounts)))
+      AND (:phones IS NULL OR phone IN (SELECT value FROM json_each(:phones))
+        OR kind = 'renumbered' AND before IN (SELECT value FROM json_each(:phones)))
       AND (:since IS NULL OR time >= :since)
       AND id > :after
     ORDER BY id DESC LIMIT :limit"""
+
+_KNOWN_PHONE: Final = """
+    SELECT EXISTS (SELECT 1 FROM trunks WHERE phone = :phone)
+      OR EXISTS (SELECT 1 FROM events
+        WHERE phone = :phone OR kind = 'renumbered' AND before = :phone)"""
 
 # Numbers only grow within a file, so a file whose greatest is smaller is another one.
 _GREATEST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
@@ -39,8 +46,8 @@ _GREATEST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name
 def read_events(
     path: Path,
     *,
-    account: str | None = None,
-    phone: str | None = None,
+    accounts: Collection[str] = (),
+    phones: Collection[str] = (),
     since: float | None = None,
     after_id: int = 0,
     limit: int | None = None,
@@ -49,8 +56,9 @@ def read_events(
 
     Args:
         path: the history file.
-        account: of this account alone.
-        phone: of the trunk that has, or in a renumbering had, this phone (eleven digits).
+        accounts: of these accounts alone; empty for all.
+        phones: of trunks that have, or in a renumbering had, one of these phones (eleven digits);
+            empty for all.
         since: not before this time, in seconds since the epoch.
         after_id: with a greater number alone, to go on after an earlier call. Where the file has
             been replaced by one that does not reach as far, all of it is new.
@@ -68,8 +76,8 @@ def read_events(
         rows = connection.execute(
             _EVENTS,
             {
-                "account": account,
-                "phone": phone,
+                "accounts": json.dumps(list(accounts)) if accounts else None,
+                "phones": json.dumps(list(phones)) if phones else None,
                 "since": since,
                 "after": after_id if after_id <= greatest else 0,
                 "limit": -1 if limit is None else limit,
@@ -94,6 +102,22 @@ def read_accounts(path: Path) -> list[str]:
         lambda connection: [
             name for (name,) in connection.execute("SELECT name FROM accounts ORDER BY name")
         ],
+    )
+
+
+def is_known_phone(path: Path, phone: str) -> bool:
+    """Tell whether the file knows a trunk that has, or had, a phone.
+
+    Args:
+        path: the history file.
+        phone: eleven digits.
+
+    Raises:
+        HistoryError: the file cannot be read.
+    """
+    return _read(
+        path,
+        lambda connection: bool(connection.execute(_KNOWN_PHONE, {"phone": phone}).fetchone()[0]),
     )
 
 
