@@ -82,37 +82,42 @@ OBSERVED_SIGNATURES: Final = {
 
 FORMS: Final = (DEVICE_FORM, MOBILE_FORM)
 
-_PLACEHOLDERS: Final = ("filter", "enterprise", "page", "page_size")
-_REQUIRED: Final = ("page", "page_size")
+_PLACEHOLDERS: Final = ("{filter}", "{enterprise}", "{page}", "{page_size}")
+_REQUIRED: Final = ("{page}", "{page_size}")
+_VALUE: Final = re.compile(r"-?[\w$.]+", re.ASCII)
 
 
 def validate_list_tail(template: str) -> None:
     """Check the template of the list request's end.
 
+    A ``|`` at its start is taken along from the user's notes [user], and passed over.
+
     Args:
         template: as configured; see :data:`~vats_exporter.cabinet.settings.DEFAULT_LIST_TAIL`.
 
     Raises:
-        ValueError: what is wrong with it, in one sentence.
+        ValueError: what is wrong with it and where, in one sentence.
     """
-    rest = template
-    for name in _PLACEHOLDERS:
-        rest = rest.replace(f"{{{name}}}", "0")
-    unknown = re.search(r"\{[^{}|]*\}|[{}]", rest)
-    if unknown:
-        known = ", ".join(f"{{{name}}}" for name in _PLACEHOLDERS)
-        raise ValueError(f"unknown placeholder {unknown[0]}; known are {known}")
-    for name in _REQUIRED:
-        if f"{{{name}}}" not in template:
-            raise ValueError(f"the placeholder {{{name}}} is missing")
     if not template.endswith("|"):
         raise ValueError('it must end with "|", or the last value is lost')
-    if any(
-        not re.fullmatch(r"-?[\w$.]+", token, re.ASCII) for token in rest.split("|")[:-1] if token
-    ):
-        raise ValueError('only numbers and references may stand between the "|"')
-    if any(not token for token in rest.lstrip("|").split("|")[:-1]):
-        raise ValueError('nothing stands between two "|"')
+    values = _values(template)
+    for number, value in enumerate(values, 1):
+        if value in _PLACEHOLDERS:
+            continue
+        if not value:
+            raise ValueError(f'value {number} is empty: nothing stands between two "|"')
+        if "{" in value or "}" in value:
+            known = ", ".join(_PLACEHOLDERS)
+            raise ValueError(f"unknown placeholder {value}; known are {known}")
+        if not _VALUE.fullmatch(value):
+            raise ValueError(f"value {number} is neither a number nor a reference")
+    for placeholder in _REQUIRED:
+        if placeholder not in values:
+            raise ValueError(f"the placeholder {placeholder} is missing")
+
+
+def _values(template: str) -> list[str]:
+    return template.removeprefix("|").split("|")[:-1]
 
 
 def list_request(
@@ -128,7 +133,7 @@ def list_request(
 
     Args:
         deployment: where hashes and signatures come from.
-        tail: the template of the request's end.
+        tail: the template of the request's end, as :func:`validate_list_tail` wants it.
         row_filter: 0, -1 or -2. [user]
         enterprise: the enterprise's reference.
         page: counted from 0.
@@ -137,16 +142,14 @@ def list_request(
     Returns:
         the request's body.
     """
-    filled = tail.lstrip("|")
-    values = {
-        "filter": str(row_filter),
-        "enterprise": enterprise,
-        "page": encode_long(page),
-        "page_size": encode_long(page_size),
+    known = {
+        "{filter}": str(row_filter),
+        "{enterprise}": enterprise,
+        "{page}": encode_long(page),
+        "{page_size}": encode_long(page_size),
     }
-    for name, value in values.items():
-        filled = filled.replace(f"{{{name}}}", value)
-    tokens = ["1", "2", "3", "4", "1", "5", "5", "0", "6", "0", "0", *filled.split("|")[:-1]]
+    filled = [known.get(value, value) for value in _values(tail)]
+    tokens = ["1", "2", "3", "4", "1", "5", "5", "0", "6", "0", "0", *filled]
     return build_request(deployment.strings(LIST, "list"), tokens)
 
 
