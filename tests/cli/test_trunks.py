@@ -46,8 +46,9 @@ def config(
 
 
 def with_device(cabinet: SimulatedCabinet, account: str = "demo-1") -> list[str]:
+    """Phones of trunks whose selector is on."""
     trunks = cabinet.account(account).enterprise.trunks()
-    return [trunk.phone for trunk in trunks if trunk.device is not None]
+    return [trunk.phone for trunk in trunks if trunk.device is not None and trunk.device.enabled]
 
 
 def selectors(cabinet: SimulatedCabinet, account: str = "demo-1") -> dict[str, bool | None]:
