@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.cabinet.replay import (
     ALPHABET,
@@ -539,3 +542,24 @@ def test_a_total_that_does_not_match_is_refused(
 def test_settings_do_not_show_the_password(cabinet: Cabinet) -> None:
     assert PASSWORD not in repr(cabinet._settings)
     assert PASSWORD not in repr(vars(cabinet))
+
+
+def test_any_answer_gives_a_list_or_one_error_of_the_tree(
+    cabinet: Cabinet, server: ReplayServer
+) -> None:
+    cabinet.read_first_page()
+    page = capture("list_page3")
+    cuts = st.tuples(st.integers(0, len(page)), st.integers(0, len(page)), st.binary(max_size=9))
+    bodies = st.binary(max_size=60) | cuts.map(lambda cut: page[: cut[0]] + cut[2] + page[cut[1] :])
+    statuses = st.integers(200, 599).map(lambda code: f"{code} Whatever")
+
+    @settings(max_examples=150, deadline=None)
+    @given(bodies, st.just("200 OK") | statuses, st.sampled_from(["text/html", "", "gzip"]))
+    def check(body: bytes, status: str, kind: str) -> None:
+        reply = Reply(status, body, headers={"Content-Type": kind, "Connection": "close"})
+        server.answer(LIST, reply)
+        with contextlib.suppress(CabinetError):
+            cabinet.read_first_page()
+        server._scripted.clear()
+
+    check()

@@ -267,3 +267,74 @@ def test_closing_ends_a_reading_under_way(
     cabinet.close()
     thread.join(5)
     assert results == ["unreachable"]
+
+
+# -- details and the selector
+
+
+def test_details_are_those_of_the_trunk(
+    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
+) -> None:
+    simulated = simulate(40)
+    cabinet = sign_up(simulated)
+    for trunk in simulated.trunks():
+        details = cabinet.read_details(trunk["ref"])
+        assert details.phone in (trunk["phone"], "")
+        enabled = details.device.enabled if details.device else None
+        assert enabled == trunk["sip_device_enabled"]
+
+
+def test_the_selector_is_moved_and_read_back(
+    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
+) -> None:
+    simulated = simulate(40)
+    cabinet = sign_up(simulated, selector_method="setEnabled")
+    trunk = next(trunk for trunk in simulated.trunks() if trunk["sip_device_enabled"])
+    cabinet.set_enabled(trunk["ref"], enabled=False)
+    device = cabinet.read_details(trunk["ref"]).device
+    assert device is not None
+    assert not device.enabled
+    now = next(after for after in simulated.trunks() if after["ref"] == trunk["ref"])
+    assert now["sip_device_enabled"] is False
+
+
+def test_the_selector_is_not_moved_without_the_name_of_its_method(
+    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
+) -> None:
+    simulated = simulate()
+    with pytest.raises(CabinetError, match="selector_method"):
+        sign_up(simulated).set_enabled(simulated.trunks()[0]["ref"], enabled=False)
+    assert "selector" not in simulated.stats()["requests"]
+
+
+def test_a_lane_reads_details_in_the_session_of_its_cabinet(
+    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
+) -> None:
+    simulated = simulate()
+    cabinet = sign_up(simulated)
+    ref = simulated.trunks()[0]["ref"]
+    lane = cabinet.lane()
+    with pytest.raises(CabinetError):
+        lane.read_details(ref)
+    assert simulated.stats()["requests"] == {}
+    cabinet.read_trunks()
+    assert lane.read_details(ref) == cabinet.read_details(ref)
+    lane.close()
+    assert lane.read_details(ref) == cabinet.read_details(ref)
+    lane.close()
+    assert simulated.stats()["sign_ins"] == 1
+    assert simulated.stats()["connections"] == 3
+
+
+def test_a_lane_does_not_sign_in_itself(
+    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
+) -> None:
+    simulated = simulate()
+    cabinet = sign_up(simulated)
+    cabinet.read_trunks()
+    simulated.end_sessions()
+    lane = cabinet.lane()
+    with pytest.raises(CabinetError):
+        lane.read_details(simulated.trunks()[0]["ref"])
+    lane.close()
+    assert simulated.stats()["sign_ins"] == 1

@@ -132,6 +132,15 @@ def test_a_new_connection_that_closes_is_not_tried_again(
     assert server.count(PATH) == 1
 
 
+def test_a_refused_connection_is_not_tried_twice(make_transport: TransportMaker) -> None:
+    with ReplayServer() as gone:
+        pass
+    transport = make_transport(gone)
+    with pytest.raises(UnreachableError):
+        transport.get("list", PATH)
+    assert transport._wire.dialled == 1
+
+
 def test_the_trace_sees_every_call(
     transport: Transport, server: ReplayServer, events: list[TraceEvent]
 ) -> None:

@@ -365,10 +365,10 @@ class Lane:
             return _read_forms(self._rpc, ref)
 
     def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
-            if self._transport is not None:
-                self._transport.close()
+        """Close the connection, which ends a call under way; a later call opens another."""
+        transport = self._transport
+        if transport is not None:
+            transport.close()
 
     def _rpc(self, build: Callable[[Deployment], str]) -> gwt.Response:
         self._transport, deployment = self._cabinet.branch(self._transport)

@@ -6,12 +6,14 @@ holds the request, and with it the password's form.
 
 * Certificates are always verified: by the system's authorities and those ``requests`` brings, or
   by ``tls.ca_file`` alone. The environment is not asked: no proxy, no ``.netrc``.
-* Redirects are followed by hand, to the same host only. Nothing is ever sent anywhere else; a
-  redirect to plain HTTP on the same host, as a server behind a TLS proxy sends it, is taken to
-  mean HTTPS.
+* Redirects are followed by hand, to the same host only, and nothing is ever sent anywhere else. A
+  redirect from TLS to plain HTTP on the same host, as a server behind a TLS proxy sends it, is
+  taken to mean TLS; one from plain HTTP to TLS is followed for good.
+* An answer that is cut off is undecodable, a connection that is reset is unreachable.
 * A call has three bounds: for connecting, between two pieces of the answer, and for the whole.
-  The last one closes the connection from outside, so that it also holds for an answer, or a
-  header, that drips in a byte at a time.
+  The last one holds over all redirects, and closes the connection from outside, so that it also
+  holds for an answer, or a header, that drips in a byte at a time. Only how long it takes to look
+  up a name is the system's own affair.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.trace import Trace
     from vats_exporter.cabinet.wire import Watch
 
-USER_AGENT: Final = f"vats-exporter/{__version__}"
+USER_AGENT: Final = f"vats-exporter/{__version__} (python-requests/{requests.__version__})"
+"""What the cabinet's operator sees: who asks, and with what."""
 
 _MAX_REDIRECTS: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -249,11 +252,11 @@ class Transport:
 
     def _send(self, request: requests.Request, where: str, watch: Watch) -> Answer | CabinetError:
         """Send a request; a second time if the connection kept had been closed meanwhile."""
-        wire, closes = self._wire, self._wire.closes
-        opened = wire.opened
-        outcome, silent = self._try(request, where)
-        if silent and wire.opened == opened and wire.closes == closes and not watch.expired:
-            # A connection that was kept is gone, and nothing was answered: as browsers do.
+        closes = self._wire.closes
+        outcome, stale = self._try(request, where)
+        if stale and self._wire.closes == closes and not watch.expired:
+            # As browsers do: a server that closes a connection it kept has, as a rule, read nothing.
+            # Of all calls only the selector changes something, and to set it twice changes nothing.
             self._session.close()
             outcome, _ = self._try(request, where)
         if watch.expired:
@@ -265,10 +268,11 @@ class Transport:
         """Send a request once.
 
         Returns:
-            the answer, or what went wrong; and whether the connection ended without any answer.
+            the answer, or what went wrong; and whether that was a connection which had been kept
+            and ended without any answer.
         """
-        timeouts = self._settings.timeouts
-        opened = self._wire.opened
+        wire, timeouts = self._wire, self._settings.timeouts
+        dialled, opened = wire.dialled, wire.opened
         head = None
         try:
             prepared = self._session.prepare_request(request)
@@ -284,10 +288,10 @@ class Transport:
         except CabinetError as error:
             return error.with_traceback(None), False
         except _FAULTS as error:
-            reused = head is None and self._wire.opened == opened
-            connected = head is not None or self._wire.opened > opened
+            kept = wire.dialled == dialled
+            connected = kept or wire.opened > opened
             fault = translate(error, where, timeouts, connected=connected)
-            return fault, reused and isinstance(fault, UnreachableError)
+            return fault, kept and head is None and isinstance(fault, UnreachableError)
 
     def _read(self, response: requests.Response, where: str) -> Answer:
         body = read_body(

@@ -54,11 +54,13 @@ class Wire:
     """The one connection of a transport, as far as it must be cut from outside.
 
     Attributes:
-        opened: how many connections were made, TLS included.
+        dialled: how many connections were begun.
+        opened: how many of them were made, TLS included.
         closes: how often a call under way was to be ended by closing.
     """
 
     def __init__(self) -> None:
+        self.dialled = 0
         self.opened = 0
         self.closes = 0
         self._lock = threading.Lock()
@@ -129,11 +131,13 @@ class Adapter(HTTPAdapter):
 
         class Plain(urllib3.connection.HTTPConnection):
             def connect(self) -> None:
+                wire.dialled += 1
                 super().connect()
                 wire.keep(self.sock)
 
         class Secure(urllib3.connection.HTTPSConnection):
             def connect(self) -> None:
+                wire.dialled += 1
                 super().connect()
                 wire.keep(self.sock)
 
