@@ -17,6 +17,7 @@ import pytest
 from tests.history.making import Clock, at, lock, lock_writes, snapshot, trunk
 from vats_exporter.history import Change, History, read_events
 from vats_exporter.history import file as file_module
+from vats_exporter.history import history as history_module
 from vats_exporter.history.history import RETRY_PAUSE
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ def flip(history: History, minute: int) -> bool:
 
 def times(path: Path) -> list[float]:
     return [event.time for event in read_events(path)]
+
+
+def damage_from_outside(path: Path) -> None:
+    """Overwrite a file that is in use; closing it in this process would drop SQLite's locks."""
+    script = "import sys; f = open(sys.argv[1], 'r+b'); f.write(b'\\xa5' * int(sys.argv[2]))"
+    arguments = [sys.executable, "-c", script, str(path), str(path.stat().st_size)]
+    subprocess.run(arguments, check=True, timeout=60)
 
 
 def test_a_file_locked_for_a_while_gets_what_it_missed_once(path: Path, clock: Clock) -> None:
@@ -166,8 +174,7 @@ def test_a_file_damaged_while_it_is_in_use_is_begun_anew_with_what_is_known(
         flip(history, 1)
         with closing(sqlite3.connect(path)) as other:
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        with path.open("r+b") as opened:
-            opened.write(b"\xa5" * path.stat().st_size)
+        damage_from_outside(path)
 
         for minute in (2, 3):
             clock.pass_()
@@ -206,6 +213,85 @@ def test_a_file_deleted_while_it_is_in_use_is_begun_anew_with_what_is_known(path
     assert times(path) == [at(2)]
     with History(path) as history:
         assert history.changes("office") == {("A", "active"): Change(2, at(2))}
+
+
+def test_a_file_put_in_the_place_of_another_gets_all_that_is_known(path: Path) -> None:
+    other = path.with_name("other.db")
+    with History(other) as history:
+        history.record("shop", snapshot(0, trunk("B")))
+    with History(path) as history:
+        flip(history, 0)
+        for beside in ("history.db-wal", "history.db-shm"):
+            path.with_name(beside).unlink()
+        other.rename(path)
+        # Nothing changed, and both files hold one batch.
+        assert flip(history, 2)
+
+    with History(path) as history:
+        flip(history, 3)
+        assert history.changes("office") == {("A", "active"): Change(1, at(3))}
+
+
+def test_a_damaged_index_is_noticed_at_the_start(path: Path) -> None:
+    with History(path) as history:
+        flip(history, 0)
+        flip(history, 1)
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'events_by_time'"
+        ).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as opened:
+        opened.seek((page - 1) * size)
+        opened.write(bytes(size))
+
+    with History(path) as history:
+        assert history.errors_total == 1
+        assert flip(history, 2)
+
+    assert len(list(path.parent.glob("history.db.corrupt-*Z"))) == 1
+
+
+def test_a_damaged_files_log_does_not_get_into_the_new_file(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as reader:
+        with History(path) as history:
+            flip(history, 0)
+            flip(history, 1)
+            # Somebody who reads it keeps SQLite from removing its log in the end.
+            assert reader.execute("SELECT count(*) FROM events").fetchall() == [(1,)]
+            reader.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            flip(history, 2)
+        damage_from_outside(path)
+
+        with History(path) as history:
+            flip(history, 3)
+            flip(history, 4)
+            assert history.problem == ""
+
+        assert len(list(path.parent.glob("history.db.corrupt-*Z-wal"))) == 1
+        assert times(path) == [at(4)]
+
+
+def test_a_file_that_never_opens_takes_little_memory(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_module, "MOST_WAITING", 10)
+    path = tmp_path / "later" / "history.db"
+    with History(path, clock=clock) as history:
+        for minute in range(100):
+            history.record("office", snapshot(minute, trunk("A")))
+        assert history._before_loading is not None
+        assert len(history._before_loading["office"]) == 2
+        for minute in range(100, 200):
+            history.record("office", snapshot(minute, trunk("A", FLIPS[minute % 2])))
+            assert len(history._before_loading["office"]) <= 12
+        path.parent.mkdir()
+        clock.pass_()
+        assert history.record("office", snapshot(200, trunk("A", "001"))).saved
+
+    # The way to the latest state is forgotten, but for its end.
+    assert 0 < len(read_events(path)) <= 12
+    assert times(path)[-1] == at(200)
 
 
 def test_a_folder_that_is_made_later_is_used_from_then_on(tmp_path: Path, clock: Clock) -> None:

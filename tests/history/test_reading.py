@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.history.making import at, snapshot, trunk
-from vats_exporter.history import Event, History, HistoryError, is_known_phone, read_accounts, read_events
+from vats_exporter.history import (
+    Event,
+    History,
+    HistoryError,
+    is_known_phone,
+    read_accounts,
+    read_events,
+)
 
 ROOT = Path(__file__).parents[2]
 

@@ -266,13 +266,12 @@ def _noticing_damage(path: Path, also: tuple[type[Exception], ...] = ()) -> Iter
     """Tell damage from everything else that can go wrong with a file.
 
     SQLITE_CORRUPT and SQLITE_NOTADB are raised as the base class itself; locks, full disks and
-    missing rights are OperationalErrors. A constraint that does not hold is damage as well, since
-    nothing is written that breaks one.
+    missing rights are OperationalErrors.
     """
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if type(error) is sqlite3.DatabaseError or isinstance(error, sqlite3.IntegrityError):
+        if type(error) is sqlite3.DatabaseError:
             raise CorruptError(f"{path}: damaged: {error}") from error
         raise
     except also as error:

@@ -278,11 +278,11 @@ class History:
 
     def _replace(self, file: HistoryFile, error: CorruptError) -> bool:
         """Move a damaged file aside and begin a new one, once an hour at most; holds _writing."""
-        self._errors += 1
         try:
             if self._clock() < self._move_aside_at:
                 raise error
             aside = file.move_aside()
+            self._errors += 1
             self._move_aside_at = self._clock() + PRUNE_PAUSE
             _log.warning("history file was damaged", error=str(error), moved_to=str(aside))
             self._write(file)
