@@ -386,12 +386,13 @@ def test_an_ended_session_whose_password_is_refused_now_is_a_refused_login(
     assert server.count(SIGN_IN) == 2
 
 
+@pytest.mark.parametrize("ended", [redirect("/login"), html(capture("login_page").decode())])
 def test_a_session_that_ends_before_discovery_is_renewed(
-    cabinet: Cabinet, server: ReplayServer
+    cabinet: Cabinet, server: ReplayServer, ended: Reply
 ) -> None:
     cabinet.read_trunks()
     server.answer(LIST, gwt(capture("ex_incompatible_policy")))
-    server.answer(NOCACHE, redirect("/login"))
+    server.answer(NOCACHE, ended)
     assert len(cabinet.read_trunks().trunks) == 3
     assert server.count(SIGN_IN) == 2
     assert server.count(NOCACHE) == 3

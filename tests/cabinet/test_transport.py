@@ -312,6 +312,27 @@ def test_a_compressed_body_is_bounded_by_what_it_unpacks_to(
         make_transport(server, max_response=1_000_000).get("list", PATH)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_connection_that_is_not_made_in_time_is_a_timeout(
+    stack: ExitStack, hides: Hides, scheme: str
+) -> None:
+    # Nobody accepts: TLS waits for its handshake; plain HTTP for a place in the queue, once full.
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+    address = listener.getsockname()
+    if scheme == "http":
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+    timeouts = Timeouts(connect=0.2, read=5, call=10)
+    transport = Transport(
+        f"{scheme}://127.0.0.1:{address[1]}", CabinetSettings(timeouts=timeouts), lambda event: None
+    )
+    with pytest.raises(CabinetTimeoutError, match=r"no connection within 0\.2 s") as caught:
+        transport.get("list", PATH)
+    hides(caught.value)
+
+
 def test_silence_is_a_timeout(server: ReplayServer, make_transport: TransportMaker) -> None:
     server.answer(PATH, Reply(raw=[], then="hang"))
     transport = make_transport(server, timeouts=Timeouts(connect=5, read=0.1, call=10))

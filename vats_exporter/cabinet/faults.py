@@ -65,21 +65,28 @@ def translate(
         connected: it came after the connection had been made, TLS included.
     """
     return (
-        _too_late(error, where, timeouts)
+        _too_late(error, where, timeouts, connected=connected)
         or (None if connected else _no_trust(error, where))
         or _cut_off(error, where)
         or _no_connection(error, where)
     )
 
 
-def _too_late(error: BaseException, where: str, timeouts: Timeouts) -> CabinetError | None:
-    connecting = find(error, urllib3.exceptions.ConnectTimeoutError)
+def _too_late(
+    error: BaseException, where: str, timeouts: Timeouts, *, connected: bool
+) -> CabinetError | None:
+    kinds = (
+        urllib3.exceptions.ConnectTimeoutError,
+        urllib3.exceptions.ReadTimeoutError,
+        TimeoutError,
+    )
+    found = [fault for kind in kinds if (fault := find(error, kind)) is not None]
     # urllib3 derives the error for a refused connection from the one for a timeout.
-    if connecting and not isinstance(connecting, urllib3.exceptions.NewConnectionError):
-        return CabinetTimeoutError(f"{where}: no connection within {timeouts.connect:g} s")
-    if find(error, urllib3.exceptions.ReadTimeoutError) or find(error, TimeoutError):
+    if all(isinstance(fault, urllib3.exceptions.NewConnectionError) for fault in found):
+        return None
+    if connected:
         return CabinetTimeoutError(f"{where}: nothing received for {timeouts.read:g} s")
-    return None
+    return CabinetTimeoutError(f"{where}: no connection within {timeouts.connect:g} s")
 
 
 def _no_trust(error: BaseException, where: str) -> CabinetError | None:

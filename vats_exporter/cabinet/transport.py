@@ -255,8 +255,8 @@ class Transport:
         closes = self._wire.closes
         outcome, stale = self._try(request, where)
         if stale and self._wire.closes == closes and not watch.expired:
-            # As browsers do: a server that closes a connection it kept has, as a rule, read nothing.
-            # Of all calls only the selector changes something, and to set it twice changes nothing.
+            # As browsers do: a server that closes a kept connection has, as a rule, read nothing.
+            # Only the selector's call changes anything, and to set it twice is to set it once.
             self._session.close()
             outcome, _ = self._try(request, where)
         if watch.expired:
