@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check format lint types bench lock clean
+.PHONY: help demo test e2e check format lint types bench dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -21,7 +21,10 @@ demo: $(BIN)/.installed ## Start a simulated cabinet and the exporter on it (ARG
 	@$(BIN)/vats-exporter demo $(ARGS)
 
 test: $(BIN)/.installed ## Run the tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --ignore tests/e2e $(ARGS)
+
+e2e: $(BIN)/.installed ## From the cabinet to the alert, with real Prometheus and Alertmanager
+	$(BIN)/pytest tests/e2e $(ARGS)
 
 check: format lint types test ## Everything a commit needs: format, lint, types, tests
 
@@ -36,6 +39,9 @@ types: $(BIN)/.installed
 
 bench: $(BIN)/.installed ## Print the benchmarks' ratios
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+dashboard: $(BIN)/.installed ## Make the Grafana dashboard's JSON from its source
+	$(BIN)/python grafana/build.py
 
 lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header \
