@@ -105,19 +105,25 @@ def _do(cabinet: SimulatedCabinet, name: str, key: str, asked: Mapping[str, Any]
         cabinet.change_password(_get(asked, "account", str), _get(asked, "password", str))
         return {"changed": True}
     if name == "pace":
-        seconds = float(_get(asked, "seconds", (int, float)))
-        try:
-            for account in cabinet.accounts:
-                account.enterprise.pace = seconds
-        except ValueError as error:
-            raise _BadRequestError(str(error)) from None
-        return {"seconds": seconds}
+        return _set_pace(cabinet, _get(asked, "seconds", (int, float)))
     raise LookupError("no such thing to do")
 
 
 def _add(cabinet: SimulatedCabinet, asked: Mapping[str, Any]) -> dict[str, Any]:
     account = cabinet.account(_get(asked, "account", str))
-    return truth(account, account.enterprise.add())
+    try:
+        return truth(account, account.enterprise.add())
+    except ValueError as error:
+        raise _BadRequestError(str(error)) from None
+
+
+def _set_pace(cabinet: SimulatedCabinet, seconds: float) -> dict[str, Any]:
+    try:
+        for account in cabinet.accounts:
+            account.enterprise.pace = seconds
+    except ValueError as error:
+        raise _BadRequestError(str(error)) from None
+    return {"seconds": seconds}
 
 
 def _remove(cabinet: SimulatedCabinet, key: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import random
 import threading
 import time
 from dataclasses import dataclass, replace
-from math import inf
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.demo.model import WORKING, SimulatedTrunk
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 _MOST_CHANGES_AT_ONCE: Final = 100
 """Changes made up for after nobody looked for long; earlier ones never happened."""
 
-_SHORTEST_PACE: Final = 0.01
+_SHORTEST: Final = 0.01
+_LONGEST: Final = 1_000_000_000
 
 _WORKING_SHARE: Final = 1 - sum(ABNORMAL_SHARES.values())
 _AGAINST_THE_TREND: Final = 0.25
@@ -36,8 +36,8 @@ class Life:
     """How trunks change by themselves.
 
     Attributes:
-        pace: seconds between two changes, at least 0.01; 0 to stand still.
-        hold: seconds for which a trunk is left alone after any change of it.
+        pace: seconds between two changes, 0.01 to 10^9; 0 to stand still.
+        hold: seconds for which a trunk is left alone after any change of it; up to 10^9.
         seed: of what changes into what.
     """
 
@@ -47,10 +47,10 @@ class Life:
 
     def __post_init__(self) -> None:
         """Refuse what no clock could keep up with."""
-        if self.pace != 0 and not _SHORTEST_PACE <= self.pace < inf:
-            raise ValueError(f"a pace is 0, or at least {_SHORTEST_PACE} seconds")
-        if not 0 <= self.hold < inf:
-            raise ValueError("a hold is a number of seconds")
+        if self.pace != 0 and not _SHORTEST <= self.pace <= _LONGEST:
+            raise ValueError(f"a pace is 0, or {_SHORTEST} to {_LONGEST} seconds")
+        if not 0 <= self.hold <= _LONGEST:
+            raise ValueError(f"a hold is 0 to {_LONGEST} seconds")
 
 
 STILL: Final = Life()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -62,11 +61,11 @@ class HttpRequest:
 
     def cookie(self, name: str) -> str | None:
         """Return a cookie; ``None`` without it."""
-        try:
-            cookies = SimpleCookie(self.headers.get("Cookie", ""))
-        except CookieError:
-            return None
-        return cookies[name].value if name in cookies else None
+        for pair in self.headers.get("Cookie", "").split(";"):
+            found, _, value = pair.strip().partition("=")
+            if found == name:
+                return value
+        return None
 
 
 @dataclass(frozen=True, slots=True)

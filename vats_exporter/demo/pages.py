@@ -9,6 +9,7 @@ minified names differ from deployment to deployment. [observed] [gwt]
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import random
 import string
@@ -158,12 +159,10 @@ def permutation_script(deployment: Deployment, permutation: str) -> str:
 
 
 def _minified(deployment: Deployment) -> Iterator[str]:
-    """Yield short names for a script, other ones in each deployment."""
+    """Return short names for a script, other ones in each deployment."""
     firsts, seconds = list(string.ascii_uppercase), list(string.ascii_letters + "$_")
     draw = random.Random(deployment.policies[LIST_SERVICE])  # noqa: S311 - names of variables
     draw.shuffle(firsts)
     draw.shuffle(seconds)
     # The scripts' own local variables are single small letters, keywords small ones too.
-    for first in firsts:
-        for second in seconds:
-            yield first + second
+    return map("".join, itertools.product(firsts, seconds))

@@ -25,7 +25,10 @@ MOST_TRUNKS: Final = 30_000
 """Trunks of one account that its block of phones is sure to hold."""
 
 _LARGEST_STEP: Final = 30
-_BLOCK: Final = MOST_TRUNKS * _LARGEST_STEP + 100_000
+_BLOCK: Final = 1_000_000
+"""Phones of an account: more than its trunks can use up. Its ids have three times as many."""
+
+_LARGEST_ID_STEP: Final = 3 * _LARGEST_STEP
 _FIRST_PHONE: Final = 79_161_000_000
 _FIRST_TRUNK: Final = 2_586_700_000
 _FIRST_DEVICE: Final = 2_700_000_000
@@ -85,8 +88,8 @@ class Population:
     def __init__(self, *, seed: int = 0, account: int = 0) -> None:
         self._random = random.Random(f"{seed}/{account}")  # noqa: S311 - invents data, no secrets
         self._phone = _FIRST_PHONE + account * _BLOCK
-        self._trunk = _FIRST_TRUNK + account * 100 * _BLOCK
-        self._device = _FIRST_DEVICE + account * 100 * _BLOCK
+        self._trunk = _FIRST_TRUNK + account * 3 * _BLOCK
+        self._device = _FIRST_DEVICE + account * 3 * _BLOCK
         self._made = 0
 
     def make(self, count: int, *, at: float = 0.0) -> list[SimulatedTrunk]:
@@ -120,7 +123,7 @@ class Population:
         number = self._made
         self._made += 1
         self._phone += draw.randint(1, _LARGEST_STEP)
-        self._trunk += draw.randint(1, 900)
+        self._trunk += draw.randint(1, _LARGEST_ID_STEP)
         trunk = SimulatedTrunk(
             id=self._trunk,
             phone=str(self._phone),
@@ -148,7 +151,7 @@ class Population:
 
     def _make_device(self, trunk: SimulatedTrunk) -> Device:
         draw = self._random
-        self._device += draw.randint(1, 900)
+        self._device += draw.randint(1, _LARGEST_ID_STEP)
         digits = trunk.phone[1:]
         return Device(
             id=self._device,

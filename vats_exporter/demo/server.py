@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -88,7 +89,8 @@ class Server(ThreadingHTTPServer):
         with self._lock:
             open_connections = dict(self._connections)
         for connection in open_connections.values():
-            _shut_down(connection)
+            with suppress(OSError):  # it may have been closed meanwhile
+                connection.shutdown(socket.SHUT_RDWR)
         for thread in open_connections:
             thread.join(_JOIN)
 
@@ -114,13 +116,6 @@ class Server(ThreadingHTTPServer):
         """Log what went wrong in a connection's thread; a client that went away is no fault."""
         is_fault = not isinstance(sys.exc_info()[1], OSError)
         _log.log(logging.ERROR if is_fault else logging.DEBUG, "a connection broke", exc_info=True)
-
-
-def _shut_down(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # it is closed already
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -156,10 +151,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.command, self.path, self.headers, body, is_secure=self.server.is_secure
         )
         with self.server.responder.responding(request) as (answer, fault):
-            if fault is not None and fault.wait is not None:
-                while not fault.wait.wait(_LOOKS_EVERY) and not self.server.stopping.is_set():
-                    pass
-            self._send(answer, fault)
+            if fault is None or fault.wait is None or self._wait(fault.wait):
+                self._send(answer, fault)
+
+    def _wait(self, event: threading.Event) -> bool:
+        """Wait for an event; False, and an end of the connection, if the server stops before."""
+        while not event.wait(_LOOKS_EVERY):
+            if self.server.stopping.is_set():
+                self.close_connection = True
+                return False
+        return True
 
     def _read_body(self) -> bytes | Answer:
         """Read the request's body; an answer where it can't be read."""

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.demo.captures import captured_trunks
+from vats_exporter.demo import Enterprise, Life, Population, SimulatedTrunk
+from vats_exporter.demo.enterprise import NoDeviceError, UnknownTrunkError
+
+if TYPE_CHECKING:
+    from tests.demo.conftest import Clock
+
+
+def living(clock: Clock, *, trunks: int = 100, pace: float = 10, hold: float = 0) -> Enterprise:
+    population = Population()
+    return Enterprise(
+        1,
+        population.make(trunks, at=clock()),
+        population=population,
+        life=Life(pace, hold),
+        clock=clock,
+    )
+
+
+def still(clock: Clock) -> Enterprise:
+    return Enterprise(1, captured_trunks("list_page3"), clock=clock)
+
+
+def changes(before: tuple[SimulatedTrunk, ...], after: tuple[SimulatedTrunk, ...]) -> int:
+    return sum(old.state != new.state for old, new in zip(before, after, strict=True))
+
+
+def test_a_trunk_is_found_by_reference_and_by_phone(clock: Clock) -> None:
+    enterprise = still(clock)
+    assert enterprise.find("CaLztv").phone == "79161234570"
+    assert enterprise.find("79161234570").ref == "CaLztv"
+
+
+def test_a_trunk_that_is_not_there_is_said_to_be_unknown(clock: Clock) -> None:
+    with pytest.raises(UnknownTrunkError, match="no trunk 79990000000"):
+        still(clock).find("79990000000")
+
+
+@pytest.mark.parametrize(
+    ("change", "pattern"),
+    [
+        ("switch_off", "0101"),
+        ("unbind", "1000"),
+        ("mark", "1110"),
+    ],
+)
+def test_a_working_trunk_can_be_broken_by_hand(clock: Clock, change: str, pattern: str) -> None:
+    enterprise = still(clock)
+    getattr(enterprise, change)("CaLztv")
+    assert enterprise.find("CaLztv").state.pattern == pattern
+
+
+@pytest.mark.parametrize(
+    ("change", "pattern"),
+    [("switch_on", "1010"), ("bind", "0111"), ("unmark", "0001")],
+)
+def test_a_broken_trunk_can_be_mended_by_hand(clock: Clock, change: str, pattern: str) -> None:
+    enterprise = still(clock)
+    getattr(enterprise, change)("CaLzzS")
+    assert enterprise.find("CaLzzS").state.pattern == pattern
+
+
+def test_a_change_by_hand_is_dated_and_a_repeated_one_is_not(clock: Clock) -> None:
+    enterprise = still(clock)
+    clock.now += 60
+    changed = clock.now
+    enterprise.switch_off("CaLztv")
+    clock.now += 60
+    enterprise.switch_off("CaLztv")
+    enterprise.rename("CaLztv", "Цой Пётр")
+    trunk = enterprise.find("CaLztv")
+    assert trunk.changed_at == changed
+    assert trunk.name == "Цой Пётр"
+
+
+def test_the_ninth_value_can_be_set_by_itself(clock: Clock) -> None:
+    assert still(clock).change("CaLztv", active=False, off=False).state.pattern == "0100"
+
+
+def test_a_removed_trunk_is_gone_and_the_others_stay_in_order(clock: Clock) -> None:
+    enterprise = still(clock)
+    assert enterprise.remove("79161234620").ref == "CaLzzS"
+    assert [trunk.ref for trunk in enterprise.trunks()] == ["CaLztv", "CaL0AG"]
+
+
+def test_an_invented_trunk_is_added_at_the_end(clock: Clock) -> None:
+    enterprise = living(clock, trunks=3)
+    added = enterprise.add()
+    assert enterprise.trunks()[-1] == added
+    assert len({trunk.phone for trunk in enterprise.trunks()}) == 4
+
+
+def test_a_given_trunk_comes_back_after_it_was_removed(clock: Clock) -> None:
+    enterprise = still(clock)
+    removed = enterprise.remove("CaLztv")
+    enterprise.add(removed)
+    assert enterprise.find("CaLztv").phone == removed.phone
+
+
+def test_a_reference_can_not_be_added_twice(clock: Clock) -> None:
+    enterprise = still(clock)
+    with pytest.raises(ValueError, match="CaLztv exists already"):
+        enterprise.add(enterprise.find("CaLztv"))
+
+
+def test_without_a_population_there_is_nothing_to_invent_a_trunk_from(clock: Clock) -> None:
+    with pytest.raises(ValueError, match="no population"):
+        still(clock).add()
+
+
+def test_the_selector_moves_and_leaves_the_flags(clock: Clock) -> None:
+    enterprise = living(clock, pace=0)
+    before = next(trunk for trunk in enterprise.trunks() if trunk.device and trunk.device.enabled)
+    clock.now += 5
+    after = enterprise.set_enabled(before.phone, enabled=False)
+    assert after.device is not None
+    assert not after.device.enabled
+    assert (after.state, after.changed_at) == (before.state, clock.now)
+
+
+def test_a_trunk_without_a_device_has_no_selector(clock: Clock) -> None:
+    with pytest.raises(NoDeviceError, match="CaLztv has no SIP device"):
+        still(clock).set_enabled("CaLztv", enabled=True)
+
+
+def test_nothing_changes_before_its_moment(clock: Clock) -> None:
+    enterprise = living(clock, pace=10)
+    before = enterprise.trunks()
+    clock.now += 9.9
+    assert enterprise.trunks() == before
+    clock.now += 0.1
+    assert changes(before, enterprise.trunks()) == 1
+
+
+def test_a_change_of_life_is_dated_by_its_moment_not_by_who_looks(clock: Clock) -> None:
+    enterprise = living(clock, pace=10)
+    start = clock.now
+    clock.now += 19
+    dates = {trunk.changed_at for trunk in enterprise.trunks()}
+    assert dates == {start, start + 10}
+
+
+def test_life_is_the_same_however_often_someone_looks(clock: Clock) -> None:
+    often, once = living(clock), living(clock)
+    for _ in range(50):
+        clock.now += 7
+        often.trunks()
+    assert often.trunks() == once.trunks()
+
+
+def test_most_trunks_work_most_of_the_time(clock: Clock) -> None:
+    enterprise = living(clock, trunks=100)
+    seen: Counter[str] = Counter()
+    for _ in range(300):
+        clock.now += 10
+        trunks = enterprise.trunks()
+        assert 80 <= sum(trunk.state.pattern == "1100" for trunk in trunks) <= 97
+        seen.update(trunk.state.pattern for trunk in trunks)
+    assert set(seen) == {"1100", "0011", "1000", "0101", "1110"}
+
+
+def test_a_trunk_is_left_alone_after_a_change(clock: Clock) -> None:
+    enterprise = living(clock, trunks=5, pace=1, hold=60)
+    last = {trunk.ref: (trunk.state, clock.now) for trunk in enterprise.trunks()}
+    for _ in range(1000):
+        clock.now += 1
+        for trunk in enterprise.trunks():
+            state, since = last[trunk.ref]
+            if trunk.state != state:
+                assert clock.now - since >= 60
+                last[trunk.ref] = trunk.state, clock.now
+    assert all(since > 1_700_000_000 for _, since in last.values())
+
+
+def test_a_pace_of_nothing_stands_still(clock: Clock) -> None:
+    enterprise = living(clock, pace=0)
+    before = enterprise.trunks()
+    clock.now += 1e6
+    assert enterprise.trunks() == before
+
+
+def test_life_can_be_stopped_and_goes_on_a_pace_after_it_is_started(clock: Clock) -> None:
+    enterprise = living(clock, pace=10)
+    enterprise.pace = 0
+    before = enterprise.trunks()
+    clock.now += 100
+    enterprise.pace = 20
+    assert enterprise.pace == 20
+    clock.now += 19
+    assert enterprise.trunks() == before
+    clock.now += 1
+    assert changes(before, enterprise.trunks()) == 1
+
+
+def test_a_suspended_machine_does_not_make_up_for_years(clock: Clock) -> None:
+    enterprise = living(clock, trunks=10, pace=0.01)
+    clock.now += 1e9
+    # Ends, and the last change is of just now.
+    assert clock.now - max(trunk.changed_at for trunk in enterprise.trunks()) <= 1
+
+
+def test_an_enterprise_without_trunks_lives_on(clock: Clock) -> None:
+    enterprise = living(clock, trunks=0)
+    clock.now += 100
+    assert enterprise.trunks() == ()
+
+
+@pytest.mark.parametrize(
+    ("pace", "hold"), [(-1, 0), (0.001, 0), (math.inf, 0), (math.nan, 0), (1, -1), (1, math.nan)]
+)
+def test_a_life_that_no_clock_keeps_up_with_is_refused(pace: float, hold: float) -> None:
+    with pytest.raises(ValueError, match="seconds"):
+        Life(pace, hold)
