@@ -48,6 +48,8 @@ lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (nee
 		pyproject.toml --output-file requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header \
 		pyproject.toml --group dev --output-file requirements/dev.txt
+	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate - --output-file requirements/build.txt
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -72,6 +72,14 @@ _LIFE: Final = Life(pace=15.0, hold=120.0)
     help="Port of the exporter; 0 takes a free one.",
 )
 @click.option(
+    "--host",
+    default=_HOST,
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where the exporter listens; 0.0.0.0 lets other machines, or containers, scrape it. The "
+    "cabinet stays this machine's.",
+)
+@click.option(
     "--details", is_flag=True, help="Also read the trunks' details: the selector, the SIP line."
 )
 @click.option(
@@ -86,6 +94,7 @@ def command(
     trunks: int,
     accounts: int,
     port: int,
+    host: str,
     details: bool,
     write_config: Path | None,
     log_format: log.Format | None,
@@ -101,7 +110,7 @@ def command(
     simulated = make_accounts(accounts, trunks=trunks, life=_LIFE)
     cabinet_port = 0 if port == _CABINET_PORT else _CABINET_PORT
     with told_to_end() as wait, _running_cabinet(simulated, cabinet_port) as cabinet:
-        address = ListenAddress(_HOST, port)
+        address = ListenAddress(host, port)
         if write_config is not None:
             _write_configuration(write_config, cabinet, simulated)
         try:
