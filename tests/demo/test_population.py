@@ -23,9 +23,9 @@ def test_phones_and_references_are_unique_within_a_cabinet() -> None:
 
 
 def test_accounts_of_the_largest_size_share_no_phone() -> None:
-    last = Population(account=0).make(MOST_TRUNKS)[-1]
-    first = Population(account=1).make(1)[0]
-    assert int(last.phone) < int(first.phone)
+    first, second = (Population(account=account).make(1)[0] for account in (0, 1))
+    # Phones grow by 1 to 30 each.
+    assert int(second.phone) - int(first.phone) > MOST_TRUNKS * 30
 
 
 def test_references_are_six_characters_and_phones_eleven_digits() -> None:
@@ -34,7 +34,7 @@ def test_references_are_six_characters_and_phones_eleven_digits() -> None:
         assert trunk.ref.startswith("C")
         assert len(trunk.phone) == 11
         assert trunk.phone.isdigit()
-        assert trunk.phone.startswith("791")
+        assert trunk.phone.startswith("79")
 
 
 def test_nine_tenths_of_a_long_list_are_working() -> None:
@@ -74,5 +74,5 @@ def test_credentials_are_not_in_a_trunks_repr() -> None:
 
 @pytest.mark.parametrize("count", [-1, MOST_TRUNKS + 1])
 def test_a_count_that_no_account_can_have_is_refused(count: int) -> None:
-    with pytest.raises(ValueError, match="an account has 0 to 30000 trunks"):
+    with pytest.raises(ValueError, match="an account has 0 to 100000 trunks"):
         Population().make(count)

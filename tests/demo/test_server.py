@@ -115,9 +115,26 @@ def test_a_body_that_can_not_be_read_is_refused_and_ends_the_connection(
         assert connection.recv(1) == b""
 
 
-def test_a_client_that_goes_away_in_the_middle_harms_nobody(client: Client) -> None:
-    with connected(client.cabinet) as connection:
+def test_half_a_request_is_not_answered_and_not_acted_on(cabinet: SimulatedCabinet) -> None:
+    with connected(cabinet) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+        connection.shutdown(socket.SHUT_WR)
+        assert everything(connection) == b""
+    assert cabinet.stats()["requests"] == {}
+
+
+def test_a_client_that_goes_away_before_its_answer_harms_nobody(client: Client) -> None:
+    came, let_go = threading.Event(), threading.Event()
+
+    def hold(incoming: Incoming) -> Fault | None:
+        came.set()
+        return Fault(wait=let_go) if incoming.number == 1 else None
+
+    client.cabinet.faults = hold
+    with connected(client.cabinet) as connection:
+        connection.sendall(b"GET /login HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert came.wait(10)
+    let_go.set()
     assert client.get("/login").status_code == 200
 
 

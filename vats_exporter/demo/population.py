@@ -21,11 +21,11 @@ from vats_exporter.demo.model import (
     State,
 )
 
-MOST_TRUNKS: Final = 30_000
+MOST_TRUNKS: Final = 100_000
 """Trunks of one account that its block of phones is sure to hold."""
 
 _LARGEST_STEP: Final = 30
-_BLOCK: Final = 1_000_000
+_BLOCK: Final = 4_000_000
 """Phones of an account: more than its trunks can use up. Its ids have three times as many."""
 
 _LARGEST_ID_STEP: Final = 3 * _LARGEST_STEP

@@ -143,6 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _respond(self) -> None:
         body = self._read_body()
+        if body is None:
+            self.close_connection = True
+            return
         if isinstance(body, Answer):
             self.close_connection = True
             self._send(body, None)
@@ -162,8 +165,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return False
         return True
 
-    def _read_body(self) -> bytes | Answer:
-        """Read the request's body; an answer where it can't be read."""
+    def _read_body(self) -> bytes | Answer | None:
+        """Read the request's body; an answer where it can't be, ``None`` if it ends too early."""
         if "Transfer-Encoding" in self.headers:
             return text("Not Implemented", status=501)
         length = self.headers.get("Content-Length")
@@ -173,7 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
             return text("Bad Request", status=400)
         if int(length[:10]) > _LARGEST_BODY:
             return text("Content Too Large", status=413)
-        return self.rfile.read(int(length))
+        body = self.rfile.read(int(length))
+        return body if len(body) == int(length) else None
 
     def _send(self, answer: Answer, fault: Fault | None) -> None:
         if fault is not None and fault.drop:
