@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from vats_exporter.cabinet import contract
 from vats_exporter.gwt import LongError, RequestError, decode_long, encode_long, parse_request
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
     from vats_exporter.gwt import Request
 
-LIST_SERVICE: Final = "AbonentBrowserGwtService"
-SELECTOR_SERVICE: Final = "AbonentDeviceFormGwtService"
-
-_ENTERPRISE: Final = re.compile(r"/gwt/enterprise/(\d{1,19})(?:/|$)", re.ASCII)
 _STRONG_NAME: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 _SERVICE: Final = re.compile(r"/vpbxGwt/(\w+)$", re.ASCII)
 _LONG: Final = re.compile(r"java\.lang\.Long/\d+", re.ASCII)
@@ -87,7 +84,7 @@ def read_recording(document: object) -> Recording:
     calls = [call for call in calls if _address(call.url) == address]
     services = {call.service: call.request.strings[1] for call in calls}
     enterprise = _enterprise(document, address)
-    listing = next((call for call in reversed(calls) if call.service == LIST_SERVICE), None)
+    listing = next((call for call in reversed(calls) if call.service == contract.LIST.path), None)
     row_filter, tail = _list_tail(listing.request, enterprise) if listing else (None, "")
     selector = next((call for call in reversed(calls) if _moves_selector(call)), None)
     missing = []
@@ -180,7 +177,7 @@ def _enterprise(document: object, address: str) -> str:
     """The enterprise of the last page visited at the address."""
     for entry in reversed(_entries(document)):
         url = _text(_mapping(entry.get("request")).get("url"))
-        match = _ENTERPRISE.search(_path(url))
+        match = contract.ENTERPRISE_PATH.search(_path(url))
         if match and _address(url) == address:
             return match[1]
     return ""
@@ -229,7 +226,7 @@ def _moves_selector(call: _Call) -> bool:
     """Whether a call has the selector's parameters: a boxed long and a boxed Boolean [user]."""
     strings, tokens = call.request.strings, call.request.tokens
     return (
-        call.service == SELECTOR_SERVICE
+        call.service == contract.SELECTOR.path
         and tokens[:5] == ("1", "2", "3", "4", "2")
         and _class_of(strings, tokens[5:6], _LONG)
         and _class_of(strings, tokens[6:7], _BOOLEAN)
