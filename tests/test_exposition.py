@@ -32,6 +32,7 @@ from vats_exporter.exposition import (
     negotiate,
     number,
     sample_line,
+    value_lines,
 )
 
 if TYPE_CHECKING:
@@ -123,13 +124,15 @@ def test_families_have_the_bytes_of_the_client_library(
         theirs.add_metric(list(values), value)
     columns = {one: [values[at] for values, _ in rows] for at, one in enumerate(names)}
     labels = label_column(columns, len(rows))
-    lines = "".join(
-        sample_line(ours.name, text, value) for text, (_, value) in zip(labels, rows, strict=True)
+    one_by_one = [label_text(dict(zip(names, values, strict=True))) for values, _ in rows]
+    assert [text.decode() for text in labels] == one_by_one
+    lines = value_lines(ours.name, labels, [value for _, value in rows])
+    assert lines.decode() == "".join(
+        sample_line(ours.name, text, value)
+        for text, (_, value) in zip(one_by_one, rows, strict=True)
     )
-    assert labels == [label_text(dict(zip(names, values, strict=True))) for values, _ in rows]
     for form in Format:
-        page = ours.header(form) + lines.encode()
-        assert ended(form, page) == oracle(form, theirs)
+        assert ended(form, ours.header(form) + lines) == oracle(form, theirs)
 
 
 @given(
@@ -155,7 +158,7 @@ def test_flags_have_the_bytes_of_the_client_library(
 
 @given(st.lists(ANY_TEXTS, max_size=8))
 def test_a_column_is_escaped_as_its_texts_are_one_by_one(texts: list[str]) -> None:
-    assert escape_column(texts) == [escape(text) for text in texts]
+    assert escape_column(texts) == [escape(text).encode() for text in texts]
 
 
 @given(st.text())
@@ -168,7 +171,7 @@ def test_lone_surrogates_become_replacement_characters() -> None:
 
 
 def test_labels_that_are_all_the_same_are_repeated() -> None:
-    assert label_column({"a": "100%", "b": "x"}, 2) == ['a="100%",b="x"'] * 2
+    assert label_column({"a": "100%", "b": "x"}, 2) == [b'a="100%",b="x"'] * 2
 
 
 def test_a_sample_without_labels_has_no_braces() -> None:

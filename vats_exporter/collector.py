@@ -30,6 +30,7 @@ from vats_exporter.exposition import (
     label_text,
     number,
     sample_line,
+    value_lines,
 )
 from vats_exporter.history import FLAGS
 from vats_exporter.metrics import METRICS, Metric
@@ -191,15 +192,22 @@ def _change_lines(
     counted, dated = [], []
     for flag in FLAGS:
         labels = label_column({**shared, "flag": flag}, len(trunks))
-        for trunk, label in zip(trunks, labels, strict=True):
-            change = changes.get((trunk.ref, flag))
-            if change is not None:
-                counted.append(sample_line(metrics.TRUNK_FLAG_CHANGES.name, label, change.total))
-                name = metrics.TRUNK_FLAG_CHANGED_TIMESTAMP.name
-                dated.append(sample_line(name, label, change.last_changed))
-            elif flag != "sip_device_enabled" or trunk.sip_device_enabled is not None:
-                counted.append(sample_line(metrics.TRUNK_FLAG_CHANGES.name, label, 0.0))
-    return "".join(counted).encode(), "".join(dated).encode()
+        rows = [
+            (label, changes.get((trunk.ref, flag)))
+            for trunk, label in zip(trunks, labels, strict=True)
+            if flag != "sip_device_enabled"
+            or trunk.sip_device_enabled is not None
+            or (trunk.ref, flag) in changes
+        ]
+        name = metrics.TRUNK_FLAG_CHANGES.name
+        totals = [0.0 if change is None else change.total for _, change in rows]
+        counted.append(value_lines(name, [label for label, _ in rows], totals))
+        changed = [(label, change.last_changed) for label, change in rows if change is not None]
+        name = metrics.TRUNK_FLAG_CHANGED_TIMESTAMP.name
+        dated.append(
+            value_lines(name, [label for label, _ in changed], [when for _, when in changed])
+        )
+    return b"".join(counted), b"".join(dated)
 
 
 def render_account(state: AccountState, counts: Counts) -> Mapping[Metric, str]:

@@ -166,7 +166,11 @@ class Family:
 
 def clean(text: str) -> str:
     """Replace lone surrogates, which UTF-8 cannot hold, by U+FFFD."""
-    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _LONE_SURROGATE.sub("\ufffd", text)
+    return text  # trying takes a third of the time of looking for one
 
 
 def escape(text: str) -> str:
@@ -174,12 +178,12 @@ def escape(text: str) -> str:
     return clean(text).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def escape_column(texts: Sequence[str]) -> list[str]:
-    """Return the same as :func:`escape` of each text, all at once and so much faster."""
+def escape_column(texts: Sequence[str]) -> list[bytes]:
+    """Return the same as :func:`escape` of each text, as UTF-8, all at once and so much faster."""
     joined = _SEPARATOR.join(texts)
     if joined.count(_SEPARATOR) != len(texts) - 1:  # a text holds the separator, or there is none
-        return [escape(text) for text in texts]
-    return escape(joined).split(_SEPARATOR)
+        return [escape(text).encode() for text in texts]
+    return escape(joined).encode().split(_SEPARATOR.encode())
 
 
 def label_text(labels: Mapping[str, str]) -> str:
@@ -187,7 +191,7 @@ def label_text(labels: Mapping[str, str]) -> str:
     return ",".join(f'{name}="{escape(value)}"' for name, value in sorted(labels.items()))
 
 
-def label_column(labels: Mapping[str, str | Sequence[str]], size: int) -> list[str]:
+def label_column(labels: Mapping[str, str | Sequence[str]], size: int) -> list[bytes]:
     """Write the labels of many samples of one family.
 
     Args:
@@ -197,20 +201,20 @@ def label_column(labels: Mapping[str, str | Sequence[str]], size: int) -> list[s
     Returns:
         what stands between the braces of each.
     """
-    pieces: list[str] = []
-    columns: list[list[str]] = []
+    pieces: list[bytes] = []
+    columns: list[list[bytes]] = []
     for name, values in sorted(labels.items()):
         if isinstance(values, str):
-            pieces.append(f'{name}="{escape(values)}"'.replace("%", "%%"))
+            pieces.append(f'{name}="{escape(values)}"'.replace("%", "%%").encode())
         else:
-            pieces.append(f'{name}="%s"')
+            pieces.append(f'{name}="%b"'.encode())
             columns.append(escape_column(values))
-    template = ",".join(pieces)
+    template = b",".join(pieces)
     rows = zip(*columns, strict=True) if columns else repeat((), size)
     return list(map(template.__mod__, rows))
 
 
-def flag_lines(name: str, labels: Iterable[str], flags: Iterable[bool]) -> bytes:
+def flag_lines(name: str, labels: Sequence[bytes], flags: Sequence[bool]) -> bytes:
     """Write one sample a line, with value 1 for true and 0 for false.
 
     Args:
@@ -218,10 +222,28 @@ def flag_lines(name: str, labels: Iterable[str], flags: Iterable[bool]) -> bytes
         labels: what stands between each sample's braces.
         flags: their values, as many.
     """
-    head = f"{name}{{"
-    ends = ("} 0.0\n", "} 1.0\n")
-    lines = [f"{head}{text}{ends[flag]}" for text, flag in zip(labels, flags, strict=True)]
-    return "".join(lines).encode()
+    ends = (b"} 0.0\n", b"} 1.0\n")
+    return _lines(name, labels, [ends[flag] for flag in flags])
+
+
+def value_lines(name: str, labels: Sequence[bytes], values: Sequence[float]) -> bytes:
+    """Write one sample a line.
+
+    Args:
+        name: of the samples.
+        labels: what stands between each sample's braces.
+        values: as many.
+    """
+    return _lines(name, labels, [f"}} {number(value)}\n".encode() for value in values])
+
+
+def _lines(name: str, labels: Sequence[bytes], ends: Sequence[bytes]) -> bytes:
+    """Write lines of labels and what comes after them, from the closing brace on."""
+    # One join of all the lines' pieces takes a quarter of the time of making each line.
+    pieces = [f"{name}{{".encode(), b"", b""] * len(labels)
+    pieces[1::3] = labels
+    pieces[2::3] = ends
+    return b"".join(pieces)
 
 
 def number(value: float) -> str:

@@ -39,11 +39,11 @@ nav ul { list-style: none; margin: 1.25rem 0 0; padding: 0; display: flex; flex-
 nav a { display: block; padding: .4rem .9rem; border: 1px solid var(--line); border-radius: .5rem;
   background: var(--card); text-decoration: none; }
 nav a:hover, nav a:focus { border-color: var(--link); }
-table { width: 100%; border-collapse: collapse; background: var(--card);
-  border: 1px solid var(--line); border-radius: .75rem; border-spacing: 0; overflow: hidden; }
+table { width: 100%; border-collapse: separate; border-spacing: 0; background: var(--card);
+  border: 1px solid var(--line); border-radius: .75rem; }
 th, td { padding: .65rem 1rem; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
 thead th { font-size: .8rem; font-weight: 600; color: var(--soft); }
-tbody tr { border-top: 1px solid var(--line); }
+tbody th, tbody td { border-top: 1px solid var(--line); }
 tbody th { font-weight: 600; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .state { display: inline-block; padding: 0 .6rem; border-radius: 1rem; font-size: .85rem;
@@ -57,8 +57,8 @@ tbody th { font-weight: 600; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table, tbody, tr, th, td { display: block; }
   tbody tr { padding: .5rem 0; }
-  tbody tr:first-child { border-top: 0; }
-  th, td { padding: .2rem 1rem; }
+  tbody tr + tr { border-top: 1px solid var(--line); }
+  tbody th, tbody td { border: 0; padding: .2rem 1rem; }
   .number { text-align: left; }
   td.number::before { content: attr(data-label) ": "; color: var(--soft); }
 }
