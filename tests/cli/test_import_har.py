@@ -1,0 +1,132 @@
+"""``import-har``: from a recording to a configuration that loads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from vats_exporter.cabinet import Cabinet, CabinetSettings
+from vats_exporter.config import load
+from vats_exporter.demo import SimulatedCabinet, make_accounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[..., Any]
+
+
+def record_visit(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], SimulatedCabinet]:
+    """Record what is really sent to a simulated cabinet, as a browser's tools would write it."""
+    entries: list[dict[str, Any]] = []
+    real = HTTPAdapter.send
+
+    def send(self: HTTPAdapter, sent: requests.PreparedRequest, **options: Any) -> Any:
+        headers = {**sent.headers, "Cookie": "JSESSIONID=geheim"}
+        request: dict[str, Any] = {
+            "method": sent.method,
+            "url": sent.url,
+            "headers": [{"name": name, "value": value} for name, value in headers.items()],
+        }
+        if isinstance(sent.body, bytes):
+            request["postData"] = {"text": sent.body.decode()}
+        entries.append({"request": request, "response": {"status": 200}})
+        return real(self, sent, **options)
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    account = make_accounts(trunks=5)[0]
+    simulated = SimulatedCabinet([account])
+    with simulated:
+        settings = CabinetSettings(
+            address=simulated.url,
+            login=account.login,
+            password=account.password,
+            selector_method="setEnabled",
+        )
+        with Cabinet(settings) as cabinet:
+            trunks = cabinet.read_trunks().trunks
+            ref = next(t.ref for t in account.enterprise.trunks() if t.device)
+            assert ref in {trunk.ref for trunk in trunks}
+            cabinet.set_enabled(ref, enabled=True)
+    return {"log": {"version": "1.2", "entries": entries}}, simulated
+
+
+def test_a_recorded_visit_becomes_a_configuration_that_loads(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, simulated = record_visit(monkeypatch)
+    account = simulated.accounts[0]
+    file = tmp_path / "visit.har"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    ended = run("import-har", str(file), "--name", "филиал", "--output", str(tmp_path / "v.yml"))
+    assert ended.status == 0
+    (tmp_path / "филиал.password").write_text("secret")
+    settings = load(tmp_path / "v.yml").accounts[0].cabinet
+    assert settings.address == document["log"]["entries"][0]["request"]["url"].rsplit("/", 1)[0]
+    assert settings.enterprise == str(account.enterprise.number)
+    assert settings.selector_method == "setEnabled"
+    assert settings.list_tail == CabinetSettings().list_tail
+    written = (tmp_path / "v.yml").read_text() + ended.stdout + ended.stderr
+    for secret in ("geheim", account.password, account.login, account.login.lstrip("+")):
+        assert secret not in written
+    for trunk in account.enterprise.trunks():
+        assert trunk.phone not in written
+        assert trunk.ref not in written
+
+
+def test_what_was_not_recorded_is_said(run: Run, tmp_path: Path) -> None:
+    wire = Path(__file__).parents[1] / "wire" / "requests.json"
+    payload = json.loads(wire.read_text())["requests"][0]["payload"]
+    entry = {
+        "request": {
+            "method": "POST",
+            "url": "https://vpbx.mts.ru/vpbxGwt/AbonentBrowserGwtService",
+            "postData": {"text": payload},
+        }
+    }
+    file = tmp_path / "visit.har"
+    file.write_text(json.dumps({"log": {"entries": [entry]}}))
+    ended = run("import-har", str(file))
+    assert ended.status == 0
+    assert ended.stdout.startswith('accounts:\n  - name: "office"\n')
+    assert "not found: enterprise" in ended.stderr
+    assert "not found: selector" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "no valid JSON, at 0"),
+        (b"<html>", "no valid JSON, at 0"),
+        (b"\xff\xfe", "no valid JSON"),
+        (b"[" * 100_000, "no valid JSON"),
+        (b"{}", "no list log.entries"),
+        (b'{"log": {"entries": []}}', "no GWT-RPC call in the recording"),
+    ],
+)
+def test_what_is_no_recording_gets_one_line(
+    run: Run, tmp_path: Path, content: bytes, says: str
+) -> None:
+    file = tmp_path / "visit.har"
+    file.write_bytes(content)
+    ended = run("import-har", str(file))
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"{file}: ")
+    assert says in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_there_is_left_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, _ = record_visit(monkeypatch)
+    (tmp_path / "visit.har").write_text(json.dumps(document))
+    (tmp_path / "v.yml").write_text("mine")
+    ended = run("import-har", str(tmp_path / "visit.har"), "--output", str(tmp_path / "v.yml"))
+    assert ended.status == 1
+    assert "File exists" in ended.stderr
+    assert (tmp_path / "v.yml").read_text() == "mine"

@@ -1,0 +1,123 @@
+"""``import-har``: an account's configuration from a browser's recording of a visit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import click
+
+from vats_exporter.cabinet.recording import Recording, RecordingError, read_recording
+from vats_exporter.cabinet.settings import (
+    DEFAULT_ADDRESS,
+    DEFAULT_FILTER,
+    DEFAULT_LIST_TAIL,
+)
+from vats_exporter.cli.output import fail, reason, tell, write
+
+LARGEST: Final = 256 * 1024 * 1024
+"""Bytes of a recording past which it is not read: a visit of a few minutes has some megabytes."""
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  vats-exporter import-har vpbx.mts.ru.har --name office\n"
+    "  vats-exporter import-har visit.har --output vats-exporter.yml\n"
+)
+@click.option(
+    "--name", default="office", show_default=True, help="What metrics and logs call the account."
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the configuration there; a file that is there already is left alone.  "
+    "[default: standard output]",
+)
+@click.argument("file", type=click.File("rb"))
+def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
+    """Make an account's configuration from a browser's recording.
+
+    In the browser: open the developer tools, tab "Network", sign in to the cabinet, open the tab
+    "Абоненты", move one trunk's selector off and on, and save the recording as HAR with content.
+    FILE is that recording; - is standard input.
+
+    Takes along the address, the enterprise, the end of the list request and the name of the method
+    that moves selectors. Takes no password, no cookie, no login and no phone along: fill in the
+    login, and put the password into its file. Says what it found and what it could not.
+    """
+    shown = "standard input" if file.name == "<stdin>" else file.name
+    try:
+        data = file.read(LARGEST + 1)
+    except OSError as error:
+        fail(f"{shown}: cannot be read: {reason(error)}")
+    if len(data) > LARGEST:
+        fail(f"{shown}: larger than {LARGEST // 1024 // 1024} MB")
+    try:
+        found = read_recording(json.loads(data))
+    except RecordingError as error:
+        fail(f"{shown}: {error}")
+    except (ValueError, RecursionError) as error:
+        where = f", at {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+        fail(f"{shown}: not a HAR file: no valid JSON{where}")
+    text = configuration(found, name)
+    if output is None:
+        write(text)
+    else:
+        try:
+            with output.open("x", encoding="utf-8") as opened:
+                opened.write(text)
+        except OSError as error:
+            fail(f"{output}: cannot be written: {reason(error)}")
+    _tell_findings(found)
+
+
+def configuration(found: Recording, name: str) -> str:
+    """Write the configuration that a recording gives.
+
+    Args:
+        found: what was found in it.
+        name: the account's.
+
+    Returns:
+        YAML, with a login to fill in and a password file to write.
+    """
+    lines = [
+        "accounts:",
+        f"  - name: {json.dumps(name, ensure_ascii=False)}",
+        '    login: "+7-9XXXXXXXXX"  # fill in, and write the password into the file',
+        f"    password_file: {json.dumps(f'{name}.password', ensure_ascii=False)}",
+    ]
+    if found.address != DEFAULT_ADDRESS:
+        lines.append(f"    address: {json.dumps(found.address)}")
+    if found.enterprise:
+        lines.append(f"    enterprise: {found.enterprise}")
+    if found.filter is not None and found.filter != DEFAULT_FILTER:
+        lines.append(f"    filter: {found.filter}")
+    if found.list_tail and found.list_tail != DEFAULT_LIST_TAIL:
+        lines.append(f"    list_tail: {json.dumps(found.list_tail)}")
+    if found.selector_method:
+        lines.append(f"    selector_method: {found.selector_method}")
+    if found.permutation or found.services:
+        lines.append("    # Found anew at run time, since each deployment changes it:")
+        if found.permutation:
+            lines.append(f"    # permutation: {found.permutation}")
+        if found.services:
+            lines.append("    # services:")
+            lines += [f"    #   {path}: {policy}" for path, policy in found.services.items()]
+    return "\n".join([*lines, ""])
+
+
+def _tell_findings(found: Recording) -> None:
+    tell(f"address: {found.address}")
+    if found.enterprise:
+        tell(f"enterprise: {found.enterprise}")
+    if found.list_tail:
+        usual = "the usual one" if found.list_tail == DEFAULT_LIST_TAIL else found.list_tail
+        tell(f"list_tail: {usual}")
+    tell(f"services: {', '.join(found.services)}")
+    if found.selector_method:
+        tell(f"selector_method: {found.selector_method}")
+    for sentence in found.missing:
+        tell(f"not found: {sentence}")
