@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 from requests.adapters import HTTPAdapter
 
 from vats_exporter.cabinet import Cabinet, CabinetSettings
@@ -16,6 +15,8 @@ from vats_exporter.demo import SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import requests
 
     Run = Callable[..., Any]
 
