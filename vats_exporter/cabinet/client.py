@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.rows import Page
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.trace import Trace
+    from vats_exporter.cabinet.transport import Answer
 
 
 class Cabinet:
@@ -56,14 +57,23 @@ class Cabinet:
     Args:
         settings: how it is reached and read.
         trace: sees every HTTP call, sign-in and redeployment.
+        observe: is shown every answer, body and all; see
+            :class:`~vats_exporter.cabinet.transport.Transport`.
 
     Raises:
         ValueError: the address is not one.
     """
 
-    def __init__(self, settings: CabinetSettings, *, trace: Trace | None = None) -> None:
+    def __init__(
+        self,
+        settings: CabinetSettings,
+        *,
+        trace: Trace | None = None,
+        observe: Callable[[str, Answer], None] | None = None,
+    ) -> None:
         self._settings = settings
         self._trace = trace or no_trace
+        self._observe = observe
         self._base_url = parse_address(settings.address, allow_plain_http=settings.allow_plain_http)
         self._lock = threading.RLock()
         self._transport: Transport | None = None
@@ -275,6 +285,7 @@ class Cabinet:
     def _connected(self) -> Transport:
         if self._transport is None:
             self._transport = Transport(self._base_url, self._settings, self._trace)
+            self._transport.observe = self._observe
         return self._transport
 
     def _ready(self) -> Deployment:

@@ -43,7 +43,7 @@ from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted
 from vats_exporter.cabinet.wire import Adapter, Wire, ssl_context
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.trace import Trace
@@ -95,6 +95,10 @@ class Transport:
             gives it.
         settings: timeouts, bounds and TLS.
         trace: sees each call.
+
+    Attributes:
+        observe: is shown every answer by its call's name, body and all, if it is set; for a
+            person who looks at what the cabinet sends.
     """
 
     def __init__(self, base_url: str, settings: CabinetSettings, trace: Trace) -> None:
@@ -102,6 +106,7 @@ class Transport:
         self._host = urlsplit(base_url).netloc
         self._settings = settings
         self._trace = trace
+        self.observe: Callable[[str, Answer], None] | None = None
         self._wire = Wire()
         self._adapter = Adapter(self._wire, ssl_context(settings.tls, self._host))
         self._session = self._new_session()
@@ -248,6 +253,8 @@ class Transport:
             # Raised here, where no exception of the libraries is under way to become its context.
             raise answer
         self._trace(CallCompleted(call, answer.status, duration, len(answer.body)))
+        if self.observe is not None:
+            self.observe(call, answer)
         return answer
 
     def _send(self, request: requests.Request, where: str, watch: Watch) -> Answer | CabinetError:

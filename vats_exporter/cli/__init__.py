@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "check": "Say whether a configuration is right, and with --online whether it works.",
     "trunks": "Look at the trunks of all accounts, and move their selectors.",
     "events": "Show what happened to the trunks: which flag changed, which trunk appeared or went.",
+    "inspect": "Show what an account's cabinet says, and how it is read.",
     "import-har": "Make an account's configuration from a browser's recording.",
     "decode": "Show what an answer of the cabinet says, as JSON.",
     "demo": "Try it all out on a simulated cabinet, without an account.",

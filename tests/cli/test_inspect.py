@@ -1,0 +1,148 @@
+"""``inspect``: what is found and how it is read; and what is saved tells nothing of anybody."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vats_exporter.anonymous import Anonymiser
+from vats_exporter.cabinet.rows import read_page, read_trunks
+from vats_exporter.cabinet.settings import FlagPositions
+from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.gwt import decode, encode_long
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import Any
+
+    Run = Callable[..., Any]
+
+
+@pytest.fixture
+def cabinet() -> Iterator[SimulatedCabinet]:
+    with SimulatedCabinet(make_accounts(2, trunks=120)) as cabinet:
+        yield cabinet
+
+
+@pytest.fixture
+def config(cabinet: SimulatedCabinet, tmp_path: Path) -> tuple[str, str]:
+    lines = ["accounts:"]
+    for account in cabinet.accounts:
+        lines += [
+            f"  - name: {account.name}",
+            f"    login: {json.dumps(account.login)}",
+            f"    password: {json.dumps(account.password)}",
+            f"    address: {cabinet.url}",
+        ]
+    file = tmp_path / "vats-exporter.yml"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return ("--config.file", str(file))
+
+
+def test_what_was_found_and_every_pattern_with_an_example_are_shown(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    ended = run("inspect", *config, "--account", "demo-1")
+    assert ended.status == 0
+    number = cabinet.account("demo-1").enterprise.number
+    assert f"{number} ({encode_long(number)})" in ended.stdout
+    assert cabinet.deployment.policies["AbonentBrowserGwtService"] in ended.stdout
+    assert "2 (100, 20 rows)" in ended.stdout
+    assert "120; the cabinet's total: 120" in ended.stdout
+    truth: dict[str, set[str]] = {}
+    for trunk in cabinet.trunks("demo-1"):
+        truth.setdefault(trunk["pattern"], set()).add(trunk["phone"])
+    shown = {
+        line.split()[0]: line.split()[1:3]
+        for line in ended.stdout.splitlines()
+        if re.match(r"[01]{4} ", line)
+    }
+    assert set(shown) == set(truth)
+    for pattern, (count, example) in shown.items():
+        assert int(count) == len(truth[pattern])
+        assert example in truth[pattern]
+    described = [line for line in ended.stdout.splitlines() if line.startswith("1100")]
+    assert "yes     yes    no      activated, not marked for deletion" in described[0]
+    undescribed = [line for line in ended.stdout.splitlines() if line.startswith("1000")]
+    assert undescribed[0].endswith("not described")
+
+
+def test_with_several_accounts_one_must_be_named(run: Run, config: tuple[str, str]) -> None:
+    ended = run("inspect", *config)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr == "which account? there are demo-1, demo-2; say --account NAME\n"
+
+
+def test_a_cabinet_that_cannot_be_read_gets_one_line(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    cabinet.change_password("demo-1", "another")
+    ended = run("inspect", *config, "--account", "demo-1")
+    assert ended.status == 1
+    assert ended.stderr == "demo-1: sign_in: the cabinet refused login and password\n"
+
+
+def test_what_is_saved_has_the_same_rows_and_tells_nothing_of_anybody(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    folder = tmp_path / "report"
+    ended = run("inspect", *config, "--account", "demo-1", "--save", str(folder))
+    assert ended.status == 0
+    names = sorted(file.name for file in folder.iterdir())
+    assert {"list-1.txt", "list-2.txt", "permutation.cache.js", "vpbxGwt.nocache.js"} <= set(names)
+    assert any(name.startswith("details-") for name in names)
+    pages = [read_page(decode((folder / f"list-{n}.txt").read_bytes())) for n in (1, 2)]
+    trunks, _ = read_trunks(pages, FlagPositions())
+    truth = cabinet.trunks("demo-1")
+    assert [trunk.pattern for trunk in trunks] == [trunk["pattern"] for trunk in truth]
+    assert len({trunk.phone for trunk in trunks} - {""}) == len(truth)
+    account = cabinet.account("demo-1")
+    secrets = {account.login, account.password, account.login.lstrip("+")}
+    secrets |= {str(account.enterprise.number), encode_long(account.enterprise.number)}
+    for trunk in account.enterprise.trunks():
+        secrets |= {trunk.ref, trunk.phone, trunk.phone[1:], trunk.name}
+        if trunk.device is not None:
+            secrets |= {trunk.device.sip_login, trunk.device.sip_password, trunk.device.line}
+    saved = b"\n".join(file.read_bytes() for file in folder.iterdir())
+    for secret in secrets:
+        for form in (
+            secret.encode(),
+            quote(secret).encode(),
+            base64.b64encode(secret.encode()).rstrip(b"="),
+            json.dumps(secret)[1:-1].encode(),
+        ):
+            assert form not in saved
+
+
+@given(st.text(max_size=30))
+def test_a_string_keeps_its_length_and_its_kinds(text: str) -> None:
+    other = Anonymiser().text(text)
+    assert len(other) == len(text)
+    for one, two in zip(text, other, strict=True):
+        assert (one.isalpha(), one.isspace()) == (two.isalpha(), two.isspace())
+
+
+def test_a_phone_stays_the_same_phone_wherever_it_stands() -> None:
+    anonymiser = Anonymiser()
+    phone = anonymiser.text("79161234567")
+    assert phone != "79161234567"
+    assert anonymiser.text("mobsip_9161234567") == f"mobsip_{phone[1:]}"
+    assert anonymiser.text("тел. 79161234567").endswith(phone)
+
+
+def test_longs_keep_their_length_and_differ_where_they_differed() -> None:
+    anonymiser = Anonymiser()
+    longs = [encode_long(2_586_000_000 + number) for number in range(500)]
+    others = [anonymiser.long(text) for text in longs]
+    assert len(set(others)) == len(longs)
+    assert [len(text) for text in others] == [len(text) for text in longs]
+    assert not set(others) & set(longs)
+    assert anonymiser.long("A") == "A"

@@ -1,0 +1,128 @@
+"""Answers of the cabinet without the people in them, for a bug report.
+
+The shape stays, so that what is wrong with an answer can still be seen in it: every string keeps
+its length, its kinds of characters and whether it equals another; every long its length. What they
+say does not: phones, names, notes, ids, dates, SIP logins and passwords are replaced, each the
+same way wherever it stands. Names of classes and numbers stay.
+
+What replaces what is drawn with a key that is made anew each time and kept nowhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import string
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from vats_exporter.gwt import GWT_2_7, GWT_2_13, decode, encode_response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vats_exporter.gwt import Response
+
+_CLASS: Final = re.compile(r"\[*[A-Za-z_$][\w$.]*;?/\d{1,10}", re.ASCII)
+_PHONE: Final = re.compile(r"(?<!\d)([78]?9)(\d{9})(?!\d)", re.ASCII)
+_LINE: Final = re.compile(r"(mobsip_|sip_)", re.ASCII)
+_LONG: Final = string.ascii_uppercase + string.ascii_lowercase + string.digits
+_KINDS: Final = (
+    string.digits,
+    string.ascii_lowercase,
+    string.ascii_uppercase,
+    "абвгдежзиклмнопрстуфхцчшщыэюя",
+    "АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЭЮЯ",
+)
+
+
+class Anonymiser:
+    """Replaces what answers say by something of the same shape, consistently."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._longs: dict[str, str] = {}
+        self._taken: set[str] = set()
+
+    def answer(self, body: bytes) -> bytes:
+        """Make a GWT-RPC answer anonymous.
+
+        Args:
+            body: as the server sent it.
+
+        Returns:
+            an answer of the same structure; written as the same release of Google's code would.
+
+        Raises:
+            GwtError: it is no GWT-RPC answer.
+        """
+        response = decode(body)
+        quote = body.find(b"'"), body.find(b'"')
+        style = GWT_2_7 if 0 <= quote[0] < quote[1] else GWT_2_13
+        return encode_response(self.response(response), style=style).encode()
+
+    def response(self, response: Response) -> Response:
+        """Make a decoded answer anonymous: its strings and its longs."""
+        return replace(
+            response,
+            string_table=[
+                text if _CLASS.fullmatch(text) else self.text(text)
+                for text in response.string_table
+            ],
+            tokens=[
+                self.long(token) if isinstance(token, str) else token for token in response.tokens
+            ],
+        )
+
+    def text(self, text: str) -> str:
+        """Replace a string: a phone by a phone, any other letter and digit by its like."""
+        start = _LINE.match(text)
+        kept = start[1] if start else ""
+        rest = text[len(kept) :]
+        pieces = []
+        at = 0
+        for match in _PHONE.finditer(rest):
+            pieces.append(self._letters(rest[at : match.start()]))
+            # The same nine digits after 79, 89 or 9 are the same phone, also in its SIP line.
+            pieces.append(match[1] + self._letters(match[2]))
+            at = match.end()
+        pieces.append(self._letters(rest[at:]))
+        return kept + "".join(pieces)
+
+    def long(self, text: str) -> str:
+        """Replace a long's base 64 by another of the same length; no two by the same."""
+        if len(text) < 3:
+            return text
+        if text not in self._longs:
+            kept = 2 if len(text) > 5 else 1
+            draw = self._draw(f"long {text}")
+            while True:
+                other = text[:kept] + "".join(_LONG[next(draw) % 62] for _ in text[kept:])
+                if other not in self._taken:
+                    break
+            self._taken.add(other)
+            self._longs[text] = other
+        return self._longs[text]
+
+    def _letters(self, text: str) -> str:
+        draw = self._draw(text)
+        return "".join(_like(character, next(draw)) for character in text)
+
+    def _draw(self, text: str) -> Iterator[int]:
+        """Numbers that depend on the text and the key, and on nothing else."""
+        block = text.encode("utf-8", "surrogatepass")
+        while True:
+            block = hashlib.blake2b(block, key=self._key).digest()
+            for at in range(0, len(block), 4):
+                yield int.from_bytes(block[at : at + 4], "big")
+
+
+def _like(character: str, number: int) -> str:
+    """A character of the same kind; what is no letter and no digit stays."""
+    for kind in _KINDS:
+        if character in kind:
+            return kind[number % len(kind)]
+    if character.isalpha():
+        return "Ж" if character.isupper() else "ж"
+    return "0" if character.isdigit() else character

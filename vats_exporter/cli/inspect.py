@@ -1,0 +1,131 @@
+"""``inspect``: what a cabinet shows, and how its rows are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vats_exporter import log
+from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cabinet.rows import VARYING
+from vats_exporter.cli import options
+from vats_exporter.cli.accounts import choose
+from vats_exporter.cli.output import fail, printable, reason, tell, write
+from vats_exporter.cli.tables import Column, table
+from vats_exporter.inspection import Inspection, anonymous_answers, inspect
+
+if TYPE_CHECKING:
+    from vats_exporter.cabinet.settings import CabinetSettings
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  vats-exporter inspect --account office\n"
+    "  vats-exporter inspect --account office --save report\n"
+)
+@options.config_file
+@click.option("--account", "name", metavar="NAME", help="Which account.  [default: the only one]")
+@click.option(
+    "--save",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep the cabinet's answers there, with everything personal and secret replaced, to send "
+    "along with a bug report.",
+)
+def command(*, config_file: Path | None, name: str | None, folder: Path | None) -> None:
+    """Show what an account's cabinet says, and how it is read.
+
+    Signs in, reads every page, and shows what was found by itself, the patterns of rows with an
+    example each, which of them are described, and what the configured positions make of them.
+    Compare the examples with the cabinet's own screen to see whether the positions are right.
+
+    Exits with 1 if the cabinet cannot be read.
+    """
+    config = options.read_config(config_file)
+    accounts = choose(config, [name] if name else [])
+    if len(accounts) > 1:
+        known = ", ".join(account.name for account in accounts)
+        fail(f"which account? there are {known}; say --account NAME")
+    (account,) = accounts
+    log.configure(level="error")
+    try:
+        found = inspect(account.cabinet, details=folder is not None)
+    except CabinetError as error:
+        fail(f"{account.name}: {log.redact(str(error))}")
+    report = _report(account.name, account.cabinet, found)
+    write(report)
+    if folder is not None:
+        _save(folder, found)
+
+
+def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
+    rows = ", ".join(str(page.rows) for page in found.pages)
+    totals = {page.total for page in found.pages if page.total is not None}
+    total = ", ".join(map(str, sorted(totals))) or "not told"
+    facts = {
+        "account": name,
+        "address": settings.address,
+        "enterprise": f"{found.enterprise or '-'} ({found.reference})",
+        "permutation": found.permutation,
+        "pages": f"{len(found.pages)} ({rows} rows)",
+        "trunks": f"{len(found.trunks)}; the cabinet's total: {total}",
+    }
+    width = max(map(len, facts)) + 2
+    head = "".join(f"{key:<{width}}{printable(value)}\n" for key, value in facts.items())
+    services = table(
+        [Column("Service"), Column("Policy")], [[*item] for item in sorted(found.policies.items())]
+    )
+    classes = table(
+        [Column("Class"), Column("Signature")],
+        [[key, value.rpartition("/")[2]] for key, value in sorted(found.signatures.items())],
+    )
+    positions = ", ".join(map(str, VARYING))
+    flags = settings.flags
+    patterns = table(
+        [
+            Column("Pattern"),
+            Column("Trunks", right=True),
+            Column("Example"),
+            Column("Active"),
+            Column("Bound"),
+            Column("Marked"),
+            Column("Described as"),
+        ],
+        [
+            [
+                one.pattern,
+                str(one.count),
+                one.example.phone or one.example.ref,
+                _yes(one.flags.active),
+                _yes(one.flags.bound),
+                _yes(one.flags.marked_for_deletion),
+                one.meaning or "not described",
+            ]
+            for one in found.patterns
+        ],
+    )
+    reading = (
+        f"A pattern is a row's values at {positions}. Read as configured: active at "
+        f"{flags.active}, bound at {flags.bound}, marked for deletion at {flags.marked_for_deletion}.\n"
+    )
+    warnings = "".join(f"! {printable(warning)}\n" for warning in found.warnings)
+    sections = [head, services, classes, patterns + reading, warnings]
+    return "\n".join(section for section in sections if section)
+
+
+def _save(folder: Path, found: Inspection) -> None:
+    answers = anonymous_answers(found)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, body in answers:
+            (folder / name).write_bytes(body)
+    except OSError as error:
+        fail(f"{folder}: cannot be written: {reason(error)}")
+    tell(f"{folder}: {len(answers)} answers saved, without phones, names, ids and credentials")
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 - the one thing it is given
+    return "yes" if value else "no"
