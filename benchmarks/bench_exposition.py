@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from vats_exporter import metrics
-from vats_exporter.collector import render_trunks
 from vats_exporter.exposition import Block, Format, Page, Part
+from vats_exporter.rendering import TRUNK_METRICS, render_trunks
 from vats_exporter.trunks import Flags, Snapshot, Trunk
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ FAMILIES = (
     metrics.TRUNK_BOUND,
     metrics.TRUNK_INFO,
 )
-TRUNK_METRICS = tuple(metric for metric in metrics.METRICS if metric.scope == "trunk")
 
 
 def make_snapshot(count: int) -> Snapshot:

@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 import vats_exporter
 from vats_exporter import collector as collector_module
+from vats_exporter import rendering
 from vats_exporter.cabinet.errors import (
     RESULTS,
     CabinetTimeoutError,
@@ -413,7 +414,7 @@ def test_trunks_are_rendered_once_a_refresh_and_not_in_a_scrape(
     clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: list[str] = []
-    real = collector_module.render_trunks
+    real = rendering.render_trunks
 
     def render(account: str, snapshot: object, changes: object) -> object:
         rendered.append(threading.current_thread().name)
@@ -429,6 +430,32 @@ def test_trunks_are_rendered_once_a_refresh_and_not_in_a_scrape(
     collector.refresh(PATIENCE)
     page_of(collector)
     assert rendered == ["refresh acme"] * 2
+
+
+def test_a_scrape_gives_what_refreshing_and_looking_would(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet((WORKING,))
+    collector = collector_of(("acme", cabinet), clock=clock)
+
+    def own() -> list[str]:
+        body = collector.scrape(Format.TEXT, PATIENCE).body(compress=False)
+        return own_lines(b"".join(body.chunks).decode())
+
+    first = own()
+    assert any("CaLztv" in line for line in first)
+    assert own() == first
+    cabinet.trace(CallCompleted("list", 200, 0.1, 10))
+    assert 'vats_requests_total{account="acme",call="list",status="200"} 1.0' in own()
+    cabinet.answer = (OFF,)
+    assert any("CaLztv" in line for line in own())
+    clock.advance(60)
+    assert not any("CaLztv" in line for line in own())
+    cabinet.answer = UnreachableError("no route")
+    clock.advance(60)
+    assert 'vats_up{account="acme"} 0.0' in own()
+    clock.advance(900)
+    assert not any("vats_trunk_active" in line for line in own())
+    collector.accounts = ()
+    assert all("acme" not in line for line in own())
 
 
 def test_accounts_can_be_replaced(clock: SetClock) -> None:

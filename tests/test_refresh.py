@@ -464,6 +464,44 @@ def test_a_flaw_is_told_when_it_appears_and_not_again_until_it_was_gone(clock: S
     assert flaws() == ["no phones"]
 
 
+def test_a_state_is_settled_until_a_refresh_is_due(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, ttl=60, stale=900, clock=clock)
+    assert refresher.settled() is None
+    state = refresher.view(PATIENCE)
+    clock.advance(59.9)
+    assert refresher.settled() is state
+    clock.advance(0.1)
+    assert refresher.settled() is None
+    refresher.view(PATIENCE)
+    refresher.reset()
+    assert refresher.settled() is None
+
+
+def test_a_state_is_not_settled_while_a_refresh_is_under_way(clock: SetClock) -> None:
+    block = Block()
+    refresher = Refresher("acme", ScriptedCabinet(listing(), before=block), clock=clock)
+    refresher.view(0)
+    assert refresher.settled() is None
+    block.go_on.set()
+    assert refresher.view(PATIENCE) is refresher.settled()
+
+
+def test_a_state_is_settled_no_longer_than_its_snapshot_is_served(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, ttl=60, stale=100, clock=clock)
+    refresher.view(PATIENCE)
+    clock.advance(60)
+    cabinet.answer = LoginRefusedError("refused")
+    state = refresher.view(PATIENCE)
+    assert refresher.settled() is state
+    clock.advance(40)
+    assert refresher.settled() is None
+    stale = refresher.peek()
+    assert stale.snapshot is None
+    assert refresher.settled() is stale
+
+
 def test_a_machine_out_of_threads_is_told_and_tried_again(
     clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,12 +9,10 @@ process's own at most once a second. A scrape in between sends bytes that are al
 
 from __future__ import annotations
 
-import math
-import operator
 import platform
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -25,31 +23,27 @@ from vats_exporter.exposition import (
     Format,
     Page,
     Part,
-    flag_lines,
-    label_column,
     label_text,
-    number,
     sample_line,
-    value_lines,
 )
-from vats_exporter.history import FLAGS
 from vats_exporter.metrics import METRICS, Metric
 from vats_exporter.refresh import Refresher
-from vats_exporter.tally import BUCKETS, Tally
+from vats_exporter.rendering import (
+    ACCOUNT_METRICS,
+    TRUNK_METRICS,
+    render_account,
+    render_trunks,
+)
+from vats_exporter.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from vats_exporter.history import History
-    from vats_exporter.history.ledger import Changes
     from vats_exporter.refresh import AccountState, Clock, Outcome, Source
-    from vats_exporter.tally import Counts
     from vats_exporter.trunks import Snapshot
 
-__all__ = ["METRICS", "Account", "Collector", "Metric", "render_account", "render_trunks"]
-
-_TRUNK_METRICS: Final = tuple(metric for metric in METRICS if metric.scope == "trunk")
-_ACCOUNT_METRICS: Final = tuple(metric for metric in METRICS if metric.scope == "account")
+__all__ = ["METRICS", "Account", "Collector", "Metric"]
 
 _PROCESS_AGE: Final = 1.0
 """Seconds for which the process's own metrics are sent again."""
@@ -132,133 +126,16 @@ class Account:
                 _ = block.deflated  # compressed here, so that no scrape has to wait for it
 
 
-def render_trunks(
-    account: str, snapshot: Snapshot, changes: Changes | None = None
-) -> tuple[Block, ...]:
-    """Write a snapshot's samples, a block a family, in the order of :data:`METRICS`.
-
-    Args:
-        account: the account's name.
-        snapshot: the trunks.
-        changes: what is known of their flags' changes; ``None`` writes nothing of it.
-    """
-    trunks = snapshot.trunks
-    shared: dict[str, str | Sequence[str]] = {
-        "account": account,
-        "trunk": [trunk.ref for trunk in trunks],
-        "phone": [trunk.phone for trunk in trunks],
-    }
-    labels = label_column(shared, len(trunks))
-    flags = [trunk.flags for trunk in trunks]
-    raw = {
-        metrics.TRUNK_ACTIVE: flag_lines(
-            metrics.TRUNK_ACTIVE.name, labels, [one.active for one in flags]
-        ),
-        metrics.TRUNK_MARKED_FOR_DELETION: flag_lines(
-            metrics.TRUNK_MARKED_FOR_DELETION.name,
-            labels,
-            [one.marked_for_deletion for one in flags],
-        ),
-        metrics.TRUNK_BOUND: flag_lines(
-            metrics.TRUNK_BOUND.name, labels, [one.bound for one in flags]
-        ),
-    }
-    devices = [trunk.sip_device_enabled for trunk in trunks]
-    raw[metrics.TRUNK_SIP_DEVICE_ENABLED] = flag_lines(
-        metrics.TRUNK_SIP_DEVICE_ENABLED.name,
-        [label for label, enabled in zip(labels, devices, strict=True) if enabled is not None],
-        [enabled for enabled in devices if enabled is not None],
-    )
-    counted, dated = _change_lines(shared, snapshot, changes)
-    raw[metrics.TRUNK_FLAG_CHANGES] = counted
-    raw[metrics.TRUNK_FLAG_CHANGED_TIMESTAMP] = dated
-    named = {
-        **shared,
-        "name": [trunk.name for trunk in trunks],
-        "line": [trunk.line for trunk in trunks],
-    }
-    labels = label_column(named, len(trunks))
-    raw[metrics.TRUNK_INFO] = flag_lines(metrics.TRUNK_INFO.name, labels, [True] * len(trunks))
-    return tuple(Block(raw[metric]) for metric in _TRUNK_METRICS)
-
-
-def _change_lines(
-    shared: Mapping[str, str | Sequence[str]], snapshot: Snapshot, changes: Changes | None
-) -> tuple[bytes, bytes]:
-    """Write how often each flag changed, 0 for those that never did, and when it last did."""
-    if changes is None:
-        return b"", b""
-    trunks = snapshot.trunks
-    counted, dated = [], []
-    for flag in FLAGS:
-        labels = label_column({**shared, "flag": flag}, len(trunks))
-        rows = [
-            (label, changes.get((trunk.ref, flag)))
-            for trunk, label in zip(trunks, labels, strict=True)
-            if flag != "sip_device_enabled"
-            or trunk.sip_device_enabled is not None
-            or (trunk.ref, flag) in changes
-        ]
-        name = metrics.TRUNK_FLAG_CHANGES.name
-        totals = [0.0 if change is None else change.total for _, change in rows]
-        counted.append(value_lines(name, [label for label, _ in rows], totals))
-        changed = [(label, change.last_changed) for label, change in rows if change is not None]
-        name = metrics.TRUNK_FLAG_CHANGED_TIMESTAMP.name
-        dated.append(
-            value_lines(name, [label for label, _ in changed], [when for _, when in changed])
-        )
-    return b"".join(counted), b"".join(dated)
-
-
-def render_account(state: AccountState, counts: Counts) -> Mapping[Metric, str]:
-    """Write an account's samples but its trunks', as lines by metric."""
-    lines: dict[Metric, str] = dict.fromkeys(_ACCOUNT_METRICS, "")
-
-    def add(metric: Metric, value: float, suffix: str = "", **labels: str) -> None:
-        text = label_text({"account": state.account, **labels})
-        lines[metric] += sample_line(metric.name + suffix, text, value)
-
-    add(metrics.UP, state.up)
-    if state.snapshot is not None:
-        add(metrics.TRUNKS, len(state.snapshot.trunks))
-        for (pattern, known), count in sorted(state.snapshot.patterns.items()):
-            add(metrics.TRUNK_PATTERNS, count, pattern=pattern, known="true" if known else "false")
-        add(metrics.REFRESH_TIMESTAMP, state.snapshot.taken_at)
-    if state.duration is not None:
-        add(metrics.REFRESH_DURATION, state.duration)
-    for result, count in counts.refreshes.items():
-        add(metrics.REFRESHES, count, result=result)
-    for result, count in counts.logins.items():
-        add(metrics.LOGINS, count, result=result)
-    for (call, status), count in sorted(counts.requests.items()):
-        add(metrics.REQUESTS, count, call=call, status=status)
-    for call, latency in sorted(counts.latencies.items()):
-        for bound, count in zip((*BUCKETS, math.inf), latency.cumulated, strict=True):
-            add(metrics.REQUEST_DURATION, count, "_bucket", call=call, le=number(bound))
-        add(metrics.REQUEST_DURATION, latency.cumulated[-1], "_count", call=call)
-        add(metrics.REQUEST_DURATION, latency.total, "_sum", call=call)
-    add(metrics.REDEPLOYMENTS, counts.redeployments)
-    for result, count in counts.details.items():
-        add(metrics.DETAILS, count, result=result)
-    if state.login_retry_at is not None:
-        add(metrics.LOGIN_RETRY_TIMESTAMP, state.login_retry_at)
-    return lines
-
-
-class _View:
+class _View(NamedTuple):
     """A page in one format, and what it was made of."""
 
-    __slots__ = ("accounts", "history", "live", "page", "process", "seen", "snapshots", "trunks")
-
-    def __init__(self) -> None:
-        self.accounts: tuple[Account, ...] | None = None
-        self.snapshots: list[Snapshot | None] = []
-        self.seen: list[tuple[AccountState, int]] = []
-        self.history: tuple[str, int] | None = None
-        self.trunks = Part(())
-        self.live = Part(())
-        self.process = Part(())
-        self.page = Page()
+    accounts: tuple[Account, ...] | None = None
+    seen: tuple[tuple[AccountState, int], ...] = ()
+    history: tuple[str, int] | None = None
+    trunks: Part = Part(())
+    live: Part = Part(())
+    process: Part = Part(())
+    page: Page = Page()
 
 
 class Collector:
@@ -273,7 +150,7 @@ class Collector:
         self._accounts = tuple(accounts)
         self._history = history
         self._lock = threading.Lock()
-        self._views = {form: _View() for form in Format}
+        self._views = dict.fromkeys(Format, _View())
         self._process = _Process()
         build = {"version": __version__, "python": platform.python_version()}
         self._build_info = sample_line(metrics.BUILD_INFO.name, label_text(build), 1.0)
@@ -307,42 +184,72 @@ class Collector:
         """Return every account's state as it is, asking nobody."""
         return [account.refresher.peek() for account in self._accounts]
 
+    def scrape(self, form: Format, timeout: float) -> Page:
+        """Refresh what is due, and return the page.
+
+        Args:
+            form: the page's.
+            timeout: as :meth:`refresh` takes it.
+        """
+        view = self._views[form]
+        if self._is_settled(view, form):
+            return view.page
+        self.refresh(timeout)
+        return self.page(form)
+
     def page(self, form: Format) -> Page:
         """Return the page as it is, asking nobody.
 
         Two calls between which nothing changed give the same object.
         """
         accounts = self._accounts
-        seen = [(account.refresher.peek(), account.tally.version) for account in accounts]
+        seen = tuple([(account.refresher.peek(), account.tally.version) for account in accounts])
         process = self._process.part(form)
-        history = self._history
-        remembered = (history.problem, history.errors_total) if history is not None else None
-        view = self._views[form]
+        history = self._remembered()
         with self._lock:
+            view = self._views[form]
             same_accounts = view.accounts is accounts
-            snapshots = [state.snapshot for state, _ in seen]
-            same_trunks = same_accounts and _identical(view.snapshots, snapshots)
             # A state is equal to itself alone, so this compares identities and numbers.
-            same_live = same_accounts and view.seen == seen and view.history == remembered
-            if not (same_trunks and same_live and view.process is process):
-                if not same_trunks:
-                    view.trunks = self._trunk_part(form, accounts, snapshots)
-                if not same_live:
-                    view.live = self._live_part(form, accounts, seen, remembered)
-                view.accounts, view.snapshots, view.seen = accounts, snapshots, seen
-                view.history, view.process = remembered, process
-                view.page = Page(view.trunks, view.live, process)
-            return view.page
+            same_live = same_accounts and view.seen == seen and view.history == history
+            if same_live and view.process is process:
+                return view.page
+            same_trunks = same_accounts and all(
+                old.snapshot is new.snapshot
+                for (old, _), (new, _) in zip(view.seen, seen, strict=True)
+            )
+            trunks = view.trunks if same_trunks else self._trunk_part(form, accounts, seen)
+            live = view.live if same_live else self._live_part(form, accounts, seen, history)
+            page = Page(trunks, live, process)
+            # Replaced as one, for those who look at it without the lock.
+            self._views[form] = _View(accounts, seen, history, trunks, live, process, page)
+            return page
+
+    def _is_settled(self, view: _View, form: Format) -> bool:
+        """Tell whether a page is still what it would be if it were made now."""
+        if view.accounts is not self._accounts:
+            return False
+        for account, (state, version) in zip(view.accounts, view.seen, strict=True):
+            if account.refresher.settled() is not state or account.tally.version != version:
+                return False
+        return view.process is self._process.part(form) and view.history == self._remembered()
+
+    def _remembered(self) -> tuple[str, int] | None:
+        """Return what is told of the history."""
+        history = self._history
+        return None if history is None else (history.problem, history.errors_total)
 
     def _trunk_part(
-        self, form: Format, accounts: Sequence[Account], snapshots: Sequence[Snapshot | None]
+        self,
+        form: Format,
+        accounts: Sequence[Account],
+        seen: Sequence[tuple[AccountState, int]],
     ) -> Part:
         rows = [
-            account.trunk_blocks(snapshot)
-            for account, snapshot in zip(accounts, snapshots, strict=True)
+            account.trunk_blocks(state.snapshot)
+            for account, (state, _) in zip(accounts, seen, strict=True)
         ]
         blocks: list[Block] = []
-        for column, metric in enumerate(_TRUNK_METRICS):
+        for column, metric in enumerate(TRUNK_METRICS):
             samples = [row[column] for row in rows if row and row[column].raw]
             if samples:
                 blocks += (self._headers[form][metric], *samples)
@@ -360,7 +267,7 @@ class Collector:
             for account, (state, version) in zip(accounts, seen, strict=True)
         ]
         lines: dict[Metric, str] = {
-            metric: "".join(row[metric] for row in rows) for metric in _ACCOUNT_METRICS
+            metric: "".join(row[metric] for row in rows) for metric in ACCOUNT_METRICS
         }
         if remembered is not None:
             problem, errors = remembered
@@ -392,7 +299,3 @@ class _Process:
             kept = (now, Part((Block(write(self._registry)),)))
             self._kept[form] = kept
         return kept[1]
-
-
-def _identical(one: Sequence[object], other: Sequence[object]) -> bool:
-    return len(one) == len(other) and all(map(operator.is_, one, other))

@@ -49,6 +49,8 @@ class Format(Enum):
     TEXT = "text/plain; version=0.0.4; charset=utf-8"
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+    __hash__ = object.__hash__  # an enum's own is Python code, run in every scrape
+
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:

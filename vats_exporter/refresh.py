@@ -21,6 +21,7 @@ a snapshot; times that people see come from the wall clock.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -181,8 +182,9 @@ class Refresher:
         self._flight: threading.Event | None = None
         self._closed = False
         self._state = AccountState(name)
-        self._taken: float | None = None  # the three are monotonic: when the snapshot was taken,
+        self._taken: float | None = None  # both are monotonic: when the snapshot was taken,
         self._next: float | None = None  # when the next attempt is due; None means now
+        self._settled = (-math.inf, self._state)
         self._refusals = 0
         self._warned: frozenset[str] = frozenset()
 
@@ -211,7 +213,16 @@ class Refresher:
         with self._lock:
             if self._flight is None and not self._closed and self._is_due():
                 self._flight = self._take_off()
+                self._settle()
             return self._flight
+
+    def settled(self) -> AccountState | None:
+        """Return the state where nothing is due, under way or about to be stale; else ``None``.
+
+        What a scrape asks first. Takes no lock: the time and the state are replaced as one.
+        """
+        until, state = self._settled
+        return state if self._clock.monotonic() < until else None
 
     def peek(self) -> AccountState:
         """Return the account's state as it is, asking nobody."""
@@ -219,6 +230,7 @@ class Refresher:
             if self._taken is not None and self._clock.monotonic() - self._taken >= self.stale:
                 self._taken = None
                 self._state = replace(self._state, snapshot=None)
+                self._settle()
             return self._state
 
     def reset(self) -> None:
@@ -227,6 +239,7 @@ class Refresher:
             self._next = None
             self._refusals = 0
             self._state = replace(self._state, login_retry_at=None)
+            self._settle()
 
     def close(self, timeout: float = 5.0) -> None:
         """Start no more refreshes, and close the source.
@@ -277,6 +290,7 @@ class Refresher:
         finally:
             with self._lock:
                 self._flight = None
+                self._settle()
             flight.set()
 
     def _show(self, snapshot: Snapshot) -> None:
@@ -328,6 +342,16 @@ class Refresher:
                 duration=outcome.duration,
                 login_retry_at=retry_at,
             )
+            self._settle()
+
+    def _settle(self) -> None:
+        """Work out how long the state stays as it is; with the lock held, after every change."""
+        until = -math.inf
+        if self._flight is None and self._next is not None:
+            until = self._next
+            if self._taken is not None:
+                until = min(until, self._taken + self.stale)
+        self._settled = (until, self._state)
 
     def _back_off(self) -> float:
         """Count a refusal; return the seconds until the login may be tried again."""

@@ -95,6 +95,14 @@ def test_a_request_may_come_byte_by_byte(serve: Serve) -> None:
         assert answer(client).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+def test_empty_lines_before_a_request_are_ignored(serve: Serve) -> None:
+    with connect(serve()) as client:
+        client.sendall(b"\r\n" + GET)
+        assert answer(client).startswith(b"HTTP/1.1 200 OK\r\n")
+        client.sendall(b"\r\n\r\n" + GET)
+        assert answer(client).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 def test_head_is_answered_with_the_length_and_without_the_body(serve: Serve) -> None:
     with connect(serve()) as client:
         client.sendall(b"HEAD /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -120,6 +128,18 @@ def test_an_answer_of_many_chunks_arrives_whole_and_in_order(serve: Serve) -> No
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         _, _, body = everything(client).partition(b"\r\n\r\n")
     assert body == b"".join(chunks)
+
+
+def test_an_answer_given_twice_in_a_second_is_the_same_and_another_is_another(
+    serve: Serve,
+) -> None:
+    answers = {"/a": say(200, "a"), "/b": say(200, "b" * 100_000)}
+    server = serve(lambda request: answers[request.path])
+    with connect(server) as client:
+        for path in ("/a", "/a", "/b", "/a", "/b"):
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            _, _, body = answer(client).partition(b"\r\n\r\n")
+            assert body == answers[path].chunks[0]
 
 
 def test_a_body_in_a_request_is_not_taken_for_another_request(serve: Serve) -> None:

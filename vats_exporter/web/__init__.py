@@ -2,7 +2,8 @@
 
 Three layers, each knowing only the next one's types:
 
-* :mod:`~vats_exporter.web.server`: sockets, threads, limits; knows no path
+* :mod:`~vats_exporter.web.server` and :mod:`~vats_exporter.web.connection`: sockets, threads,
+  limits; know no path
 * :mod:`~vats_exporter.web.messages`: requests and answers, bytes to objects and back; no I/O
 * :mod:`~vats_exporter.web.site`: which path answers what; knows no socket
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
@@ -76,7 +77,7 @@ class Response:
         chunks: the body, to be sent one after the other.
         content_type: of the body.
         headers: further ones.
-        length: bytes of the body; counted if not given.
+        length: bytes of the body.
     """
 
     status: int
@@ -85,6 +86,11 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
     length: int = -1
 
+    def __post_init__(self) -> None:
+        """Count the body's bytes, where whoever made it has not."""
+        if self.length < 0:
+            object.__setattr__(self, "length", sum(map(len, self.chunks)))
+
     def head(self, date: str, *, close: bool) -> bytes:
         """Return the bytes before the body.
 
@@ -92,7 +98,6 @@ class Response:
             date: of the answer, as HTTP writes it.
             close: whether the connection ends after it.
         """
-        length = self.length if self.length >= 0 else sum(map(len, self.chunks))
         extra = "".join([f"{name}: {value}\r\n" for name, value in self.headers])
         if close:
             extra += "Connection: close\r\n"
@@ -100,7 +105,7 @@ class Response:
             f"HTTP/1.1 {self.status} {_REASONS.get(self.status, '')}\r\n"
             f"Date: {date}\r\n"
             f"Content-Type: {self.content_type}\r\n"
-            f"Content-Length: {length}\r\n"
+            f"Content-Length: {self.length}\r\n"
             f"{extra}\r\n"
         ).encode("latin-1")
 
@@ -116,8 +121,11 @@ def say(status: int, sentence: str, *headers: tuple[str, str]) -> Response:
     return Response(status, (f"{sentence}\n".encode(),), headers=headers)
 
 
+@lru_cache(maxsize=64)
 def parse_request(head: bytes) -> Request:
     """Read a request's head.
+
+    A scraper sends the same head every time, so it is read once.
 
     Args:
         head: the request line and the headers, without the empty line after them.

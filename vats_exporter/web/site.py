@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.exposition import accepts_gzip, negotiate
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from vats_exporter.collector import Collector
+    from vats_exporter.exposition import Body, Negotiated
     from vats_exporter.refresh import Clock
 
 DEFAULT_TIMEOUT: Final = 10.0
@@ -43,6 +46,8 @@ class Site:
         self.stopping = False
         self._collector = collector
         self._clock: Clock = clock or SystemClock()
+        # By content type and encoding, of which there are a few.
+        self._served: dict[tuple[str, bool], Response] = {}
         self._pages: Mapping[str, Callable[[Request], Response]] = {
             "/": self._landing,
             "/metrics": self._metrics,
@@ -62,16 +67,22 @@ class Site:
 
     def _metrics(self, request: Request) -> Response:
         headers = request.headers
+        wish = _read_wish(
+            headers.get("accept", ""),
+            headers.get("accept-encoding", ""),
+            headers.get("x-prometheus-scrape-timeout-seconds", ""),
+        )
         # Who asks for the head alone wants no metrics: the page as it is tells all there is to say.
         if request.method == "GET":
-            self._collector.refresh(scrape_timeout(headers))
-        negotiated = negotiate(headers.get("accept", ""))
-        compress = accepts_gzip(headers.get("accept-encoding", ""))
-        body = self._collector.page(negotiated.format).body(compress=compress)
-        extra: tuple[tuple[str, str], ...] = (("Vary", "Accept, Accept-Encoding"),)
-        if body.encoding:
-            extra = (*extra, ("Content-Encoding", body.encoding))
-        return Response(200, body.chunks, negotiated.content_type, extra, body.length)
+            page = self._collector.scrape(wish.negotiated.format, wish.timeout)
+        else:
+            page = self._collector.page(wish.negotiated.format)
+        body = page.body(compress=wish.compress)
+        key = (wish.negotiated.content_type, wish.compress)
+        kept = self._served.get(key)
+        if kept is None or kept.chunks is not body.chunks:
+            kept = self._served[key] = _metrics_response(body, wish.negotiated.content_type)
+        return kept
 
     def _landing(self, _request: Request) -> Response:
         page = render_landing_page(self._collector.states(), self._clock.now())
@@ -95,15 +106,37 @@ class Site:
         return say(200, "The exporter is ready.")
 
 
-def scrape_timeout(headers: Mapping[str, str]) -> float:
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a scraper asks for."""
+
+    negotiated: Negotiated
+    compress: bool
+    timeout: float
+
+
+@lru_cache(maxsize=64)
+def _read_wish(accept: str, accept_encoding: str, timeout: str) -> _Wish:
+    """Read the headers that matter; a scraper sends the same ones every time."""
+    return _Wish(negotiate(accept), accepts_gzip(accept_encoding), scrape_timeout(timeout))
+
+
+def _metrics_response(body: Body, content_type: str) -> Response:
+    headers: tuple[tuple[str, str], ...] = (("Vary", "Accept, Accept-Encoding"),)
+    if body.encoding:
+        headers = (*headers, ("Content-Encoding", body.encoding))
+    return Response(200, body.chunks, content_type, headers, body.length)
+
+
+def scrape_timeout(header: str) -> float:
     """Return the seconds a scrape may wait for refreshes.
 
     Args:
-        headers: the request's, by lower-case name. Prometheus tells how long it waits; what is no
-            positive number of seconds is ignored.
+        header: ``X-Prometheus-Scrape-Timeout-Seconds``, which tells how long the scraper waits;
+            what is no positive number of seconds is ignored.
     """
     try:
-        allowed = float(headers.get("x-prometheus-scrape-timeout-seconds", DEFAULT_TIMEOUT))
+        allowed = float(header)
     except ValueError:
         allowed = DEFAULT_TIMEOUT
     if not (math.isfinite(allowed) and allowed > 0):

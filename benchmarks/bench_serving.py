@@ -1,0 +1,243 @@
+"""Scrapes a second, beside nginx with the same bytes as a file and ``start_http_server``.
+
+Each server is a process of its own and serves the same trunks; all are asked in turns in the same
+run, so that whatever else the machine does hits all, and a figure is the median of the turns'
+ratios. Goals: at 50 KB 0.6 × nginx with one client and 0.4 × with eight, at 1 MB 0.9 ×; at 1 MB
+50 × ``start_http_server``. Without nginx on PATH, only the last is measured.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+from benchmarks.bench_exposition import ClientLibrary, make_snapshot
+from vats_exporter import log
+from vats_exporter.collector import Account, Collector
+from vats_exporter.web import ListenAddress, Site, WebServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vats_exporter.trunks import Trunk
+
+SIZES = {"50 KB": 120, "1 MB": 3000}
+"""Trunks that make a page of about that size."""
+
+TURNS = 5
+SECONDS = 0.6
+WORKERS = 2
+"""Processes that the clients are spread over, so that they are not what is measured."""
+
+REQUEST = (
+    b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Prometheus/2.42.0\r\n"
+    b"Accept: text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n"
+    b"X-Prometheus-Scrape-Timeout-Seconds: 10\r\n\r\n"
+)
+
+
+@dataclass
+class Invented:
+    """A cabinet without a cabinet."""
+
+    trunks: tuple[Trunk, ...]
+    warnings: tuple[str, ...] = ()
+    pages: int = 1
+
+    def read_trunks(self) -> Invented:
+        """Give the trunks."""
+        return self
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def serve(server: str, trunks: int) -> None:
+    """Serve until killed, and print the port; the body of a server's process."""
+    snapshot = make_snapshot(trunks)
+    if server == "vats-exporter":
+        log.configure()
+        # Its data stays as it is, as the baselines' does: one refresh for the whole run.
+        account = Account("acme", lambda _: Invented(snapshot.trunks), ttl=3600, stale=7200)
+        web = WebServer(ListenAddress("127.0.0.1", 0), Site(Collector([account])).respond)
+        web.start()
+        print(web.address.port, flush=True)
+    else:
+        registry = CollectorRegistry()
+        registry.register(ClientLibrary(snapshot))
+        http, _ = start_http_server(0, "127.0.0.1", registry)
+        print(http.server_port, flush=True)
+    threading.Event().wait()
+
+
+@contextmanager
+def python_server(server: str, trunks: int) -> Iterator[int]:
+    """Run a server's process; give its port."""
+    command = [sys.executable, __file__, server, str(trunks)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+@contextmanager
+def nginx_server(nginx: str, body: bytes) -> Iterator[int]:
+    """Run nginx on a file; give its port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        (root / "metrics").write_bytes(body)
+        paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = "".join(f"{path}_temp_path {root}/{path};" for path in paths)
+        (root / "nginx.conf").write_text(
+            f"daemon off; worker_processes auto; pid {root}/pid; error_log stderr crit;"
+            "events {} http { access_log off; sendfile on; tcp_nopush on; open_file_cache max=9;"
+            f"keepalive_requests 100000000; {temporary}"
+            f"server {{ listen 127.0.0.1:{port}; root {root}; }} }}"
+        )
+        command = [nginx, "-c", str(root / "nginx.conf"), "-p", name]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            try:
+                wait_for(port)
+                yield port
+            finally:
+                process.terminate()
+
+
+def wait_for(port: int) -> None:
+    """Wait until somebody listens."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+class Client:
+    """Asks for the page again and again, as cheaply as Python can."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._buffer = bytearray(1 << 21)
+        self._socket: socket.socket | None = None
+
+    def fetch(self) -> bytes:
+        """Read one page whole."""
+        length, start = self._receive()
+        return bytes(self._buffer[start : start + length])
+
+    def count(self, seconds: float) -> int:
+        """Return how many pages were read in that time."""
+        end = time.perf_counter() + seconds
+        pages = 0
+        while time.perf_counter() < end:
+            self._receive()
+            pages += 1
+        return pages
+
+    def _receive(self) -> tuple[int, int]:
+        """Read a page into the buffer; return its length and where it starts."""
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=30)
+        self._socket.sendall(REQUEST)
+        view = memoryview(self._buffer)
+        got = 0
+        while (end := self._buffer.find(b"\r\n\r\n", 0, got)) < 0:
+            got += self._socket.recv_into(view[got:])
+        head = bytes(self._buffer[:end]).lower()
+        length = int(head.partition(b"content-length: ")[2].partition(b"\r")[0])
+        while got < end + 4 + length:
+            got += self._socket.recv_into(view[got:])
+        if head.startswith(b"http/1.0") or b"connection: close" in head:
+            self._socket.close()  # start_http_server speaks HTTP/1.0
+            self._socket = None
+        return length, end + 4
+
+
+def count_in_threads(port: int, clients: int, seconds: float) -> int:
+    """Return the pages that some clients of one process read together."""
+    counts: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: counts.append(Client(port).count(seconds)))
+        for _ in range(clients)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts)
+
+
+def rate(pool: multiprocessing.pool.Pool, port: int, clients: int) -> float:
+    """Return pages a second."""
+    if clients == 1:
+        return Client(port).count(SECONDS) / SECONDS
+    jobs = [(port, clients // WORKERS, SECONDS)] * WORKERS
+    return sum(pool.starmap(count_in_threads, jobs)) / SECONDS
+
+
+def measure(pool: multiprocessing.pool.Pool, size: str, trunks: int, nginx: str | None) -> None:
+    """Print the figures for one size."""
+    with ExitStack() as stack:
+        ports = {
+            name: stack.enter_context(python_server(name, trunks))
+            for name in ("vats-exporter", "start_http_server")
+        }
+        page = Client(ports["vats-exporter"]).fetch()
+        theirs = Client(ports["start_http_server"]).fetch()
+        assert page.startswith(theirs), "the servers serve different trunks"
+        if nginx is not None:
+            ports["nginx"] = stack.enter_context(nginx_server(nginx, page))
+        for clients in (1, 8):
+            turns = [
+                {name: rate(pool, port, clients) for name, port in ports.items()}
+                for _ in range(TURNS)
+            ]
+            figures = [f"{size:6} ({len(page)} bytes) c={clients}:"]
+            for name in ports:
+                median = statistics.median(turn[name] for turn in turns)
+                ratio = statistics.median(turn["vats-exporter"] / turn[name] for turn in turns)
+                figures.append(f"{name} {median:.0f}/s")
+                if name != "vats-exporter":
+                    figures[-1] += f" ({ratio:.2f} ×)"
+            print("  ".join(figures), flush=True)
+
+
+def main() -> None:
+    """Print the figures."""
+    nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    if nginx is None:
+        print("nginx is not installed: not measured")
+    with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
+        for size, trunks in SIZES.items():
+            measure(pool, size, trunks, nginx)
+    print("goals: 50 KB 0.6 × nginx at c=1, 0.4 × at c=8; 1 MB 0.9 ×; 50 × start_http_server")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        serve(sys.argv[1], int(sys.argv[2]))
+    else:
+        main()

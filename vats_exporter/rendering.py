@@ -1,0 +1,147 @@
+"""Snapshots, states and counts, written as samples of the exporter's metrics.
+
+Pure functions from what is known of an account to lines of the exposition format.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from vats_exporter import metrics
+from vats_exporter.exposition import (
+    Block,
+    flag_lines,
+    label_column,
+    label_text,
+    number,
+    sample_line,
+    value_lines,
+)
+from vats_exporter.history import FLAGS
+from vats_exporter.metrics import METRICS, Metric
+from vats_exporter.tally import BUCKETS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vats_exporter.history.ledger import Changes
+    from vats_exporter.refresh import AccountState
+    from vats_exporter.tally import Counts
+    from vats_exporter.trunks import Snapshot
+
+TRUNK_METRICS: Final = tuple(metric for metric in METRICS if metric.scope == "trunk")
+ACCOUNT_METRICS: Final = tuple(metric for metric in METRICS if metric.scope == "account")
+
+
+def render_trunks(
+    account: str, snapshot: Snapshot, changes: Changes | None = None
+) -> tuple[Block, ...]:
+    """Write a snapshot's samples, a block a family, in the order of :data:`METRICS`.
+
+    Args:
+        account: the account's name.
+        snapshot: the trunks.
+        changes: what is known of their flags' changes; ``None`` writes nothing of it.
+    """
+    trunks = snapshot.trunks
+    shared: dict[str, str | Sequence[str]] = {
+        "account": account,
+        "trunk": [trunk.ref for trunk in trunks],
+        "phone": [trunk.phone for trunk in trunks],
+    }
+    labels = label_column(shared, len(trunks))
+    flags = [trunk.flags for trunk in trunks]
+    raw = {
+        metrics.TRUNK_ACTIVE: flag_lines(
+            metrics.TRUNK_ACTIVE.name, labels, [one.active for one in flags]
+        ),
+        metrics.TRUNK_MARKED_FOR_DELETION: flag_lines(
+            metrics.TRUNK_MARKED_FOR_DELETION.name,
+            labels,
+            [one.marked_for_deletion for one in flags],
+        ),
+        metrics.TRUNK_BOUND: flag_lines(
+            metrics.TRUNK_BOUND.name, labels, [one.bound for one in flags]
+        ),
+    }
+    devices = [trunk.sip_device_enabled for trunk in trunks]
+    raw[metrics.TRUNK_SIP_DEVICE_ENABLED] = flag_lines(
+        metrics.TRUNK_SIP_DEVICE_ENABLED.name,
+        [label for label, enabled in zip(labels, devices, strict=True) if enabled is not None],
+        [enabled for enabled in devices if enabled is not None],
+    )
+    counted, dated = _change_lines(shared, snapshot, changes)
+    raw[metrics.TRUNK_FLAG_CHANGES] = counted
+    raw[metrics.TRUNK_FLAG_CHANGED_TIMESTAMP] = dated
+    named = {
+        **shared,
+        "name": [trunk.name for trunk in trunks],
+        "line": [trunk.line for trunk in trunks],
+    }
+    labels = label_column(named, len(trunks))
+    raw[metrics.TRUNK_INFO] = flag_lines(metrics.TRUNK_INFO.name, labels, [True] * len(trunks))
+    return tuple(Block(raw[metric]) for metric in TRUNK_METRICS)
+
+
+def _change_lines(
+    shared: Mapping[str, str | Sequence[str]], snapshot: Snapshot, changes: Changes | None
+) -> tuple[bytes, bytes]:
+    """Write how often each flag changed, 0 for those that never did, and when it last did."""
+    if changes is None:
+        return b"", b""
+    trunks = snapshot.trunks
+    counted, dated = [], []
+    for flag in FLAGS:
+        labels = label_column({**shared, "flag": flag}, len(trunks))
+        rows = [
+            (label, changes.get((trunk.ref, flag)))
+            for trunk, label in zip(trunks, labels, strict=True)
+            if flag != "sip_device_enabled"
+            or trunk.sip_device_enabled is not None
+            or (trunk.ref, flag) in changes
+        ]
+        name = metrics.TRUNK_FLAG_CHANGES.name
+        totals = [0.0 if change is None else change.total for _, change in rows]
+        counted.append(value_lines(name, [label for label, _ in rows], totals))
+        changed = [(label, change.last_changed) for label, change in rows if change is not None]
+        name = metrics.TRUNK_FLAG_CHANGED_TIMESTAMP.name
+        dated.append(
+            value_lines(name, [label for label, _ in changed], [when for _, when in changed])
+        )
+    return b"".join(counted), b"".join(dated)
+
+
+def render_account(state: AccountState, counts: Counts) -> Mapping[Metric, str]:
+    """Write an account's samples but its trunks', as lines by metric."""
+    lines: dict[Metric, str] = dict.fromkeys(ACCOUNT_METRICS, "")
+
+    def add(metric: Metric, value: float, suffix: str = "", **labels: str) -> None:
+        text = label_text({"account": state.account, **labels})
+        lines[metric] += sample_line(metric.name + suffix, text, value)
+
+    add(metrics.UP, state.up)
+    if state.snapshot is not None:
+        add(metrics.TRUNKS, len(state.snapshot.trunks))
+        for (pattern, known), count in sorted(state.snapshot.patterns.items()):
+            add(metrics.TRUNK_PATTERNS, count, pattern=pattern, known="true" if known else "false")
+        add(metrics.REFRESH_TIMESTAMP, state.snapshot.taken_at)
+    if state.duration is not None:
+        add(metrics.REFRESH_DURATION, state.duration)
+    for result, count in counts.refreshes.items():
+        add(metrics.REFRESHES, count, result=result)
+    for result, count in counts.logins.items():
+        add(metrics.LOGINS, count, result=result)
+    for (call, status), count in sorted(counts.requests.items()):
+        add(metrics.REQUESTS, count, call=call, status=status)
+    for call, latency in sorted(counts.latencies.items()):
+        for bound, count in zip((*BUCKETS, math.inf), latency.cumulated, strict=True):
+            add(metrics.REQUEST_DURATION, count, "_bucket", call=call, le=number(bound))
+        add(metrics.REQUEST_DURATION, latency.cumulated[-1], "_count", call=call)
+        add(metrics.REQUEST_DURATION, latency.total, "_sum", call=call)
+    add(metrics.REDEPLOYMENTS, counts.redeployments)
+    for result, count in counts.details.items():
+        add(metrics.DETAILS, count, result=result)
+    if state.login_retry_at is not None:
+        add(metrics.LOGIN_RETRY_TIMESTAMP, state.login_retry_at)
+    return lines
