@@ -226,6 +226,15 @@ def test_a_file_that_cannot_be_read_for_a_while_is_told_once_and_read_again(
     assert capfd.readouterr().err == "gone\ngone\n"
 
 
+@pytest.fixture
+def _as_in_a_terminal() -> Iterator[None]:
+    """Undo what a shell does for its background, which is to ignore SIGINT in all of it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_as_in_a_terminal")
 def test_following_in_a_terminal_shows_what_comes_and_ctrl_c_ends_it_with_0(file: Path) -> None:
     command = [sys.executable, "-m", "vats_exporter", "events", "--follow", "--format", "json"]
     with subprocess.Popen(
