@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -272,3 +273,18 @@ def test_without_the_methods_name_it_says_how_to_find_it(
     ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
     assert ended.status == 1
     assert "selector_method sets it" in ended.stderr
+
+
+def test_a_ctrl_c_while_the_table_is_printed_does_not_cut_it_off(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = selector_module.table
+
+    def table(*arguments: Any) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(selector_module, "table", table)
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
+    assert ended.status == 0
+    assert ended.stdout.splitlines()[1].endswith("changed")

@@ -6,7 +6,9 @@ what it did after, also when it is interrupted.
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -21,7 +23,7 @@ from vats_exporter.cli.tables import Column, table
 from vats_exporter.switching import Outcome, Switching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import TextIO
 
@@ -195,6 +197,22 @@ def _switch(chosen: Sequence[Found], *, enabled: bool) -> None:
             pass
     except KeyboardInterrupt:
         interrupted = True
+    with _undisturbed():
+        _tell(runs, enabled=enabled, interrupted=interrupted)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no Ctrl-C cut off the word of what was done: it is the only one there is."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _tell(runs: Mapping[str, Switching], *, enabled: bool, interrupted: bool) -> None:
+    """Say what became of every trunk, and end with a status that says whether all is as wanted."""
     changes = [(name, change) for name, run in runs.items() for change in run.changes]
     write(_report(changes))
     holding = sum(change.holds for _, change in changes)
