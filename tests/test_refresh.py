@@ -134,7 +134,7 @@ def test_a_fresh_snapshot_is_served_without_asking(clock: SetClock) -> None:
     cabinet = ScriptedCabinet(listing())
     refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
     first = refresher.view(PATIENCE)
-    clock.advance(59.9)
+    clock.advance(58.9)
     assert refresher.view(PATIENCE) is first
     assert cabinet.reads == 1
 
@@ -469,7 +469,7 @@ def test_a_state_is_settled_until_a_refresh_is_due(clock: SetClock) -> None:
     refresher = Refresher("acme", cabinet, ttl=60, stale=900, clock=clock)
     assert refresher.settled() is None
     state = refresher.view(PATIENCE)
-    clock.advance(59.9)
+    clock.advance(58.9)
     assert refresher.settled() is state
     clock.advance(0.1)
     assert refresher.settled() is None
@@ -553,3 +553,14 @@ def test_every_error_of_the_cabinet_has_a_result_of_the_closed_list() -> None:
 
     words = {kind.result for kind in below(CabinetError) - {CabinetError}}
     assert words | {"success"} == set(RESULTS)
+
+
+def test_a_scrape_that_comes_every_ttl_and_a_little_early_refreshes_each_time(
+    clock: SetClock,
+) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, ttl=60.0, clock=clock)
+    for _ in range(3):
+        refresher.view(PATIENCE)
+        clock.advance(59.98)
+    assert cabinet.reads == 3

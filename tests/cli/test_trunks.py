@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vats_exporter.cli import selector as selector_module
+from vats_exporter.cli import tables
 from vats_exporter.demo import Fault, Incoming, SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:
@@ -278,9 +279,9 @@ def test_without_the_methods_name_it_says_how_to_find_it(
 def test_a_ctrl_c_while_the_table_is_printed_does_not_cut_it_off(
     run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = selector_module.table
+    real = tables.table
 
-    def table(*arguments: Any) -> str:
+    def table(*arguments: Any) -> Any:
         signal.raise_signal(signal.SIGINT)
         return real(*arguments)
 

@@ -108,8 +108,9 @@ def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
         ],
     )
     reading = (
-        f"A pattern is a row's values at {positions}. Read as configured: active at "
-        f"{flags.active}, bound at {flags.bound}, marked for deletion at {flags.marked_for_deletion}.\n"
+        f"A pattern is a row's values at {positions}. Read as configured: "
+        f"active at {flags.active}, bound at {flags.bound}, "
+        f"marked for deletion at {flags.marked_for_deletion}.\n"
     )
     warnings = "".join(f"! {printable(warning)}\n" for warning in found.warnings)
     sections = [head, services, classes, patterns + reading, warnings]
