@@ -2,7 +2,7 @@
 
 Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of ``requests``,
 ``urllib3`` or ``ssl`` gets past the transport. Each class carries the word that metrics and logs
-use for it (``result``), one of the closed list of DESIGN's ``vats_refreshes_total``::
+use for it (``result``), one of the closed list of ``vats_refreshes_total``::
 
     CabinetError
     ├── LoginRefusedError         login_refused   the cabinet knows us not
