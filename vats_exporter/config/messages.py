@@ -41,25 +41,28 @@ _LIMITS: Final = {
 }
 
 
-def problems(error: ValidationError) -> Iterator[tuple[tuple[str | int, ...], Problem]]:
+def problems(
+    error: ValidationError, model: type[BaseModel] = FileKeys
+) -> Iterator[tuple[tuple[str | int, ...], Problem]]:
     """Translate everything that pydantic found.
 
     Args:
-        error: from validating :class:`FileKeys`.
+        error: from validating the model.
+        model: of the whole file.
 
     Yields:
         where in the file, as keys and indices, and the problem.
     """
     for detail in error.errors(include_url=False, include_input=False):
         keys = tuple(key for key in detail["loc"] if key != "[key]")
-        yield keys, Problem(key_path(keys), _message(detail, keys))
+        yield keys, Problem(key_path(keys), _message(detail, keys, model))
 
 
-def _message(detail: ErrorDetails, keys: tuple[str | int, ...]) -> str:
+def _message(detail: ErrorDetails, keys: tuple[str | int, ...], model: type[BaseModel]) -> str:
     kind = detail["type"]
     context = detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown(keys)
+        return _unknown(keys, model)
     if kind == "value_error":
         # Raised by the schema's own validators, which quote no value.
         return str(context["error"])
@@ -73,10 +76,19 @@ def _message(detail: ErrorDetails, keys: tuple[str | int, ...]) -> str:
     return _FIXED.get(kind, "not a valid value")
 
 
-def _unknown(keys: tuple[str | int, ...]) -> str:
+def _unknown(keys: tuple[str | int, ...], model: type[BaseModel]) -> str:
     """Say that a key is unknown, and which one may have been meant."""
     key = str(keys[-1])
-    known = _known_beside(keys)
+    if model is FileKeys and (place := _misplaced(keys, key)):
+        return place
+    known = _known_beside(keys, model)
+    if close := difflib.get_close_matches(key, known, n=1, cutoff=0.7):
+        return f"unknown key; did you mean {close[0]}?"
+    return f"unknown key; known here: {', '.join(known)}"
+
+
+def _misplaced(keys: tuple[str | int, ...], key: str) -> str:
+    """Say where a key belongs that stands at the wrong place; empty if it belongs nowhere."""
     if keys[0] == "defaults" and key in {"name", "login", *PASSWORD_KEYS}:
         return "each account has its own; it cannot have a default"
     if len(keys) == 1 and key in CommonKeys.model_fields:
@@ -85,14 +97,11 @@ def _unknown(keys: tuple[str | int, ...]) -> str:
         return "belongs to an account"
     if key in FileKeys.model_fields:
         return "belongs to the top of the file"
-    if close := difflib.get_close_matches(key, known, n=1, cutoff=0.7):
-        return f"unknown key; did you mean {close[0]}?"
-    return f"unknown key; known here: {', '.join(known)}"
+    return ""
 
 
-def _known_beside(keys: tuple[str | int, ...]) -> list[str]:
+def _known_beside(keys: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
     """The keys that may stand where an unknown one stands."""
-    model: type[BaseModel] = FileKeys
     for key in keys[:-1]:
         if isinstance(key, str):
             model = _model_of(model.model_fields, key)

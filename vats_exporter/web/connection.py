@@ -1,7 +1,8 @@
 """One client's connection: requests in, answers out, both within their time.
 
 It knows bytes and time limits, and no page. The limits are the kernel's, so that keeping them costs
-no system call of its own.
+no system call of its own; with TLS, which Python's sockets do not let the kernel limit, they are
+the socket's.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import struct
 import time
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.web.messages import MAX_HEAD, BadRequestError, parse_request, say
+from vats_exporter.web.tls import has_allowed_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +30,9 @@ _MOST_CHUNKS: Final = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
 
 _PIECE: Final = 64 * 1024
 """Bytes that are received at once."""
+
+_HANDSHAKE: Final = 0x16
+"""First byte of a client that speaks TLS. [RFC 8446, 5.1]"""
 
 _LINGER: Final = 1.0
 """Seconds for which what a client still sends is read and dropped, so that it gets its answer."""
@@ -53,9 +59,10 @@ class Connection:
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._limit(socket.SO_SNDTIMEO, self._server.write_timeout)
-            self._limit(socket.SO_RCVTIMEO, self._server.idle_timeout)
-            while self._serve_one():
-                pass
+            self._limit_receiving(self._server.idle_timeout)
+            if self._encrypt():
+                while self._serve_one():
+                    pass
         except OSError:
             # The client is gone, or too slow, or was evicted. Nobody is left to be told.
             pass
@@ -66,13 +73,51 @@ class Connection:
     def hang_up(self, how: int) -> None:
         """End one or both directions, from another thread."""
         with contextlib.suppress(OSError):  # it may have ended by itself
-            self._socket.shutdown(how)
+            # The plain socket's own, also with TLS: what lies above is its thread's alone.
+            socket.socket.shutdown(self._socket, how)
 
     def refuse(self, response: Response) -> None:
         """Say one thing without waiting for a request, and close."""
         with contextlib.suppress(OSError), self._socket:
             self._socket.setblocking(False)  # noqa: FBT003 - the socket's own interface
             self._socket.sendmsg([response.head(self._server.tick(), close=True), *response.chunks])
+
+    def _encrypt(self) -> bool:
+        """Shake hands, where TLS is spoken; tell whether requests may follow."""
+        tls = self._server.protection.tls()
+        if tls is None:
+            return True
+        context, allowed_names = tls
+        if not self._begins_tls():
+            return False
+        self._socket.settimeout(self._server.read_timeout)
+        try:
+            self._socket = context.wrap_socket(self._socket, server_side=True)
+        except ssl.SSLError as failure:
+            reason = (failure.reason or "").replace("_", " ").lower()
+            self._server.log.debug("TLS handshake failed", client=self._client, error=reason)
+            return False
+        if allowed_names and not has_allowed_name(self._socket.getpeercert(), allowed_names):
+            error = "its certificate has none of client_allowed_sans"
+            self._server.log.debug("TLS client refused", client=self._client, error=error)
+            return False
+        self._socket.settimeout(self._server.idle_timeout)
+        return True
+
+    def _begins_tls(self) -> bool:
+        """Wait for a client's first byte; tell whether it speaks TLS."""
+        self._limit_receiving(self._server.read_timeout)
+        try:
+            first = self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        if first and first[0] != _HANDSHAKE:
+            # Most likely plain HTTP, whose client would not understand an alert.
+            answer = say(400, "This exporter speaks HTTPS here, and the request was plain HTTP.")
+            self._send(answer, close=True, with_body=True)
+            self._drain()
+            return False
+        return bool(first)
 
     def _serve_one(self) -> bool:
         """Answer one request; tell whether another may follow."""
@@ -88,7 +133,7 @@ class Connection:
             self._server.log.debug("bad request", client=self._client, error=error.sentence)
             self._drain()
             return False
-        response = self._server.answer(request)
+        response = self._server.answer(request, self._client)
         close = self._server.stopping or not request.keep_alive
         self.waiting_since = time.monotonic()
         with_body = request.method != "HEAD"
@@ -112,7 +157,7 @@ class Connection:
         if not data:
             try:
                 data = self._socket.recv(_PIECE)
-            except BlockingIOError:
+            except (BlockingIOError, TimeoutError):
                 return None
         end = data.find(_END, 0, MAX_HEAD + len(_END))
         if end < 0 or data[0] in b"\r\n":  # not all of it, or an empty line before it
@@ -140,21 +185,24 @@ class Connection:
             if b"\n\n" in data:
                 raise BadRequestError(400, "Lines of HTTP end with CR and LF.")
             # Never 0, which would mean forever.
-            self._limit(socket.SO_RCVTIMEO, max(0.001, deadline - time.monotonic()))
+            self._limit_receiving(max(0.001, deadline - time.monotonic()))
             try:
                 piece = self._socket.recv(_PIECE)
-            except BlockingIOError:
+            except (BlockingIOError, TimeoutError):
                 raise BadRequestError(408, "The request took too long to come.") from None
             if not piece:
                 return b"", 0
             data += piece
-        self._limit(socket.SO_RCVTIMEO, self._server.idle_timeout)
+        self._limit_receiving(self._server.idle_timeout)
         return data, end
 
     def _send(self, response: Response, *, close: bool, with_body: bool) -> None:
         """Send an answer."""
         deadline = time.monotonic() + self._server.write_timeout
         chunks = self._server.pack(response, close=close, with_body=with_body)
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._send_encrypted(self._socket, chunks, deadline)
+            return
         for start in range(0, len(chunks), _MOST_CHUNKS):
             batch = chunks[start : start + _MOST_CHUNKS]
             left = sum(map(len, batch))
@@ -166,18 +214,46 @@ class Connection:
                         raise TimeoutError
                     batch = _after(batch, sent)
 
+    def _send_encrypted(
+        self,
+        peer: ssl.SSLSocket,
+        chunks: Sequence[bytes | memoryview],
+        deadline: float,
+    ) -> None:
+        """Send an answer with TLS, which takes one piece at a time."""
+        for chunk in chunks:
+            rest = memoryview(chunk)
+            while rest:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                peer.settimeout(left)
+                rest = rest[peer.send(rest) :]
+        peer.settimeout(self._server.idle_timeout)
+
     def _drain(self) -> None:
         """Read what the client still sends, for a moment.
 
         Closing a socket with unread bytes resets the connection, and a reset may overtake the
         answer.
         """
-        self._socket.shutdown(socket.SHUT_WR)
         deadline = time.monotonic() + _LINGER
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.settimeout(_LINGER)
+            # Says that the answer ends here, which clients want to hear, and waits for the same.
+            self._socket = self._socket.unwrap()
+        self._socket.shutdown(socket.SHUT_WR)
         while (left := deadline - time.monotonic()) > 0:
-            self._limit(socket.SO_RCVTIMEO, left)
+            self._limit_receiving(left)
             if not self._socket.recv(65536):
                 return
+
+    def _limit_receiving(self, seconds: float) -> None:
+        """Set how long the next piece may take to come."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.settimeout(seconds)
+        else:
+            self._limit(socket.SO_RCVTIMEO, seconds)
 
     def _limit(self, option: int, seconds: float) -> None:
         """Set the kernel's time limit for receiving or sending."""

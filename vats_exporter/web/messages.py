@@ -91,22 +91,27 @@ class Response:
         if self.length < 0:
             object.__setattr__(self, "length", sum(map(len, self.chunks)))
 
-    def head(self, date: str, *, close: bool) -> bytes:
+    def head(self, date: str, *, close: bool, extra: tuple[tuple[str, str], ...] = ()) -> bytes:
         """Return the bytes before the body.
 
         Args:
             date: of the answer, as HTTP writes it.
             close: whether the connection ends after it.
+            extra: headers that stand in place of the answer's own of the same name.
         """
-        extra = "".join([f"{name}: {value}\r\n" for name, value in self.headers])
+        headers = self.headers
+        if extra:
+            names = {name.lower() for name, _ in extra}
+            headers = (*(one for one in headers if one[0].lower() not in names), *extra)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
         if close:
-            extra += "Connection: close\r\n"
+            lines += "Connection: close\r\n"
         return (
             f"HTTP/1.1 {self.status} {_REASONS.get(self.status, '')}\r\n"
             f"Date: {date}\r\n"
             f"Content-Type: {self.content_type}\r\n"
             f"Content-Length: {self.length}\r\n"
-            f"{extra}\r\n"
+            f"{lines}\r\n"
         ).encode("latin-1")
 
 

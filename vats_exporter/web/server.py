@@ -29,6 +29,7 @@ from vats_exporter.bugs import describe_bug
 from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.connection import Connection
 from vats_exporter.web.messages import BadRequestError, say
+from vats_exporter.web.protection import Protection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +55,7 @@ class WebServer:
             usually apart, so that Prometheus keeps its connection.
         read_timeout: seconds from a request's first byte to the end of its headers.
         write_timeout: seconds for a client to take an answer.
+        protection: TLS, passwords and headers; none if not given.
 
     Attributes:
         address: where it listens, with the port it got.
@@ -72,8 +74,10 @@ class WebServer:
         idle_timeout: float = 150.0,
         read_timeout: float = 10.0,
         write_timeout: float = 30.0,
+        protection: Protection | None = None,
     ) -> None:
         self._respond = respond
+        self.protection: Final = protection or Protection()
         self._max_connections = max_connections
         self.idle_timeout: Final = idle_timeout
         self.read_timeout: Final = read_timeout
@@ -94,6 +98,8 @@ class WebServer:
     @property
     def url(self) -> str:
         """A URL that reaches the server from this machine, without a slash at the end."""
+        if self.protection.encrypted:
+            return self.address.url.replace("http:", "https:", 1)
         return self.address.url
 
     def start(self) -> None:
@@ -123,10 +129,15 @@ class WebServer:
             for connection in self._connections:
                 connection.hang_up(socket.SHUT_RDWR)
 
-    def answer(self, request: Request) -> Response:
-        """Answer a request, whatever happens."""
+    def answer(self, request: Request, client: str) -> Response:
+        """Answer a request, whatever happens.
+
+        Args:
+            request: as it came.
+            client: the address it came from.
+        """
         try:
-            return self._respond(request)
+            return self.protection.refuse(request, client) or self._respond(request)
         except BadRequestError as error:
             return say(error.status, error.sentence)
         except Exception as error:  # noqa: BLE001 - a page's bug must not end the server
@@ -157,12 +168,14 @@ class WebServer:
         packed once.
         """
         date = self.tick()
+        extra = self.protection.headers
         if not with_body or close or response.length > _SMALL:
             chunks = response.chunks if with_body else ()
-            return (response.head(date, close=close), *chunks)
+            return (response.head(date, close=close, extra=extra), *chunks)
         latest, packed_at, packed = self._packed
         if latest is not response or packed_at is not date:
-            packed = (b"".join((response.head(date, close=False), *response.chunks)),)
+            head = response.head(date, close=False, extra=extra)
+            packed = (b"".join((head, *response.chunks)),)
             self._packed = (response, date, packed)
         return packed
 

@@ -1,0 +1,205 @@
+"""Who may ask, and how: TLS, passwords, headers and a rate limit, re-read when their file changes.
+
+The server asks for a TLS context with each connection and for an opinion with each request. Once a
+second at most, the files are looked at; where one has changed, everything is read again and
+replaced as one. What cannot be read, or would take protection away, changes nothing and is told
+once, in one line.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from vats_exporter.web.messages import say
+from vats_exporter.web.passwords import PasswordCheck, Verdict
+from vats_exporter.web.settings import RateLimit, WebSettings
+from vats_exporter.web.tls import TlsError, make_context
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from vats_exporter.web.messages import Request, Response
+
+_LOOK_EVERY: Final = 1.0
+"""Seconds between two looks at the files."""
+
+_CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="vats-exporter", charset="UTF-8"')
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class ProtectionError(Exception):
+    """Settings that cannot be used; the message has a line for each thing that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Settings, and what was made of them; replaced as one."""
+
+    settings: WebSettings
+    context: ssl.SSLContext | None
+    passwords: PasswordCheck | None
+    bucket: _Bucket
+
+
+class Protection:
+    """What stands between a client and the pages.
+
+    Args:
+        read: reads the settings; called again when one of their files changes. ``None`` protects
+            nothing.
+
+    Raises:
+        ProtectionError: they cannot be used.
+    """
+
+    def __init__(self, read: Callable[[], WebSettings] | None = None) -> None:
+        self._read = read or WebSettings
+        self._lock = threading.Lock()
+        # Looked at before they are read: what changes in between is seen with the next look.
+        settings = self._read()
+        self._seen = _looks(settings.files)
+        self._looked_at = time.monotonic()
+        self._kept = _make(settings, None)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is spoken."""
+        return self._kept.context is not None
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Headers for every answer."""
+        return self._kept.settings.headers
+
+    def tls(self) -> tuple[ssl.SSLContext, tuple[str, ...]] | None:
+        """Return what to wrap a connection with, and the names that its client may have."""
+        self._look()
+        kept = self._kept
+        if kept.context is None or kept.settings.tls is None:
+            return None
+        return kept.context, kept.settings.tls.client_sans
+
+    def refuse(self, request: Request, client: str) -> Response | None:
+        """Return the answer to a request that may not be made; ``None`` for one that may.
+
+        Args:
+            request: as it came.
+            client: the address it came from.
+        """
+        self._look()
+        kept = self._kept
+        if not kept.bucket.take():
+            retry = ("Retry-After", str(max(1, round(kept.settings.rate_limit.interval))))
+            return say(429, "Too many requests; see rate_limit in --web.config.file.", retry)
+        if kept.passwords is None or request.path in kept.settings.open_paths:
+            return None
+        verdict = kept.passwords.check(request.headers.get("authorization", ""), client)
+        if verdict is Verdict.RIGHT:
+            return None
+        if verdict is Verdict.BUSY:
+            return say(429, "Too many passwords are being checked.", ("Retry-After", "1"))
+        return say(401, "This exporter wants a user and a password.", _CHALLENGE)
+
+    def _look(self) -> None:
+        """Read the files again if one has changed since the latest look."""
+        kept = self._kept
+        now = time.monotonic()
+        if not kept.settings.files or now - self._looked_at < _LOOK_EVERY:
+            return
+        # Whoever comes while somebody looks goes on with what there is.
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._looked_at = now
+            seen = _looks(kept.settings.files)
+            if seen == self._seen:
+                return
+            self._seen = seen
+            self._replace(kept)
+        finally:
+            self._lock.release()
+
+    def _replace(self, kept: _Kept) -> None:
+        try:
+            settings = self._read()
+            _require_as_safe(settings, kept.settings)
+            self._kept = _make(settings, kept)
+            self._seen = _looks(settings.files)
+        except ProtectionError as error:
+            for line in str(error).splitlines():
+                _log.error("web configuration not reloaded", error=line)
+            return
+        _log.info("web configuration reloaded", file=str(settings.files[0]))
+
+
+class _Bucket:
+    """A token bucket, full at first."""
+
+    def __init__(self, limit: RateLimit) -> None:
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._tokens = float(limit.burst)
+        self._at = time.monotonic()
+
+    def take(self) -> bool:
+        """Take a token; tell whether there was one."""
+        limit = self.limit
+        if limit.interval <= 0:
+            return True
+        with self._lock:
+            now = time.monotonic()
+            grown = self._tokens + (now - self._at) / limit.interval
+            self._tokens, self._at = min(float(limit.burst), grown), now
+            if self._tokens < 1.0:
+                return False
+            self._tokens -= 1.0
+            return True
+
+
+def _make(settings: WebSettings, before: _Kept | None) -> _Kept:
+    """Make everything, and keep what would be the same: passwords that are known, tokens."""
+    try:
+        context = None if settings.tls is None else make_context(settings.tls)
+    except TlsError as error:
+        raise ProtectionError(f"tls_server_config.{error.key}: {error}") from None
+    passwords = before.passwords if before is not None else None
+    if not settings.users:
+        passwords = None
+    elif passwords is None or passwords.users != dict(settings.users):
+        passwords = PasswordCheck(settings.users)
+    bucket = _Bucket(settings.rate_limit)
+    if before is not None and before.bucket.limit == settings.rate_limit:
+        bucket = before.bucket
+    return _Kept(replace(settings, users=dict(settings.users)), context, passwords, bucket)
+
+
+def _require_as_safe(new: WebSettings, old: WebSettings) -> None:
+    """Refuse a file that opens what was closed: it may be half written, or emptied by mistake."""
+    file = new.files[0] if new.files else ""
+    if old.tls is not None and new.tls is None:
+        raise ProtectionError(f"{file}: tls_server_config is gone; a restart serves without TLS")
+    if old.users and not new.users:
+        raise ProtectionError(f"{file}: basic_auth_users is gone; a restart serves everybody")
+    if old.tls is None and new.tls is not None:
+        raise ProtectionError(f"{file}: tls_server_config is new; a restart begins to speak TLS")
+
+
+def _looks(files: tuple[Path, ...]) -> tuple[object, ...]:
+    """Return what tells a changed file from an unchanged one."""
+    looks: list[object] = []
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError as error:
+            looks.append(error.errno)
+        else:
+            looks.append((status.st_mtime_ns, status.st_size, status.st_ino))
+    return tuple(looks)
