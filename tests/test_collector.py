@@ -31,7 +31,7 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, Redeployed, SignIn
-from vats_exporter.collector import METRICS, Account, Collector
+from vats_exporter.collector import METRICS, Account, Collector, Loaded
 from vats_exporter.exposition import Format
 from vats_exporter.history import History
 from vats_exporter.trunks import Flags, Snapshot, Trunk
@@ -165,6 +165,10 @@ def test_the_table_holds_the_documented_metrics() -> None:
         ("vats_redeployments_total", "counter", ("account",)),
         ("vats_login_retry_timestamp_seconds", "gauge", ("account",)),
         ("vats_details_total", "counter", ("account", "result")),
+        ("vats_probe_success", "gauge", ()),
+        ("vats_probe_duration_seconds", "gauge", ()),
+        ("vats_config_last_reload_successful", "gauge", ()),
+        ("vats_config_last_reload_success_timestamp_seconds", "gauge", ()),
         ("vats_history_up", "gauge", ()),
         ("vats_history_errors_total", "counter", ()),
         ("vats_exporter_build_info", "gauge", ("version", "python")),
@@ -416,9 +420,9 @@ def test_trunks_are_rendered_once_a_refresh_and_not_in_a_scrape(
     rendered: list[str] = []
     real = rendering.render_trunks
 
-    def render(account: str, snapshot: object, changes: object) -> object:
+    def render(account: str, snapshot: object, changes: object, privacy: object) -> object:
         rendered.append(threading.current_thread().name)
-        return real(account, snapshot, changes)  # type: ignore[arg-type]  # passed through as it came
+        return real(account, snapshot, changes, privacy)  # type: ignore[arg-type]  # passed through as it came
 
     monkeypatch.setattr(collector_module, "render_trunks", render)
     collector = collector_of(("acme", ScriptedCabinet((WORKING,))), clock=clock)
@@ -550,8 +554,11 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
         for name, one in (("acme", cabinet), ("Ромашка", refused))
     ]
     accounts[0].tally.detailed("success", "")
-    page = scrape(Collector(accounts, history=history))
-    assert all(f"# HELP {metric.name} " in page for metric in METRICS)
+    collector = Collector(accounts, history=history)
+    collector.loaded = Loaded(successful=True, succeeded_at=1.0)
+    page = scrape(collector)
+    served = [metric for metric in METRICS if metric.scope != "probe"]
+    assert all(f"# HELP {metric.name} " in page for metric in served)
     check = subprocess.run(
         [promtool, "check", "metrics"],
         input=page,

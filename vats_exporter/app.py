@@ -1,4 +1,4 @@
-"""The exporter as one thing to start and stop: the configuration's accounts, collected and served.
+"""The exporter as one thing to start, reload and stop: the accounts, collected and served.
 
 The one place that knows both the configuration and what is made of it. It knows no signals and no
 command line, so that the demo and the tests start the same thing as ``serve`` does.
@@ -8,33 +8,58 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from vats_exporter import __version__
 from vats_exporter.cabinet.client import Cabinet
-from vats_exporter.collector import Account, Collector
+from vats_exporter.collector import Account, Collector, Loaded
+from vats_exporter.config import ConfigError
 from vats_exporter.details import DetailedSource
 from vats_exporter.history import History
 from vats_exporter.web import Site, WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from typing_extensions import Self
 
     from vats_exporter.cabinet.settings import CabinetSettings
+    from vats_exporter.config import Account as AccountSettings
     from vats_exporter.config import Config, Details
+    from vats_exporter.privacy import Privacy
     from vats_exporter.refresh import Source
     from vats_exporter.tally import Tally
-    from vats_exporter.web import ListenAddress
+    from vats_exporter.web import ListenAddress, Protection
 
 STOPPING: Final = 4.0
 """Seconds for everything under way to end; who asked for the end waits no longer than five."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is said on the command line, and stays as it is until the end.
+
+    Attributes:
+        protection: TLS and passwords of the exporter's own address; ``None`` for neither.
+        max_connections: of clients, at the same time.
+        read_timeout: seconds for a client's request to come whole.
+        lifecycle: whether the configuration may be reloaded over HTTP.
+        privacy: what the trunks' labels hold back; ``None`` for nothing.
+        probe_only: accounts are read for ``/probe`` alone.
+    """
+
+    protection: Protection | None = None
+    max_connections: int = 512
+    read_timeout: float = 10.0
+    lifecycle: bool = False
+    privacy: Privacy | None = None
+    probe_only: bool = False
 
 
 class Exporter:
@@ -46,29 +71,43 @@ class Exporter:
     Args:
         config: the accounts, and how long their snapshots are served.
         address: where to listen.
+        options: how it is served.
+        load: reads the configuration again; ``None`` where there is nothing to read.
 
     Raises:
         OSError: the address is not to be had.
     """
 
-    def __init__(self, config: Config, address: ListenAddress) -> None:
+    def __init__(
+        self,
+        config: Config,
+        address: ListenAddress,
+        options: Options | None = None,
+        *,
+        load: Callable[[], Config] | None = None,
+    ) -> None:
         self._config = config
-        self._history = History(config.history.file, keep=config.history.keep)
+        self._options = options or Options()
+        self._load = load
+        self._reloading = threading.Lock()
+        self._history = _open_history(config)
         self._collector = Collector(
-            (
-                Account(
-                    account.name,
-                    _connector(account.cabinet, config.details),
-                    ttl=config.cache.ttl,
-                    stale=config.cache.stale,
-                    history=self._history,
-                )
-                for account in config.accounts
-            ),
+            (self._account(one, config) for one in config.accounts),
             history=self._history,
+            probe_only=self._options.probe_only,
         )
-        self._site = Site(self._collector)
-        self._server = WebServer(address, self._site.respond)
+        self._collector.loaded = Loaded(successful=True, succeeded_at=time.time())
+        may_reload = self._options.lifecycle and load is not None
+        self._site = Site(self._collector, reload=self.reload if may_reload else None)
+        self._server = WebServer(
+            address,
+            self._site.respond,
+            max_connections=self._options.max_connections,
+            read_timeout=self._options.read_timeout,
+            protection=self._options.protection,
+        )
+        scheme, _, self._site.address = self._server.url.partition("://")
+        self._site.scheme = scheme
 
     @property
     def url(self) -> str:
@@ -87,25 +126,44 @@ class Exporter:
         )
         self._collector.refresh(timeout=0)
 
+    def reload(self) -> tuple[str, ...]:
+        """Read the configuration again, and go on with it if it is valid.
+
+        Accounts whose settings are the same keep session, snapshot and history; one that was
+        refused is tried again at once. Those that changed keep their counts, and serve their last
+        good snapshot until there is another.
+
+        Returns:
+            what is wrong with the configuration, a line a problem; nothing if it is in use now.
+        """
+        if self._load is None:
+            return ()
+        with self._reloading:
+            try:
+                config = self._load()
+            except ConfigError as error:
+                kept = self._collector.loaded
+                succeeded_at = kept.succeeded_at if kept is not None else 0.0
+                self._collector.loaded = Loaded(successful=False, succeeded_at=succeeded_at)
+                for line in error.lines():
+                    _log.error("configuration not reloaded", error=line)
+                return tuple(error.lines())
+            gone = self._swap(config)
+            self._collector.loaded = Loaded(successful=True, succeeded_at=time.time())
+            _log.info(
+                "configuration reloaded", config=str(config.file), accounts=len(config.accounts)
+            )
+        self._collector.refresh(timeout=0)
+        # Nobody waits for the cabinets of accounts that are gone.
+        _close(gone, STOPPING)
+        return ()
+
     def stop(self) -> None:
         """Let running answers and refreshes end, and close the cabinets; some seconds at most."""
         deadline = time.monotonic() + STOPPING
         self._site.stopping = True
         self._server.stop(timeout=STOPPING / 2)
-        # Side by side, and in threads that do not keep the process: a refresh may be waiting for a
-        # cabinet that hangs, and its connection is lost with the process anyway.
-        closing = [
-            threading.Thread(
-                target=account.refresher.close,
-                kwargs={"timeout": max(0.0, deadline - time.monotonic())},
-                name=f"close {account.name}",
-                daemon=True,
-            )
-            for account in self._collector.accounts
-        ]
-        for thread in closing:
-            thread.start()
-        for thread in closing:
+        for thread in _close(self._collector.accounts, deadline - time.monotonic()):
             thread.join(max(0.0, deadline - time.monotonic()))
         self._history.close()
         _log.info("stopped")
@@ -121,6 +179,76 @@ class Exporter:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _swap(self, config: Config) -> list[Account]:
+        """Put the accounts of a configuration in place; return those to be closed."""
+        before = self._config
+        if config.history != before.history:
+            # One at a time: both may be the same file, kept for another time.
+            self._history.close()
+            self._history = self._collector.history = _open_history(config)
+        settings = {one.name: one for one in before.accounts}
+        running = {account.name: account for account in self._collector.accounts}
+        accounts = []
+        for one in config.accounts:
+            account = running.get(one.name)
+            old = settings.get(one.name)
+            if account is None or old is None:
+                accounts.append(self._account(one, config))
+            elif old.cabinet == one.cabinet and before.details == config.details:
+                accounts.append(account)
+                account.labels = one.labels
+                account.remember_in(self._history)
+                account.refresher.ttl, account.refresher.stale = (
+                    config.cache.ttl,
+                    config.cache.stale,
+                )
+                if not account.refresher.peek().up:
+                    account.refresher.reset()
+            else:
+                accounts.append(self._account(one, config, before=account))
+        self._config = config
+        self._collector.accounts = accounts
+        return [account for account in running.values() if account not in accounts]
+
+    def _account(
+        self, settings: AccountSettings, config: Config, *, before: Account | None = None
+    ) -> Account:
+        account = Account(
+            settings.name,
+            _connector(settings.cabinet, config.details),
+            ttl=config.cache.ttl,
+            stale=config.cache.stale,
+            history=self._history,
+            privacy=self._options.privacy,
+            before=before,
+        )
+        account.labels = settings.labels
+        return account
+
+
+def _open_history(config: Config) -> History:
+    return History(config.history.file, keep=config.history.keep)
+
+
+def _close(accounts: Iterable[Account], timeout: float) -> list[threading.Thread]:
+    """Close accounts side by side.
+
+    In threads that do not keep the process: a refresh may be waiting for a cabinet that hangs, and
+    its connection is lost with the process anyway.
+    """
+    closing = [
+        threading.Thread(
+            target=account.refresher.close,
+            kwargs={"timeout": max(0.0, timeout)},
+            name=f"close {account.name}",
+            daemon=True,
+        )
+        for account in accounts
+    ]
+    for thread in closing:
+        thread.start()
+    return closing
 
 
 def _connector(settings: CabinetSettings, details: Details) -> Callable[[Tally], Source]:

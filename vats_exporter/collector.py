@@ -30,7 +30,7 @@ from vats_exporter.metrics import METRICS, Metric
 from vats_exporter.refresh import Refresher
 from vats_exporter.rendering import (
     ACCOUNT_METRICS,
-    TRUNK_METRICS,
+    join_families,
     render_account,
     render_trunks,
 )
@@ -40,10 +40,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from vats_exporter.history import History
+    from vats_exporter.privacy import Privacy
     from vats_exporter.refresh import AccountState, Clock, Outcome, Source
     from vats_exporter.trunks import Snapshot
 
-__all__ = ["METRICS", "Account", "Collector", "Metric"]
+__all__ = ["METRICS", "Account", "Collector", "Loaded", "Metric"]
+
+HEADERS: Final = {
+    form: {metric: Block(metric.family.header(form)) for metric in METRICS} for form in Format
+}
+"""The lines before each family's samples."""
 
 _PROCESS_AGE: Final = 1.0
 """Seconds for which the process's own metrics are sent again."""
@@ -59,6 +65,12 @@ class Account:
         stale: likewise.
         clock: likewise.
         history: remembers the trunks' changes; ``None`` counts none.
+        privacy: what the trunks' labels hold back.
+        before: the same account as it was configured before: its counts go on, and its last good
+            snapshot is served until there is another.
+
+    Attributes:
+        labels: what service discovery adds to its target.
     """
 
     def __init__(
@@ -70,10 +82,14 @@ class Account:
         stale: float = 900.0,
         clock: Clock | None = None,
         history: History | None = None,
+        privacy: Privacy | None = None,
+        before: Account | None = None,
     ) -> None:
         self.name: Final = name
+        self.labels: Mapping[str, str] = {}
         self._history = history
-        self.tally: Final = Tally(name)
+        self._privacy = privacy
+        self.tally: Final[Tally] = Tally(name) if before is None else before.tally
         self.refresher: Final = Refresher(
             name,
             connect(self.tally),
@@ -83,18 +99,34 @@ class Account:
             on_snapshot=self._read,
             on_result=self._refreshed,
         )
+        if before is not None:
+            self.refresher.adopt(before.refresher)
         self._trunks: tuple[Snapshot | None, tuple[Block, ...]] = (None, ())
         self._samples: tuple[AccountState | None, int, Mapping[Metric, str]] = (None, -1, {})
+        self._parts: dict[Format, tuple[tuple[Block, ...], Part]] = {}
+
+    def remember_in(self, history: History) -> None:
+        """Count the trunks' changes in another history from now on."""
+        if history is not self._history:
+            self._history = history
+            self._trunks = (None, ())  # they tell changes, and are to be rendered again
 
     def trunk_blocks(self, snapshot: Snapshot | None) -> tuple[Block, ...]:
         """Return the trunks' samples, a block a family; none without a snapshot."""
         # One tuple, read and replaced whole: the refresh's thread and a scrape's may both come.
         kept, blocks = self._trunks
         if kept is not snapshot:
-            changes = self._history.changes(self.name) if self._history is not None else None
-            blocks = () if snapshot is None else render_trunks(self.name, snapshot, changes)
+            blocks = () if snapshot is None else self._render(snapshot)
             self._trunks = (snapshot, blocks)
         return blocks
+
+    def trunk_part(self, form: Format, snapshot: Snapshot | None) -> Part:
+        """Return the trunks' samples with their families' headers."""
+        blocks = self.trunk_blocks(snapshot)
+        kept = self._parts.get(form)
+        if kept is None or kept[0] is not blocks:
+            kept = self._parts[form] = (blocks, join_families([blocks], HEADERS[form]))
+        return kept[1]
 
     def samples(self, state: AccountState, version: int) -> Mapping[Metric, str]:
         """Return the account's other samples, as lines.
@@ -108,6 +140,10 @@ class Account:
             lines = render_account(state, self.tally.counts())
             self._samples = (state, version, lines)
         return lines
+
+    def _render(self, snapshot: Snapshot) -> tuple[Block, ...]:
+        changes = self._history.changes(self.name) if self._history is not None else None
+        return render_trunks(self.name, snapshot, changes, self._privacy)
 
     def _read(self, snapshot: Snapshot) -> None:
         """Record a snapshot, before its series are made: they tell the changes it brought."""
@@ -126,12 +162,31 @@ class Account:
                 _ = block.deflated  # compressed here, so that no scrape has to wait for it
 
 
+class Loaded(NamedTuple):
+    """How the latest attempt to load the configuration went.
+
+    Attributes:
+        successful: whether it worked.
+        succeeded_at: when one last did, in seconds since the epoch.
+    """
+
+    successful: bool
+    succeeded_at: float
+
+
+class _Own(NamedTuple):
+    """What is told of the exporter itself, apart from the process."""
+
+    history: tuple[str, int] | None
+    loaded: Loaded | None
+
+
 class _View(NamedTuple):
     """A page in one format, and what it was made of."""
 
     accounts: tuple[Account, ...] | None = None
     seen: tuple[tuple[AccountState, int], ...] = ()
-    history: tuple[str, int] | None = None
+    own: _Own | None = None
     trunks: Part = Part(())
     live: Part = Part(())
     process: Part = Part(())
@@ -144,20 +199,31 @@ class Collector:
     Args:
         accounts: in the order of the page; their names differ.
         history: that of the accounts, to tell whether it works; ``None`` tells nothing of it.
+        probe_only: the page tells nothing of the accounts, and refreshes none: they are asked for
+            one by one, with :func:`vats_exporter.probe.probe`.
+
+    Attributes:
+        history: as given; replacing it takes effect with the next page.
+        loaded: how the configuration was last loaded; ``None`` tells nothing of it.
     """
 
-    def __init__(self, accounts: Iterable[Account] = (), *, history: History | None = None) -> None:
+    def __init__(
+        self,
+        accounts: Iterable[Account] = (),
+        *,
+        history: History | None = None,
+        probe_only: bool = False,
+    ) -> None:
         self._accounts = tuple(accounts)
-        self._history = history
+        self._probe_only = probe_only
+        self._shown = () if probe_only else self._accounts
+        self.history = history
+        self.loaded: Loaded | None = None
         self._lock = threading.Lock()
         self._views = dict.fromkeys(Format, _View())
         self._process = _Process()
         build = {"version": __version__, "python": platform.python_version()}
         self._build_info = sample_line(metrics.BUILD_INFO.name, label_text(build), 1.0)
-        self._headers = {
-            form: {metric: Block(metric.family.header(form)) for metric in METRICS}
-            for form in Format
-        }
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -167,6 +233,11 @@ class Collector:
     @accounts.setter
     def accounts(self, accounts: Iterable[Account]) -> None:
         self._accounts = tuple(accounts)
+        self._shown = () if self._probe_only else self._accounts
+
+    def account(self, name: str) -> Account | None:
+        """Return the account of a name; ``None`` if there is none."""
+        return next((account for account in self._accounts if account.name == name), None)
 
     def refresh(self, timeout: float) -> None:
         """Refresh every account for which that is due, all at the same time.
@@ -175,7 +246,7 @@ class Collector:
             timeout: seconds to wait for all of them together; what takes longer goes on.
         """
         deadline = time.monotonic() + timeout
-        flights = [account.refresher.begin() for account in self._accounts]
+        flights = [account.refresher.begin() for account in self._shown]
         for flight in flights:
             if flight is not None:
                 flight.wait(max(0.0, deadline - time.monotonic()))
@@ -202,65 +273,49 @@ class Collector:
 
         Two calls between which nothing changed give the same object.
         """
-        accounts = self._accounts
+        accounts = self._shown
         seen = tuple([(account.refresher.peek(), account.tally.version) for account in accounts])
         process = self._process.part(form)
-        history = self._remembered()
+        own = self._own()
         with self._lock:
             view = self._views[form]
             same_accounts = view.accounts is accounts
             # A state is equal to itself alone, so this compares identities and numbers.
-            same_live = same_accounts and view.seen == seen and view.history == history
+            same_live = same_accounts and view.seen == seen and view.own == own
             if same_live and view.process is process:
                 return view.page
             same_trunks = same_accounts and all(
                 old.snapshot is new.snapshot
                 for (old, _), (new, _) in zip(view.seen, seen, strict=True)
             )
-            trunks = view.trunks if same_trunks else self._trunk_part(form, accounts, seen)
-            live = view.live if same_live else self._live_part(form, accounts, seen, history)
+            trunks = view.trunks if same_trunks else _trunk_part(form, accounts, seen)
+            live = view.live if same_live else self._live_part(form, accounts, seen, own)
             page = Page(trunks, live, process)
             # Replaced as one, for those who look at it without the lock.
-            self._views[form] = _View(accounts, seen, history, trunks, live, process, page)
+            self._views[form] = _View(accounts, seen, own, trunks, live, process, page)
             return page
 
     def _is_settled(self, view: _View, form: Format) -> bool:
         """Tell whether a page is still what it would be if it were made now."""
-        if view.accounts is not self._accounts:
+        if view.accounts is not self._shown:
             return False
         for account, (state, version) in zip(view.accounts, view.seen, strict=True):
             if account.refresher.settled() is not state or account.tally.version != version:
                 return False
-        return view.process is self._process.part(form) and view.history == self._remembered()
+        return view.process is self._process.part(form) and view.own == self._own()
 
-    def _remembered(self) -> tuple[str, int] | None:
-        """Return what is told of the history."""
-        history = self._history
-        return None if history is None else (history.problem, history.errors_total)
-
-    def _trunk_part(
-        self,
-        form: Format,
-        accounts: Sequence[Account],
-        seen: Sequence[tuple[AccountState, int]],
-    ) -> Part:
-        rows = [
-            account.trunk_blocks(state.snapshot)
-            for account, (state, _) in zip(accounts, seen, strict=True)
-        ]
-        blocks: list[Block] = []
-        for column, metric in enumerate(TRUNK_METRICS):
-            samples = [row[column] for row in rows if row and row[column].raw]
-            if samples:
-                blocks += (self._headers[form][metric], *samples)
-        return Part(blocks)
+    def _own(self) -> _Own:
+        """Return what is told of the exporter itself."""
+        history = self.history
+        remembered = None if history is None else (history.problem, history.errors_total)
+        return _Own(remembered, self.loaded)
 
     def _live_part(
         self,
         form: Format,
         accounts: Sequence[Account],
         seen: Sequence[tuple[AccountState, int]],
-        remembered: tuple[str, int] | None,
+        own: _Own,
     ) -> Part:
         rows = [
             account.samples(state, version)
@@ -269,17 +324,34 @@ class Collector:
         lines: dict[Metric, str] = {
             metric: "".join(row[metric] for row in rows) for metric in ACCOUNT_METRICS
         }
-        if remembered is not None:
-            problem, errors = remembered
+        if own.loaded is not None:
+            for metric, value in zip(
+                (metrics.CONFIG_RELOAD_SUCCESSFUL, metrics.CONFIG_RELOAD_TIMESTAMP),
+                own.loaded,
+                strict=True,
+            ):
+                lines[metric] = sample_line(metric.name, "", value)
+        if own.history is not None:
+            problem, errors = own.history
             lines[metrics.HISTORY_UP] = sample_line(metrics.HISTORY_UP.name, "", not problem)
             lines[metrics.HISTORY_ERRORS] = sample_line(metrics.HISTORY_ERRORS.name, "", errors)
         lines[metrics.BUILD_INFO] = self._build_info
         raw = b"".join(
-            self._headers[form][metric].raw + samples.encode()
+            HEADERS[form][metric].raw + samples.encode()
             for metric, samples in lines.items()
             if samples
         )
         return Part((Block(raw),))
+
+
+def _trunk_part(
+    form: Format, accounts: Sequence[Account], seen: Sequence[tuple[AccountState, int]]
+) -> Part:
+    rows = [
+        account.trunk_blocks(state.snapshot)
+        for account, (state, _) in zip(accounts, seen, strict=True)
+    ]
+    return join_families(rows, HEADERS[form])
 
 
 class _Process:

@@ -20,14 +20,14 @@ class Metric:
         type: of the metric.
         help: one sentence.
         labels: by name, in the documented order; a histogram has ``le`` besides.
-        scope: whether there is one a trunk, one an account or one in all.
+        scope: whether there is one a trunk, one an account, one a probe or one in all.
     """
 
     name: str
     type: MetricType
     help: str
     labels: tuple[str, ...]
-    scope: Literal["trunk", "account", "exporter"]
+    scope: Literal["trunk", "account", "probe", "exporter"]
 
     @property
     def family(self) -> Family:
@@ -154,6 +154,30 @@ DETAILS: Final = Metric(
     ("account", "result"),
     "account",
 )
+PROBE_SUCCESS: Final = Metric(
+    "vats_probe_success",
+    "gauge",
+    "Whether the latest refresh of the probed account worked.",
+    (),
+    "probe",
+)
+PROBE_DURATION: Final = Metric(
+    "vats_probe_duration_seconds", "gauge", "How long the probe took.", (), "probe"
+)
+CONFIG_RELOAD_SUCCESSFUL: Final = Metric(
+    "vats_config_last_reload_successful",
+    "gauge",
+    "Whether the latest attempt to load the configuration worked.",
+    (),
+    "exporter",
+)
+CONFIG_RELOAD_TIMESTAMP: Final = Metric(
+    "vats_config_last_reload_success_timestamp_seconds",
+    "gauge",
+    "When the configuration in use was loaded, in seconds since the epoch.",
+    (),
+    "exporter",
+)
 HISTORY_UP: Final = Metric(
     "vats_history_up",
     "gauge",
@@ -196,6 +220,10 @@ METRICS: Final = (
     REDEPLOYMENTS,
     LOGIN_RETRY_TIMESTAMP,
     DETAILS,
+    PROBE_SUCCESS,
+    PROBE_DURATION,
+    CONFIG_RELOAD_SUCCESSFUL,
+    CONFIG_RELOAD_TIMESTAMP,
     HISTORY_UP,
     HISTORY_ERRORS,
     BUILD_INFO,

@@ -247,6 +247,19 @@ class Refresher:
             self._state = replace(self._state, login_retry_at=None)
             self._settle()
 
+    def adopt(self, other: Refresher) -> None:
+        """Serve another refresher's last good snapshot until there is one of one's own.
+
+        Args:
+            other: of the same account, as it was configured before.
+        """
+        with other._lock:
+            snapshot, taken = other._state.snapshot, other._taken
+        with self._lock:
+            self._state = replace(self._state, snapshot=snapshot)
+            self._taken = taken
+            self._settle()
+
     def close(self, timeout: float = 5.0) -> None:
         """Start no more refreshes, and close the source.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from vats_exporter import metrics
 from vats_exporter.exposition import (
     Block,
+    Part,
     flag_lines,
     label_column,
     label_text,
@@ -20,6 +21,7 @@ from vats_exporter.exposition import (
 )
 from vats_exporter.history import FLAGS
 from vats_exporter.metrics import METRICS, Metric
+from vats_exporter.privacy import Privacy
 from vats_exporter.tally import BUCKETS
 
 if TYPE_CHECKING:
@@ -35,7 +37,10 @@ ACCOUNT_METRICS: Final = tuple(metric for metric in METRICS if metric.scope == "
 
 
 def render_trunks(
-    account: str, snapshot: Snapshot, changes: Changes | None = None
+    account: str,
+    snapshot: Snapshot,
+    changes: Changes | None = None,
+    privacy: Privacy | None = None,
 ) -> tuple[Block, ...]:
     """Write a snapshot's samples, a block a family, in the order of :data:`METRICS`.
 
@@ -43,12 +48,14 @@ def render_trunks(
         account: the account's name.
         snapshot: the trunks.
         changes: what is known of their flags' changes; ``None`` writes nothing of it.
+        privacy: what labels hold back; nothing if not given.
     """
     trunks = snapshot.trunks
+    discreet = privacy or Privacy()
     shared: dict[str, str | Sequence[str]] = {
         "account": account,
         "trunk": [trunk.ref for trunk in trunks],
-        "phone": [trunk.phone for trunk in trunks],
+        "phone": [discreet.phone(trunk) for trunk in trunks],
     }
     labels = label_column(shared, len(trunks))
     flags = [trunk.flags for trunk in trunks]
@@ -76,12 +83,27 @@ def render_trunks(
     raw[metrics.TRUNK_FLAG_CHANGED_TIMESTAMP] = dated
     named = {
         **shared,
-        "name": [trunk.name for trunk in trunks],
-        "line": [trunk.line for trunk in trunks],
+        "name": [discreet.name(trunk) for trunk in trunks],
+        "line": [discreet.line(trunk) for trunk in trunks],
     }
     labels = label_column(named, len(trunks))
     raw[metrics.TRUNK_INFO] = flag_lines(metrics.TRUNK_INFO.name, labels, [True] * len(trunks))
     return tuple(Block(raw[metric]) for metric in TRUNK_METRICS)
+
+
+def join_families(rows: Sequence[tuple[Block, ...]], headers: Mapping[Metric, Block]) -> Part:
+    """Put accounts' trunk series together, family by family.
+
+    Args:
+        rows: of each account, what :func:`render_trunks` gave, or nothing.
+        headers: the lines before each family's samples.
+    """
+    blocks: list[Block] = []
+    for column, metric in enumerate(TRUNK_METRICS):
+        samples = [row[column] for row in rows if row and row[column].raw]
+        if samples:
+            blocks += (headers[metric], *samples)
+    return Part(blocks)
 
 
 def _change_lines(

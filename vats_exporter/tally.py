@@ -7,8 +7,9 @@ events, and neither metric names nor what the calls are about.
 from __future__ import annotations
 
 import threading
+import time
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
@@ -37,6 +38,9 @@ BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 SIGN_IN_RESULTS: Final = ("success", "login_refused", "unreachable", "timeout", "not_gwt")
 """What signing in comes to; counted from 0 on, so that the first of each is seen as a rise."""
+
+_STEPS: Final = 200
+"""Events that are kept to be looked at; a refresh of 10,000 trunks makes about that many."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -96,9 +100,11 @@ class Tally:
         self._totals: dict[str, float] = {}
         self._redeployments = 0
         self._details: Counter[str] = Counter()
+        self._steps: deque[tuple[float, TraceEvent]] = deque(maxlen=_STEPS)
 
     def trace(self, event: TraceEvent) -> None:
         """Count one event of the cabinet's; this is its trace hook."""
+        self._steps.append((time.time(), event))
         if isinstance(event, CallStarted):
             return
         with self._lock:
@@ -126,6 +132,10 @@ class Tally:
             self.version += 1
         if sentence:
             _log.warning("details failed", account=self._account, result=result, error=sentence)
+
+    def steps(self) -> list[tuple[float, str]]:
+        """Return the latest events: when each was, in seconds since the epoch, and what."""
+        return [(at, _step(event)) for at, event in self._steps.copy()]
 
     def counts(self) -> Counts:
         """Return a copy of all counts."""
@@ -183,3 +193,18 @@ class Tally:
                 log.debug("sign-in ended", result=result, duration=round(duration, 3))
             case Redeployed(old=old, new=new):
                 log.info("cabinet was redeployed", old=old, new=new)
+
+
+def _step(event: TraceEvent) -> str:
+    """Write an event for people."""
+    match event:
+        case CallStarted(call=call):
+            return f"{call}: asked"
+        case CallCompleted(call=call, status=status, duration=duration, size=size):
+            return f"{call}: HTTP {status}, {size} bytes, after {duration:.3f} s"
+        case CallFailed(call=call, error=error, duration=duration):
+            return f"{call}: {error.result} after {duration:.3f} s: {error}"
+        case SignIn(result=result, duration=duration):
+            return f"sign-in ended: {result} after {duration:.3f} s"
+        case Redeployed(old=old, new=new):
+            return f"the cabinet was redeployed: {old} became {new}"

@@ -129,3 +129,76 @@ def test_the_flags_of_the_log_go_before_the_configurations(
     # Both in JSON, and at level info.
     assert running.logged("listening")["level"] == "info"
     assert running.end(signal.SIGTERM).status == 0
+
+
+def test_sighup_loads_the_configuration_again_and_a_bad_one_changes_nothing(
+    start: Start, tmp_path: Path
+) -> None:
+    with SimulatedCabinet(make_accounts(2, trunks=3)) as cabinet:
+        accounts = [
+            f"name: {one.name}, login: {one.login}, password: {one.password}, "
+            f"address: '{cabinet.url}'"
+            for one in cabinet.accounts
+        ]
+        file = configure(tmp_path, accounts[0])
+        running = start("serve", "--config.file", file, *ANY_PORT)
+        url = f"http://{running.logged('listening')['address']}/metrics"
+        assert fetch(url).count("\nvats_trunk_active{") == 3
+        configure(tmp_path, *accounts)
+        running.process.send_signal(signal.SIGHUP)
+        assert running.logged("configuration reloaded")["accounts"] == 2
+        assert fetch(url).count("\nvats_trunk_active{") == 6
+        configure(tmp_path, accounts[0] + ", colour: red")
+        running.process.send_signal(signal.SIGHUP)
+        assert "accounts[0].colour" in str(running.logged("configuration not reloaded")["error"])
+        assert fetch(url).count("\nvats_trunk_active{") == 6
+        assert running.end(signal.SIGTERM).status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--web.max-connections", "0"), "--web.max-connections"),
+        (("--web.read-timeout", "soon"), "--web.read-timeout"),
+        (("--web.read-timeout", "0s"), "longer than 0s"),
+        (("--collector.privacy", "mask-phones,all"), "'all' is not one of"),
+    ],
+)
+def test_wrong_options_are_told(
+    run: Run, lonely: str, arguments: tuple[str, ...], sentence: str
+) -> None:
+    ended = run("serve", "--config.file", lonely, *arguments)
+    assert ended.status == 2
+    assert sentence in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_a_wrong_web_configuration_is_refused_in_one_line(
+    run: Run, lonely: str, tmp_path: Path, command: str
+) -> None:
+    web = tmp_path / "web.yml"
+    web.write_text("basic_auth_users:\n  alice: hunter2-hunter2\n")
+    ended = run(command, "--config.file", lonely, "--web.config.file", str(web))
+    assert ended.status == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"{web}: basic_auth_users: alice: not a bcrypt hash")
+    assert "hunter2" not in ended.stdout + ended.stderr
+
+
+def test_labels_hold_back_what_they_are_told_to(start: Start, tmp_path: Path) -> None:
+    with SimulatedCabinet(make_accounts(1, trunks=5)) as cabinet:
+        (one,) = cabinet.accounts
+        file = configure(
+            tmp_path,
+            f"name: {one.name}, login: {one.login}, password: {one.password}, "
+            f"address: '{cabinet.url}'",
+        )
+        running = start(
+            "serve", "--config.file", file, *ANY_PORT, "--collector.privacy", "mask-phones,no-names"
+        )
+        page = fetch(f"http://{running.logged('listening')['address']}/metrics")
+        trunks = cabinet.trunks()
+    assert page.count("\nvats_trunk_info{") == 5
+    for trunk in trunks:
+        assert str(trunk["phone"]) not in page
+        assert str(trunk["name"]) not in page or not trunk["name"]

@@ -16,6 +16,7 @@ from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options
 from vats_exporter.cli.output import FAILED, printable, write
 from vats_exporter.cli.tables import Column, table
+from vats_exporter.config import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,20 +31,23 @@ _AT_ONCE: Final = 8
     epilog="\b\nExamples:\n"
     "  vats-exporter check\n"
     "  vats-exporter check --config.file /etc/vats-exporter/vats-exporter.yml\n"
+    "  vats-exporter check --web.config.file /etc/vats-exporter/web.yml\n"
     "  vats-exporter check --online || echo 'some account does not work'\n"
 )
 @options.config_file
+@options.web_config_file
 @click.option(
     "--online",
     is_flag=True,
     help="Also sign in to each account's cabinet and read one page of trunks.",
 )
-def command(config_file: Path | None, *, online: bool) -> None:
+def command(config_file: Path | None, web_config_file: Path | None, *, online: bool) -> None:
     """Say whether a configuration is right, and with --online whether it works.
 
     Reads the file as serve does, with the password files and environment variables that it names.
     Says ok, or everything that is wrong, one line each with the path of the key. Nothing is
-    started, and without --online nobody is asked.
+    started, and without --online nobody is asked. With --web.config.file, that file and the
+    certificates it names are checked as well.
 
     With --online it signs in to each account's cabinet, finds out what the exporter finds out by
     itself, reads the first page of trunks, and shows what it found in a table.
@@ -53,6 +57,12 @@ def command(config_file: Path | None, *, online: bool) -> None:
     config = options.read_config(config_file)
     count = len(config.accounts)
     write(f"{printable(str(config.file))}: ok, {count} account{'s' if count != 1 else ''}\n")
+    if web_config_file is not None:
+        try:
+            options.read_web_config(web_config_file)
+        except ConfigError as error:
+            options.refuse(error)
+        write(f"{printable(str(web_config_file))}: ok\n")
     if not online:
         return
     log.configure(level="error")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from vats_exporter import log
-from vats_exporter.app import Exporter
+from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cli import options
 from vats_exporter.cli.output import fail, reason, write
 from vats_exporter.cli.signals import told_to_end
-from vats_exporter.config import Account, Cache, Config, Details, Log
+from vats_exporter.config import Account, Cache, Config, ConfigError, Details, Log
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.enterprise import Life
 from vats_exporter.web import ListenAddress
@@ -88,8 +88,9 @@ _LIFE: Final = Life(pace=15.0, hold=120.0)
     metavar="FILE",
     help="Write a configuration of the simulated accounts, to try the other commands with.",
 )
+@options.web_config_file
 @options.logging
-def command(
+def command(  # noqa: PLR0913 - an argument an option
     *,
     trunks: int,
     accounts: int,
@@ -97,6 +98,7 @@ def command(
     host: str,
     details: bool,
     write_config: Path | None,
+    web_config_file: Path | None,
     log_format: log.Format | None,
     log_level: log.Level | None,
 ) -> None:
@@ -107,6 +109,10 @@ def command(
     everything is and what to try. Ends with Ctrl-C.
     """
     log.configure(form=log_format or "logfmt", level=log_level or "info")
+    try:
+        protection = options.read_web_config(web_config_file)
+    except ConfigError as error:
+        options.refuse(error)
     simulated = make_accounts(accounts, trunks=trunks, life=_LIFE)
     cabinet_port = 0 if port == _CABINET_PORT else _CABINET_PORT
     with told_to_end() as wait, _running_cabinet(simulated, cabinet_port) as cabinet:
@@ -114,7 +120,11 @@ def command(
         if write_config is not None:
             _write_configuration(write_config, cabinet, simulated)
         try:
-            exporter = Exporter(_configuration(cabinet, simulated, details=details), address)
+            exporter = Exporter(
+                _configuration(cabinet, simulated, details=details),
+                address,
+                Options(protection=protection),
+            )
         except OSError as error:
             fail(f"--port: cannot listen on {address}: {reason(error)}; try --port 0")
         with exporter:

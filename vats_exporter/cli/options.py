@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, NoReturn, get_args
 
 import click
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vats_exporter.config import Config
+    from vats_exporter.web import Protection
+    from vats_exporter.web.settings import WebSettings
 
 CONFIG_FILES: Final = (
     Path("vats-exporter.yml"),
@@ -33,6 +35,47 @@ def config_file(function: Callable[..., None]) -> Callable[..., None]:
         type=click.Path(path_type=Path),
         help="Configuration, by default vats-exporter.yml here or in /etc/vats-exporter.",
     )(function)
+
+
+def web_config_file(function: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--web.config.file``."""
+    return click.option(
+        "--web.config.file",
+        "web_config_file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="TLS, passwords and headers of the exporter's own address, as exporter-toolkit has "
+        "them. Read again when it changes.",
+    )(function)
+
+
+def read_web_config(file: Path | None) -> Protection | None:
+    """Read what protects the exporter's own address.
+
+    Args:
+        file: as named on the command line; ``None`` protects nothing.
+
+    Raises:
+        ConfigError: with all that is wrong with it.
+    """
+    if file is None:
+        return None
+    # Imported here, since only serving and checking need it.
+    from vats_exporter.config.web_loading import load_web_config  # noqa: PLC0415 - see above
+    from vats_exporter.web import Protection, ProtectionError  # noqa: PLC0415 - likewise
+
+    load_web_config(file)  # told in full, before anything is made of it
+
+    def read() -> WebSettings:
+        try:
+            settings = load_web_config(file)
+        except ConfigError as error:
+            raise ProtectionError("\n".join(error.lines())) from None
+        for hashed in settings.users.values():
+            log.register_secret(hashed)
+        return settings
+
+    return Protection(read)
 
 
 def logging(function: Callable[..., None]) -> Callable[..., None]:
@@ -62,6 +105,21 @@ def read_config(file: Path | None) -> Config:
     Raises:
         SystemExit: it cannot be used; all that is wrong with it is on standard error.
     """
+    try:
+        return load_config(find_config(file))
+    except ConfigError as error:
+        refuse(error)
+
+
+def find_config(file: Path | None) -> Path:
+    """Return the configuration file that a command was given, or the first one that is there.
+
+    Args:
+        file: as named on the command line.
+
+    Raises:
+        SystemExit: there is none.
+    """
     chosen = file or next((one for one in CONFIG_FILES if one.exists()), None)
     if chosen is None:
         places = " nor ".join(map(str, CONFIG_FILES))
@@ -69,13 +127,33 @@ def read_config(file: Path | None) -> Config:
             f"no configuration: neither {places} is there; name one with --config.file",
             WRONG_CONFIGURATION,
         )
-    try:
-        config = load(chosen)
-    except ConfigError as error:
-        for line in error.lines():
-            tell(line)
-        sys.exit(WRONG_CONFIGURATION)
-    # From here on, whatever is logged about an account cannot hold its password.
+    return chosen
+
+
+def load_config(file: Path) -> Config:
+    """Load a configuration, and keep its passwords out of the log from now on.
+
+    Args:
+        file: where it is.
+
+    Raises:
+        ConfigError: with all that is wrong with it.
+    """
+    config = load(file)
     for account in config.accounts:
         log.register_secret(account.cabinet.password)
     return config
+
+
+def refuse(error: ConfigError) -> NoReturn:
+    """Say what is wrong with a configuration, a line a problem, and end the program.
+
+    Args:
+        error: from loading it.
+
+    Raises:
+        SystemExit: always.
+    """
+    for line in error.lines():
+        tell(line)
+    sys.exit(WRONG_CONFIGURATION)

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import click
+from typing_extensions import Unpack
 
 from vats_exporter import log
-from vats_exporter.app import Exporter
+from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import fail, reason
 from vats_exporter.cli.signals import told_to_end
+from vats_exporter.config import ConfigError
+from vats_exporter.privacy import Privacy
+from vats_exporter.units import parse_duration
 from vats_exporter.web import parse_listen_address
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vats_exporter.config import Config
     from vats_exporter.web import ListenAddress
+
+_PRIVACY: Final = ("mask-phones", "no-names")
+
+
+class _Served(TypedDict):
+    """The options that are the exporter's own, by the names it has for them."""
+
+    max_connections: int
+    read_timeout: float
+    lifecycle: bool
+    privacy: Privacy
+    probe_only: bool
 
 
 def _listen_address(_context: click.Context, _option: click.Parameter, value: str) -> ListenAddress:
@@ -34,10 +51,31 @@ def _listen_address(_context: click.Context, _option: click.Parameter, value: st
         raise click.BadParameter(str(error)) from None
 
 
+def _duration(_context: click.Context, _option: click.Parameter, value: str) -> float:
+    """Read a duration, as the callback of an option."""
+    try:
+        seconds = parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if seconds <= 0:
+        raise click.BadParameter("must be longer than 0s")
+    return seconds
+
+
+def _privacy(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> Privacy:
+    """Read what labels hold back, given several times or with commas."""
+    wanted = {word.strip() for value in values for word in value.split(",")}
+    if unknown := wanted - set(_PRIVACY):
+        raise click.BadParameter(f"{min(unknown)!r} is not one of {', '.join(_PRIVACY)}")
+    return Privacy(mask_phones="mask-phones" in wanted, no_names="no-names" in wanted)
+
+
 @click.command(
     epilog="\b\nExamples:\n"
     "  vats-exporter serve\n"
     "  vats-exporter serve --web.listen-address 127.0.0.1:9742\n"
+    "  vats-exporter serve --web.config.file web.yml --web.enable-lifecycle\n"
+    "  vats-exporter serve --collector.privacy mask-phones,no-names\n"
     "  vats-exporter serve --log.format json --log.level debug\n"
     "\n\b\nThe least that a configuration needs:\n"
     "  accounts:\n"
@@ -55,28 +93,85 @@ def _listen_address(_context: click.Context, _option: click.Parameter, value: st
     callback=_listen_address,
     help="Where to serve /metrics.",
 )
+@options.web_config_file
+@click.option(
+    "--web.max-connections",
+    "max_connections",
+    metavar="N",
+    type=click.IntRange(1, 100_000),
+    default=512,
+    show_default=True,
+    help="Connections at the same time; one more ends the one that was idle longest.",
+)
+@click.option(
+    "--web.read-timeout",
+    "read_timeout",
+    metavar="DURATION",
+    default="10s",
+    show_default=True,
+    callback=_duration,
+    help="For a client's request to come whole.",
+)
+@click.option(
+    "--web.enable-lifecycle",
+    "lifecycle",
+    is_flag=True,
+    help="Let a POST to /-/reload read the configuration again, as SIGHUP does.",
+)
+@click.option(
+    "--collector.privacy",
+    "privacy",
+    metavar="WHAT",
+    multiple=True,
+    callback=_privacy,
+    help="Keep personal data out of labels: mask-phones, no-names, or both with a comma.",
+)
+@click.option(
+    "--collector.probe-only",
+    "probe_only",
+    is_flag=True,
+    help="Read accounts for /probe alone; /metrics tells of the exporter itself.",
+)
 @options.logging
 def command(
+    *,
     config_file: Path | None,
+    web_config_file: Path | None,
     address: ListenAddress,
     log_format: log.Format | None,
     log_level: log.Level | None,
+    **served: Unpack[_Served],
 ) -> None:
     """Export the trunks of the configured accounts to Prometheus.
 
-    Serves /metrics, a landing page and /-/healthy and /-/ready. A scrape reads the cabinets if what
-    was read before is older than cache.ttl; however many scrapes come, each account is read once.
+    Serves /metrics, /probe?account=NAME for one account, /sd for Prometheus' service discovery, a
+    landing page, /-/healthy and /-/ready. A scrape reads the cabinets if what was read before is
+    older than cache.ttl; however many scrapes come, each account is read once.
 
     Starts and stays up whether or not a cabinet can be reached: vats_up says so for each account,
-    and the last good snapshot is served for up to cache.stale. Ends with SIGTERM or Ctrl-C.
+    and the last good snapshot is served for up to cache.stale. SIGHUP reads the configuration
+    again; a wrong one is told in the log and changes nothing. Ends with SIGTERM or Ctrl-C.
 
     Exits with 2 if the configuration is wrong, after one line for each defect.
     """
-    config = options.read_config(config_file)
-    log.configure(form=log_format or config.log.format, level=log_level or config.log.level)
-    with told_to_end() as wait:
+    file = options.find_config(config_file)
+
+    def load() -> Config:
+        config = options.load_config(file)
+        log.configure(form=log_format or config.log.format, level=log_level or config.log.level)
+        return config
+
+    try:
+        config = load()
+        protection = options.read_web_config(web_config_file)
+    except ConfigError as error:
+        options.refuse(error)
+    exporter: Exporter | None = None
+    with told_to_end(reload=lambda: exporter and exporter.reload()) as wait:
         try:
-            exporter = Exporter(config, address)
+            exporter = Exporter(
+                config, address, Options(protection=protection, **served), load=load
+            )
         except OSError as error:
             fail(f"--web.listen-address: cannot listen on {address}: {reason(error)}")
         with exporter:

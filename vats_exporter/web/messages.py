@@ -28,6 +28,8 @@ _VERSION: Final = re.compile(r"HTTP/(\d)\.(\d)")
 _REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
 TEXT: Final = "text/plain; charset=utf-8"
+HTML: Final = "text/html; charset=utf-8"
+JSON: Final = "application/json; charset=utf-8"
 
 
 class BadRequestError(Exception):

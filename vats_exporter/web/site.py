@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.exposition import accepts_gzip, negotiate
+from vats_exporter.probe import debug_probe, probe
 from vats_exporter.refresh import SystemClock
 from vats_exporter.web.landing import render_landing_page
-from vats_exporter.web.messages import Request, Response, say
+from vats_exporter.web.messages import HTML, JSON, Request, Response, say
+from vats_exporter.web.targets import make_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from vats_exporter.collector import Collector
+    from vats_exporter.collector import Account, Collector
     from vats_exporter.exposition import Body, Negotiated
     from vats_exporter.refresh import Clock
 
@@ -29,6 +32,7 @@ LONGEST_TIMEOUT: Final = 600.0
 """Seconds past which nobody is believed to wait."""
 
 _READERS: Final = ("GET", "HEAD")
+_ACTORS: Final = ("POST", "PUT")
 
 
 class Site:
@@ -37,22 +41,38 @@ class Site:
     Args:
         collector: of the metrics.
         clock: for ages on the landing page; the machine's, unless a test brings its own.
+        reload: loads the configuration again, and returns why that failed, a line a reason;
+            ``None`` where nobody may ask for that over HTTP.
 
     Attributes:
         stopping: set when the exporter is about to end; it is then no longer ready.
+        address: where it listens, as host and port, for a client that does not say whom it asked.
+        scheme: ``http`` or ``https``.
     """
 
-    def __init__(self, collector: Collector, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        collector: Collector,
+        *,
+        clock: Clock | None = None,
+        reload: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
         self.stopping = False
+        self.address = ""
+        self.scheme = "http"
         self._collector = collector
         self._clock: Clock = clock or SystemClock()
+        self._reload = reload
         # By content type and encoding, of which there are a few.
         self._served: dict[tuple[str, bool], Response] = {}
-        self._pages: Mapping[str, Callable[[Request], Response]] = {
-            "/": self._landing,
-            "/metrics": self._metrics,
-            "/-/healthy": self._healthy,
-            "/-/ready": self._ready,
+        self._pages: Mapping[str, _Page] = {
+            "/": _Page(_READERS, self._landing),
+            "/metrics": _Page(_READERS, self._metrics),
+            "/probe": _Page(_READERS, self._probe),
+            "/sd": _Page(_READERS, self._targets),
+            "/-/healthy": _Page(_READERS, self._healthy),
+            "/-/ready": _Page(_READERS, self._ready),
+            "/-/reload": _Page(_ACTORS, self._load_again),
         }
 
     def respond(self, request: Request) -> Response:
@@ -60,10 +80,11 @@ class Site:
         page = self._pages.get(request.path)
         if page is None:
             return say(404, f"There is no such page; there are {', '.join(self._pages)}.")
-        if request.method not in _READERS:
-            allowed = ", ".join(_READERS)
-            return say(405, f"This page answers {' and '.join(_READERS)}.", ("Allow", allowed))
-        return page(request)
+        if request.method not in page.methods:
+            allowed = ", ".join(page.methods)
+            sentence = f"This page answers {' and '.join(page.methods)}."
+            return say(405, sentence, ("Allow", allowed))
+        return page.answer(request)
 
     def _metrics(self, request: Request) -> Response:
         headers = request.headers
@@ -84,12 +105,41 @@ class Site:
             kept = self._served[key] = _metrics_response(body, wish.negotiated.content_type)
         return kept
 
+    def _probe(self, request: Request) -> Response:
+        name = request.parameter("account")
+        if not name:
+            return say(400, "Which account? Ask for /probe?account=NAME; /sd lists the names.")
+        account = self._collector.account(name)
+        if account is None:
+            return say(404, "There is no account of this name; /sd lists the names.")
+        headers = request.headers
+        timeout = scrape_timeout(headers.get("x-prometheus-scrape-timeout-seconds", ""))
+        if request.parameter("debug") == "true":
+            return _debug_response(account, timeout, self._clock)
+        wish = _read_wish(headers.get("accept", ""), headers.get("accept-encoding", ""), "")
+        page = probe(account, wish.negotiated.format, timeout)
+        return _metrics_response(page.body(compress=wish.compress), wish.negotiated.content_type)
+
+    def _targets(self, request: Request) -> Response:
+        accounts = {account.name: account.labels for account in self._collector.accounts}
+        address = request.headers.get("host") or self.address
+        targets = make_targets(accounts, address, self.scheme)
+        return Response(200, (json.dumps(targets, ensure_ascii=False).encode(),), JSON)
+
+    def _load_again(self, _request: Request) -> Response:
+        if self._reload is None:
+            return say(403, "Reloading over HTTP is off; --web.enable-lifecycle turns it on.")
+        problems = self._reload()
+        if problems:
+            return say(500, "\n".join(("The configuration stays as it was:", *problems)))
+        return say(200, "The configuration was loaded again.")
+
     def _landing(self, _request: Request) -> Response:
         page = render_landing_page(self._collector.states(), self._clock.now())
         return Response(
             200,
             (page.encode("utf-8", "replace"),),
-            "text/html; charset=utf-8",
+            HTML,
             (
                 # The page needs nothing but its own style.
                 ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
@@ -107,6 +157,14 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class _Page:
+    """Which methods a path answers, and how."""
+
+    methods: tuple[str, ...]
+    answer: Callable[[Request], Response]
+
+
+@dataclass(frozen=True, slots=True)
 class _Wish:
     """What a scraper asks for."""
 
@@ -119,6 +177,13 @@ class _Wish:
 def _read_wish(accept: str, accept_encoding: str, timeout: str) -> _Wish:
     """Read the headers that matter; a scraper sends the same ones every time."""
     return _Wish(negotiate(accept), accepts_gzip(accept_encoding), scrape_timeout(timeout))
+
+
+def _debug_response(account: Account, timeout: float, clock: Clock) -> Response:
+    text = debug_probe(account, timeout, clock.now)
+    return Response(
+        200, (text.encode("utf-8", "replace"),), headers=(("Cache-Control", "no-store"),)
+    )
 
 
 def _metrics_response(body: Body, content_type: str) -> Response:

@@ -1,0 +1,81 @@
+"""Labels without personal data."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vats_exporter.privacy import Privacy
+from vats_exporter.rendering import render_trunks
+from vats_exporter.trunks import Flags, Snapshot, Trunk
+
+FLAGS = Flags(active=True, bound=True, marked_for_deletion=False)
+TRUNK = Trunk(
+    "CaLztv",
+    1,
+    "79161234567",
+    "Иванов, моб. +7 (916) 123-45-67",
+    FLAGS,
+    "1100",
+    known=True,
+    line="mobsip_9161234567",
+)
+
+
+def page(privacy: Privacy, *trunks: Trunk) -> str:
+    blocks = render_trunks("office", Snapshot(trunks, 0.0, 0.0), None, privacy)
+    return b"".join(block.raw for block in blocks).decode()
+
+
+def test_nothing_is_held_back_unless_asked_for() -> None:
+    text = page(Privacy(), TRUNK)
+    for shown in (TRUNK.phone, TRUNK.name, TRUNK.line):
+        assert f'"{shown}"' in text
+
+
+def test_masked_phones_keep_their_last_four_digits_wherever_they_stand() -> None:
+    text = page(Privacy(mask_phones=True), TRUNK)
+    assert 'phone="*******4567"' in text
+    assert 'name="Иванов, моб. *******4567"' in text
+    assert 'line="mobsip_******4567"' in text
+    assert "916" not in text
+
+
+def test_names_can_be_left_out() -> None:
+    text = page(Privacy(no_names=True), TRUNK)
+    assert 'name=""' in text
+    assert "Иванов" not in text
+    assert 'phone="79161234567"' in text
+
+
+def test_the_reference_stays_so_that_trunks_stay_apart() -> None:
+    twin = Trunk("CaLztw", 2, "79267654567", "", FLAGS, "1100", known=True)
+    lines = re.findall(
+        r"vats_trunk_active\{.*\}", page(Privacy(mask_phones=True, no_names=True), TRUNK, twin)
+    )
+    assert len(set(lines)) == 2
+    assert {'trunk="CaLztv"', 'trunk="CaLztw"'} == {
+        match[0] for line in lines for match in re.finditer(r'trunk="[^"]*"', line)
+    }
+
+
+@given(
+    st.from_regex(r"7[0-9]{10}", fullmatch=True),
+    st.text(max_size=20),
+    st.sampled_from(["{}", "+{}", "тел. {} доб. 12", "({})"]),
+)
+def test_no_more_than_four_digits_of_a_phone_ever_stand_together(
+    phone: str, name: str, form: str
+) -> None:
+    trunk = Trunk("CaLztv", 1, phone, name + form.format(phone), FLAGS, "1100", known=True)
+    text = page(Privacy(mask_phones=True), trunk)
+    assert phone[1:] not in text
+    assert phone[:8] not in text
+
+
+@given(st.text(max_size=200))
+def test_any_name_can_be_masked(name: str) -> None:
+    trunk = Trunk("CaLztv", 1, "", name, FLAGS, "1100", known=True)
+    assert not re.search("[0-9]{7}", Privacy(mask_phones=True).name(trunk))

@@ -1,0 +1,248 @@
+"""Loading the configuration again, while everything runs."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import Request as HttpRequest
+from urllib.request import urlopen
+
+import pytest
+import structlog
+
+from vats_exporter import log
+from vats_exporter.app import Exporter, Options
+from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.config import Account, Cache, Config, ConfigError, History, Log, Problem
+from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.web import ListenAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FILE = Path("vats-exporter.yml")
+
+
+@pytest.fixture(autouse=True)
+def quiet_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    log.configure(stream=stream)
+    yield stream
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def config_of(cabinet: SimulatedCabinet, history: Path | None = None) -> Config:
+    return Config(
+        file=FILE,
+        accounts=tuple(
+            Account(
+                one.name,
+                CabinetSettings(address=cabinet.url, login=one.login, password=one.password),
+                {},
+            )
+            for one in cabinet.accounts
+        ),
+        cache=Cache(ttl=3600.0, stale=7200.0),
+        log=Log(format="logfmt", level="info"),
+        history=History(file=history),
+    )
+
+
+class Reloadable:
+    """An exporter, and the configuration that it would load next."""
+
+    def __init__(self, cabinet: SimulatedCabinet, history: Path | None = None) -> None:
+        self.next: Config | ConfigError = config_of(cabinet, history)
+        assert isinstance(self.next, Config)
+        self.exporter = Exporter(
+            self.next, ListenAddress("127.0.0.1", 0), Options(lifecycle=True), load=self._load
+        )
+
+    @property
+    def config(self) -> Config:
+        assert isinstance(self.next, Config)
+        return self.next
+
+    def _load(self) -> Config:
+        if isinstance(self.next, ConfigError):
+            raise self.next
+        return self.next
+
+    def page(self) -> str:
+        with urlopen(f"{self.exporter.url}/metrics", timeout=20) as answer:
+            text: str = answer.read().decode()
+            return text
+
+
+@pytest.fixture
+def cabinet() -> Iterator[SimulatedCabinet]:
+    with SimulatedCabinet(make_accounts(3, trunks=5)) as simulated:
+        yield simulated
+
+
+@pytest.fixture
+def running(cabinet: SimulatedCabinet, tmp_path: Path) -> Iterator[Reloadable]:
+    reloadable = Reloadable(cabinet, tmp_path / "history.sqlite")
+    with reloadable.exporter:
+        reloadable.page()
+        yield reloadable
+
+
+def value(page: str, series: str) -> float:
+    (line,) = [one for one in page.splitlines() if one.startswith(f"{series} ")]
+    return float(line.rpartition(" ")[2])
+
+
+def test_unchanged_accounts_keep_session_and_snapshot(
+    running: Reloadable, cabinet: SimulatedCabinet
+) -> None:
+    before = cabinet.stats()
+    assert running.exporter.reload() == ()
+    page = running.page()
+    assert page.count("\nvats_trunk_active{") == 15
+    assert cabinet.stats()["sign_ins"] == before["sign_ins"] == 3
+    assert cabinet.stats()["requests"]["list"] == before["requests"]["list"]
+    assert value(page, "vats_config_last_reload_successful") == 1
+    assert value(page, "vats_history_up") == 1
+
+
+def test_accounts_come_and_go(running: Reloadable, cabinet: SimulatedCabinet) -> None:
+    first, *others = running.config.accounts
+    running.next = replace(running.config, accounts=tuple(others))
+    running.exporter.reload()
+    page = running.page()
+    assert 'account="demo-1"' not in page
+    assert page.count("\nvats_trunk_active{") == 10
+    running.next = replace(running.config, accounts=(*others, first))
+    running.exporter.reload()
+    assert running.page().count("\nvats_trunk_active{") == 15
+    # It signed in anew; the other two did not.
+    assert cabinet.stats()["sign_ins"] == 4
+
+
+def test_a_changed_account_signs_in_anew_and_its_counts_go_on(
+    running: Reloadable, cabinet: SimulatedCabinet
+) -> None:
+    first, *others = running.config.accounts
+    changed = replace(first, cabinet=replace(first.cabinet, page_size=2))
+    running.next = replace(running.config, accounts=(changed, *others))
+    running.exporter.reload()
+    page = running.page()
+    assert value(page, 'vats_refreshes_total{account="demo-1",result="success"}') == 2
+    assert value(page, 'vats_refreshes_total{account="demo-2",result="success"}') == 1
+    assert cabinet.stats()["sign_ins"] == 4
+
+
+def test_a_wrong_new_password_serves_the_last_good_snapshot(running: Reloadable) -> None:
+    first, *others = running.config.accounts
+    wrong = replace(first, cabinet=replace(first.cabinet, password="not-the-password"))
+    running.next = replace(running.config, accounts=(wrong, *others))
+    running.exporter.reload()
+    page = running.page()
+    assert value(page, 'vats_up{account="demo-1"}') == 0
+    assert page.count("\nvats_trunk_active{") == 15
+    # The right one again, and at once: no back-off of the refused one stays.
+    running.next = replace(running.config, accounts=(first, *others))
+    running.exporter.reload()
+    assert value(running.page(), 'vats_up{account="demo-1"}') == 1
+
+
+def test_a_reload_ends_the_back_off_of_a_refused_login(cabinet: SimulatedCabinet) -> None:
+    right = cabinet.account("demo-1").password
+    running = Reloadable(cabinet)
+    cabinet.change_password("demo-1", "another-password")
+    with running.exporter:
+        assert value(running.page(), 'vats_up{account="demo-1"}') == 0
+        cabinet.change_password("demo-1", right)
+        assert value(running.page(), 'vats_up{account="demo-1"}') == 0
+        running.exporter.reload()
+        assert value(running.page(), 'vats_up{account="demo-1"}') == 1
+
+
+def test_a_bad_configuration_changes_nothing_and_says_why(
+    running: Reloadable, quiet_log: io.StringIO
+) -> None:
+    before = value(running.page(), "vats_config_last_reload_success_timestamp_seconds")
+    running.next = ConfigError([Problem("accounts[0].login", "missing")], file=FILE)
+    assert running.exporter.reload() == ("vats-exporter.yml: accounts[0].login: missing",)
+    page = running.page()
+    assert value(page, "vats_config_last_reload_successful") == 0
+    assert value(page, "vats_config_last_reload_success_timestamp_seconds") == before
+    assert page.count("\nvats_trunk_active{") == 15
+    (line,) = [one for one in quiet_log.getvalue().splitlines() if "not reloaded" in one]
+    assert "accounts[0].login: missing" in line
+
+
+def post(url: str) -> tuple[int, str]:
+    try:
+        with urlopen(HttpRequest(url, method="POST"), timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_a_post_reloads_and_tells_what_is_wrong(running: Reloadable) -> None:
+    url = f"{running.exporter.url}/-/reload"
+    assert post(url) == (200, "The configuration was loaded again.\n")
+    running.next = ConfigError([Problem("accounts[0].login", "missing")], file=FILE)
+    status, text = post(url)
+    assert status == 500
+    assert "vats-exporter.yml: accounts[0].login: missing" in text
+    with pytest.raises(HTTPError, match="405"):
+        urlopen(url, timeout=20)
+
+
+def test_reloading_over_http_has_to_be_allowed(cabinet: SimulatedCabinet) -> None:
+    config = config_of(cabinet)
+    with Exporter(config, ListenAddress("127.0.0.1", 0), load=lambda: config) as exporter:
+        status, sentence = post(f"{exporter.url}/-/reload")
+    assert status == 403
+    assert "--web.enable-lifecycle" in sentence
+
+
+def test_the_history_moves_to_another_file(
+    running: Reloadable, cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.sqlite"
+    running.next = replace(running.config, history=History(file=other))
+    running.exporter.reload()
+    assert other.exists()
+    page = running.page()
+    assert value(page, "vats_history_up") == 1
+    assert page.count("\nvats_trunk_flag_changes_total{") == 45
+
+
+def test_labels_of_discovery_change_without_a_new_sign_in(
+    running: Reloadable, cabinet: SimulatedCabinet
+) -> None:
+    first, *others = running.config.accounts
+    running.next = replace(
+        running.config, accounts=(replace(first, labels={"city": "Omsk"}), *others)
+    )
+    running.exporter.reload()
+    with urlopen(f"{running.exporter.url}/sd", timeout=20) as answer:
+        assert b'"city": "Omsk"' in answer.read()
+    assert cabinet.stats()["sign_ins"] == 3
+
+
+def test_many_reloads_at_once_leave_one_of_each_account(
+    running: Reloadable, cabinet: SimulatedCabinet
+) -> None:
+    threads = [threading.Thread(target=running.exporter.reload) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert running.page().count("\nvats_trunk_active{") == 15
+    assert cabinet.stats()["sign_ins"] == 3

@@ -1,0 +1,225 @@
+"""`/probe` and `/sd`: one account at a time, for Prometheus to spread as it likes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from vats_exporter.cabinet.errors import LoginRefusedError, UnreachableError
+from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted
+from vats_exporter.collector import Account, Collector
+from vats_exporter.exposition import Format
+from vats_exporter.redaction import register_secret
+from vats_exporter.trunks import Flags, Trunk
+from vats_exporter.web import Request, Response, Site
+
+if TYPE_CHECKING:
+    from vats_exporter.tally import Tally
+
+PATIENCE = 10.0
+
+
+@dataclass
+class Read:
+    trunks: tuple[Trunk, ...]
+    warnings: tuple[str, ...] = ()
+    pages: int = 1
+
+
+@dataclass
+class Office:
+    """A cabinet with one trunk, which can break and hang."""
+
+    ref: str = "CaLztv"
+    error: Exception | None = None
+    gate: threading.Event | None = None
+    reads: int = 0
+    tally: Tally | None = field(default=None)
+
+    def connect(self, tally: Tally) -> Office:
+        self.tally = tally
+        return self
+
+    def read_trunks(self) -> Read:
+        self.reads += 1
+        assert self.tally is not None
+        self.tally.trace(CallStarted("list"))
+        if self.gate is not None:
+            assert self.gate.wait(PATIENCE)
+        if self.error is not None:
+            raise self.error
+        self.tally.trace(CallCompleted("list", 200, 0.25, 12345))
+        return Read(
+            (Trunk(self.ref, 1, "79161234567", "", Flags(True, True, False), "1100", True),)
+        )
+
+    def close(self) -> None:
+        pass
+
+
+def site_of(**offices: Office) -> Site:
+    return Site(Collector([Account(name, one.connect, ttl=60) for name, one in offices.items()]))
+
+
+def get(site: Site, path: str, query: str = "", **headers: str) -> tuple[int, str]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    response: Response = site.respond(Request("GET", path, query, named))
+    return response.status, b"".join(response.chunks).decode()
+
+
+def samples(page: str) -> dict[str, list[tuple[dict[str, str], float]]]:
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return found
+
+
+def test_a_probe_reads_and_shows_its_account_and_no_other() -> None:
+    north, south = Office("CaLztv"), Office("CaLztw")
+    site = site_of(north=north, south=south)
+    status, page = get(site, "/probe", "account=south")
+    assert status == 200
+    found = samples(page)
+    assert found["vats_probe_success"] == [({}, 1.0)]
+    assert [labels["trunk"] for labels, _ in found["vats_trunk_active"]] == ["CaLztw"]
+    everyone = {labels["account"] for each in found.values() for labels, _ in each if labels}
+    assert everyone == {"south"}
+    assert not any(name.startswith("process_") for name in found)
+    assert (north.reads, south.reads) == (0, 1)
+
+
+def test_probe_and_metrics_share_a_snapshot() -> None:
+    north = Office()
+    site = site_of(north=north)
+    for _ in range(2):
+        get(site, "/probe", "account=north")
+        get(site, "/metrics")
+    assert north.reads == 1
+
+
+def test_a_probe_comes_as_openmetrics_where_that_is_liked_better() -> None:
+    site = site_of(north=Office())
+    _, page = get(site, "/probe", "account=north", accept="application/openmetrics-text")
+    families = openmetrics(page)  # type: ignore[no-untyped-call]  # the library's own
+    assert {family.name for family in families} >= {"vats_probe_success", "vats_up"}
+
+
+@pytest.mark.parametrize(
+    "error", [UnreachableError("list: refused"), LoginRefusedError("sign_in: refused")]
+)
+def test_a_probe_that_fails_says_so_and_is_a_page_all_the_same(error: Exception) -> None:
+    status, page = get(site_of(north=Office(error=error)), "/probe", "account=north")
+    assert status == 200
+    assert samples(page)["vats_probe_success"] == [({}, 0.0)]
+    assert samples(page)["vats_up"] == [({"account": "north"}, 0.0)]
+
+
+def test_a_hanging_cabinet_holds_no_probe_past_its_deadline_and_the_next_has_it() -> None:
+    gate = threading.Event()
+    north = Office(gate=gate)
+    site = site_of(north=north)
+    timeout = {"x_prometheus_scrape_timeout_seconds": "0.2"}
+    assert samples(get(site, "/probe", "account=north", **timeout)[1])["vats_probe_success"] == [
+        ({}, 0.0)
+    ]
+    text = get(site, "/probe", "account=north&debug=true", **timeout)[1]
+    assert "not in time; the refresh goes on" in text
+    assert "list: asked" in text
+    gate.set()
+    found = samples(get(site, "/probe", "account=north")[1])
+    assert found["vats_probe_success"] == [({}, 1.0)]
+    assert north.reads == 1
+
+
+def test_what_is_missing_or_unknown_is_told_in_a_sentence() -> None:
+    site = site_of(north=Office())
+    for query in ("", "target=north", "account="):
+        status, sentence = get(site, "/probe", query)
+        assert status == 400
+        assert "/probe?account=NAME" in sentence
+    status, sentence = get(site, "/probe", "account=east")
+    assert status == 404
+    assert "no account of this name" in sentence
+
+
+def test_names_of_any_alphabet_are_found() -> None:
+    site = site_of(**{"Офис №1 & склад": Office()})
+    status, _ = get(
+        site,
+        "/probe",
+        "account=%D0%9E%D1%84%D0%B8%D1%81+%E2%84%961%20%26%20%D1%81%D0%BA%D0%BB%D0%B0%D0%B4",
+    )
+    assert status == 200
+
+
+def test_debug_shows_the_steps_with_their_times_and_no_secret() -> None:
+    register_secret("hunter2-hunter2")
+    north = Office()
+    site = site_of(north=north)
+    status, text = get(site, "/probe", "account=north&debug=true")
+    assert status == 200
+    assert "list: HTTP 200, 12345 bytes, after 0.250 s" in text
+    assert "1 trunks" in text
+    assert 'vats_trunk_active{account="north"' in text
+    assert north.tally is not None
+    north.tally.trace(CallFailed("list", UnreachableError("list: hunter2-hunter2"), 0.1))
+    assert "hunter2" not in get(site, "/probe", "account=north&debug=true")[1]
+
+
+def test_discovery_gives_a_target_an_account_that_needs_no_relabelling() -> None:
+    site = site_of(north=Office(), south=Office())
+    site._collector.accounts[1].labels = {"city": "Казань"}
+    response = site.respond(Request("GET", "/sd", "", {"host": "exporter.example:9742"}))
+    assert response.content_type.startswith("application/json")
+    common = {"__scheme__": "http", "__metrics_path__": "/probe"}
+    assert json.loads(b"".join(response.chunks)) == [
+        {
+            "targets": ["exporter.example:9742"],
+            "labels": {**common, "__param_account": "north", "instance": "north"},
+        },
+        {
+            "targets": ["exporter.example:9742"],
+            "labels": {
+                **common,
+                "__param_account": "south",
+                "instance": "south",
+                "city": "Казань",
+            },
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("host", "target"),
+    [
+        ("exporter.example", "exporter.example:80"),
+        ("[2001:db8::1]", "[2001:db8::1]:80"),
+        ("[2001:db8::1]:9742", "[2001:db8::1]:9742"),
+        ("", "127.0.0.1:9742"),
+    ],
+)
+def test_targets_have_a_port_and_the_address_that_was_asked(host: str, target: str) -> None:
+    site = site_of(north=Office())
+    site.address = "127.0.0.1:9742"
+    response = site.respond(Request("GET", "/sd", "", {"host": host} if host else {}))
+    assert json.loads(b"".join(response.chunks))[0]["targets"] == [target]
+
+
+def test_an_exporter_of_probes_alone_reads_nobody_for_metrics() -> None:
+    north = Office()
+    collector = Collector([Account("north", north.connect)], probe_only=True)
+    site = Site(collector)
+    _, page = get(site, "/metrics")
+    assert "account=" not in page
+    assert "vats_exporter_build_info" in page
+    collector.scrape(Format.TEXT, 0)
+    assert north.reads == 0
+    assert get(site, "/probe", "account=north")[0] == 200
+    assert north.reads == 1

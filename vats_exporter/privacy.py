@@ -1,0 +1,59 @@
+"""Labels without personal data: what a trunk is called where others may read it.
+
+A trunk's reference, its ``trunk`` label, is the cabinet's number of it and tells nothing of a
+person; it stays, so that series, changes and alerts stay those of the same trunk.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from vats_exporter.trunks import Trunk
+
+SHOWN_DIGITS: Final = 4
+"""Last digits of a number that stay; enough to know one's own by, too few to call it."""
+
+_NUMBER: Final = re.compile(r"\+?\d(?:[ ().-]{0,2}\d){6,}")
+"""Seven digits or more, as a phone number may be written inside a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """What labels hold back.
+
+    Attributes:
+        mask_phones: all but the last digits of phone numbers, wherever they stand.
+        no_names: names of people and places.
+    """
+
+    mask_phones: bool = False
+    no_names: bool = False
+
+    def phone(self, trunk: Trunk) -> str:
+        """Return the trunk's ``phone`` label."""
+        return _masked(trunk.phone) if self.mask_phones else trunk.phone
+
+    def name(self, trunk: Trunk) -> str:
+        """Return the trunk's ``name`` label."""
+        if self.no_names:
+            return ""
+        return self._without_numbers(trunk.name)
+
+    def line(self, trunk: Trunk) -> str:
+        """Return the trunk's ``line`` label, which the cabinet makes of the phone number."""
+        return self._without_numbers(trunk.line)
+
+    def _without_numbers(self, text: str) -> str:
+        if not self.mask_phones:
+            return text
+        return _NUMBER.sub(lambda match: _masked(match[0]), text)
+
+
+def _masked(number: str) -> str:
+    digits = [char for char in number if char.isdigit()]
+    if len(digits) <= SHOWN_DIGITS:
+        return number
+    return "*" * (len(digits) - SHOWN_DIGITS) + "".join(digits[-SHOWN_DIGITS:])

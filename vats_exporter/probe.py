@@ -1,0 +1,97 @@
+"""One account's page, for ``/probe``: its own series and how the probe went, nothing else.
+
+As blackbox_exporter does it: a scrape of its own for each account, so that Prometheus decides which
+exporter reads which account, and how often. The account's snapshot is the one that ``/metrics``
+serves; a probe refreshes it if that is due.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from vats_exporter import metrics
+from vats_exporter.exposition import Block, Format, Page, Part, sample_line
+from vats_exporter.metrics import METRICS
+from vats_exporter.redaction import redact
+from vats_exporter.rendering import ACCOUNT_METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vats_exporter.collector import Account
+    from vats_exporter.metrics import Metric
+    from vats_exporter.refresh import AccountState
+
+
+def probe(account: Account, form: Format, timeout: float) -> Page:
+    """Refresh an account if that is due, and return its page.
+
+    Args:
+        account: the one asked for.
+        form: the page's.
+        timeout: seconds to wait for the refresh.
+    """
+    began = time.monotonic()
+    state = account.refresher.view(timeout)
+    return _page(account, state, form, time.monotonic() - began)
+
+
+def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> str:
+    """Do the same, and tell a person how it went, step by step, without anything secret.
+
+    Args:
+        account: the one asked for.
+        timeout: seconds to wait for the refresh.
+        now: gives seconds since the epoch.
+    """
+    began, asked_at = time.monotonic(), now()
+    state = account.refresher.view(timeout)
+    duration = time.monotonic() - began
+    page = _page(account, state, Format.TEXT, duration).body(compress=False)
+    lines = [
+        f'Probe of account "{account.name}"',
+        "",
+        f"result    {_result(state, refreshing=account.refresher.refreshing)}",
+        f"took      {duration:.3f} s, of {timeout:g} s that the scraper gives",
+    ]
+    if state.error:
+        lines.append(f"error     {redact(state.error)}")
+    if state.login_retry_at is not None:
+        lines.append(f"login     tried again in {max(0.0, state.login_retry_at - now()):.0f} s")
+    snapshot = state.snapshot
+    if snapshot is None:
+        lines.append("snapshot  none")
+    else:
+        age = max(0.0, now() - snapshot.taken_at)
+        served = "read by this probe" if snapshot.taken_at >= asked_at else "served again"
+        lines.append(f"snapshot  {len(snapshot.trunks)} trunks, {age:.1f} s old, {served}")
+        lines += [f"warning   {redact(warning)}" for warning in snapshot.warnings]
+    lines += ["", "Latest steps, by seconds before now:", ""]
+    moment = now()
+    steps = account.tally.steps()
+    lines += [f"  {moment - at:9.3f}  {redact(text)}" for at, text in steps]
+    if not steps:
+        lines.append("  none yet")
+    text = b"".join(page.chunks).decode()
+    return "\n".join([*lines, "", "Metrics:", "", text])
+
+
+def _result(state: AccountState, *, refreshing: bool) -> str:
+    if refreshing:
+        return "not in time; the refresh goes on, and the next probe finds what it brings"
+    return state.result or "not read yet"
+
+
+def _page(account: Account, state: AccountState, form: Format, duration: float) -> Page:
+    samples = account.samples(state, account.tally.version)
+    lines: dict[Metric, str] = {metric: samples[metric] for metric in ACCOUNT_METRICS}
+    lines[metrics.PROBE_SUCCESS] = sample_line(metrics.PROBE_SUCCESS.name, "", state.up)
+    lines[metrics.PROBE_DURATION] = sample_line(metrics.PROBE_DURATION.name, "", duration)
+    end = b"# EOF\n" if form is Format.OPENMETRICS else b""
+    live = b"".join(
+        metric.family.header(form) + lines[metric].encode()
+        for metric in METRICS
+        if lines.get(metric)
+    )
+    return Page(account.trunk_part(form, state.snapshot), Part((Block(live + end),)))
