@@ -58,8 +58,9 @@ def test_promtool_accepts_the_rules() -> None:
     assert "SUCCESS" in run("promtool", "check", "rules", RULES)
 
 
-def test_promtool_accepts_the_configuration() -> None:
-    run("promtool", "check", "config", DEPLOY / "prometheus" / "prometheus.yml")
+@pytest.mark.parametrize("name", ["prometheus.yml", "scaling.yml"])
+def test_promtool_accepts_the_configuration(name: str) -> None:
+    run("promtool", "check", "config", DEPLOY / "prometheus" / name)
 
 
 def test_each_alert_fires_and_does_not_as_its_tests_say() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -107,7 +110,29 @@ def test_the_page_shows_neither_people_nor_phones_nor_secrets() -> None:
 
 
 def test_the_page_loads_nothing_and_links_to_the_exporters_pages() -> None:
-    assert Reader(render_landing_page([up()], NOW)).links == ["/metrics", "/-/healthy", "/-/ready"]
+    assert Reader(render_landing_page([up()], NOW)).links == [
+        "/metrics",
+        "/sd",
+        "/-/healthy",
+        "/-/ready",
+        "/probe?account=acme&debug=true",
+    ]
+
+
+def test_an_html_validator_finds_nothing_to_say() -> None:
+    tidy = shutil.which("tidy")
+    if tidy is None:
+        pytest.skip("tidy, a package of Debian's, is not on PATH")
+    for states in ([], [up(), replace(up(), result="unreachable", error="<&>", snapshot=None)]):
+        page = render_landing_page(states, NOW)
+        told = subprocess.run(
+            [tidy, "-errors", "-quiet", "-utf8"],
+            check=False,
+            input=page,
+            capture_output=True,
+            text=True,
+        )
+        assert (told.returncode, told.stderr) == (0, "")
 
 
 def test_the_page_suits_phones_and_both_colour_schemes() -> None:

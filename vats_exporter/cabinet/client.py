@@ -9,8 +9,9 @@ and the call repeated, once.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vats_exporter import gwt
 from vats_exporter.cabinet import contract, devices
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.trace import Trace
     from vats_exporter.cabinet.transport import Answer
+
+_SIGN_OUT_WITHIN: Final = 2.0
+"""Seconds for saying good-bye; the cabinet ends the session by itself some time later."""
 
 
 class Cabinet:
@@ -203,7 +207,12 @@ class Cabinet:
             return self._ready()
 
     def close(self) -> None:
-        """Close the connection, which ends a call under way, and forget the session."""
+        """Sign out and close the connection; a call under way ends at once, without a sign-out."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._sign_out()
+            finally:
+                self._lock.release()
         transport = self._transport
         if transport is not None:
             transport.close()
@@ -212,6 +221,14 @@ class Cabinet:
                 self._transport.close()
             self._transport = None
             self._signed_in = False
+
+    def _sign_out(self) -> None:
+        """End the session, if that is quickly done; only the trace tells whether it worked."""
+        path = self._settings.sign_out_path
+        if self._transport is None or not self._signed_in or not path:
+            return
+        with suppress(CabinetError):
+            self._transport.get("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
 
     def _read_page(self, number: int) -> Page:
         settings = self._settings

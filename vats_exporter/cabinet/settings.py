@@ -23,6 +23,9 @@ DEFAULT_LIST_TAIL: Final = "{filter}|7|0|8|{enterprise}|0|0|8|{page}|8|{page_siz
 DEFAULT_FILTER: Final = -2
 """[observed]"""
 
+DEFAULT_SIGN_OUT: Final = "/j_spring_security_logout"
+"""Spring Security's own path beside the one that signs in, which the cabinet has. [assumed]"""
+
 DEFAULT_PAGE_SIZE: Final = 100
 """Rows asked for with one request; the cabinet's own page offers it. [user]"""
 
@@ -88,6 +91,7 @@ class CabinetSettings:
         services: policy hash by service path, for those not to be found by itself.
         signatures: type signature by class name, likewise.
         selector_method: name of the method that moves a selector; it is not known. [user]
+        sign_out_path: what ends the session; empty leaves it to the cabinet. [assumed]
         flags: which position is which flag.
         tls: certificate verification.
         timeouts: bounds on one call.
@@ -107,6 +111,7 @@ class CabinetSettings:
     services: Mapping[str, str] = field(default_factory=dict)
     signatures: Mapping[str, str] = field(default_factory=dict)
     selector_method: str | None = None
+    sign_out_path: str = DEFAULT_SIGN_OUT
     flags: FlagPositions = field(default_factory=FlagPositions)
     tls: TlsSettings = field(default_factory=TlsSettings)
     timeouts: Timeouts = field(default_factory=Timeouts)

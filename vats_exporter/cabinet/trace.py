@@ -18,8 +18,8 @@ class CallStarted:
     """An HTTP call is about to be made.
 
     Attributes:
-        call: its name: ``sign_in``, ``home``, ``nocache``, ``permutation``, ``list``, ``details``
-            or ``selector``.
+        call: its name: ``sign_in``, ``home``, ``nocache``, ``permutation``, ``list``, ``details``,
+            ``selector`` or ``sign_out``.
     """
 
     call: str

@@ -19,6 +19,7 @@ holds the request, and with it the password's form.
 from __future__ import annotations
 
 import http.client
+import math
 import re
 import time
 from collections import Counter
@@ -111,18 +112,21 @@ class Transport:
         self._adapter = Adapter(self._wire, ssl_context(settings.tls, self._host))
         self._session = self._new_session()
 
-    def get(self, call: str, path: str, *, follow: bool = True) -> Answer:
+    def get(
+        self, call: str, path: str, *, follow: bool = True, within: float | None = None
+    ) -> Answer:
         """Send a GET.
 
         Args:
             call: the call's name, for the trace and for errors.
             path: from the root.
             follow: follow redirects.
+            within: seconds, where that is less than the settings give a call.
 
         Raises:
             CabinetError: see :meth:`post`.
         """
-        return self._call(call, "GET", path, None, {}, follow=follow)
+        return self._call(call, "GET", path, None, {}, follow=follow, within=within)
 
     def post(
         self,
@@ -186,10 +190,12 @@ class Transport:
         headers: Mapping[str, str],
         *,
         follow: bool,
+        within: float | None = None,
     ) -> Answer:
         url = self.base_url + path
         visits: Counter[tuple[str, str]] = Counter()
-        with self._wire.cut_after(self._settings.timeouts.call) as watch:
+        limit = min(self._settings.timeouts.call, within or math.inf)
+        with self._wire.cut_after(limit) as watch:
             while True:
                 visits[method, url] += 1
                 # A page may redirect to itself once, to see whether its cookie comes back.

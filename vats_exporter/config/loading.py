@@ -192,5 +192,6 @@ def _cabinet(keys: CommonKeys, login: str, password: str, flags: FlagKeys) -> Ca
         tls=TlsSettings(**keys.tls.model_dump()),
         timeouts=Timeouts(**keys.timeouts.model_dump()),
         selector_method=keys.selector_method,
+        sign_out_path=keys.sign_out_path,
         max_response=keys.max_response,
     )

@@ -18,6 +18,7 @@ from vats_exporter.cabinet.settings import (
     DEFAULT_FILTER,
     DEFAULT_LIST_TAIL,
     DEFAULT_PAGE_SIZE,
+    DEFAULT_SIGN_OUT,
     CabinetSettings,
     FlagPositions,
     Timeouts,
@@ -133,6 +134,11 @@ class CommonKeys(Keys):
         default=None,
         description="Name of the service method that moves a trunk's selector; import-har finds it "
         "in a browser's recording. Needed only to switch trunks on and off.",
+    )
+    sign_out_path: values.PathOrNothing = Field(
+        default=DEFAULT_SIGN_OUT,
+        description='Asked when the session is no longer needed; "" asks nothing and leaves it to '
+        "the cabinet to end it.",
     )
     max_response: values.Size = Field(
         default=_CABINET.max_response,

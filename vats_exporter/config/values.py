@@ -113,6 +113,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _path_or_nothing(value: str) -> str:
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?", value, re.ASCII):
+        raise ValueError('must be a path such as /logout, or ""')
+    return value
+
+
 def _list_tail(value: str) -> str:
     validate_list_tail(value)
     return value
@@ -175,6 +181,7 @@ LabelName = Annotated[str, AfterValidator(_label_name)]
 Position = Annotated[Number, AfterValidator(_position)]
 Address = Annotated[str, AfterValidator(_address)]
 Enterprise = Annotated[Text, AfterValidator(_enterprise)]
+PathOrNothing = Annotated[str, AfterValidator(_path_or_nothing)]
 Filter = Annotated[Literal[-2, -1, 0], BeforeValidator(_number)]
 ListTail = Annotated[str, AfterValidator(_list_tail)]
 Signatures = Annotated[dict[Text, Text], AfterValidator(_signatures)]

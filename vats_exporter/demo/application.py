@@ -35,6 +35,7 @@ _SELECTION_SCRIPT: Final = f"{pages.MODULE}.nocache.js"
 _PERMUTATION_SUFFIX: Final = ".cache.js"
 _LOGIN: Final = "/login"
 _SIGN_IN: Final = "/j_spring_security_check"
+_SIGN_OUT: Final = "/j_spring_security_logout"
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ class Application:
         if path == _SIGN_IN:
             account = self._account(request.form("j_username"))
             call = rpc.Call("sign_in")
+        elif path == _SIGN_OUT:
+            call = rpc.Call("sign_out")
         elif path == "/":
             call = rpc.Call("home")
         elif path == _LOGIN:
@@ -110,6 +113,9 @@ class Application:
         return rpc.describe(name, request.body.decode("utf-8", "replace"), self.deployment)
 
     def _page(self, path: str, request: HttpRequest) -> Answer:
+        if path == _SIGN_OUT:
+            self.sessions.drop(request.cookie(COOKIE))
+            return http.redirect(_LOGIN)
         enterprise = _ENTERPRISE.fullmatch(path)
         if path != "/" and not enterprise:
             return http.text("Not Found", status=404)

@@ -46,6 +46,11 @@ class Sessions:
                 account = None
         return account
 
+    def drop(self, cookie: str | None) -> None:
+        """End the session of a cookie, if it is one."""
+        with self._lock:
+            self._sessions.pop(cookie or "", None)
+
     def end(self, account: Account | None = None) -> int:
         """End sessions.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from vats_exporter import __version__
 from vats_exporter.exposition import clean
@@ -79,6 +80,7 @@ _PAGE: Final = """<!DOCTYPE html>
 <nav aria-label="Pages">
 <ul>
 <li><a href="/metrics">Metrics</a></li>
+<li><a href="/sd">Targets</a></li>
 <li><a href="/-/healthy">Health</a></li>
 <li><a href="/-/ready">Readiness</a></li>
 </ul>
@@ -101,7 +103,7 @@ _TABLE: Final = """<table>
 </table>"""
 
 _ROW: Final = """<tr>
-<th scope="row">{name}</th>
+<th scope="row"><a href="{probe}" title="Its probe, with the latest steps">{name}</a></th>
 <td><span class="state {kind}">{word}</span>{error}</td>
 <td class="number" data-label="Trunks">{trunks}</td>
 <td class="number" data-label="Read">{age}</td>
@@ -145,6 +147,7 @@ def _row(state: AccountState, now: float) -> str:
     snapshot = state.snapshot
     return _ROW.format(
         name=_text(state.account),
+        probe=escape("/probe?" + urlencode({"account": clean(state.account), "debug": "true"})),
         kind=kind,
         word=_text(word),
         error=error,

@@ -48,6 +48,11 @@ class _Kept:
     passwords: PasswordCheck | None
     bucket: _Bucket
 
+    @property
+    def lets_all(self) -> bool:
+        """Whether no request is ever refused."""
+        return self.passwords is None and self.bucket.limit.interval <= 0
+
 
 class Protection:
     """What stands between a client and the pages.
@@ -68,6 +73,8 @@ class Protection:
         self._seen = _looks(settings.files)
         self._looked_at = time.monotonic()
         self._kept = _make(settings, None)
+        # Asked of every request, most of which come to exporters that protect nothing.
+        self._lets_all = self._kept.lets_all and not settings.files
 
     @property
     def encrypted(self) -> bool:
@@ -94,6 +101,8 @@ class Protection:
             request: as it came.
             client: the address it came from.
         """
+        if self._lets_all:
+            return None
         self._look()
         kept = self._kept
         if not kept.bucket.take():
