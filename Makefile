@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test e2e check format lint types bench dashboard lock clean
+.PHONY: help demo test e2e check format lint types bench soak dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -39,6 +39,9 @@ types: $(BIN)/.installed
 
 bench: $(BIN)/.installed ## Print the benchmarks' ratios
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+soak: $(BIN)/.installed ## Run against a cabinet that misbehaves (SECONDS=600)
+	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),600)
 
 dashboard: $(BIN)/.installed ## Make the Grafana dashboard's JSON from its source
 	$(BIN)/python grafana/build.py

@@ -1,0 +1,429 @@
+"""The exporter against a cabinet that misbehaves, for minutes or hours: ``make soak SECONDS=600``.
+
+20 accounts with 5,000 trunks on the simulated cabinet, ``serve`` in a process of its own, eight
+clients that scrape it. Meanwhile trunks change, requests fail in every way at random, sessions end,
+the cabinet is redeployed, passwords change, and the configuration is reloaded, right and wrong.
+
+What must hold, and ends the run with status 1 if it does not:
+
+* no wrong flag: every flag of every scrape is one that the trunk really had while the snapshot that
+  it stands in was read;
+* every trunk of a snapshot is there, once, and a snapshot is never older than ``cache.stale``;
+* memory, threads and open files do not grow after the first quarter;
+* there are no more sign-ins than reasons for one;
+* the exporter ends with 0.
+"""
+
+from __future__ import annotations
+
+import gzip
+import random
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vats_exporter.demo import Account
+
+ACCOUNTS, TRUNKS, CLIENTS = 20, 250, 8
+TTL, STALE = 2.0, 30.0
+READING = 8.0
+"""Seconds before a snapshot's time at which its reading had surely not begun."""
+
+AFTER = 0.5
+"""Seconds by which the truth may be known late: a change takes its time to be written down."""
+
+FAULTY = 0.03
+"""Share of the cabinet's requests that go wrong."""
+
+FLAGS = {"active": "active", "bound": "bound", "marked_for_deletion": "marked"}
+HTML = (("Content-Type", "text/html"),)
+
+_SAMPLE = re.compile(
+    r'^vats_trunk_(active|bound|marked_for_deletion)\{account="([^"]*)",phone="[^"]*",'
+    r'trunk="([^"]*)"\} ([01])\.0$',
+    re.MULTILINE,
+)
+_BUG = re.compile(r"unexpected \w+ at \w+\.py|Traceback|thread ended|was not recorded")
+_TAKEN = re.compile(r'^vats_refresh_timestamp_seconds\{account="([^"]*)"\} (\S+)$', re.MULTILINE)
+_COUNT = re.compile(r'^vats_trunks\{account="([^"]*)"\} (\S+)$', re.MULTILINE)
+
+
+class Truth:
+    """What each flag was, and when."""
+
+    def __init__(self, accounts: tuple[Account, ...]) -> None:
+        self._lock = threading.Lock()
+        self._times: dict[tuple[str, str, str], list[float]] = {}
+        self._values: dict[tuple[str, str, str], list[bool]] = {}
+        self._accounts = {account.name: account for account in accounts}
+        for account in accounts:
+            for trunk in account.enterprise.trunks():
+                for flag, name in FLAGS.items():
+                    key = (account.name, trunk.ref, flag)
+                    self._times[key] = [0.0]
+                    self._values[key] = [getattr(trunk.state, name)]
+
+    def change(self, draw: random.Random) -> None:
+        """Turn one flag of one trunk, and write down when."""
+        key = draw.choice(list(self._times)) if draw.random() < 0.001 else self._any(draw)
+        account, ref, flag = key
+        with self._lock:
+            value = not self._values[key][-1]
+            # Written down before it is so: from now on either may be seen.
+            self._times[key].append(time.time())
+            self._values[key].append(value)
+        self._accounts[account].enterprise.change(ref, **{FLAGS[flag]: value})
+
+    def _any(self, draw: random.Random) -> tuple[str, str, str]:
+        name = draw.choice(list(self._accounts))
+        trunk = draw.choice(self._accounts[name].enterprise.trunks())
+        return (name, trunk.ref, draw.choice(list(FLAGS)))
+
+    def may_be(self, key: tuple[str, str, str], *, value: bool, began: float, ended: float) -> bool:
+        """Tell whether a flag had a value at some time between two."""
+        times = self._times.get(key)
+        if times is None:
+            return False
+        with self._lock:
+            first = bisect_right(times, began) - 1
+            last = bisect_right(times, ended)
+            return value in self._values[key][first:last]
+
+    def references(self, account: str) -> set[str]:
+        """Return an account's trunks."""
+        return {ref for name, ref, _ in self._times if name == account}
+
+
+@dataclass
+class Found:
+    """What was counted, and what was wrong."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    ages: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Count something."""
+        with self.lock:
+            self.counts[what] += number
+
+    def complain(self, sentence: str) -> None:
+        """Keep what was wrong."""
+        with self.lock:
+            self.wrong.append(sentence)
+
+
+class Chaos:
+    """Everything that happens to the cabinet and to the configuration."""
+
+    def __init__(self, cabinet: SimulatedCabinet, folder: Path, found: Found) -> None:
+        self.cabinet = cabinet
+        self.truth = Truth(cabinet.accounts)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._folder = folder
+        self._found = found
+        self._draw = random.Random(1)
+        self._page_sizes = {account.name: 100 for account in cabinet.accounts}
+        self.write_config()
+        cabinet.faults = self._fault
+
+    def write_config(self, extra: str = "") -> None:
+        """Write the configuration as it should be now."""
+        lines = ["accounts:"]
+        for account in self.cabinet.accounts:
+            lines += [
+                f"  - name: {account.name}",
+                f"    login: '{account.login}'",
+                f"    password: {account.password}",
+                f"    address: '{self.cabinet.url}'",
+                f"    page_size: {self._page_sizes[account.name]}",
+                "    timeouts: {connect: 1s, read: 1s, call: 2s}",
+            ]
+        lines += [
+            f"cache: {{ttl: {TTL:.0f}s, stale: {STALE:.0f}s}}",
+            "history: {file: history.sqlite}",
+            "details: {ttl: 10m}",
+            extra,
+        ]
+        (self._folder / "config.yml").write_text("\n".join(lines), "utf-8")
+
+    def _fault(self, incoming: Incoming) -> Fault | None:
+        draw = self._draw
+        if draw.random() >= FAULTY:
+            return None
+        self._found.count("faults")
+        if incoming.call == "sign_in":
+            self._found.count("faults at sign-in")
+        return draw.choice(
+            [
+                Fault(drop=True),
+                Fault(drop=True, reset=True),
+                Fault(cut=draw.randrange(200)),
+                Fault(cut=draw.randrange(200), reset=True),
+                Fault(wait=threading.Event()),
+                Fault(instead=Answer(500, HTML, b"<html>")),
+                Fault(instead=Answer(503, (("Retry-After", "1"),), b"")),
+                Fault(instead=Answer(429, HTML, b"")),
+                Fault(instead=Answer(200, HTML, b"<html>captcha</html>")),
+                Fault(instead=Answer(200, (), b"")),
+                Fault(instead=Answer(302, (("Location", "/login"),), b"")),
+                Fault(change=_halved),
+                Fault(change=_garbled),
+            ]
+        )
+
+    def happen(self) -> None:
+        """Let one thing happen."""
+        draw = self._draw
+        for _ in range(draw.randrange(4)):
+            self.truth.change(draw)
+            self._found.count("changes of flags")
+        dice = draw.random()
+        if dice < 0.004:
+            self.cabinet.redeploy()
+            self._found.count("redeployments")
+        elif dice < 0.02:
+            account = draw.choice(self.cabinet.accounts)
+            self._found.count("sessions ended", self.cabinet.end_sessions(account.name))
+        elif dice < 0.022:
+            account = draw.choice(self.cabinet.accounts)
+            self.cabinet.change_password(account.name, f"secret-{draw.randrange(10**9)}")
+            self._found.count("passwords changed")
+            self._reload()
+        elif dice < 0.03:
+            account = draw.choice(self.cabinet.accounts)
+            self._page_sizes[account.name] = draw.choice((50, 100, 200))
+            self._reload()
+        elif dice < 0.034:
+            self._reload("colour: red")
+
+    def _reload(self, extra: str = "") -> None:
+        self.write_config(extra)
+        self._found.count("reloads" if not extra else "reloads of a wrong configuration")
+        if self.process is not None:
+            self.process.send_signal(signal.SIGHUP)
+
+
+def _body(answer: Answer) -> bytes:
+    content = answer.body if isinstance(answer.body, bytes) else b""
+    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+
+
+def _plain(answer: Answer, body: bytes) -> Answer:
+    headers = tuple(one for one in answer.headers if one[0] != "Content-Encoding")
+    return Answer(answer.status, headers, body)
+
+
+def _halved(answer: Answer) -> Answer:
+    body = _body(answer)
+    return _plain(answer, body[: len(body) // 2])
+
+
+def _garbled(answer: Answer) -> Answer:
+    return _plain(answer, _body(answer).replace(b",0,7]", b",0,]").replace(b"1,", b"2,", 1))
+
+
+def scrape(port: int, path: str, *, compress: bool, openmetrics: bool) -> tuple[float, str]:
+    """Ask for a page; return the seconds and the page."""
+    headers = {"X-Prometheus-Scrape-Timeout-Seconds": "5"}
+    if compress:
+        headers["Accept-Encoding"] = "gzip"
+    if openmetrics:
+        headers["Accept"] = "application/openmetrics-text"
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    began = time.perf_counter()
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise HTTPException(f"{path}: HTTP {answer.status}")
+    page = gzip.decompress(body) if compress else body
+    return time.perf_counter() - began, page.decode()
+
+
+def judge(page: str, truth: Truth, found: Found) -> None:
+    """Compare a page with the truth within its age."""
+    now = time.time()
+    taken = {account: float(at) for account, at in _TAKEN.findall(page)}
+    seen: dict[str, set[str]] = defaultdict(set)
+    for flag, account, ref, value in _SAMPLE.findall(page):
+        at = taken.get(account)
+        if at is None:
+            found.complain(f"{account}: trunks without a snapshot")
+            continue
+        if flag == "active":
+            if ref in seen[account]:
+                found.complain(f"{account} {ref}: twice")
+            seen[account].add(ref)
+        key = (account, ref, flag)
+        if not truth.may_be(key, value=value == "1", began=at - READING, ended=at + AFTER):
+            found.complain(f"{key}: {value} at {at}")
+        found.counts["flags compared"] += 1
+    for account, number in _COUNT.findall(page):
+        if len(seen[account]) != float(number) or seen[account] != truth.references(account):
+            found.complain(f"{account}: {len(seen[account])} of {number} trunks")
+    for account, at in taken.items():
+        found.ages.append(now - at)
+        if now - at > STALE + 6.0:
+            found.complain(f"{account}: served {now - at:.0f} s old")
+
+
+def client(port: int, seed: int, truth: Truth, found: Found, stop: threading.Event) -> None:
+    """Scrape until told to stop; the body of a client's thread."""
+    draw = random.Random(seed)
+    while not stop.wait(draw.uniform(0.2, 1.2)):
+        path = "/metrics"
+        if draw.random() < 0.3:
+            path = f"/probe?account=demo-{draw.randint(1, ACCOUNTS)}"
+        try:
+            took, page = scrape(
+                port, path, compress=draw.random() < 0.5, openmetrics=draw.random() < 0.5
+            )
+        except (OSError, HTTPException) as error:
+            found.complain(f"scrape of {path}: {type(error).__name__}: {error}")
+            continue
+        found.count("scrapes")
+        found.times.append(took)
+        judge(page, truth, found)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the exporter's process takes."""
+
+    memory: float
+    threads: int
+    files: int
+
+
+def sample(pid: int) -> Sample:
+    """Look at a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    memory = int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    threads = int(status.partition("Threads:")[2].split()[0])
+    return Sample(memory, threads, sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def report(found: Found, samples: list[Sample], stats: dict[str, int]) -> None:
+    """Print the figures, and complain of those that are not as they should be."""
+    quarter = max(1, len(samples) // 4)
+    early, late = samples[quarter : 2 * quarter], samples[-quarter:]
+    for name in ("memory", "threads", "files"):
+        before = statistics.median(getattr(one, name) for one in early)
+        after = statistics.median(getattr(one, name) for one in late)
+        print(f"{name:32} {before:.0f} in the second quarter, {after:.0f} in the last")
+        if after > before * 1.1 + (2 if name != "memory" else 0):
+            found.complain(f"{name} grew from {before:.0f} to {after:.0f}")
+    reasons = ACCOUNTS + sum(
+        found.counts[what] for what in ("sessions ended", "passwords changed", "reloads", "faults")
+    )
+    attempts = stats["sign_ins"] + stats["refused_sign_ins"]
+    refused = stats["refused_sign_ins"]
+    print(f"{'sign-ins':32} {stats['sign_ins']}, refused {refused}; reasons {reasons}")
+    if attempts > reasons:
+        found.complain(f"{attempts} sign-ins for {reasons} reasons")
+    for what, number in sorted(found.counts.items()):
+        print(f"{what:32} {number:,}")
+    if found.times:
+        times = sorted(found.times)
+        print(
+            f"{'a scrape takes':32} {statistics.median(times):.3f} s, 99 % at most "
+            f"{times[int(len(times) * 0.99)]:.3f} s, the longest {times[-1]:.3f} s"
+        )
+        middle, oldest = statistics.median(found.ages), max(found.ages)
+        print(f"{'age of snapshots':32} {middle:.1f} s, at most {oldest:.1f} s")
+
+
+def main(seconds: float) -> int:
+    """Run for that many seconds; return the exit status."""
+    found = Found()
+    with (
+        SimulatedCabinet(make_accounts(ACCOUNTS, trunks=TRUNKS)) as cabinet,
+        tempfile.TemporaryDirectory() as name,
+    ):
+        folder = Path(name)
+        chaos = Chaos(cabinet, folder, found)
+        arguments = ["--config.file", str(folder / "config.yml")]
+        arguments += ["--web.listen-address", "127.0.0.1:0"]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "vats_exporter", "serve", *arguments], stderr=log
+            )
+        try:
+            samples = run(process, chaos, found, folder / "log", seconds)
+            process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            status = process.wait(30)
+            print(f"{'ends':32} with {status}, after {time.monotonic() - began:.1f} s")
+            if status != 0:
+                found.complain(f"ended with {status}")
+        finally:
+            process.kill()
+            process.wait()
+        report(found, samples, cabinet.stats())
+        text = (folder / "log").read_text()
+        for line in text.splitlines():
+            if _BUG.search(line):
+                found.complain(f"the log says: {line}")
+    for sentence in found.wrong[:20]:
+        print(f"WRONG {sentence}")
+    print(f"{len(found.wrong)} things were wrong")
+    return 1 if found.wrong else 0
+
+
+def run(
+    process: subprocess.Popen[bytes], chaos: Chaos, found: Found, log: Path, seconds: float
+) -> list[Sample]:
+    """Let it all happen; return what the process took, second by second."""
+    listening: Callable[[], re.Match[str] | None] = lambda: re.search(  # noqa: E731 - used below
+        r"msg=listening address=[^ ]*:(\d+)", log.read_text()
+    )
+    while (match := listening()) is None:
+        time.sleep(0.05)
+    port = int(match[1])
+    chaos.process = process
+    stop = threading.Event()
+    clients = [
+        threading.Thread(target=client, args=(port, seed, chaos.truth, found, stop))
+        for seed in range(CLIENTS)
+    ]
+    for one in clients:
+        one.start()
+    samples: list[Sample] = []
+    began = looked = time.monotonic()
+    while time.monotonic() - began < seconds and process.poll() is None:
+        chaos.happen()
+        time.sleep(0.1)
+        if time.monotonic() - looked >= 1.0:
+            looked = time.monotonic()
+            samples.append(sample(process.pid))
+    stop.set()
+    for one in clients:
+        one.join()
+    print(f"{ACCOUNTS} accounts, {ACCOUNTS * TRUNKS} trunks, {CLIENTS} clients, {seconds:.0f} s")
+    return samples
+
+
+if __name__ == "__main__":
+    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 600.0))
