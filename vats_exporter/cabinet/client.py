@@ -33,7 +33,7 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
 )
 from vats_exporter.cabinet.rows import read_page, read_trunks
-from vats_exporter.cabinet.rpc import SESSION_ENDED, exchange, session_ended
+from vats_exporter.cabinet.rpc import SESSION_ENDED, exchange, refusal, session_ended
 from vats_exporter.cabinet.session import is_login_page, later, sign_in
 from vats_exporter.cabinet.subscribers import Listing, read_all
 from vats_exporter.cabinet.trace import Redeployed, no_trace
@@ -160,7 +160,7 @@ class Cabinet:
         """
         with self._lock:
             if self._transport is None or self._deployment is None or not self._signed_in:
-                session_ended("details")
+                session_ended("details", "not signed in")
             lane = transport or Transport(self._transport.base_url, self._settings, self._trace)
             lane.adopt_cookies(self._transport)
             return lane, self._deployment
@@ -279,12 +279,10 @@ class Cabinet:
         while True:
             try:
                 return self._exchange(call, service, build)
-            except SessionEndedError:
+            except SessionEndedError as error:
                 self._signed_in = False
                 if signed_in_again:
-                    raise NotGwtError(
-                        f"{call}: the login page again, right after signing in"
-                    ) from None
+                    raise NotGwtError(f"{error.seen} again, right after signing in") from None
                 signed_in_again = True
             except RedeployedError:
                 self._deployment = None
@@ -355,7 +353,7 @@ class Cabinet:
     def _script(self, transport: Transport, call: str, path: str) -> str:
         answer = transport.get(call, path, follow=False)
         if answer.status in SESSION_ENDED:
-            session_ended(call)
+            session_ended(call, refusal(answer.status))
         if answer.status == 404:
             raise NotACabinetError(f"{call}: {path} is not there (HTTP 404)")
         if answer.status != 200:

@@ -80,7 +80,15 @@ class NotACabinetError(NotGwtError):
 
 
 class SessionEndedError(NotGwtError):
-    """A call was answered with the login page: the session is over."""
+    """A call was answered as those are that nobody signed in for: the session is over.
+
+    Args:
+        seen: which call, and what came: ``list: the login page``.
+    """
+
+    def __init__(self, seen: str) -> None:
+        super().__init__(f"{seen}: the session is over")
+        self.seen = seen
 
 
 class GwtExceptionError(CabinetError):

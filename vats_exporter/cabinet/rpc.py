@@ -68,22 +68,28 @@ def exchange(
         follow=False,
     )
     if answer.status in SESSION_ENDED:
-        session_ended(call)
+        session_ended(call, refusal(answer.status))
     if answer.status != 200:
         raise NotGwtError(f"{call}: HTTP {answer.status}{later(answer)}")
     return _decode(call, answer, limit)
 
 
-def session_ended(call: str) -> NoReturn:
-    """Say that a call was answered with the login page.
+def session_ended(call: str, what: str = "the login page") -> NoReturn:
+    """Say that a call was answered as for somebody who is not signed in.
 
     Args:
         call: its name.
+        what: came.
 
     Raises:
         SessionEndedError: always.
     """
-    raise SessionEndedError(f"{call}: the login page: the session is over")
+    raise SessionEndedError(f"{call}: {what}")
+
+
+def refusal(status: int) -> str:
+    """Name a status of :data:`SESSION_ENDED`."""
+    return f"HTTP {status}" if status >= 400 else f"a redirect (HTTP {status})"
 
 
 def _decode(call: str, answer: Answer, limit: int) -> gwt.Response:
