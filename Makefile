@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test e2e check format lint types bench soak dashboard lock clean
+.PHONY: help demo test e2e check format lint types bench soak fuzz dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -43,6 +43,10 @@ bench: $(BIN)/.installed ## Print the benchmarks' ratios
 soak: $(BIN)/.installed ## Run against a cabinet that misbehaves (SECONDS=600)
 	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),600)
 
+fuzz: $(BIN)/.installed ## Fuzz all that reads bytes from somebody else (SECONDS=600)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	$(BIN)/python -m fuzz.run $(or $(SECONDS),600)
+
 dashboard: $(BIN)/.installed ## Make the Grafana dashboard's JSON from its source
 	$(BIN)/python grafana/build.py
 
@@ -51,6 +55,8 @@ lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (nee
 		pyproject.toml --output-file requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header \
 		pyproject.toml --group dev --output-file requirements/dev.txt
+	echo 'atheris==3.0.0' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate - --output-file requirements/fuzz.txt
 	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate - --output-file requirements/build.txt
 

@@ -1,0 +1,187 @@
+"""What is fuzzed: everything that reads bytes from somebody else.
+
+Each target takes bytes and may end in two ways: it returns, or it raises the one error that is
+documented. Anything else is a finding. What a target can say about its result it says with an
+assertion: what was read is written and read again, and must be the same.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vats_exporter import gwt
+from vats_exporter.cabinet.devices import read_device_form, read_mobile_form
+from vats_exporter.cabinet.discovery import find_permutations, find_policies, find_signatures
+from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cabinet.recording import RecordingError, read_recording
+from vats_exporter.cabinet.rows import read_page, read_trunks
+from vats_exporter.cabinet.settings import FlagPositions
+from vats_exporter.config import ConfigError, load
+from vats_exporter.config.web_loading import load_web_config
+from vats_exporter.exposition import accepts_gzip, negotiate
+from vats_exporter.web.messages import BadRequestError, parse_request
+from vats_exporter.web.passwords import _read_basic
+from vats_exporter.web.site import scrape_timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+ROOT: Final = Path(__file__).parents[1]
+WIRE: Final = ROOT / "tests" / "wire"
+
+_FILE: Final = Path(tempfile.gettempdir()) / "vats-exporter-fuzz.yml"
+
+
+def decode(data: bytes) -> None:
+    """A cabinet's answer; what was read is written and read again."""
+    try:
+        response = gwt.decode(data)
+    except gwt.GwtError:
+        return
+    written = gwt.encode_response(response)
+    again = gwt.decode(written.encode("utf-8", "surrogatepass"))
+    assert repr(again.tokens) == repr(response.tokens)
+    assert again.string_table == response.string_table
+
+
+def rows(data: bytes) -> None:
+    """A page of the list, and the trunks in it."""
+    try:
+        page = read_page(gwt.decode(data))
+        trunks, _ = read_trunks([page], FlagPositions())
+    except (gwt.GwtError, CabinetError):
+        return
+    assert len(trunks) == len(page.records)
+
+
+def devices(data: bytes) -> None:
+    """A trunk's details, in both forms."""
+    for read in (read_device_form, read_mobile_form):
+        try:
+            read(gwt.decode(data), "CaLztv")
+        except (gwt.GwtError, CabinetError):
+            continue
+
+
+def request(data: bytes) -> None:
+    """A request to the cabinet, as the simulated one reads it."""
+    try:
+        gwt.parse_request(data.decode("utf-8", "replace"))
+    except gwt.GwtError:
+        return
+
+
+def scripts(data: bytes) -> None:
+    """The scripts in which names are found."""
+    text = data.decode("utf-8", "replace")
+    find_policies(text)
+    find_signatures(text)
+    try:
+        find_permutations(text)
+    except CabinetError:
+        return
+
+
+def configuration(data: bytes) -> None:
+    """``vats-exporter.yml``."""
+    _FILE.write_bytes(data)
+    try:
+        load(_FILE, environment={})
+    except ConfigError as error:
+        assert all(error.lines())
+
+
+def web_configuration(data: bytes) -> None:
+    """``--web.config.file``."""
+    _FILE.write_bytes(data)
+    try:
+        load_web_config(_FILE)
+    except ConfigError as error:
+        assert all(error.lines())
+
+
+def recording(data: bytes) -> None:
+    """A browser's recording."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    try:
+        read_recording(document)
+    except RecordingError:
+        return
+
+
+def http(data: bytes) -> None:
+    """A request to the exporter: head, query, and the headers that it reads."""
+    try:
+        one = parse_request(data)
+    except BadRequestError:
+        return
+    one.parameter("account")
+    for value in one.headers.values():
+        negotiate(value)
+        accepts_gzip(value)
+        _read_basic(value)
+        assert scrape_timeout(value) > 0
+
+
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "decode": decode,
+    "rows": rows,
+    "devices": devices,
+    "request": request,
+    "scripts": scripts,
+    "configuration": configuration,
+    "web-configuration": web_configuration,
+    "recording": recording,
+    "http": http,
+}
+
+
+def seeds(target: str) -> Iterable[bytes]:
+    """What a target begins with: captures, broken configurations, ordinary requests."""
+    if target in {"decode", "rows", "devices"}:
+        return [file.read_bytes() for file in sorted(WIRE.glob("*.txt"))]
+    if target == "request":
+        return _texts(json.loads((WIRE / "requests.json").read_bytes()))
+    if target == "configuration":
+        broken = sorted((ROOT / "tests" / "config" / "broken").glob("*.yml"))
+        return [file.read_bytes() for file in (*broken, ROOT / "vats-exporter.example.yml")]
+    return _WRITTEN[target]
+
+
+_ENTRY: Final = b"""{"request": {"method": "POST", "url": "https://vpbx.mts.ru/vpbxGwt/AbonentBrowser",
+"headers": [{"name": "X-GWT-Permutation", "value": "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"}],
+"postData": {"text": "7|0|4|https://vpbx.mts.ru/vpbxGwt/|A|s|m|1|2|3|4|0|"}},
+"response": {"status": 200, "content": {"text": "//OK[[],0,7]"}}}"""
+
+_WRITTEN: Final = {
+    "scripts": [
+        b'var a="BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";unflattenKeylistIntoAnswers([],"B")',
+        b"f='AbonentBrowserGwtService','3D7E196DA92A574D98BAC0DEE7D909C8'",
+        b'"java.lang.Long/4227064769","java.lang.Boolean/476441737"',
+    ],
+    "web-configuration": [
+        b"basic_auth_users:\n  a: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi",
+        b"tls_server_config: {cert_file: a, key_file: b, min_version: TLS13}",
+        b"http_server_config: {headers: {X-Frame-Options: deny}}\nrate_limit: {interval: 1s}",
+    ],
+    "recording": [b'{"log": {"entries": [' + _ENTRY + b"]}}"],
+    "http": [
+        b"GET /probe?account=a%20b&debug=true HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip;q=0.5",
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: application/openmetrics-text;version=1.0.0",
+        b"GET / HTTP/1.0\r\nAuthorization: Basic YTpi\r\nX: 10.5",
+    ],
+}
+
+
+def _texts(value: object) -> list[bytes]:
+    """All texts within a JSON document."""
+    if isinstance(value, str):
+        return [value.encode()]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for one in inner for text in _texts(one)]
