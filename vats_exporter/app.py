@@ -114,6 +114,15 @@ class Exporter:
         """A URL that reaches it from this machine, without a slash at the end."""
         return self._server.url
 
+    @property
+    def accounts(self) -> int:
+        """How many accounts there are."""
+        return len(self._config.accounts)
+
+    def is_alive(self) -> bool:
+        """Tell whether connections are accepted and answered."""
+        return self._server.is_alive()
+
     def start(self) -> None:
         """Answer requests, and begin to read the cabinets, so that the first scrape finds some."""
         self._server.start()

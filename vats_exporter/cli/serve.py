@@ -14,6 +14,7 @@ from vats_exporter.cli.output import fail, reason
 from vats_exporter.cli.signals import told_to_end
 from vats_exporter.config import ConfigError
 from vats_exporter.privacy import Privacy
+from vats_exporter.service_manager import ServiceManager
 from vats_exporter.units import parse_duration
 from vats_exporter.web import parse_listen_address
 
@@ -167,7 +168,15 @@ def command(
     except ConfigError as error:
         options.refuse(error)
     exporter: Exporter | None = None
-    with told_to_end(reload=lambda: exporter and exporter.reload()) as wait:
+    manager = ServiceManager()
+
+    def reload() -> None:
+        if exporter is not None:
+            manager.reloading()
+            exporter.reload()
+            manager.ready(_status(exporter))
+
+    with told_to_end(reload) as wait:
         try:
             exporter = Exporter(
                 config, address, Options(protection=protection, **served), load=load
@@ -175,4 +184,13 @@ def command(
         except OSError as error:
             fail(f"--web.listen-address: cannot listen on {address}: {reason(error)}")
         with exporter:
+            manager.ready(_status(exporter))
+            manager.watch(exporter.is_alive)
             wait()
+            manager.stopping()
+
+
+def _status(exporter: Exporter) -> str:
+    """Say in a few words what is served, for ``systemctl status``."""
+    count = exporter.accounts
+    return f"{count} account{'s' * (count != 1)} at {exporter.url}"

@@ -6,6 +6,10 @@ import errno
 import ipaddress
 import socket
 from dataclasses import dataclass
+from typing import Final
+
+_LOCAL: Final = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to reach it
+"""How an address for everybody is reached from this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,19 @@ class ListenAddress:
     @property
     def url(self) -> str:
         """A URL that reaches it from this machine, without a slash at the end."""
-        local = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to reach it
-        return f"http://{ListenAddress(local.get(self.host, self.host), self.port)}"
+        return f"http://{ListenAddress(_LOCAL.get(self.host, self.host), self.port)}"
+
+    def connect(self, timeout: float) -> socket.socket:
+        """Open a connection from this machine.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            OSError: nobody answers.
+        """
+        host = _LOCAL.get(self.host, self.host)
+        return socket.create_connection((host, self.port), timeout)
 
     def listen(self) -> socket.socket:
         """Open a listening socket.

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _SMALL: Final = 64 * 1024
 """Bytes up to which an answer is joined to one piece, which is then cheaper than not to copy."""
 
+_ALIVE_WITHIN: Final = 2.0
+"""Seconds for an answer to oneself."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -101,6 +103,15 @@ class WebServer:
         if self.protection.encrypted:
             return self.address.url.replace("http:", "https:", 1)
         return self.address.url
+
+    def is_alive(self) -> bool:
+        """Tell whether requests are answered, by making one; with TLS, a refusal is an answer."""
+        try:
+            with self.address.connect(timeout=_ALIVE_WITHIN) as client:
+                client.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
+                return client.recv(1) != b""
+        except OSError:
+            return False
 
     def start(self) -> None:
         """Answer requests, in threads of its own."""
