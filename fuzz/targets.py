@@ -42,7 +42,7 @@ def decode(data: bytes) -> None:
     except gwt.GwtError:
         return
     written = gwt.encode_response(response)
-    again = gwt.decode(written.encode("utf-8", "surrogatepass"))
+    again = gwt.decode(written)  # as text: a lone surrogate has no bytes
     assert repr(again.tokens) == repr(response.tokens)
     assert again.string_table == response.string_table
 
