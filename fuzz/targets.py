@@ -8,6 +8,7 @@ assertion: what was read is written and read again, and must be the same.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[1]
 WIRE: Final = ROOT / "tests" / "wire"
 
+_LONG: Final = re.compile(r"[A-Za-z0-9$_]*")
 _FILE: Final = Path(tempfile.gettempdir()) / "vats-exporter-fuzz.yml"
 
 
@@ -41,6 +43,8 @@ def decode(data: bytes) -> None:
         response = gwt.decode(data)
     except gwt.GwtError:
         return
+    if not all(_LONG.fullmatch(token) for token in response.tokens if isinstance(token, str)):
+        return  # quotes around something else, which no server writes and no reader takes
     written = gwt.encode_response(response)
     again = gwt.decode(written)  # as text: a lone surrogate has no bytes
     assert repr(again.tokens) == repr(response.tokens)

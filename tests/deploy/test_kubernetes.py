@@ -1,0 +1,92 @@
+"""The Kubernetes manifests: valid, in line with each other, and with the program."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from vats_exporter.config.schema import FileKeys
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
+MANIFESTS = {
+    file.name: yaml.safe_load(file.read_text("utf-8"))
+    for file in sorted(FOLDER.glob("*.yaml"))
+    if file.name != "kustomization.yaml"
+}
+KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text("utf-8"))
+NATIVE = [name for name, one in MANIFESTS.items() if "coreos" not in one["apiVersion"]]
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_each_manifest_is_valid(name: str) -> None:
+    kubernetes_validate.validate(MANIFESTS[name], "1.30", strict=True)
+
+
+def test_kustomize_takes_each_manifest() -> None:
+    assert sorted(KUSTOMIZATION["resources"]) == sorted(MANIFESTS)
+
+
+def pod() -> dict[str, Any]:
+    template: dict[str, Any] = MANIFESTS["deployment.yaml"]["spec"]["template"]
+    return template
+
+
+def test_everything_selects_the_pod_and_its_port() -> None:
+    labels = pod()["metadata"]["labels"]
+    (container,) = pod()["spec"]["containers"]
+    (port,) = container["ports"]
+    service = MANIFESTS["service.yaml"]
+    monitor = MANIFESTS["servicemonitor.yaml"]["spec"]
+    policy = MANIFESTS["networkpolicy.yaml"]["spec"]
+    for selector in (
+        MANIFESTS["deployment.yaml"]["spec"]["selector"]["matchLabels"],
+        service["spec"]["selector"],
+        policy["podSelector"]["matchLabels"],
+    ):
+        assert selector.items() <= labels.items()
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+    assert service["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert policy["ingress"][0]["ports"][0]["port"] == port["containerPort"] == 9742
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"]["port"] == port["name"]
+
+
+def test_the_pod_has_no_more_rights_than_it_needs() -> None:
+    spec = pod()["spec"]
+    (container,) = spec["containers"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["automountServiceAccountToken"] is False
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_what_is_written_and_read_is_mounted() -> None:
+    mounts = {one["mountPath"] for one in pod()["spec"]["containers"][0]["volumeMounts"]}
+    config = (FOLDER / "vats-exporter.yml").read_text("utf-8")
+    keys = yaml.safe_load(config)
+    assert set(keys) <= set(FileKeys.model_fields)
+    assert str(Path(keys["history"]["file"]).parent) in mounts
+    assert str(Path(keys["accounts"][0]["password_file"]).parent) in mounts
+    volumes = {one["name"] for one in pod()["spec"]["volumes"]}
+    assert volumes == {one["name"] for one in pod()["spec"]["containers"][0]["volumeMounts"]}
+
+
+def test_the_rules_are_those_of_prometheus() -> None:
+    spec = importlib.util.spec_from_file_location("build", FOLDER / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    written = (FOLDER / "prometheusrule.yaml").read_text("utf-8")
+    assert written == build.render(), "stale: `make rules`"
+    rules = yaml.safe_load(build.RULES.read_text("utf-8"))
+    assert MANIFESTS["prometheusrule.yaml"]["spec"] == rules
