@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test e2e check format lint types bench soak fuzz rules dashboard lock clean
+.PHONY: help demo test e2e check format lint types bench soak fuzz reference rules dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -46,6 +46,9 @@ soak: $(BIN)/.installed ## Run against a cabinet that misbehaves (SECONDS=600)
 fuzz: $(BIN)/.installed ## Fuzz all that reads bytes from somebody else (SECONDS=600)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
 	$(BIN)/python -m fuzz.run $(or $(SECONDS),600)
+
+reference: $(BIN)/.installed ## Make docs/reference from the program itself
+	$(BIN)/python docs/build_reference.py
 
 rules: $(BIN)/.installed ## Make the Kubernetes manifest of the alert rules
 	$(BIN)/python deploy/kubernetes/build.py
