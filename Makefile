@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test e2e check format lint types bench soak fuzz reference rules dashboard lock clean
+.PHONY: help demo test e2e check format lint types bench soak fuzz reference audit rules dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -50,6 +50,15 @@ fuzz: $(BIN)/.installed ## Fuzz all that reads bytes from somebody else (SECONDS
 reference: $(BIN)/.installed ## Make docs/reference from the program itself
 	$(BIN)/python docs/build_reference.py
 
+audit: ## Ask for known weaknesses of every locked version, and print the licences
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(VENV)-audit/bin/pip-licenses --version >/dev/null 2>&1 || \
+		$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	$(VENV)-audit/bin/pip-licenses --order license --packages $$(sed -n 's/^\([a-z0-9-]*\)==.*/\1/p' requirements/run.txt) \
+		--partial-match --allow-only "MIT;BSD;Apache;Mozilla Public License 2.0;MPL-2.0;PSF;Python Software Foundation"
+	$(VENV)-audit/bin/pip-audit --require-hashes --disable-pip -r requirements/run.txt
+
 rules: $(BIN)/.installed ## Make the Kubernetes manifest of the alert rules
 	$(BIN)/python deploy/kubernetes/build.py
 
@@ -63,8 +72,10 @@ lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (nee
 		pyproject.toml --group dev --output-file requirements/dev.txt
 	echo 'atheris==3.0.0' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate - --output-file requirements/fuzz.txt
+	printf 'pip-audit==2.10.1\npip-licenses==5.5.5\n' | uv pip compile --quiet --universal --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate - --output-file requirements/audit.txt
 	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate - --output-file requirements/build.txt
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) $(VENV)-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
