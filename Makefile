@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test e2e check format lint types bench soak fuzz reference audit rules dashboard lock clean
+.PHONY: help demo test e2e check format lint types bench soak fuzz reference docs audit rules dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -50,6 +50,11 @@ fuzz: $(BIN)/.installed ## Fuzz all that reads bytes from somebody else (SECONDS
 reference: $(BIN)/.installed ## Make docs/reference from the program itself
 	$(BIN)/python docs/build_reference.py
 
+docs: ## Make the documentation's site, and stop at any warning
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	$(VENV)-docs/bin/mkdocs build --quiet --strict
+
 audit: ## Ask for known weaknesses of every locked version, and print the licences
 	$(PYTHON) -m venv $(VENV)-audit
 	$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
@@ -72,10 +77,12 @@ lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (nee
 		pyproject.toml --group dev --output-file requirements/dev.txt
 	echo 'atheris==3.0.0' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate - --output-file requirements/fuzz.txt
+	printf 'mkdocs==1.6.1\nmkdocs-material==9.6.*\n' | uv pip compile --quiet --universal --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate - --output-file requirements/docs.txt
 	printf 'pip-audit==2.10.1\npip-licenses==5.5.5\n' | uv pip compile --quiet --universal --python-version 3.10 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate - --output-file requirements/audit.txt
 	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate - --output-file requirements/build.txt
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) $(VENV)-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-docs .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
