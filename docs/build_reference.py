@@ -230,7 +230,10 @@ def commands() -> str:
     text = [_MADE, "# Commands\n"]
 
     def add(command: click.Command, path: str, parent: click.Context | None) -> None:
-        context = click.Context(command, info_name=path.rpartition(" ")[2], parent=parent)
+        settings = command.context_settings
+        context = click.Context(
+            command, info_name=path.rpartition(" ")[2], parent=parent, **settings
+        )
         context.terminal_width = context.max_content_width = 98
         text.extend((f"## {path}\n", "```", _help(command, context), "```\n"))
         if isinstance(command, click.Group):

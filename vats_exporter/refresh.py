@@ -24,20 +24,30 @@ from __future__ import annotations
 
 import math
 import threading
-import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from vats_exporter.bugs import describe_bug
 from vats_exporter.cabinet.errors import CabinetError, IncompleteError
+from vats_exporter.states import AccountState, Clock, Listing, Outcome, Source, SystemClock
 from vats_exporter.trunks import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vats_exporter.trunks import Trunk
+
+__all__ = [
+    "AccountState",
+    "Clock",
+    "Listing",
+    "Outcome",
+    "Refresher",
+    "Source",
+    "SystemClock",
+]
 
 RETRY_LIMIT: Final = 3600.0
 """Seconds that a refused login waits at most before it is tried again (a longer ttl prevails)."""
@@ -51,106 +61,6 @@ RETRY_WITHOUT_TTL: Final = 60.0
 """Seconds before the first repeat of a refused login where the ttl is 0."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-
-class Clock(Protocol):
-    """The two clocks a refresher reads."""
-
-    def now(self) -> float:
-        """Return wall-clock seconds since the epoch."""
-
-    def monotonic(self) -> float:
-        """Return seconds that only go forward, since anything."""
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def now(self) -> float:
-        """Return wall-clock seconds since the epoch."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Return seconds that only go forward."""
-        return time.monotonic()
-
-
-class Listing(Protocol):
-    """What one reading of a cabinet gives; :class:`vats_exporter.cabinet.Listing` is one."""
-
-    @property
-    def trunks(self) -> tuple[Trunk, ...]:
-        """Every trunk, in the cabinet's order."""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What could not be told, without personal data."""
-
-    @property
-    def pages(self) -> int:
-        """How many pages were read."""
-
-
-class Source(Protocol):
-    """What a refresher reads; :class:`vats_exporter.cabinet.Cabinet` is one."""
-
-    def read_trunks(self) -> Listing:
-        """Read every trunk.
-
-        Raises:
-            CabinetError: if the list cannot be read whole.
-        """
-
-    def close(self) -> None:
-        """Give back connections and the session."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one refresh ended.
-
-    Attributes:
-        result: one of :data:`vats_exporter.cabinet.errors.RESULTS`.
-        duration: seconds it took.
-        snapshot: what it brought; ``None`` unless ``result`` is ``success``.
-        pages: pages read; 0 unless ``result`` is ``success``.
-        error: one sentence; empty on success.
-    """
-
-    result: str
-    duration: float
-    snapshot: Snapshot | None = None
-    pages: int = 0
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AccountState:
-    """What is known of an account at one moment. Compared by identity: a change makes a new one.
-
-    Attributes:
-        account: its name.
-        snapshot: the snapshot to serve; ``None`` if there is none, or it has become stale.
-        result: the latest refresh's result; ``None`` before the first one ended.
-        error: the latest refresh's error; empty if it worked.
-        refreshed_at: when the latest refresh ended, in seconds since the epoch.
-        duration: seconds the latest refresh took.
-        login_retry_at: when a refused login is tried again, in seconds since the epoch; ``None``
-            unless the latest refresh was refused.
-    """
-
-    account: str
-    snapshot: Snapshot | None = None
-    result: str | None = None
-    error: str = ""
-    refreshed_at: float | None = None
-    duration: float | None = None
-    login_retry_at: float | None = None
-
-    @property
-    def up(self) -> bool:
-        """Whether the latest refresh worked; false before the first one ended."""
-        return self.result == "success"
 
 
 class Refresher:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter import gwt
-from vats_exporter.cabinet import contract, devices
+from vats_exporter.cabinet import contract
 from vats_exporter.cabinet.address import parse_address
 from vats_exporter.cabinet.discovery import (
     Deployment,
@@ -25,13 +25,13 @@ from vats_exporter.cabinet.discovery import (
 )
 from vats_exporter.cabinet.errors import (
     CabinetError,
-    GwtExceptionError,
     NotACabinetError,
     NotGwtError,
     RedeployedError,
     SessionEndedError,
     UndecodableError,
 )
+from vats_exporter.cabinet.lane import Lane, read_forms
 from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.rpc import SESSION_ENDED, exchange, refusal, session_ended
 from vats_exporter.cabinet.session import is_login_page, later, sign_in
@@ -140,7 +140,7 @@ class Cabinet:
             CabinetError: neither form could be read.
         """
         with self._lock:
-            return _read_forms(partial(self._rpc, "details", contract.DETAILS), ref)
+            return read_forms(partial(self._rpc, "details", contract.DETAILS), ref)
 
     def lane(self) -> Lane:
         """Another connection into this cabinet's session, to read details beside the list."""
@@ -361,66 +361,3 @@ class Cabinet:
         if is_login_page(answer) and answer.body.lstrip()[:1] == b"<":
             session_ended(call)
         return answer.text
-
-
-class Lane:
-    """Another connection into a cabinet's session, for details alone.
-
-    It never signs in and never discovers: where the session ended or the names are out of date,
-    its call fails, and the next listing sees to it. One call at a time.
-
-    Args:
-        cabinet: whose session it uses.
-    """
-
-    def __init__(self, cabinet: Cabinet) -> None:
-        self._cabinet = cabinet
-        self._lock = threading.Lock()
-        self._transport: Transport | None = None
-
-    def read_details(self, ref: str) -> Details:
-        """Read one trunk's details; see :meth:`Cabinet.read_details`.
-
-        Args:
-            ref: the trunk's reference.
-
-        Raises:
-            CabinetError: they could not be read.
-        """
-        with self._lock:
-            return _read_forms(self._rpc, ref)
-
-    def close(self) -> None:
-        """Close the connection, which ends a call under way; a later call opens another."""
-        transport = self._transport
-        if transport is not None:
-            transport.close()
-
-    def _rpc(self, build: Callable[[Deployment], str]) -> gwt.Response:
-        self._transport, deployment = self._cabinet.branch(self._transport)
-        return exchange(
-            self._transport,
-            deployment,
-            "details",
-            contract.DETAILS,
-            build(deployment),
-            limit=self._cabinet.max_response,
-        )
-
-
-def _read_forms(rpc: Callable[[Callable[[Deployment], str]], gwt.Response], ref: str) -> Details:
-    """Read the device form, or the other form where that one does not apply."""
-    try:
-        response = rpc(_form(ref, devices.DEVICE_FORM))
-    except RedeployedError:
-        raise
-    except GwtExceptionError:
-        return devices.read_mobile_form(rpc(_form(ref, devices.MOBILE_FORM)), ref)
-    return devices.read_device_form(response, ref)
-
-
-def _form(ref: str, form: int) -> Callable[[Deployment], str]:
-    def build(deployment: Deployment) -> str:
-        return contract.details_request(deployment, trunk=ref, form=form)
-
-    return build
