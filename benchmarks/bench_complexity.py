@@ -1,0 +1,94 @@
+"""Twice the input, twice the time: everything that reads a cabinet's answers, up to 50 MB.
+
+Each shape is made as long as asked for, ordinary or hostile, and read at four sizes, each twice the
+one before. What is printed is the time for the largest, and how much a doubling of the input costs
+on average; 2 is linear, 4 would be quadratic.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from vats_exporter import gwt
+from vats_exporter.cabinet.discovery import find_permutations, find_policies, find_signatures
+from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cabinet.session import is_login_page
+from vats_exporter.cabinet.transport import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LARGEST = 50_000_000
+STEPS = 4
+LIMIT = 1 << 30
+
+
+def filled(head: str, part: str, tail: str) -> Callable[[int], bytes]:
+    """Make an input of about a size: a part again and again, between two ends."""
+    return lambda size: (head + part * max(1, size // len(part)) + tail).encode()
+
+
+def decode(data: bytes) -> None:
+    """Read an answer, right or wrong."""
+    try:
+        gwt.decode(data, limit=LIMIT)
+    except gwt.GwtError:
+        return
+
+
+def scripts(data: bytes) -> None:
+    """Look for names in a script."""
+    text = data.decode()
+    find_policies(text)
+    find_signatures(text)
+    try:
+        find_permutations(text)
+    except CabinetError:
+        return
+
+
+def login_page(data: bytes) -> None:
+    """Look whether a page is the login page."""
+    is_login_page(Answer(status=200, path="/", headers={}, body=data))
+
+
+END = '"x"],0,7]'
+CASES: dict[str, tuple[Callable[[bytes], None], Callable[[int], bytes]]] = {
+    "tokens": (decode, filled("//OK[", "1,", f"[{END}")),
+    "longs": (decode, filled("//OK[", "'CaLztv',", f"[{END}")),
+    "texts": (decode, filled("//OK[1,[", '"Иванов",', END)),
+    "one long text": (decode, filled('//OK[1,["', "abcdefgh", f'",{END}')),
+    "escapes": (decode, filled('//OK[1,["', "\\x27", f'",{END}')),
+    "text in pieces": (decode, filled('//OK[1,["', 'abcdefg"+"', f'",{END}')),
+    "lists in pieces": (decode, filled("//OK[1].concat([2]", ",[1,2,3]", ',[["x"],0,7])')),
+    "brackets without an end": (decode, filled("//OK", "[", "")),
+    "quotes without an end": (decode, filled('//OK["', '\\"', "")),
+    "commas": (decode, filled("//OK[", ",", "]")),
+    "digits without an end": (decode, filled("//OK[", "1", f",[{END}")),
+    "script of quotes": (scripts, filled("", "'\"", "")),
+    "script of almost names": (scripts, filled("", "'AbonentBrowserGwtService',", "")),
+    "script of hexadecimal digits": (scripts, filled("", "ABCDEF01", "")),
+    "page of almost passwords": (login_page, filled("", "type =  ", "")),
+}
+
+
+def main(largest: int) -> None:
+    """Print the figures."""
+    sizes = [largest >> step for step in reversed(range(STEPS))]
+    for name, (read, make) in CASES.items():
+        times = []
+        for size in sizes:
+            data = make(size)
+            began = time.perf_counter()
+            read(data)
+            times.append(time.perf_counter() - began)
+        # Over all steps, since one of them may have been held up by something else.
+        growth = (times[-1] / times[0]) ** (1 / (STEPS - 1))
+        worst = f"{growth:.2f} × a doubling" if times[-1] > 0.05 else "too short to say"
+        print(f"{name:30} {times[-1]:7.3f} s for {largest / 1e6:.0f} MB   {worst}", flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else LARGEST)
