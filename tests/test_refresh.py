@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,7 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
     UnreachableError,
 )
-from vats_exporter.refresh import AccountState, Outcome, Refresher
+from vats_exporter.refresh import AccountState, Outcome, Refresher, SystemClock
 from vats_exporter.trunks import Flags, Trunk
 
 if TYPE_CHECKING:
@@ -564,3 +565,39 @@ def test_a_scrape_that_comes_every_ttl_and_a_little_early_refreshes_each_time(
         refresher.view(PATIENCE)
         clock.advance(59.98)
     assert cabinet.reads == 3
+
+
+def test_the_machines_clock_goes_on_while_the_machine_is_suspended() -> None:
+    uptime = Path("/proc/uptime")
+    if not uptime.exists():
+        pytest.skip("/proc/uptime, which counts the time of suspension, is Linux's")
+    before = float(uptime.read_text().split()[0])
+    shown = SystemClock().monotonic()
+    after = float(uptime.read_text().split()[0])
+    assert before - 0.02 <= shown <= after + 0.02
+
+
+def test_a_snapshot_of_before_a_nights_sleep_is_not_served_after_it(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, clock=clock)
+    refresher.view(PATIENCE)
+    cabinet.answer = UnreachableError("list: no route to host")
+    clock.advance(8 * 3600)
+    state = refresher.view(PATIENCE)
+    assert state.snapshot is None
+    assert state.result == "unreachable"
+
+
+@pytest.mark.parametrize("jump", [-86400.0, 86400.0])
+def test_a_corrected_wall_clock_neither_hurries_nor_delays_a_refresh(
+    clock: SetClock, jump: float
+) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, clock=clock)
+    refresher.view(PATIENCE)
+    clock.wall += jump
+    refresher.view(PATIENCE)
+    assert cabinet.reads == 1
+    clock.advance(60)
+    assert refresher.view(PATIENCE).snapshot is not None
+    assert cabinet.reads == 2

@@ -16,7 +16,7 @@ time and threads, and neither HTTP nor metrics. Its rules:
   so that a changed password never locks the account. Only a success or :meth:`Refresher.reset`
   ends it.
 
-Ages are measured with the monotonic clock, so that a corrected wall clock neither revives nor ends
+Ages are measured with a clock that only goes forward, suspended or not, so that a corrected wall clock neither revives nor ends
 a snapshot; times that people see come from the wall clock.
 """
 

@@ -30,9 +30,20 @@ class SystemClock:
         """Return wall-clock seconds since the epoch."""
         return time.time()
 
-    def monotonic(self) -> float:
-        """Return seconds that only go forward."""
-        return time.monotonic()
+    if hasattr(time, "CLOCK_BOOTTIME"):
+
+        def monotonic(self) -> float:
+            """Return seconds that only go forward, while the machine is suspended as well.
+
+            What was read before a night's sleep must not be fresh after it.
+            """
+            return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    else:
+
+        def monotonic(self) -> float:
+            """Return seconds that only go forward."""
+            return time.monotonic()
 
 
 class Listing(Protocol):
