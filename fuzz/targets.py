@@ -45,7 +45,9 @@ def decode(data: bytes) -> None:
         return
     if not all(_LONG.fullmatch(token) for token in response.tokens if isinstance(token, str)):
         return  # quotes around something else, which no server writes and no reader takes
-    written = gwt.encode_response(response)
+    # An answer of version 8 is JSON, which only the newer release writes.
+    style = gwt.GWT_2_13 if response.version >= 8 else gwt.GWT_2_7
+    written = gwt.encode_response(response, style=style)
     again = gwt.decode(written)  # as text: a lone surrogate has no bytes
     assert repr(again.tokens) == repr(response.tokens)
     assert again.string_table == response.string_table

@@ -16,8 +16,9 @@ time and threads, and neither HTTP nor metrics. Its rules:
   so that a changed password never locks the account. Only a success or :meth:`Refresher.reset`
   ends it.
 
-Ages are measured with a clock that only goes forward, suspended or not, so that a corrected wall clock neither revives nor ends
-a snapshot; times that people see come from the wall clock.
+Ages are measured with a clock that only goes forward, also while the machine is suspended, so that
+a corrected wall clock neither revives nor ends a snapshot; times that people see come from the wall
+clock.
 """
 
 from __future__ import annotations
