@@ -134,7 +134,13 @@ def test_primitives_are_read_by_their_letters() -> None:
     [
         (("100.0", "0.0"), 100),
         (("4294967295.0", "-4294967296.0"), -1),
-        (("NaN", "Infinity"), (1 << 63) - 1024),
+        (("NaN", "Infinity"), (1 << 63) - 1),
+        (("-Infinity", "NaN"), -(1 << 63)),
+        (("1e30", "0.0"), (1 << 63) - 1),
+        (("-1e30", "0.9"), -(1 << 63)),
+        (("9223372036854774784.0", "0.0"), (1 << 63) - 1024),
+        (("1e30", "1.0"), -(1 << 63)),
+        (("-1e30", "-1.0"), (1 << 63) - 1),
     ],
 )
 def test_longs_of_version_5_are_sums_of_doubles(halves: tuple[str, str], value: int) -> None:
@@ -182,6 +188,8 @@ def test_an_object_may_refer_to_the_one_it_is_in() -> None:
         (["D"], ["1_0"], "java.lang.NumberFormatException", 'For input string: "1_0"'),
         (["J"], ["Ca-L"], "java.lang.IllegalArgumentException", "foreign character"),
         (["I"], ["A"], "java.lang.NumberFormatException", "a non-numerical value: A"),
+        (["J"], [], INCOMPATIBLE, "Too few tokens in RPC request"),
+        (["I"], [], INCOMPATIBLE, "Too few tokens in RPC request"),
     ],
 )
 def test_a_faulty_parameter_meets_the_exception_of_google_s_server(
@@ -190,6 +198,8 @@ def test_a_faulty_parameter_meets_the_exception_of_google_s_server(
     with pytest.raises(RequestError) as caught:
         _call(strings, [3], *tokens)
     assert caught.value.class_name == class_name
+    if class_name == INCOMPATIBLE and "type class" not in message:
+        assert caught.value.message == message
     assert message in caught.value.message
 
 
@@ -199,19 +209,60 @@ def test_a_reference_to_an_object_of_another_class_is_no_argument() -> None:
     assert caught.value.class_name == "java.lang.SecurityException"
 
 
+OUT_OF_DATE = "This application is out of date, please click the refresh button on your browser."
+
+
 @pytest.mark.parametrize(
-    ("count", "class_name"),
-    [(1000, INCOMPATIBLE), (-1, "java.lang.NegativeArraySizeException")],
+    ("count", "class_name", "message"),
+    [
+        # As many as there are tokens, strings and the three numbers before them may be there.
+        (11, INCOMPATIBLE, f"{OUT_OF_DATE} ( Invalid number of parameters )"),
+        (10, INCOMPATIBLE, "Too few tokens in RPC request"),
+        (-1, "java.lang.NegativeArraySizeException", "-1"),
+    ],
 )
-def test_an_impossible_number_of_parameters_is_refused(count: int, class_name: str) -> None:
+def test_an_impossible_number_of_parameters_is_refused(
+    count: int, class_name: str, message: str
+) -> None:
     request = Request(7, 0, ("S", "m"), ("0", "0", "1", "2", str(count)))
     with pytest.raises(RequestError) as caught:
         RequestReader(request, CLASSES)
     assert caught.value.class_name == class_name
+    assert caught.value.message == message
+
+
+def test_a_method_may_have_no_parameters() -> None:
+    reader = RequestReader(Request(7, 0, ("S", "m"), ("0", "0", "1", "2", "0")), CLASSES)
+    assert reader.parameter_types == ()
+    assert reader.read_parameters() == []
+
+
+def test_names_that_are_null_are_empty() -> None:
+    reader = RequestReader(Request(7, 0, (), ("0", "0", "0", "0", "0")), CLASSES)
+    assert (reader.module_base, reader.policy) == (None, None)
+    assert (reader.service, reader.method) == ("", "")
+
+
+def test_a_method_that_is_not_found_is_told_with_its_parameters() -> None:
+    request = Request(7, 0, ("S", "m", "I", LONG), ("0", "0", "1", "2", "2", "3", "4"))
+    error = RequestReader(request, CLASSES).method_not_found()
+    assert error.class_name == INCOMPATIBLE
+    assert error.message == (
+        f"{OUT_OF_DATE} ( Could not locate requested method 'm(int, {LONG})' in interface 'S' )"
+    )
+
+
+def test_fields_may_be_primitives() -> None:
+    name = "ru.example.Point"
+    fields = {"x": Primitive.INT, "label": Primitive.STRING, "shown": Primitive.BOOLEAN}
+    stream = ("0", "0", "1", "2", "1", "3", "4", "-7", "5", "1")
+    request = Request(7, 0, ("S", "m", name, f"{name}/1", "север"), stream)
+    reader = RequestReader(request, {name: RecordClass("1", fields)})
+    assert reader.read_parameters() == [Record(name, {"x": -7, "label": "север", "shown": True})]
 
 
 def test_objects_nested_too_deep_overflow_the_server_s_stack() -> None:
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(RequestError, match=r"^objects within objects too deep$") as caught:
         _call([LIST_REQUEST, f"{LIST_REQUEST}/3482149540"], [3], *[4] * 100_000)
     assert caught.value.class_name == "java.lang.StackOverflowError"
 

@@ -59,8 +59,12 @@ def test_what_follows_the_last_separator_is_not_a_token() -> None:
     ("text", "class_name", "message"),
     [
         ("", "java.lang.IllegalArgumentException", "encodedRequest cannot be empty"),
-        ("nonsense", INCOMPATIBLE, "Malformed or old RPC message received"),
-        ("4", INCOMPATIBLE, "from client, got 4."),
+        (
+            "nonsense",
+            INCOMPATIBLE,
+            "( Malformed or old RPC message received - expecting version between 5 and 7 )",
+        ),
+        ("4", INCOMPATIBLE, "( Expecting version between 5 and 7 from client, got 4. )"),
         ("4|0|0|", INCOMPATIBLE, "Expecting version between 5 and 7 from client, got 4."),
         ("8|0|0|", INCOMPATIBLE, "Expecting version between 5 and 7 from client, got 8."),
         ("7|4|0|", INCOMPATIBLE, "Got an unknown flag from client: 4"),
@@ -74,6 +78,12 @@ def test_what_follows_the_last_separator_is_not_a_token() -> None:
         ("7|1.5|0|", "java.lang.NumberFormatException", "a fractional value: 1.5"),
         ("7|NaN|0|", "java.lang.NumberFormatException", "a fractional value: NaN"),
         ("7|0|2147483648|", "java.lang.NumberFormatException", "out-of-range value: 2147483648"),
+        ("7|-2147483649|0|", "java.lang.NumberFormatException", "an out-of-range value: -21"),
+        ("7|-2147483649.0|0|", "java.lang.NumberFormatException", "an out-of-range value: -21"),
+        ("7|-2147483648.0|0|", "java.lang.NumberFormatException", "a non-numerical value: -21"),
+        ("7|2147483647.0|0|", "java.lang.NumberFormatException", "a non-numerical value: 21"),
+        ("7|2147483646.5|0|", "java.lang.NumberFormatException", "a fractional value: 21"),
+        ("7|3.0|0|", "java.lang.NumberFormatException", "received a non-numerical value: 3.0"),
         ("7|0|9999999999999|", "java.lang.NumberFormatException", "an out-of-range value"),
     ],
 )
@@ -84,6 +94,24 @@ def test_a_faulty_request_meets_the_exception_of_google_s_server(
         parse_request(text)
     assert caught.value.class_name == class_name
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "where"), [("", 0), ("7|0|2|a|", 8), ("7|", None), ("7|x|0|", None)]
+)
+def test_a_faulty_request_says_where_it_ends_too_early(text: str, where: int | None) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse_request(text)
+    assert caught.value.where == where
+
+
+def test_the_smallest_int_is_read() -> None:
+    # A count below none is none, as for Google's reader.
+    assert parse_request("7|0|-2147483648|1|").tokens == ("1",)
+
+
+def test_half_of_a_pair_stays_half() -> None:
+    assert parse_request("7|0|2|\\uD83D|\\uDCDEa|").strings == ("\ud83d", "\udcdea")
 
 
 @settings(max_examples=150, deadline=None)

@@ -99,16 +99,22 @@ def test_the_exact_reader_agrees_with_the_fast_one_on_a_capture(capture: Path) -
     [
         (b"", "empty"),
         ("", "empty"),
-        (b"  <!DOCTYPE html>", "HTML"),
-        ('{"error": 1}', "JSON"),
-        (b"//ok[0,[],0,7]", "neither"),
-        (b"\xff\xfe", "neither"),
-        ("\ufeff" + BLANK, "neither"),
+        (b"  <!DOCTYPE html>", "looks like HTML or XML"),
+        ("<html>", "looks like HTML or XML"),
+        ('{"error": 1}', "looks like JSON"),
+        (b'{"error": 1}', "looks like JSON"),
+        ("[1]", "looks like JSON"),
+        (b"[1]", "looks like JSON"),
+        (b"//ok[0,[],0,7]", "starts with neither //OK nor //EX"),
+        (b"\xff\xfe", "starts with neither //OK nor //EX"),
+        ("\ufeff" + BLANK, "starts with neither //OK nor //EX"),
     ],
 )
 def test_the_error_names_what_came_instead(data: bytes | str, kind: str) -> None:
-    with pytest.raises(NotGwtError, match=kind):
+    with pytest.raises(NotGwtError) as caught:
         decode(data)
+    assert str(caught.value) == f"not a GWT-RPC answer: {kind}"
+    assert caught.value.where == 0
 
 
 @pytest.mark.parametrize(
@@ -140,6 +146,8 @@ def test_the_error_names_what_came_instead(data: bytes | str, kind: str) -> None
         ("//OK[1],[[],0,7]", 'unexpected "," at 7', 7),
         ("//OK[1].concat([]),[[],0,7])", 'unexpected "]" at 16', 16),
         ("//OK[true,[],0,7]", 'unexpected "t" at 5', 5),
+        ("//OK[true,1,[],0,7]", 'unexpected "t" at 5', 5),
+        ("//OK[1,false,1,[],0,7]", 'unexpected "f" at 7', 7),
         ("//OK[null,[],0,7]", 'unexpected "n" at 5', 5),
         ("//OK[{},[],0,7]", 'unexpected "{" at 5', 5),
         ("//OK['a\"],[],0,7]", "the string at 5 is not closed (ends at 17)", 17),
@@ -150,6 +158,10 @@ def test_the_error_names_what_came_instead(data: bytes | str, kind: str) -> None
         ('//OK[["a"+5],0,7]', 'unexpected "+" at 9', 9),
         (f"//OK[{'9' * 5000},[],0,7]", "the number at 5 is too long", 5),
         ("//OK[ж,[],0,7]", "unexpected U+0436 at 5", 5),
+        ("//OK[~,[],0,7]", 'unexpected "~" at 5', 5),
+        ("//OK[\x7f,[],0,7]", "unexpected U+007F at 5", 5),
+        ('//OK[["a"].concat([]),0,7]', 'unexpected "]" at 19', 19),
+        ('//OK[["a"].concat(["b"] ["c"]),0,7]', 'unexpected "[" at 24', 24),
     ],
 )
 def test_a_malformed_answer_is_refused_where_it_breaks(text: str, message: str, where: int) -> None:
@@ -168,7 +180,7 @@ def test_bytes_that_are_not_utf_8_are_refused_at_their_offset() -> None:
 
 def test_an_answer_past_the_limit_is_refused_unread() -> None:
     assert decode(BLANK, limit=len(BLANK)).tokens == [0]
-    with pytest.raises(TooLargeError) as caught:
+    with pytest.raises(TooLargeError, match=r"^the answer has 17 bytes, more than 16$") as caught:
         decode(BLANK, limit=len(BLANK) - 1)
     assert caught.value.where == len(BLANK) - 1
 
@@ -215,6 +227,13 @@ def test_blanks_may_stand_between_elements() -> None:
 def test_a_cut_may_fall_between_any_two_elements(text: str) -> None:
     quick = read_quickly(text)
     assert quick == scan(text) == ([1, "Ab"], ["a", "b"], 0, 7)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_a_table_may_be_cut_into_any_number_of_parts(parts: int) -> None:
+    table = "].concat([" + "],[".join('"ж","x"' for _ in range(parts)) + "])"
+    text = f'//OK[5,["a"{table},0,7]'
+    assert read_quickly(text) == scan(text) == ([5], ["a", *["ж", "x"] * parts], 0, 7)
 
 
 @pytest.mark.parametrize(

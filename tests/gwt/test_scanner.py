@@ -18,6 +18,7 @@ LITERALS = [
     (r'"\x41\x7f\xFf"', "A\x7fÿ"),
     (r'"\u0416\u2028"', "Ж\u2028"),
     (r'"\u{41}\u{0000000000416}\u{1F4DE}"', "AЖ\U0001f4de"),
+    (r'"\u{10FFFF}"', "\U0010ffff"),
     (r'"\u{D83D}\u{DCDE}"', "\U0001f4de"),
     ('"a\\\nb\\\r\nc\\\rd\\\u2028e\\\u2029f"', "abcdef"),
     (r'"\uD83D" + "\uDCDE"', "\U0001f4de"),
@@ -60,6 +61,25 @@ def test_the_longest_integer_is_read_and_a_longer_one_refused() -> None:
     assert decode(f"//OK[-{'9' * LONGEST_NUMBER},[],0,7]").tokens == [1 - 10**LONGEST_NUMBER]
     with pytest.raises(MalformedError, match="too long"):
         decode(f"//OK[-{'9' * (LONGEST_NUMBER + 1)},[],0,7]")
+
+
+def test_the_longest_integer_is_read_between_blanks_too() -> None:
+    digits = "9" * LONGEST_NUMBER
+    assert scan(f"//OK[-{digits} ,{digits} ,[],0,7]")[0] == [-int(digits), int(digits)]
+    with pytest.raises(MalformedError, match=r"^the number at 5 is too long$"):
+        scan(f"//OK[{digits}9 ,[],0,7]")
+
+
+def test_an_interpreter_told_to_read_less_refuses_what_it_cannot() -> None:
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    try:
+        with pytest.raises(MalformedError) as caught:
+            scan(f"//OK[1,{'9' * 641} ,[],0,7]")
+    finally:
+        sys.set_int_max_str_digits(before)
+    assert str(caught.value) == "the number at 7 is too long"
+    assert caught.value.where == 7
 
 
 HOSTILE = {

@@ -16,6 +16,7 @@ from vats_exporter.gwt import (
     decode_long,
     encode_response,
 )
+from vats_exporter.gwt.writer import Escapes
 
 WIRE = Path(__file__).parent.parent / "wire"
 PACKAGE = "ru.cti.vpbx.shared"
@@ -215,7 +216,7 @@ def test_an_answer_of_version_8_that_has_to_be_cut_says_7(style: Style) -> None:
 
 
 def test_a_version_8_in_single_quotes_is_not_written() -> None:
-    with pytest.raises(ValueError, match="single quotes"):
+    with pytest.raises(ValueError, match=r"^an answer that is JSON has no single quotes$"):
         encode_response(Response("OK", 8, 0, [], []))
 
 
@@ -236,6 +237,45 @@ def test_longs_of_version_5_are_two_doubles(value: int, halves: str) -> None:
     writer = ResponseWriter(version=5)
     writer.write_long(value)
     assert encode_response(writer.finish()) == f"//OK[{halves},[],0,5]"
+
+
+def test_longs_of_version_5_stand_behind_what_was_written() -> None:
+    writer = ResponseWriter(version=5)
+    writer.write_long(1)
+    writer.write_long(2)
+    assert encode_response(writer.finish()) == "//OK[0.0,2.0,0.0,1.0,[],0,5]"
+
+
+@pytest.mark.parametrize(
+    ("character", "old", "new"),
+    [
+        ("я", "я", "я"),
+        (" ", " ", " "),
+        ("\t", r"\t", r"\t"),
+        ("\\", r"\\", r"\\"),
+        ("<", r"\x3C", r"\u003C"),
+        ("\x00", r"\x00", r"\u0000"),
+        ("\xa0", r"\xA0", r"\u00A0"),
+        ("\xad", r"\xAD", r"\u00AD"),
+        ("ÿ", "ÿ", "ÿ"),
+        ("\u0300", r"\u0300", r"\u0300"),
+        ("\u2011", r"\u2011", r"\u2011"),
+        ("\ud83d", r"\uD83D", r"\uD83D"),
+        ("\ue000", r"\uE000", r"\uE000"),
+        ("\uffff", r"\uFFFF", r"\uFFFF"),
+        ("\U00010000", r"\uD800\uDC00", r"\uD800\uDC00"),
+        ("\U0001f4de", r"\uD83D\uDCDE", r"\uD83D\uDCDE"),
+    ],
+)
+def test_what_could_be_mistaken_on_the_way_is_escaped(character: str, old: str, new: str) -> None:
+    assert character.translate(Escapes(short_hexadecimal=True)) == old
+    assert character.translate(Escapes(short_hexadecimal=False)) == new
+
+
+def test_an_answer_of_version_8_says_so_where_only_its_version_is_cut_off() -> None:
+    answer = Response("OK", 8, 0, ["a", "b", "c"], [1])
+    text = encode_response(answer, style=Style('"', array_part=3))
+    assert text == '//OK[1,["a","b","c"],0].concat([8])'
 
 
 def test_a_null_object_and_a_null_string_are_0() -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from math import isnan
+from math import isinf, isnan
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.gwt.errors import LongError, RequestError
@@ -44,6 +44,9 @@ class Primitive(Enum):
 _DOUBLE: Final = re.compile(
     r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|NaN|[-+]?Infinity"
 )
+
+_SMALLEST: Final = -(1 << 63)
+_LARGEST: Final = (1 << 63) - 1
 
 _PRIMITIVE_PARAMETERS: Final = {
     "Z": Primitive.BOOLEAN,
@@ -224,9 +227,7 @@ class RequestReader:
             )
         return value
 
-    def _value(self, expected: Primitive | str) -> Value:
-        if isinstance(expected, str):
-            return self._object(expected)[1]
+    def _value(self, expected: Primitive) -> Value:
         if expected is Primitive.BOOLEAN:
             return self._token() != "0"
         if expected is Primitive.INT:
@@ -350,8 +351,10 @@ def _truncate(value: float) -> int:
     """Make a long of a double as Java's cast does."""
     if isnan(value):
         return 0
-    return int(max(-(2.0**63), min(value, 2.0**63 - 1024)))
+    if isinf(value):
+        return _LARGEST if value > 0 else _SMALLEST
+    return max(_SMALLEST, min(int(value), _LARGEST))
 
 
 def _wrap(value: int) -> int:
-    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
+    return (value - _SMALLEST) % (1 << 64) + _SMALLEST

@@ -56,8 +56,12 @@ GWT_2_13: Final = Style(quote='"', short_hexadecimal=False)
 """Releases from 2.8 on."""
 
 
-class _Escapes(dict[int, str]):
-    """A table for ``str.translate`` that fills itself: code point to what stands for it."""
+class Escapes(dict[int, str]):
+    """A table for ``str.translate`` that fills itself: code point to what stands for it.
+
+    Args:
+        short_hexadecimal: see :class:`Style`.
+    """
 
     _SHORT: Final = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
     # Against browsers that take an answer for HTML, and against a break after U+2011.
@@ -85,7 +89,7 @@ class _Escapes(dict[int, str]):
         return escaped
 
 
-_ESCAPES: Final = {short: _Escapes(short_hexadecimal=short) for short in (False, True)}
+_ESCAPES: Final = {short: Escapes(short_hexadecimal=short) for short in (False, True)}
 _ESCAPED_UNIT: Final = re.compile(r"\\u....|\\x..|\\.|[^\\]")
 
 
