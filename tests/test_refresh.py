@@ -23,7 +23,7 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.refresh import AccountState, Outcome, Refresher, SystemClock
-from vats_exporter.trunks import Flags, Trunk
+from vats_exporter.trunks import Flags, Snapshot, Trunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -387,6 +387,7 @@ def test_a_trunk_listed_twice_is_refused_as_incomplete(clock: SetClock) -> None:
     cabinet = ScriptedCabinet(Read((trunk(0), trunk(1), trunk(0))))
     state = Refresher("acme", cabinet, clock=clock).view(PATIENCE)
     assert (state.result, state.snapshot) == ("incomplete", None)
+    assert state.error == "the list names a trunk twice"
 
 
 def test_a_bug_is_told_by_its_class_and_place_and_never_by_its_message(clock: SetClock) -> None:
@@ -399,18 +400,85 @@ def test_a_bug_is_told_by_its_class_and_place_and_never_by_its_message(clock: Se
     assert logs[0]["log_level"] == "warning"
 
 
-def test_a_listener_with_a_bug_does_not_end_the_account(clock: SetClock) -> None:
-    def listener(_: Outcome) -> None:
-        raise KeyError("secret")
+def fail(_: object) -> None:
+    raise KeyError("secret")
 
-    refresher = Refresher(
-        "acme", ScriptedCabinet(listing()), ttl=0, clock=clock, on_result=listener
-    )
+
+def test_a_listener_with_a_bug_does_not_end_the_account(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, ttl=0, clock=clock, on_result=fail)
     with capture_logs() as logs:
         assert refresher.view(PATIENCE).up
         assert refresher.view(PATIENCE).up
-    assert "unexpected KeyError at" in repr(logs)
+    assert logs[1] == logs[3]
+    assert logs[1].pop("error").startswith("unexpected KeyError at test_refresh.py:")
+    assert logs[1] == {"event": "refresh was not recorded", "log_level": "error", "account": "acme"}
     assert "secret" not in repr(logs)
+
+
+def test_a_snapshot_that_could_not_be_recorded_is_served_and_told_of(clock: SetClock) -> None:
+    refresher = Refresher("acme", ScriptedCabinet(listing()), clock=clock, on_snapshot=fail)
+    with capture_logs() as logs:
+        assert refresher.view(PATIENCE).snapshot is not None
+    assert logs[0].pop("error").startswith("unexpected KeyError at test_refresh.py:")
+    assert logs[0] == {
+        "event": "snapshot was not recorded",
+        "log_level": "error",
+        "account": "acme",
+    }
+    assert logs[1]["event"] == "refreshed"
+    assert "secret" not in repr(logs)
+
+
+def test_a_snapshot_is_heard_of_before_anyone_sees_it(clock: SetClock) -> None:
+    heard: list[tuple[Snapshot, Snapshot | None]] = []
+    refresher = Refresher(
+        "acme",
+        cabinet := ScriptedCabinet(listing()),
+        ttl=0,
+        clock=clock,
+        on_snapshot=lambda snapshot: heard.append((snapshot, refresher.peek().snapshot)),
+    )
+    first = refresher.view(PATIENCE).snapshot
+    assert heard == [(first, None)]
+    cabinet.answer = UnreachableError("no route")
+    refresher.view(PATIENCE)
+    assert heard == [(first, None)]
+
+
+def test_another_refreshers_snapshot_is_served_until_it_is_stale(clock: SetClock) -> None:
+    before = Refresher("acme", ScriptedCabinet(listing(3)), stale=900, clock=clock)
+    snapshot = before.view(PATIENCE).snapshot
+    clock.advance(100)
+    cabinet = ScriptedCabinet(UnreachableError("no route"))
+    after = Refresher("acme", cabinet, stale=900, clock=clock)
+    after.adopt(before)
+    assert (after.peek().account, after.peek().snapshot) == ("acme", snapshot)
+    state = after.view(PATIENCE)
+    assert (cabinet.reads, state.result, state.snapshot) == (1, "unreachable", snapshot)
+    clock.advance(799)
+    assert after.peek().snapshot is snapshot
+    clock.advance(1)
+    assert after.peek().snapshot is None
+
+
+def test_a_refresher_has_a_name_and_a_clock_and_is_fresh_for_a_minute() -> None:
+    refresher = Refresher("acme", ScriptedCabinet(listing()))
+    assert (refresher.ttl, refresher.stale) == (60.0, 900.0)
+    assert (refresher.peek().account, refresher.peek().snapshot) == ("acme", None)
+    before = time.time()
+    snapshot = refresher.view(PATIENCE).snapshot
+    assert snapshot is not None
+    assert before <= snapshot.taken_at <= time.time()
+
+
+def test_a_refresh_runs_in_a_thread_that_tells_whose_it_is_and_holds_up_no_exit(
+    clock: SetClock,
+) -> None:
+    threads: list[threading.Thread] = []
+    cabinet = ScriptedCabinet(listing(), before=lambda: threads.append(threading.current_thread()))
+    Refresher("acme", cabinet, clock=clock).view(PATIENCE)
+    assert [(thread.name, thread.daemon) for thread in threads] == [("refresh acme", True)]
 
 
 def test_listeners_hear_of_a_refresh_before_those_who_wait_go_on(clock: SetClock) -> None:
@@ -438,12 +506,28 @@ def test_a_refresh_is_one_line_of_the_log(clock: SetClock) -> None:
 
 
 def test_a_failure_is_one_warning_with_its_sentence(clock: SetClock) -> None:
-    cabinet = ScriptedCabinet(UnreachableError("vpbx.mts.ru:443: connection refused"))
+    cabinet = ScriptedCabinet(
+        UnreachableError("vpbx.mts.ru:443: connection refused"),
+        before=lambda: clock.advance(0.12345),
+    )
     with capture_logs() as logs:
         Refresher("acme", cabinet, clock=clock).view(PATIENCE)
-    assert [(line["log_level"], line["result"], line["error"]) for line in logs] == [
-        ("warning", "unreachable", "vpbx.mts.ru:443: connection refused")
+    assert logs == [
+        {
+            "event": "refresh failed",
+            "log_level": "warning",
+            "account": "acme",
+            "result": "unreachable",
+            "error": "vpbx.mts.ru:443: connection refused",
+            "duration": 0.123,
+        }
     ]
+
+
+def test_a_bug_is_told_with_the_time_it_took(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(KeyError("secret"), before=lambda: clock.advance(2.5))
+    state = Refresher("acme", cabinet, clock=clock).view(PATIENCE)
+    assert (state.result, state.duration) == ("undecodable", 2.5)
 
 
 def test_a_flaw_is_told_when_it_appears_and_not_again_until_it_was_gone(clock: SetClock) -> None:
@@ -453,7 +537,10 @@ def test_a_flaw_is_told_when_it_appears_and_not_again_until_it_was_gone(clock: S
     def flaws() -> list[str]:
         with capture_logs() as logs:
             refresher.view(PATIENCE)
-        return [line["warning"] for line in logs if "warning" in line]
+        told = [line for line in logs if "warning" in line]
+        assert all(line["event"] == "snapshot has a flaw" for line in told)
+        assert all((line["log_level"], line["account"]) == ("warning", "acme") for line in told)
+        return [line["warning"] for line in told]
 
     assert flaws() == ["no phones"]
     assert flaws() == []
@@ -513,7 +600,14 @@ def test_a_machine_out_of_threads_is_told_and_tried_again(
     with monkeypatch.context() as patch, capture_logs() as logs:
         patch.setattr(threading.Thread, "start", start)
         assert refresher.view(PATIENCE).result is None
-    assert [(line["log_level"], line["account"]) for line in logs] == [("error", "acme")]
+    assert logs == [
+        {
+            "event": "refresh was not started",
+            "log_level": "error",
+            "account": "acme",
+            "error": "can't start new thread",
+        }
+    ]
     assert refresher.view(PATIENCE).up
 
 
@@ -545,7 +639,44 @@ def test_a_sign_out_that_fails_is_told_and_goes_no_further(clock: SetClock) -> N
 
     with capture_logs() as logs:
         Refresher("acme", Unwilling(listing()), clock=clock).close()
-    assert logs[0]["error"] == "no route"
+    assert logs == [
+        {
+            "event": "sign-out failed",
+            "log_level": "warning",
+            "account": "acme",
+            "error": "no route",
+        }
+    ]
+
+
+def test_closing_lets_a_flight_end_that_is_about_to(clock: SetClock) -> None:
+    class Closed(ScriptedCabinet):
+        def close(self) -> None:
+            self.closed += 1
+            assert self.at_once == 0
+
+    block = Block()
+    refresher = Refresher("acme", cabinet := Closed(listing(), before=block), clock=clock)
+    refresher.begin()
+    assert block.begun.wait(PATIENCE)
+    closing = threading.Thread(target=refresher.close, args=(PATIENCE,))
+    closing.start()
+    block.go_on.set()
+    closing.join(PATIENCE)
+    assert cabinet.closed == 1
+    assert refresher.peek().up
+
+
+@pytest.mark.parametrize(("ttl", "early"), [(10.0, 0.5), (60.0, 1.0), (5.0, 0.25)])
+def test_a_refresh_is_due_a_twentieth_of_the_ttl_early_but_no_more_than_a_second(
+    clock: SetClock, ttl: float, early: float
+) -> None:
+    refresher = Refresher("acme", ScriptedCabinet(listing()), ttl=ttl, clock=clock)
+    state = refresher.view(PATIENCE)
+    clock.advance(ttl - early - 1 / 64)
+    assert refresher.settled() is state
+    clock.advance(1 / 64)
+    assert refresher.settled() is None
 
 
 def test_every_error_of_the_cabinet_has_a_result_of_the_closed_list() -> None:
