@@ -157,9 +157,7 @@ def read_trunks(
     filled = [page for page in pages if page.records]
     columns: list[int] = []
     if filled:
-        width = min(len(record.texts) for record in records)
-        shared = frozenset.intersection(*(page.text_columns for page in filled))
-        columns = sorted(column for column in shared if column < width)
+        columns = sorted(frozenset.intersection(*(page.text_columns for page in filled)))
     phone = _phone_column(records, columns)
     name = _name_column(records, [column for column in columns if column != phone], phone)
     trunks = tuple(_trunk(record, positions, phone, name) for record in records)
@@ -279,7 +277,7 @@ def _name_column(
 ) -> int | None:
     """The column that looks most like the rows' names; ``None`` if none holds words at all.
 
-    Names are there in every row, differ from row to row, and are written as two or three words
+    Names are there in every row, differ from row to row, and are written as two to four words
     with capitals. A department or a note fails in one of these. Of equals, the one that stands
     nearest the phone is taken.
     """
