@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test e2e check format lint types bench soak fuzz reference docs audit rules dashboard lock clean
+.PHONY: help demo test e2e check format lint types bench soak fuzz mutants reference docs audit rules dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -47,6 +47,11 @@ fuzz: $(BIN)/.installed ## Fuzz all that reads bytes from somebody else (SECONDS
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
 	$(BIN)/python -m fuzz.run $(or $(SECONDS),600)
 
+mutants: $(BIN)/.installed ## Change the code in every small way, and see whether a test fails (ARGS="vats_exporter.refresh*")
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.txt
+	$(BIN)/mutmut run $(ARGS)
+	$(BIN)/mutmut results
+
 reference: $(BIN)/.installed ## Make docs/reference from the program itself
 	$(BIN)/python docs/build_reference.py
 
@@ -77,6 +82,9 @@ lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (nee
 		pyproject.toml --group dev --output-file requirements/dev.txt
 	echo 'atheris==3.0.0' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate - --output-file requirements/fuzz.txt
+	echo 'mutmut==3.8.1' | uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+		--constraints requirements/dev.txt --no-emit-index-url --no-header --no-annotate - \
+		--output-file requirements/mutants.txt
 	printf 'mkdocs==1.6.1\nmkdocs-material==9.6.*\n' | uv pip compile --quiet --universal --python-version 3.10 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate - --output-file requirements/docs.txt
 	printf 'pip-audit==2.10.1\npip-licenses==5.5.5\n' | uv pip compile --quiet --universal --python-version 3.10 \
@@ -85,4 +93,4 @@ lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (nee
 		--no-emit-index-url --no-header --no-annotate - --output-file requirements/build.txt
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) $(VENV)-audit $(VENV)-docs .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-docs .mypy_cache .pytest_cache .ruff_cache .hypothesis dist mutants
