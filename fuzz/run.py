@@ -2,7 +2,7 @@
 
 Each target gets its share of the time in a process of its own, begins with the captures, and keeps
 what it found new in ``fuzz/corpus``. A finding is left in ``fuzz/findings`` and ends the run with
-status 1; a test replays those that are kept in ``tests/fuzz``.
+status 1; once fixed, it is kept as a case in ``FOUND`` of ``fuzz/targets.py``, which tests replay.
 """
 
 from __future__ import annotations
