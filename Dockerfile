@@ -8,10 +8,10 @@ FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
 COPY requirements ./requirements
 RUN python -m venv /venv \
- && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt
+ && /venv/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.txt
 # The locked requirements, checked against their hashes, then the project itself on top.
 RUN python -m venv /app \
- && /app/bin/pip install --no-cache-dir --require-hashes -r requirements/run.txt
+ && /app/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY vats_exporter ./vats_exporter
 RUN /venv/bin/python -m hatchling build -t wheel -d /wheel \
