@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
 import socket
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.cli.conftest import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.cli.conftest import Run, Running
 
@@ -95,3 +98,41 @@ def test_numbers_out_of_range_are_wrong_usage(run: Run, arguments: list[str]) ->
     ended = run("demo", *arguments)
     assert ended.status == 2
     assert arguments[0] in ended.stderr
+
+
+def test_it_writes_the_configuration_that_reads_it(start: Start, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "vats-exporter.yml"
+    running = start("demo", "--port", "0", "--accounts", "2", "--write-config", str(file))
+    invitation(running)
+    ended = run("trunks", "list", "--config.file", str(file), "--format", "json")
+    assert ended.status == 0
+    assert {row["account"] for row in json.loads(ended.stdout)} == {"demo-1", "demo-2"}
+    running.end(signal.SIGINT)
+
+
+def test_a_configuration_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "none" / "vats-exporter.yml"
+    ended = run("demo", "--port", "0", "--write-config", str(file))
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr == f"--write-config: cannot write {file}: No such file or directory\n"
+
+
+def test_a_wrong_web_configuration_is_refused_before_anything_starts(
+    run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("basic_auth_users: 5\n")
+    ended = run("demo", "--port", "0", "--web.config.file", str(file))
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"{file}: ")
+
+
+def test_a_second_demo_beside_the_first_takes_another_port(start: Start) -> None:
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # somebody else's will do as well
+            stack.enter_context(socket.create_server(("127.0.0.1", 9743)))
+        running = start("demo", "--port", "0")
+        truth = found(r"truth +(http\S+)", invitation(running))
+        assert urlsplit(truth).port != 9743
+        assert json.loads(fetch(truth))["trunks"]
+        running.end(signal.SIGINT)

@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from vats_exporter.cabinet import Cabinet
+from vats_exporter.cli import progress, tables
 from vats_exporter.cli import selector as selector_module
-from vats_exporter.cli import tables
 from vats_exporter.demo import Fault, Incoming, SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:
@@ -289,3 +291,148 @@ def test_a_ctrl_c_while_the_table_is_printed_does_not_cut_it_off(
     ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
     assert ended.status == 0
     assert ended.stdout.splitlines()[1].endswith("changed")
+
+
+def test_an_empty_file_of_phones_is_told(run: Run, config: tuple[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "phones.txt"
+    file.write_text("# none yet\n", encoding="utf-8")
+    ended = run("trunks", "disable", *config, "--file", str(file), "--yes")
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr == f"{file}: no phones in it\n"
+
+
+def test_nothing_is_changed_while_an_account_cannot_be_read(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    before = selectors(cabinet)
+    cabinet.change_password("demo-2", "another")
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
+    assert ended.status == 1
+    assert ended.stderr.endswith("nothing was changed, since an account could not be read\n")
+    assert selectors(cabinet) == before
+
+
+def test_all_means_every_trunk_of_the_named_accounts(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    other = selectors(cabinet, "demo-2")
+    ended = run("trunks", "disable", *config, "--all", "--account", "demo-1", "--yes")
+    trunks = cabinet.account("demo-1").enterprise.trunks()
+    assert len(ended.stdout.splitlines()) == len(trunks) + 1
+    assert set(selectors(cabinet).values()) <= {False, None}
+    assert selectors(cabinet, "demo-2") == other
+
+
+def test_names_that_cannot_be_looked_up_change_nothing(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    before = selectors(cabinet)
+
+    def hide_the_script(incoming: Incoming) -> Fault | None:
+        return Fault(drop=True) if incoming.call == "nocache" and incoming.number > 1 else None
+
+    cabinet.faults = hide_the_script
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--account", "demo-1")
+    assert ended.status == 1
+    assert ended.stderr.startswith("nothing was changed: nocache: ")
+    assert selectors(cabinet) == before
+
+
+def test_no_answer_at_all_is_no_agreement(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = selectors(cabinet)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0])
+    assert ended.status == 1
+    assert ended.stderr.endswith("[y/N]: \nnothing was changed\n")
+    assert selectors(cabinet) == before
+
+
+def test_who_agrees_gets_what_was_shown(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = with_device(cabinet)[0]
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert run("trunks", "disable", *config, phone).status == 0
+    assert selectors(cabinet)[phone] is False
+
+
+def test_a_phone_that_two_trunks_have_is_not_guessed(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    trunk = cabinet.account("demo-1").enterprise.trunks()[0]
+    cabinet.account("demo-2").enterprise.add(trunk)
+    ended = run("trunks", "show", *config, trunk.phone)
+    assert ended.status == 1
+    assert ended.stderr == (
+        f"{trunk.phone}: several trunks have this phone: "
+        f"{trunk.ref} in demo-1, {trunk.ref} in demo-2\n"
+    )
+
+
+def test_a_trunk_without_a_device_is_shown_without_a_selector(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    enterprise = cabinet.account("demo-1").enterprise
+    first = enterprise.trunks()[0]
+    trunk = enterprise.add(replace(first, id=first.id + 1, phone="79990001122", device=None))
+    ended = run("trunks", "show", *config, trunk.phone)
+    assert ended.status == 0
+    assert "none" in next(line for line in ended.stdout.splitlines() if "SIP device" in line)
+    assert "selector" not in ended.stdout
+
+
+def test_details_that_cannot_be_read_do_not_hide_the_other_trunks(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    first, second = with_device(cabinet)[:2]
+
+    def fail_once(incoming: Incoming) -> Fault | None:
+        return Fault(drop=True) if incoming.call == "details" and incoming.number < 3 else None
+
+    cabinet.faults = fail_once
+    ended = run("trunks", "show", *config, first, second)
+    assert ended.status == 1
+    assert ended.stderr.startswith(f"{first}: details: ")
+    assert second in ended.stdout
+
+
+def test_a_bug_in_reading_one_account_does_not_hide_the_others(
+    run: Run, config: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(cabinet: Cabinet) -> None:
+        raise KeyError("geheim")
+
+    monkeypatch.setattr(Cabinet, "read_trunks", broken)
+    ended = run("trunks", "list", *config)
+    assert ended.status == 1
+    assert [line.partition(" at ")[0] for line in ended.stderr.splitlines()[:2]] == [
+        "demo-1: unexpected KeyError",
+        "demo-2: unexpected KeyError",
+    ]
+    assert "geheim" not in ended.stderr
+
+
+def test_a_person_who_waits_sees_how_far_it_is(
+    run: Run,
+    config: tuple[str, str],
+    cabinet: SimulatedCabinet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    ended = run("trunks", "show", *config, *with_device(cabinet)[:2])
+    assert ended.status == 0
+    assert "reading the details" in ended.stderr
+
+
+def test_a_log_file_gets_no_progress(
+    run: Run,
+    config: tuple[str, str],
+    cabinet: SimulatedCabinet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    ended = run("trunks", "show", *config, *with_device(cabinet)[:2])
+    assert (ended.status, ended.stderr) == (0, "")
