@@ -486,6 +486,7 @@ def test_listeners_hear_of_a_refresh_before_those_who_wait_go_on(clock: SetClock
     refresher = Refresher("acme", ScriptedCabinet(listing()), clock=clock, on_result=heard.append)
     snapshot = refresher.view(PATIENCE).snapshot
     assert [(one.result, one.snapshot) for one in heard] == [("success", snapshot)]
+    assert refresher.peek().account == "acme"
 
 
 def test_a_refresh_is_one_line_of_the_log(clock: SetClock) -> None:
@@ -627,6 +628,7 @@ def test_closing_waits_for_the_flight_but_not_forever(clock: SetClock) -> None:
     flight = refresher.begin()
     assert flight is not None
     refresher.close(0.01)
+    assert not flight.is_set()
     assert cabinet.closed == 1
     block.go_on.set()
     assert flight.wait(PATIENCE)

@@ -237,6 +237,10 @@ def test_a_method_may_have_no_parameters() -> None:
     assert reader.read_parameters() == []
 
 
+def test_an_object_may_be_null() -> None:
+    assert _call([LONG, BOOLEAN], [3, 4], 0, 0) == [None, None]
+
+
 def test_names_that_are_null_are_empty() -> None:
     reader = RequestReader(Request(7, 0, (), ("0", "0", "0", "0", "0")), CLASSES)
     assert (reader.module_base, reader.policy) == (None, None)

@@ -47,7 +47,7 @@ def test_what_is_built_is_parsed_back(
 
 @pytest.mark.parametrize("token", ["", "a|b"])
 def test_a_token_that_would_be_read_as_something_else_is_not_built(token: str) -> None:
-    with pytest.raises(ValueError, match="separator"):
+    with pytest.raises(ValueError, match=r"^a token is empty or holds a separator$"):
         build_request([], [token])
 
 
@@ -97,12 +97,19 @@ def test_a_faulty_request_meets_the_exception_of_google_s_server(
 
 
 @pytest.mark.parametrize(
-    ("text", "where"), [("", 0), ("7|0|2|a|", 8), ("7|", None), ("7|x|0|", None)]
+    ("text", "message", "where"),
+    [
+        ("", "encodedRequest cannot be empty", 0),
+        ("7|0|2|a|", "Too few tokens in RPC request", 8),
+        ("7|", "Too few tokens in RPC request", None),
+    ],
 )
-def test_a_faulty_request_says_where_it_ends_too_early(text: str, where: int | None) -> None:
+def test_a_request_that_ends_too_early_says_where(
+    text: str, message: str, where: int | None
+) -> None:
     with pytest.raises(RequestError) as caught:
         parse_request(text)
-    assert caught.value.where == where
+    assert (caught.value.message, caught.value.where) == (message, where)
 
 
 def test_the_smallest_int_is_read() -> None:

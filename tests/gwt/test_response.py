@@ -143,6 +143,7 @@ def test_the_error_names_what_came_instead(data: bytes | str, kind: str) -> None
         ("//OK[[],0,7];", 'unexpected ";" at 12', 12),
         ("//OK[[],0,7].concat([", "answer at 4 is not closed (ends at 21)", 21),
         ("//OK[1].concat([[],0,7]", "unexpected end at 23", 23),
+        ('//OK[].concat([1,["a"],0,7])', 'unexpected "." at 6', 6),
         ("//OK[1],[[],0,7]", 'unexpected "," at 7', 7),
         ("//OK[1].concat([]),[[],0,7])", 'unexpected "]" at 16', 16),
         ("//OK[true,[],0,7]", 'unexpected "t" at 5', 5),
