@@ -9,12 +9,14 @@ import socket
 import ssl
 import threading
 import time
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPSConnection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import bcrypt
 import pytest
 import trustme
+from structlog.testing import capture_logs
 
 from vats_exporter.web import ListenAddress, Request, WebServer
 from vats_exporter.web import protection as protection_module
@@ -414,3 +416,138 @@ def test_requests_beyond_the_rate_get_429_until_a_token_is_there() -> None:
     protection = Protection(lambda: WebSettings(rate_limit=RateLimit(interval=3600.0, burst=2)))
     answers = [protection.refuse(Request("GET", "/metrics"), "c") for _ in range(4)]
     assert [answer.status if answer else 200 for answer in answers] == [200, 200, 429, 429]
+
+
+# What may change while it runs
+
+
+@pytest.mark.usefixtures("looks_at_once")
+@pytest.mark.parametrize(
+    ("first", "then", "sentence"),
+    [
+        (True, False, "tls_server_config is gone; a restart serves without TLS"),
+        (False, True, "tls_server_config is new; a restart begins to speak TLS"),
+    ],
+)
+def test_tls_neither_begins_nor_ends_while_it_runs(
+    tmp_path: Path, tls: TlsServerSettings, *, first: bool, then: bool, sentence: str
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("1")
+    steps = [WebSettings(tls=tls if wanted else None, files=(file,)) for wanted in (first, then)]
+    protection = Protection(lambda: steps.pop(0))
+    file.write_text("12")
+    with capture_logs() as logs:
+        assert (protection.tls() is not None) is first
+    assert logs == [
+        {
+            "event": "web configuration not reloaded",
+            "log_level": "error",
+            "error": f"{file}: {sentence}",
+        }
+    ]
+    assert protection.encrypted is first
+
+
+@pytest.mark.usefixtures("looks_at_once")
+def test_users_that_stay_the_same_keep_the_passwords_that_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("1")
+    protection = Protection(lambda: WebSettings(users=USERS, files=(file,)))
+    header = basic("alice", PASSWORD)["Authorization"]
+    request = Request("GET", "/metrics", "", {"authorization": header})
+    assert protection.refuse(request, "client") is None
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: pytest.fail("computed again"))
+    file.write_text("12")
+    assert protection.refuse(request, "client") is None
+
+
+@pytest.mark.usefixtures("looks_at_once")
+def test_a_file_that_vanishes_is_a_change_and_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("1")
+
+    def read() -> WebSettings:
+        if not file.exists():
+            raise ProtectionError(f"{file}: cannot be read")
+        return WebSettings(users=USERS, files=(file,))
+
+    protection = Protection(read)
+    file.unlink()
+    request = Request("GET", "/metrics", "", {})
+    with capture_logs() as logs:
+        refused = [protection.refuse(request, "client") for _ in range(3)]
+    assert [answer.status for answer in refused if answer] == [401] * 3
+    assert [line["error"] for line in logs] == [f"{file}: cannot be read"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"ciphers": ("NO_SUCH_CIPHER",)}, "cipher_suites: this OpenSSL has none of them"),
+        ({"curve": "no-such-curve"}, "curve_preferences: this OpenSSL has no such curve"),
+    ],
+)
+def test_what_this_openssl_cannot_do_is_refused_by_its_key(
+    tls: TlsServerSettings, wrong: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ProtectionError) as caught:
+        Protection(lambda: WebSettings(tls=replace(tls, **wrong)))
+    assert str(caught.value) == f"tls_server_config.{sentence}"
+
+
+def test_a_password_that_bcrypt_cannot_take_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    def checkpw(_password: bytes, _hashed: bytes) -> bool:
+        raise ValueError("password contains NULL bytes")  # as releases before 5 do
+
+    monkeypatch.setattr(bcrypt, "checkpw", checkpw)
+    header = basic("alice", "a\0b")["Authorization"]
+    assert PasswordCheck(USERS).check(header, "client") is Verdict.WRONG
+
+
+def test_the_last_answer_of_a_connection_ends_as_tls_ends(
+    serve: Serve, tls: TlsServerSettings, authority: trustme.CA
+) -> None:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    server = serve(WebSettings(tls=tls))
+    with (
+        socket.create_connection(("127.0.0.1", server.address.port), timeout=10) as plain,
+        context.wrap_socket(
+            plain, server_hostname="localhost", suppress_ragged_eofs=False
+        ) as client,
+    ):
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        data = b""
+        # An end without TLS' own would be an SSLEOFError: anybody on the way could have cut it off.
+        while piece := client.recv(65536):
+            data += piece
+    assert data.endswith(b"\r\n\r\n/metrics\n")
+
+
+def test_a_client_that_takes_no_encrypted_answer_is_given_up(
+    tls: TlsServerSettings, authority: trustme.CA
+) -> None:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    piece = bytes(1 << 20)
+    server = WebServer(
+        ListenAddress("127.0.0.1", 0),
+        lambda _: type(say(200, ""))(200, (piece,) * 64),
+        protection=Protection(lambda: WebSettings(tls=tls)),
+        write_timeout=0.2,
+    )
+    server.start()
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", server.address.port), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as client,
+        ):
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            with server._changed:
+                # The connection ends though not a byte was read.
+                assert server._changed.wait_for(lambda: not server._connections, 10)
+    finally:
+        server.stop(1.0)

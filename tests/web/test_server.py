@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
 import threading
 import time
@@ -13,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from vats_exporter.web import ListenAddress, Request, Response, WebServer
-from vats_exporter.web.messages import say
+from vats_exporter.web.messages import BadRequestError, say
 
 PATIENCE = 10.0
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -410,3 +412,59 @@ def test_a_server_that_never_started_can_be_stopped() -> None:
     server.stop()
     with pytest.raises(ConnectionRefusedError):
         connect(server)
+
+
+def test_an_answer_of_which_the_kernel_takes_little_at_a_time_arrives_whole(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks = (b"first,", b"", b"second,", b"3,", b"the rest of it\n")
+    server = serve(lambda _: Response(200, chunks))
+    monkeypatch.setattr(
+        socket.socket, "sendmsg", lambda peer, buffers: peer.send(b"".join(buffers)[:3])
+    )
+    with connect(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert everything(client).endswith(b"\r\n\r\n" + b"".join(chunks))
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.EAGAIN])
+def test_a_connection_that_cannot_be_accepted_does_not_end_the_server(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    server = serve()
+    errors = [OSError(error, os.strerror(error))]
+    real = socket.socket.accept
+
+    def accept(listener: socket.socket) -> tuple[socket.socket, object]:
+        if errors:
+            raise errors.pop()
+        return real(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", accept)
+    with capture_logs() as logs, connect(server) as client:
+        client.sendall(GET)
+        assert answer(client).startswith(b"HTTP/1.1 200 ")
+    told = [line for line in logs if line["event"] == "connection not accepted"]
+    assert [line["error"] for line in told] == (
+        ["Too many open files"] if error == errno.EMFILE else []
+    )
+    assert not errors
+
+
+def test_a_page_may_find_the_request_wrong(serve: Serve) -> None:
+    def respond(request: Request) -> Response:
+        raise BadRequestError(422, f"There is no {request.path}.")
+
+    with connect(serve(respond)) as client:
+        client.sendall(GET)
+        data = answer(client)
+    assert data.startswith(b"HTTP/1.1 422 ")
+    assert data.endswith(b"\r\n\r\nThere is no /.\n")
+
+
+def test_a_server_that_no_longer_listens_is_not_alive() -> None:
+    server = WebServer(LOOPBACK, lambda request: say(200, request.path))
+    server.start()
+    assert server.is_alive()
+    server.stop(1.0)
+    assert not server.is_alive()
