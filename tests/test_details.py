@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -188,6 +189,36 @@ def test_a_failure_is_told_and_costs_no_flags() -> None:
     source.wait()
     assert [trunk.line for trunk in source.read_trunks().trunks][1] == ""
     assert told == [("success", ""), ("unreachable", "details: reset"), ("success", "")]
+
+
+def test_a_bug_in_one_trunks_details_does_not_end_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cabinet = FakeCabinet()
+    read = FakeCabinet.read_details
+
+    def broken(self: FakeCabinet, ref: str) -> Details:
+        if ref == "Ca0001":
+            raise KeyError("geheim")
+        return read(self, ref)
+
+    monkeypatch.setattr(FakeCabinet, "read_details", broken)
+    told: list[tuple[str, str]] = []
+    source = DetailedSource(cabinet, ttl=HOUR, on_details=lambda *how: told.append(how))
+    source.read_trunks()
+    source.wait()
+    assert [result for result, _ in told] == ["success", "undecodable", "success"]
+    assert told[1][1].startswith("unexpected KeyError at test_details.py:")
+    assert "geheim" not in repr(told)
+
+
+def test_a_warning_about_phones_stays_until_every_trunk_has_one() -> None:
+    cabinet = FakeCabinet()
+    cabinet.trunks = tuple(replace(trunk, phone="") for trunk in cabinet.trunks)
+    source = DetailedSource(cabinet, ttl=HOUR)
+    source.read_trunks()
+    source.wait()
+    assert source.read_trunks().warnings == ("1 of 3 trunks show no phone",)
 
 
 def test_a_listing_that_fails_asks_for_no_details() -> None:

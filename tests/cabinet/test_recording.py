@@ -152,3 +152,54 @@ def test_a_cut_request_is_passed_over(cut: int) -> None:
     whole = call("AbonentBrowserGwtService", LIST)
     found = read_recording(har(call("AbonentBrowserGwtService", LIST[:cut]), whole))
     assert found.list_tail
+
+
+def changed(old: str, new: str, payload: str = LIST) -> dict[str, Any]:
+    assert old in payload
+    return call("AbonentBrowserGwtService", payload.replace(old, new))
+
+
+def test_a_filter_that_was_never_seen_is_kept_as_recorded() -> None:
+    found = read_recording(har(changed("|0|-2|7|", "|0|5|7|")))
+    assert found.filter is None
+    assert found.list_tail.startswith("5|7|0|8|{enterprise}|")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("|1|2|3|4|1|5|5|0|6|0|0|", "|1|2|3|4|1|5|5|0|6|1|0|"),
+        ("java.lang.Long/", "java.lang.Integer/"),
+        ("|8|Bk|0|", "|8|100|0|"),
+    ],
+    ids=["another beginning", "no long", "a size that is no long"],
+)
+def test_a_list_request_that_is_built_otherwise_gives_no_template(old: str, new: str) -> None:
+    found = read_recording(har(changed(old, new)))
+    assert found.list_tail == ""
+    assert any(sentence.startswith("list_tail: ") for sentence in found.missing)
+
+
+def test_a_recording_without_the_list_says_so() -> None:
+    found = read_recording(har(call("AbonentDeviceFormGwtService", SELECTOR)))
+    assert found.selector_method == "setEnabled"
+    assert any("list of subscribers was not opened" in sentence for sentence in found.missing)
+
+
+def test_an_address_may_be_of_the_sixth_version() -> None:
+    found = read_recording(har(call("AbonentBrowserGwtService", LIST, host="[2001:db8::1]")))
+    assert found.address == "[2001:db8::1]"
+
+
+def test_an_address_that_is_none_is_passed_over() -> None:
+    odd = call("AbonentBrowserGwtService", LIST, host="vpbx.mts.ru:x")
+    found = read_recording(har(odd, call("AbonentBrowserGwtService", LIST)))
+    assert found.address == "vpbx.mts.ru"
+
+
+@pytest.mark.parametrize("parameters", ["x|6|CaLztv|1|", ""])
+def test_a_call_that_moves_no_selector_names_no_method(parameters: str) -> None:
+    head = SELECTOR.partition("|1|2|3|4|2|")[0]
+    odd = call("AbonentDeviceFormGwtService", f"{head}|1|2|3|4|2|{parameters}")
+    found = read_recording(har(odd, call("AbonentBrowserGwtService", LIST)))
+    assert found.selector_method == ""

@@ -10,6 +10,7 @@ import pytest
 from requests.adapters import HTTPAdapter
 
 from vats_exporter.cabinet import Cabinet, CabinetSettings
+from vats_exporter.cli import import_har
 from vats_exporter.config import load
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 
@@ -131,3 +132,43 @@ def test_a_file_that_is_there_is_left_alone(
     assert ended.status == 1
     assert "File exists" in ended.stderr
     assert (tmp_path / "v.yml").read_text() == "mine"
+
+
+def test_what_differs_from_the_default_is_written(run: Run, tmp_path: Path) -> None:
+    wire = Path(__file__).parents[1] / "wire" / "requests.json"
+    payloads = [entry["payload"] for entry in json.loads(wire.read_text())["requests"]]
+    payload = next(one for one in payloads if "|-2|7|0|0|8|CbwhyN|" in one)
+    entry = {
+        "request": {
+            "method": "POST",
+            "url": "https://vpbx.mts.ru/vpbxGwt/AbonentBrowserGwtService",
+            "postData": {"text": payload.replace("|-2|7|0|0|8|", "|0|7|0|0|8|")},
+        }
+    }
+    file = tmp_path / "visit.har"
+    file.write_text(json.dumps({"log": {"entries": [entry]}}))
+    ended = run("import-har", str(file), "--output", str(tmp_path / "v.yml"))
+    assert ended.status == 0
+    (tmp_path / "office.password").write_text("secret")
+    settings = load(tmp_path / "v.yml").accounts[0].cabinet
+    assert settings.filter == 0
+    assert settings.list_tail == "{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
+    assert "list_tail: {filter}|7|0|0|8|" in ended.stderr
+
+
+def test_a_recording_of_any_size_takes_bounded_memory(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_har, "LARGEST", 1024 * 1024)
+    file = tmp_path / "visit.har"
+    file.write_bytes(b" " * (1024 * 1024 + 1))
+    ended = run("import-har", str(file))
+    assert (ended.status, ended.stderr) == (1, f"{file}: larger than 1 MB\n")
+
+
+def test_a_recording_that_cannot_be_read_is_one_line(run: Run) -> None:
+    ended = run("import-har", "/proc/self/mem")
+    assert (ended.status, ended.stderr) == (
+        1,
+        "/proc/self/mem: cannot be read: Input/output error\n",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING
@@ -13,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vats_exporter.anonymous import Anonymiser
+from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
-from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.gwt import decode, encode_long
+from vats_exporter.demo import Fault, Incoming, SimulatedCabinet, make_accounts
+from vats_exporter.gwt import GwtError, decode, encode_long
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,6 +122,37 @@ def test_what_is_saved_has_the_same_rows_and_tells_nothing_of_anybody(
             json.dumps(secret)[1:-1].encode(),
         ):
             assert form not in saved
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(
+    run: Run, config: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "report").write_text("a file")
+    folder = tmp_path / "report" / "office"
+    ended = run("inspect", *config, "--account", "demo-1", "--save", str(folder))
+    assert ended.status == 1
+    assert ended.stderr == f"{folder}: cannot be written: Not a directory\n"
+
+
+def test_a_session_that_ended_meanwhile_is_not_taken_for_a_page(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    def end_sessions(incoming: Incoming) -> Fault | None:
+        if incoming.call == "list" and incoming.number == 2:
+            cabinet.end_sessions()
+            cabinet.redeploy()
+        return None
+
+    cabinet.faults = end_sessions
+    folder = tmp_path / "report"
+    ended = run("inspect", *config, "--account", "demo-1", "--save", str(folder))
+    assert ended.status == 0
+    assert "120; the cabinet's total: 120" in ended.stdout
+    pages = []
+    for file in sorted(folder.glob("list-*.txt")):
+        with contextlib.suppress(GwtError, UndecodableError):
+            pages.append(read_page(decode(file.read_bytes())))
+    assert sum(page.declared for page in pages) >= 120
 
 
 @given(st.text(max_size=30))

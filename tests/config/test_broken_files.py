@@ -30,6 +30,18 @@ EXPECTED: dict[str, list[str]] = {
     "account_name_missing": [
         "accounts[0].name: missing",
     ],
+    "account_name_not_printable": [
+        "accounts[0].name: holds a character that cannot be shown",
+    ],
+    "account_name_too_long": [
+        "accounts[0].name: must have at most 200 characters",
+    ],
+    "password_file_is_a_list": [
+        "accounts[0].password_file: must be a text",
+    ],
+    "sign_out_path_is_a_sentence": [
+        'accounts[0].sign_out_path: must be a path such as /logout, or ""',
+    ],
     "account_name_twice": [
         "accounts[1].name: the same name as accounts[0]",
     ],

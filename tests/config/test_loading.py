@@ -390,3 +390,15 @@ def test_details_are_off_unless_they_are_asked_for(
 def test_the_historys_file_stands_beside_the_configuration(write: Write) -> None:
     file = write(ACCOUNT + "history: {file: history.db, keep: 30d}\n")
     assert load(file).history == History(file=file.parent / "history.db", keep=30 * 86400.0)
+
+
+def test_an_enterprise_may_be_written_as_the_cabinet_writes_it(write: Write) -> None:
+    for written in ("CbwhyN", "2613189773"):
+        file = write(ACCOUNT + f"    enterprise: {written}\n")
+        assert load(file).accounts[0].cabinet.enterprise == written
+
+
+def test_signing_out_can_be_left_out_and_moved(write: Write) -> None:
+    for path in ("", "/logout?now=1"):
+        file = write(ACCOUNT + f'    sign_out_path: "{path}"\n')
+        assert load(file).accounts[0].cabinet.sign_out_path == path

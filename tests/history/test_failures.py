@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.history.making import Clock, at, lock, lock_writes, snapshot, trunk
+from tests.history.making import START, Clock, at, lock, lock_writes, snapshot, trunk
 from vats_exporter.history import Change, History, read_events
 from vats_exporter.history import file as file_module
 from vats_exporter.history import history as history_module
@@ -200,6 +200,18 @@ def test_a_file_that_gets_damaged_over_and_over_is_not_moved_aside_each_time(
 
         assert history.problem == f"{path}: damaged: file is not a database"
     assert len(list(path.parent.glob("history.db.corrupt-*Z"))) == 1
+
+
+def test_two_files_damaged_in_one_second_are_both_kept(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: START)
+    for content in (b"first", b"second", b"third"):
+        path.write_bytes(content * 1000)
+        with History(path) as history:
+            assert flip(history, 0)
+    kept = sorted(path.parent.glob("history.db.corrupt-*"))
+    assert [one.read_bytes()[:5] for one in kept] == [b"first", b"secon", b"third"]
 
 
 def test_a_file_deleted_while_it_is_in_use_is_begun_anew_with_what_is_known(path: Path) -> None:

@@ -176,6 +176,13 @@ def test_a_clock_set_back_leaves_no_time_in_the_future(history: History) -> None
     assert history.changes("office") == {("A", "active"): Change(1, at(50))}
 
 
+def test_a_clock_set_back_moves_what_was_seen_of_a_gone_trunk_too(history: History) -> None:
+    tell(history, 0, trunk("A"), trunk("B"))
+    tell(history, 100, trunk("B"))
+    tell(history, 50, trunk("B"))
+    assert tell(history, 60, trunk("A"), trunk("B")) == [("back", "A")]
+
+
 def test_in_memory_nothing_is_saved_and_nothing_is_a_problem(history: History) -> None:
     assert not history.record("office", snapshot(0, trunk("A"))).saved
     assert (history.problem, history.errors_total) == ("", 0)
