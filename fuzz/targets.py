@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 WIRE: Final = ROOT / "tests" / "wire"
+SEEDS: Final = ROOT / "fuzz" / "seeds"
+"""Damaged captures that reach what no whole one does, found by an hour of fuzzing."""
 
 _SCRIPT: Final = json.loads((WIRE / "permutation_cache.json").read_bytes())
 _CLASSES: Final = Deployment(
@@ -173,7 +175,8 @@ FOUND: Final[dict[str, list[bytes]]] = {
 def seeds(target: str) -> Iterable[bytes]:
     """What a target begins with: captures, broken configurations, ordinary requests."""
     if target in {"decode", "rows", "devices"}:
-        return [*(file.read_bytes() for file in sorted(WIRE.glob("*.txt"))), *FOUND[target]]
+        files = [*sorted(WIRE.glob("*.txt")), *sorted(SEEDS.glob("*.txt"))]
+        return [*(file.read_bytes() for file in files), *FOUND[target]]
     if target == "request":
         return _texts(json.loads((WIRE / "requests.json").read_bytes()))
     if target == "configuration":
