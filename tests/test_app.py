@@ -106,3 +106,8 @@ def test_a_cabinet_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.Monke
     for thread in threading.enumerate():
         if thread.name.startswith(("refresh office", "close office")):
             thread.join(10)
+
+
+def test_an_exporter_without_a_file_has_nothing_to_read_again() -> None:
+    with Exporter(config_of(), ANYWHERE) as exporter:
+        assert exporter.reload() == ()

@@ -382,3 +382,35 @@ def test_any_event_is_one_line(event: str, fields: dict[str, object]) -> None:
 def test_no_registered_secret_is_in_a_line(secret: str, around: str) -> None:
     log.register_secret(secret)
     assert secret not in log.redact(around + secret + around).replace("***", "\0")
+
+
+def test_a_thread_that_ends_itself_is_no_failure() -> None:
+    stream = io.StringIO()
+    log.configure(form="json", stream=stream)
+    thread = threading.Thread(target=sys.exit)
+    thread.start()
+    thread.join()
+    assert stream.getvalue() == ""
+
+
+def test_an_exception_may_be_given_as_pythons_triple() -> None:
+    stream = io.StringIO()
+    log.configure(form="json", stream=stream)
+    try:
+        json.loads("")
+    except ValueError:
+        structlog.get_logger().error("failed", exc_info=sys.exc_info())
+    structlog.get_logger().error("failed", exc_info=(None, None, None))
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert first["error"].startswith("JSONDecodeError: Expecting value")
+    assert (second["msg"], "error" in second) == ("failed", False)
+
+
+def test_what_breaks_whoever_looks_at_it_is_told_in_a_line_of_its_own() -> None:
+    class Odd:
+        @property  # type: ignore[misc]  # nothing does so on purpose
+        def __class__(self) -> type:
+            raise RuntimeError("hunter2")
+
+    fields = logged(value=Odd())
+    assert (fields["msg"], fields["error"]) == ("cannot log", "RuntimeError")

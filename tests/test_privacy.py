@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,3 +80,7 @@ def test_no_more_than_four_digits_of_a_phone_ever_stand_together(
 def test_any_name_can_be_masked(name: str) -> None:
     trunk = Trunk("CaLztv", 1, "", name, FLAGS, "1100", known=True)
     assert not re.search("[0-9]{7}", Privacy(mask_phones=True).name(trunk))
+
+
+def test_an_extension_is_short_enough_to_be_shown() -> None:
+    assert 'phone="701"' in page(Privacy(mask_phones=True), replace(TRUNK, phone="701"))

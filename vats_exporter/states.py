@@ -39,7 +39,7 @@ class SystemClock:
             """
             return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    else:
+    else:  # pragma: no cover - systems other than Linux
 
         def monotonic(self) -> float:
             """Return seconds that only go forward."""

@@ -16,6 +16,7 @@ from vats_exporter.cabinet import (
     IncompleteError,
     LoginRefusedError,
     Redeployed,
+    RedeployedError,
     SignIn,
     Timeouts,
     TraceEvent,
@@ -338,3 +339,25 @@ def test_a_lane_does_not_sign_in_itself(
         lane.read_details(simulated.trunks()[0]["ref"])
     lane.close()
     assert simulated.stats()["sign_ins"] == 1
+
+
+def test_a_lane_that_was_never_used_can_be_closed(
+    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
+) -> None:
+    sign_up(simulate()).lane().close()
+
+
+def test_a_lane_leaves_a_redeployed_cabinet_to_the_next_listing(
+    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
+) -> None:
+    simulated = simulate()
+    cabinet = sign_up(simulated)
+    ref = cabinet.read_trunks().trunks[0].ref
+    lane = cabinet.lane()
+    simulated.redeploy()
+    with pytest.raises(RedeployedError):
+        lane.read_details(ref)
+    assert simulated.stats()["requests"]["details"] == 1
+    cabinet.read_trunks()
+    assert lane.read_details(ref) == cabinet.read_details(ref)
+    lane.close()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vats_exporter.cabinet import Cabinet
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:
@@ -147,3 +148,23 @@ def test_a_pipe_gets_the_table_whole_however_long_its_names(
     cabinet.accounts[0].name = "n" * 150
     ended = run("check", "--config.file", configure(tmp_path, cabinet), "--online")
     assert rows(ended.stdout)["n" * 150][0] == "ok"
+
+
+def test_a_bug_in_one_account_does_not_hide_the_others(
+    run: Run, tmp_path: Path, cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Cabinet.read_first_page
+    calls: list[Cabinet] = []
+
+    def broken(self: Cabinet) -> object:
+        calls.append(self)
+        if len(calls) == 1:
+            raise KeyError("geheim")
+        return read(self)
+
+    monkeypatch.setattr(Cabinet, "read_first_page", broken)
+    ended = run("check", "--config.file", configure(tmp_path, cabinet), "--online")
+    assert ended.status == 1
+    assert sorted(row[0] for row in rows(ended.stdout).values()) == ["ok", "undecodable"]
+    assert "unexpected KeyError at test_check.py:" in ended.stdout
+    assert "geheim" not in ended.stdout + ended.stderr

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from vats_exporter.cli.output import reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,3 +190,24 @@ def test_a_full_disk_is_one_line(wire: Path) -> None:
         1,
         b"standard output: cannot write: No space left on device\n",
     )
+
+
+def test_a_reader_that_has_gone_away_is_no_error(wire: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "vats_exporter", "decode", str(wire / "list_page100.txt")],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_a_name_that_does_not_resolve_is_told_in_the_resolvers_words() -> None:
+    error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    assert reason(error) == "Name or service not known"

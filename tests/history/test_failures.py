@@ -244,6 +244,22 @@ def test_a_file_put_in_the_place_of_another_gets_all_that_is_known(path: Path) -
         assert history.changes("office") == {("A", "active"): Change(1, at(3))}
 
 
+def test_a_file_restored_from_a_copy_gets_all_that_is_known(path: Path) -> None:
+    copy = path.with_name("copy.db")
+    with History(path) as history:
+        flip(history, 0)
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        flip(history, 1)
+        for beside in ("history.db-wal", "history.db-shm"):
+            path.with_name(beside).unlink()
+        copy.rename(path)
+        assert flip(history, 2)
+
+    with History(path) as history:
+        assert history.changes("office") == {("A", "active"): Change(2, at(2))}
+
+
 def test_a_damaged_index_is_noticed_at_the_start(path: Path) -> None:
     with History(path) as history:
         flip(history, 0)

@@ -18,6 +18,7 @@ import pytest
 import trustme
 from structlog.testing import capture_logs
 
+from vats_exporter.cli.options import read_web_config
 from vats_exporter.web import ListenAddress, Request, WebServer
 from vats_exporter.web import protection as protection_module
 from vats_exporter.web.messages import say
@@ -551,3 +552,45 @@ def test_a_client_that_takes_no_encrypted_answer_is_given_up(
                 assert server._changed.wait_for(lambda: not server._connections, 10)
     finally:
         server.stop(1.0)
+
+
+@pytest.mark.usefixtures("looks_at_once")
+def test_who_comes_while_the_files_are_looked_at_is_judged_by_what_there_is(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("1")
+    protection = Protection(lambda: WebSettings(users=USERS, files=(file,)))
+    with protection._lock:
+        answer = protection.refuse(Request("GET", "/metrics", "", {}), "client")
+    assert answer is not None
+    assert answer.status == 401
+
+
+@pytest.mark.usefixtures("looks_at_once")
+def test_a_file_that_breaks_is_told_line_by_line(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text(f"basic_auth_users: {{alice: {USERS['alice']}}}")
+    protection = read_web_config(file)
+    assert protection is not None
+    file.write_text("basic_auth_users: 5\nnonsense: 6")
+    with capture_logs() as logs:
+        assert protection.refuse(Request("GET", "/metrics", "", {}), "client") is not None
+    assert [line["event"] for line in logs] == ["web configuration not reloaded"] * 2
+    assert [str(line["error"]).removeprefix(f"{file}: ").split(":")[0] for line in logs] == [
+        "basic_auth_users",
+        "nonsense",
+    ]
+
+
+def test_a_key_in_the_configuration_works_without_files_in_memory(
+    serve: Serve, tls: TlsServerSettings, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tls.cert.file is not None
+    assert tls.key.file is not None
+    inline = replace(
+        tls, cert=Pem(text=tls.cert.file.read_text()), key=Pem(text=tls.key.file.read_text())
+    )
+    assert get_encrypted(serve(WebSettings(tls=inline)), authority)[0] == 200
+    monkeypatch.delattr(os, "memfd_create")
+    assert get_encrypted(serve(WebSettings(tls=inline)), authority)[0] == 200

@@ -15,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from vats_exporter.web import ListenAddress, Request, Response, WebServer
+from vats_exporter.web import connection as connection_module
 from vats_exporter.web.messages import BadRequestError, say
 
 PATIENCE = 10.0
@@ -468,3 +469,12 @@ def test_a_server_that_no_longer_listens_is_not_alive() -> None:
     assert server.is_alive()
     server.stop(1.0)
     assert not server.is_alive()
+
+
+def test_a_client_that_goes_on_sending_is_not_read_forever(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "_LINGER", 0.0)
+    with connect(serve()) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert everything(client).startswith(b"HTTP/1.1 200 ")

@@ -99,13 +99,12 @@ def configuration(found: Recording, name: str) -> str:
         lines.append(f"    list_tail: {json.dumps(found.list_tail)}")
     if found.selector_method:
         lines.append(f"    selector_method: {found.selector_method}")
-    if found.permutation or found.services:
-        lines.append("    # Found anew at run time, since each deployment changes it:")
-        if found.permutation:
-            lines.append(f"    # permutation: {found.permutation}")
-        if found.services:
-            lines.append("    # services:")
-            lines += [f"    #   {path}: {policy}" for path, policy in found.services.items()]
+    lines.append("    # Found anew at run time, since each deployment changes it:")
+    if found.permutation:
+        lines.append(f"    # permutation: {found.permutation}")
+    # A recording names at least one: without a call it is refused.
+    lines.append("    # services:")
+    lines += [f"    #   {path}: {policy}" for path, policy in found.services.items()]
     return "\n".join([*lines, ""])
 
 

@@ -113,4 +113,6 @@ def _model_of(fields: Mapping[str, object], key: str) -> type[BaseModel]:
     for candidate in (annotation, *getattr(annotation, "__args__", ())):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
-    raise TypeError(f"{key} holds no mapping with keys of its own")
+    raise TypeError(  # pragma: no cover - a mistake in the schema
+        f"{key} holds no mapping with keys of its own"
+    )

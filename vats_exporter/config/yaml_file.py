@@ -167,7 +167,7 @@ def _marked(error: yaml.MarkedYAMLError, text: str) -> Problem:
     if "end of stream" in (error.problem or ""):
         # Where the quotes were opened says more than where the file ends.
         mark = error.context_mark
-    if mark is None:
+    if mark is None:  # pragma: no cover - PyYAML marks all of its errors today
         return Problem("", "not YAML")
     place = f"line {mark.line + 1}, column {mark.column + 1}"
     problem = error.problem or ""

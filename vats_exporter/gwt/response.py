@@ -207,7 +207,7 @@ def _read_piece(piece: bytes) -> list[Token]:
     if b"e," in ends or ends.endswith(b"e"):
         raise ValueError
     if not _INTEGERS_ARE_BOUNDED and max(map(len, piece.split(b","))) > LONGEST_NUMBER:
-        raise ValueError
+        raise ValueError  # pragma: no cover - releases of Python before 3.10.7
     text = str(b"[" + piece + b"]", "ascii").replace("'", '"')
     tokens, end = _DECODER.raw_decode(text)
     if not tokens or end != len(text):

@@ -252,7 +252,7 @@ class HistoryFile:
         return Mark(str(identity), int(batch))
 
     def _connected(self) -> sqlite3.Connection:
-        if self._connection is None:
+        if self._connection is None:  # pragma: no cover - a mistake in this package
             raise HistoryError(f"{self.path}: not open")
         return self._connection
 

@@ -219,7 +219,7 @@ class History:
         while (batch := self._in_flight or self._gather()) is not None:
             self._in_flight = batch
             mark = self._mark
-            if mark is None:  # _open has set it
+            if mark is None:  # pragma: no cover - _open has set it
                 raise HistoryError(f"{file.path}: not open")
             file.write(batch, mark)
             self._arrived(mark)

@@ -90,7 +90,7 @@ class PasswordCheck:
             with turn:
                 with self._lock:  # another connection's answer may have come meanwhile
                     verdict = self._recall(digest)
-                if verdict is None:
+                if verdict is None:  # pragma: no branch - a race
                     with self._computing:
                         right = self._compute(user, password)
                     verdict = self._remember(digest, right=right)
