@@ -1,3 +1,5 @@
+import string
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +28,12 @@ KNOWN = [
 def test_a_known_long_is_written_and_read(value: int, text: str) -> None:
     assert encode_long(value) == text
     assert decode_long(text) == value
+
+
+def test_each_digit_is_its_place_in_the_alphabet() -> None:
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "$_"
+    assert [decode_long(digit) for digit in alphabet] == list(range(64))
+    assert [decode_long(digit + "A") for digit in alphabet] == [64 * n for n in range(64)]
 
 
 @settings(deadline=None)
