@@ -171,8 +171,9 @@ def test_a_filter_that_was_never_seen_is_kept_as_recorded() -> None:
         ("|1|2|3|4|1|5|5|0|6|0|0|", "|1|2|3|4|1|5|5|0|6|1|0|"),
         ("java.lang.Long/", "java.lang.Integer/"),
         ("|8|Bk|0|", "|8|100|0|"),
+        ("|8|Bk|0|", "|8|B-k|0|"),
     ],
-    ids=["another beginning", "no long", "a size that is no long"],
+    ids=["another beginning", "no long", "a size that is a number", "a size that is no long"],
 )
 def test_a_list_request_that_is_built_otherwise_gives_no_template(old: str, new: str) -> None:
     found = read_recording(har(changed(old, new)))

@@ -172,3 +172,23 @@ def test_a_recording_that_cannot_be_read_is_one_line(run: Run) -> None:
         1,
         "/proc/self/mem: cannot be read: Input/output error\n",
     )
+
+
+def test_a_visit_that_only_moved_a_selector_gives_that(run: Run, tmp_path: Path) -> None:
+    wire = Path(__file__).parents[1] / "wire" / "requests.json"
+    payloads = [entry["payload"] for entry in json.loads(wire.read_text())["requests"]]
+    payload = next(one for one in payloads if "|setEnabled|" in one)
+    entry = {
+        "request": {
+            "method": "POST",
+            "url": "https://vpbx.mts.ru/vpbxGwt/AbonentDeviceFormGwtService",
+            "postData": {"text": payload},
+        }
+    }
+    file = tmp_path / "visit.har"
+    file.write_text(json.dumps({"log": {"entries": [entry]}}))
+    ended = run("import-har", str(file))
+    assert ended.status == 0
+    assert "    selector_method: setEnabled\n" in ended.stdout
+    assert "list_tail" not in ended.stdout
+    assert "not found: list_tail" in ended.stderr

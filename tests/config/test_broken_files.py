@@ -120,6 +120,9 @@ EXPECTED: dict[str, list[str]] = {
     "flag_positions_equal": [
         "flags: bound and marked_for_deletion are both at position 7",
     ],
+    "history_file_is_a_list": [
+        "history.file: must be the path of a file",
+    ],
     "key_at_the_wrong_level": [
         "page_size: belongs to an account, or under defaults",
         "login: belongs to an account",

@@ -230,6 +230,12 @@ def test_a_cut_may_fall_between_any_two_elements(text: str) -> None:
     assert quick == scan(text) == ([1, "Ab"], ["a", "b"], 0, 7)
 
 
+def test_an_answer_of_more_parts_than_anybody_makes_is_read_slowly() -> None:
+    text = "//OK[0].concat([" + "1],[" * 2100 + '["s"],0,7])'
+    assert read_quickly(text) is None
+    assert decode(text).tokens == [0] + [1] * 2100
+
+
 @pytest.mark.parametrize("parts", [1, 2, 3, 7])
 def test_a_table_may_be_cut_into_any_number_of_parts(parts: int) -> None:
     table = "].concat([" + "],[".join('"ж","x"' for _ in range(parts)) + "])"

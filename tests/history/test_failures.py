@@ -214,6 +214,20 @@ def test_two_files_damaged_in_one_second_are_both_kept(
     assert [one.read_bytes()[:5] for one in kept] == [b"first", b"secon", b"third"]
 
 
+def test_nonsense_in_a_column_is_damage_too(path: Path) -> None:
+    with History(path) as history:
+        flip(history, 0)
+        flip(history, 1)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE changes SET last_changed = 'yesterday'")
+        connection.commit()
+
+    with History(path) as history:
+        assert flip(history, 2)
+        assert history.errors_total == 1
+    assert len(list(path.parent.glob("history.db.corrupt-*"))) == 1
+
+
 def test_a_file_deleted_while_it_is_in_use_is_begun_anew_with_what_is_known(path: Path) -> None:
     with History(path) as history:
         flip(history, 0)

@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from vats_exporter.cabinet.errors import LoginRefusedError, UnreachableError
-from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted
+from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, Redeployed
 from vats_exporter.collector import Account, Collector
 from vats_exporter.exposition import Format
 from vats_exporter.redaction import register_secret
@@ -171,6 +171,20 @@ def test_debug_shows_the_steps_with_their_times_and_no_secret() -> None:
     assert north.tally is not None
     north.tally.trace(CallFailed("list", UnreachableError("list: hunter2-hunter2"), 0.1))
     assert "hunter2" not in get(site, "/probe", "account=north&debug=true")[1]
+
+
+def test_debug_says_where_nothing_was_asked_and_what_a_redeployed_cabinet_became() -> None:
+    class Silent(Office):
+        def read_trunks(self) -> Read:
+            return Read(())
+
+    silent = Silent()
+    site = site_of(silent=silent)
+    assert "\n  none yet\n" in get(site, "/probe", "account=silent&debug=true")[1]
+    assert silent.tally is not None
+    silent.tally.trace(Redeployed("A" * 32, "B" * 32))
+    text = get(site, "/probe", "account=silent&debug=true")[1]
+    assert f"the cabinet was redeployed: {'A' * 32} became {'B' * 32}" in text
 
 
 def test_discovery_gives_a_target_an_account_that_needs_no_relabelling() -> None:

@@ -528,6 +528,23 @@ def test_the_last_answer_of_a_connection_ends_as_tls_ends(
     assert data.endswith(b"\r\n\r\n/metrics\n")
 
 
+def test_an_encrypted_answer_that_took_all_of_its_time_to_make_is_not_sent(
+    tls: TlsServerSettings, authority: trustme.CA
+) -> None:
+    server = WebServer(
+        ListenAddress("127.0.0.1", 0),
+        lambda request: say(200, request.path),
+        protection=Protection(lambda: WebSettings(tls=tls)),
+        write_timeout=0.0,
+    )
+    server.start()
+    try:
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            get_encrypted(server, authority)
+    finally:
+        server.stop(1.0)
+
+
 def test_a_client_that_takes_no_encrypted_answer_is_given_up(
     tls: TlsServerSettings, authority: trustme.CA
 ) -> None:

@@ -284,7 +284,7 @@ def _trunk_rows(ledger: Ledger) -> list[Row]:
         seen, last_seen = ledger.present.get(ref), None
         if seen is None and ref in ledger.away:
             seen, last_seen = ledger.away[ref]
-        if seen is not None:
+        if seen is not None:  # pragma: no branch - a trunk is present or away
             _, phone, name, *flags = seen
             texts = (schema.to_column(phone), schema.to_column(name))
             times = (ledger.first_seen[ref], last_seen)

@@ -180,7 +180,7 @@ class History:
 
     def _note(self, ledger: Ledger, delta: Delta) -> None:
         """Keep what a file that could not be read yet will have to be told; holds _memory."""
-        if self._before_loading is None:
+        if self._before_loading is None:  # pragma: no cover - whoever calls it has looked
             return
         deltas = self._before_loading.setdefault(ledger.account, [])
         if not deltas:
