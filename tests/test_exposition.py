@@ -265,6 +265,8 @@ def test_prometheus_2_gets_openmetrics_without_the_escaping_it_does_not_know() -
         ("text/plain;q=0.5,application/openmetrics-text;q=0.9", Format.OPENMETRICS),
         ("application/openmetrics-text;q=0", Format.TEXT),
         ("application/openmetrics-text;q=nan", Format.TEXT),
+        ("application/openmetrics-text;q=much", Format.TEXT),
+        ("application/openmetrics-text;q=much,text/plain;q=0.1", Format.TEXT),
         ("application/openmetrics-text;version=one", Format.TEXT),
         ('APPLICATION/OpenMetrics-Text ; Version="1.0.0"', Format.OPENMETRICS),
         (";;;,,=,q=", Format.TEXT),

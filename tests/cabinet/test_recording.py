@@ -204,3 +204,11 @@ def test_a_call_that_moves_no_selector_names_no_method(parameters: str) -> None:
     odd = call("AbonentDeviceFormGwtService", f"{head}|1|2|3|4|2|{parameters}")
     found = read_recording(har(odd, call("AbonentBrowserGwtService", LIST)))
     assert found.selector_method == ""
+
+
+def test_a_visit_to_what_is_no_address_is_passed_over() -> None:
+    odd = {"request": {"method": "GET", "url": "https://[vpbx/gwt/enterprise/1/", "headers": []}}
+    found = read_recording(
+        har(visit("/gwt/enterprise/2613189773/"), odd, call("AbonentBrowserGwtService", LIST))
+    )
+    assert found.enterprise == "2613189773"

@@ -177,10 +177,13 @@ def test_a_clock_set_back_leaves_no_time_in_the_future(history: History) -> None
 
 
 def test_a_clock_set_back_moves_what_was_seen_of_a_gone_trunk_too(history: History) -> None:
+    tell(history, 0, trunk("A"), trunk("B"), trunk("C"))
+    tell(history, 1, trunk("A"), trunk("B"))
     tell(history, 100, trunk("A"), trunk("B"))
     tell(history, 101, trunk("B"))
     tell(history, 50, trunk("B"))
     assert tell(history, 60, trunk("A"), trunk("B")) == [("back", "A")]
+    assert tell(history, 61, trunk("A"), trunk("C")) == [("gone", "B"), ("back", "C")]
 
 
 def test_in_memory_nothing_is_saved_and_nothing_is_a_problem(history: History) -> None:
