@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A lock names all that is needed: without --no-deps, older releases of pip look for newer versions of what has
+# extras, and find them without a hash.
+INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
 
 .PHONY: help demo test e2e check format lint types bench soak fuzz mutants reference docs audit rules dashboard lock clean
 .DEFAULT_GOAL := help
@@ -10,11 +13,10 @@ BIN := $(VENV)/bin
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The locked requirements with their hashes, then the project itself, editable. A lock names all that is needed:
-# without --no-deps, older releases of pip look for newer versions of what has extras, and find them without a hash.
+# The locked requirements with their hashes, then the project itself, editable.
 $(BIN)/.installed: pyproject.toml requirements/dev.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
+	$(BIN)/$(INSTALL_LOCKED) requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -45,11 +47,11 @@ soak: $(BIN)/.installed ## Run against a cabinet that misbehaves (SECONDS=600)
 	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),600)
 
 fuzz: $(BIN)/.installed ## Fuzz all that reads bytes from somebody else (SECONDS=600)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/fuzz.txt
+	$(BIN)/$(INSTALL_LOCKED) requirements/fuzz.txt
 	$(BIN)/python -m fuzz.run $(or $(SECONDS),600)
 
 mutants: $(BIN)/.installed ## Change the code in every small way, and see whether a test fails (ARGS="vats_exporter.refresh*")
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/mutants.txt
+	$(BIN)/$(INSTALL_LOCKED) requirements/mutants.txt
 	$(BIN)/mutmut run $(ARGS)
 	$(BIN)/mutmut results
 
@@ -58,14 +60,14 @@ reference: $(BIN)/.installed ## Make docs/reference from the program itself
 
 docs: ## Make the documentation's site, and stop at any warning
 	$(PYTHON) -m venv $(VENV)-docs
-	$(VENV)-docs/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/docs.txt
+	$(VENV)-docs/bin/$(INSTALL_LOCKED) requirements/docs.txt
 	$(VENV)-docs/bin/mkdocs build --quiet --strict
 
 audit: ## Ask for known weaknesses of every locked version, and print the licences
 	$(PYTHON) -m venv $(VENV)-audit
-	$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/run.txt
+	$(VENV)-audit/bin/$(INSTALL_LOCKED) requirements/run.txt
 	$(VENV)-audit/bin/pip-licenses --version >/dev/null 2>&1 || \
-		$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/audit.txt
+		$(VENV)-audit/bin/$(INSTALL_LOCKED) requirements/audit.txt
 	$(VENV)-audit/bin/pip-licenses --order license --packages $$(sed -n 's/^\([a-z0-9-]*\)==.*/\1/p' requirements/run.txt) \
 		--partial-match --allow-only "MIT;BSD;Apache;Mozilla Public License 2.0;MPL-2.0;PSF;Python Software Foundation"
 	$(VENV)-audit/bin/pip-audit --require-hashes --disable-pip -r requirements/run.txt
