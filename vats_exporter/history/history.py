@@ -152,7 +152,7 @@ class History:
             if self._file is None:
                 ledger.dirty.clear()
             elif self._before_loading is not None:
-                self._note(ledger, delta)
+                _note(self._before_loading.setdefault(account, []), ledger, delta)
             else:
                 self._events += events
                 self._unsaved.add(account)
@@ -177,21 +177,6 @@ class History:
         if self._file is not None:
             with self._writing:
                 self._file.close()
-
-    def _note(self, ledger: Ledger, delta: Delta) -> None:
-        """Keep what a file that could not be read yet will have to be told; holds _memory."""
-        if self._before_loading is None:  # pragma: no cover - whoever calls it has looked
-            return
-        deltas = self._before_loading.setdefault(ledger.account, [])
-        if not deltas:
-            deltas.append(ledger.whole())
-        else:
-            if len(deltas) > 1 and not deltas[-1].size:
-                deltas.pop()
-            deltas.append(delta)
-            if sum(one.size for one in deltas[1:]) > MOST_WAITING:
-                # The way here is forgotten, not where it led.
-                deltas[:] = [ledger.whole()]
 
     def _save(self, latest: float | None = None) -> bool:
         """Write what the file does not have; whether it has everything now."""
@@ -308,3 +293,22 @@ class History:
         if self._problem:
             _log.info("history file is written again", file=str(file.path))
         self._problem = ""
+
+
+def _note(deltas: list[Delta], ledger: Ledger, delta: Delta) -> None:
+    """Keep what a file that could not be read yet will have to be told.
+
+    Args:
+        deltas: of the ledger's account, so far.
+        ledger: with the new one applied.
+        delta: the new one.
+    """
+    if not deltas:
+        deltas.append(ledger.whole())
+        return
+    if len(deltas) > 1 and not deltas[-1].size:
+        deltas.pop()
+    deltas.append(delta)
+    if sum(one.size for one in deltas[1:]) > MOST_WAITING:
+        # The way here is forgotten, not where it led.
+        deltas[:] = [ledger.whole()]
