@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.demo.captures import captured_deployment
 from vats_exporter import gwt
 from vats_exporter.cabinet.devices import read_device_form, read_mobile_form
 from vats_exporter.cabinet.discovery import find_permutations, find_policies, find_signatures
@@ -22,7 +23,6 @@ from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.config import ConfigError, load
 from vats_exporter.config.web_loading import load_web_config
-from vats_exporter.demo import Deployment
 from vats_exporter.exposition import accepts_gzip, negotiate
 from vats_exporter.web.messages import BadRequestError, parse_request
 from vats_exporter.web.passwords import _read_basic
@@ -36,15 +36,7 @@ WIRE: Final = ROOT / "tests" / "wire"
 SEEDS: Final = ROOT / "fuzz" / "seeds"
 """Damaged captures that reach what no whole one does, found by an hour of fuzzing."""
 
-_SCRIPT: Final = json.loads((WIRE / "permutation_cache.json").read_bytes())
-_CLASSES: Final = Deployment(
-    permutations=(),
-    policies=_SCRIPT["service_policies"],
-    signatures={
-        name: int(number)
-        for name, _, number in (one.rpartition("/") for one in _SCRIPT["type_signatures"])
-    },
-).classes()
+_CLASSES: Final = captured_deployment().classes()
 _LONG: Final = re.compile(r"[A-Za-z0-9$_]*")
 _FILE: Final = Path(tempfile.gettempdir()) / "vats-exporter-fuzz.yml"
 
@@ -166,8 +158,6 @@ FOUND: Final[dict[str, list[bytes]]] = {
         b'//OK[["\\uD83D"],0,7]',  # half of a pair, which UTF-8 has no bytes for
         b'//OK["A",["x"],0,8]',  # a version that only the newer release writes
     ],
-    "rows": [],
-    "devices": [],
 }
 """What fuzzing ever found, kept as a case; both were mistakes of a target."""
 
@@ -176,7 +166,7 @@ def seeds(target: str) -> Iterable[bytes]:
     """What a target begins with: captures, broken configurations, ordinary requests."""
     if target in {"decode", "rows", "devices"}:
         files = [*sorted(WIRE.glob("*.txt")), *sorted(SEEDS.glob("*.txt"))]
-        return [*(file.read_bytes() for file in files), *FOUND[target]]
+        return [*(file.read_bytes() for file in files), *FOUND.get(target, [])]
     if target == "request":
         return _texts(json.loads((WIRE / "requests.json").read_bytes()))
     if target == "configuration":
