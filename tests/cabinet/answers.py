@@ -7,6 +7,7 @@ from typing import Any
 from vats_exporter.gwt import Response, encode_long
 
 BOOLEAN = "java.lang.Boolean/476441737"
+ROW = "ru.example.Row/2"
 LONG = "java.lang.Long/4227064769"
 
 
@@ -62,6 +63,12 @@ class Answer:
         self.boolean(four)
         self.plain(0, 0)
         self.boxed(LONG, ref)
+
+    def row(self, number: int, pattern: str = "1100", eight: int = 0) -> None:
+        """A record of a phone and the row's values."""
+        self.begin(ROW)
+        self.text(phone(number))
+        self.core(ref(number), pattern, eight)
 
     def response(self) -> Response:
         return Response("OK", 7, 0, self.table, self.tokens[::-1])

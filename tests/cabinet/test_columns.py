@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cabinet.answers import LONG, Answer, listing, phone, ref
+from tests.cabinet.answers import LONG, ROW, Answer, listing, phone, ref, start_list
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.rows import Page, read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
@@ -34,7 +34,7 @@ def table(*columns: Sequence[str | None]) -> Response:
     """A list whose records are these strings, then the row's values."""
     answer = listing(len(columns[0]))
     for number, row in enumerate(zip(*columns, strict=True)):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         for text in row:
             answer.text(text)
         answer.core(ref(number), "1100")
@@ -75,7 +75,7 @@ def test_a_row_without_a_name_has_an_empty_one() -> None:
 def test_a_name_may_be_an_object_of_its_own() -> None:
     answer = listing(2)
     for number in range(2):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         answer.text(phone(number))
         answer.boxed(STRING, answer.index(NAMES[number]))
         answer.core(ref(number), "1100")
@@ -86,12 +86,9 @@ def test_an_enums_number_is_no_text_though_it_could_be_a_strings_index() -> None
     answer = Answer()
     for name in OTHERS:
         answer.index(name)
-    answer.begin("ru.example.Response/1")
-    answer.boxed(LONG, "CbwhyN")
-    answer.begin("java.util.ArrayList/4159755760")
-    answer.plain(2)
+    start_list(answer, 2)
     for number in range(2):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         answer.text(NAMES[number])
         answer.text("Отдел")
         answer.text(phone(number))
@@ -127,7 +124,7 @@ def two_cores(first: Sequence[tuple[str, int]], second: Sequence[tuple[str, int]
     """Rows that hold a row's values twice: each a reference and its eighth value."""
     answer = listing(len(first))
     for number, cores in enumerate(zip(first, second, strict=True)):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         answer.text(phone(number))
         for reference, eight in cores:
             answer.core(reference, "1100", eight=eight)
@@ -157,9 +154,7 @@ def test_of_two_references_the_one_most_like_the_notes_is_taken(
 def test_rows_of_which_most_hold_no_flags_are_refused(rows: int, flags: int) -> None:
     answer = listing(rows)
     for number in range(rows):
-        answer.begin("ru.example.Row/2")
-        answer.text(phone(number))
-        answer.core(ref(number), "1100", eight=0 if number < flags else 7)
+        answer.row(number, eight=0 if number < flags else 7)
     with pytest.raises(UndecodableError) as caught:
         read_page(answer.response())
     assert str(caught.value) == SHAPELESS.format(rows)
@@ -168,9 +163,7 @@ def test_rows_of_which_most_hold_no_flags_are_refused(rows: int, flags: int) -> 
 def test_rows_of_which_most_hold_flags_are_all_read() -> None:
     answer = listing(5)
     for number in range(5):
-        answer.begin("ru.example.Row/2")
-        answer.text(phone(number))
-        answer.core(ref(number), "1100", eight=0 if number < 3 else 7)
+        answer.row(number, eight=0 if number < 3 else 7)
     trunks, warnings = read_trunks([read_page(answer.response())], FlagPositions())
     assert [trunk.pattern for trunk in trunks] == ["1100"] * 3 + ["1100+8=7"] * 2
     assert warnings == ("patterns that the notes do not describe: 1100+8=7 (2)",)
@@ -179,9 +172,7 @@ def test_rows_of_which_most_hold_flags_are_all_read() -> None:
 def test_patterns_that_are_not_known_are_counted_in_order() -> None:
     answer = listing(4)
     for number, pattern in enumerate(("1110", "0101", "1110", "1100")):
-        answer.begin("ru.example.Row/2")
-        answer.text(phone(number))
-        answer.core(ref(number), pattern)
+        answer.row(number, pattern)
     _, warnings = read_trunks([read_page(answer.response())], FlagPositions())
     assert warnings == ("patterns that the notes do not describe: 0101 (1), 1110 (2)",)
 
@@ -190,7 +181,7 @@ def test_patterns_that_are_not_known_are_counted_in_order() -> None:
 def test_what_only_looks_like_a_row_is_refused(flaw: str) -> None:
     answer = listing(3)
     for number in range(3):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         answer.text(phone(number))
         answer.plain(0, 0, 0, 0, 0, 0, 1)
         answer.boolean(1)
@@ -211,9 +202,7 @@ def test_an_empty_list_before_the_rows_hides_them_not() -> None:
     answer.begin("java.util.ArrayList/4159755760")
     answer.plain(2)
     for number in range(2):
-        answer.begin("ru.example.Row/2")
-        answer.text(phone(number))
-        answer.core(ref(number), "1100")
+        answer.row(number)
     assert [trunk.phone for trunk in trunks_of(answer.response())] == phones(2)
 
 
@@ -238,7 +227,7 @@ def test_an_answer_without_any_list_says_so() -> None:
 def test_a_reference_that_is_no_long_is_refused_with_its_place() -> None:
     answer = listing(2)
     for number in range(2):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         answer.text(phone(number))
         answer.core("Ca-L" if number else ref(number), "1100")
     with pytest.raises(UndecodableError) as caught:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.cabinet.answers import BOOLEAN, LONG, Answer, listing, phone, ref, start_list
+from tests.cabinet.answers import BOOLEAN, LONG, ROW, Answer, listing, phone, ref, start_list
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.rows import normalise_phone, read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
@@ -90,9 +90,7 @@ def test_pages_are_read_together() -> None:
 def test_positions_of_the_flags_are_configurable() -> None:
     answer = listing(2)
     for number, pattern in enumerate(("1010", "0101")):
-        answer.begin("ru.example.Row/2")
-        answer.text(phone(number))
-        answer.core(ref(number), pattern)
+        answer.row(number, pattern)
     page = read_page(answer.response())
     trunks, _ = read_trunks([page], FlagPositions(active=9, bound=7, marked_for_deletion=6))
     assert [(t.flags.active, t.flags.bound, t.flags.marked_for_deletion) for t in trunks] == [
@@ -104,9 +102,7 @@ def test_positions_of_the_flags_are_configurable() -> None:
 def test_a_value_outside_the_varying_positions_shows_in_the_pattern() -> None:
     answer = listing(3)
     for number in range(3):
-        answer.begin("ru.example.Row/2")
-        answer.text(phone(number))
-        answer.core(ref(number), "1100", eight=int(number == 1))
+        answer.row(number, eight=int(number == 1))
     trunks, warnings = read_trunks([read_page(answer.response())], FlagPositions())
     assert [(t.pattern, t.known) for t in trunks] == [
         ("1100", True),
@@ -119,9 +115,7 @@ def test_a_value_outside_the_varying_positions_shows_in_the_pattern() -> None:
 def test_a_boxed_flag_that_is_null_is_not_set_and_not_known() -> None:
     answer = listing(3)
     for number, pattern in enumerate(("1100", "-100", "0011")):
-        answer.begin("ru.example.Row/2")
-        answer.text(phone(number))
-        answer.core(ref(number), pattern)
+        answer.row(number, pattern)
     trunks, _ = read_trunks([read_page(answer.response())], FlagPositions())
     assert [(t.pattern, t.flags.active, t.known) for t in trunks] == [
         ("1100", True, True),
@@ -183,7 +177,7 @@ def test_rows_are_read_whatever_columns_stand_around_them(
     answer.begin("java.util.ArrayList/4159755760")
     answer.plain(len(rows))
     for number, (pattern, noted) in enumerate(rows):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         for column, extra in enumerate(before):
             write_extra(answer, extra, number, column, noted=noted)
         texts = [phone(number), f"Иванов Пётр {'АБВГДЕЖЗИКЛМ'[number]}."]
@@ -234,7 +228,7 @@ def test_a_number_that_looks_like_a_class_does_not_hide_the_rows() -> None:
     # The primitive before the row is 2, as is the index of java.lang.Long, and a long follows it.
     answer = listing(3)
     for number in range(3):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         answer.text(phone(number))
         answer.plain(2 if number == 0 else 700 + number, encode_long(5 + number))
         answer.core(ref(number), "1100")
@@ -248,9 +242,7 @@ def test_any_class_may_be_the_first_of_the_string_table(first: str) -> None:
     answer.table.append(first)
     start_list(answer, 4)
     for number, pattern in enumerate(("1100", "0011", "1000", "0101")):
-        answer.begin("ru.example.Row/2")
-        answer.text(phone(number))
-        answer.core(ref(number), pattern)
+        answer.row(number, pattern)
         answer.boxed("java.util.Date/3385151746", encode_long(number))
     trunks, _ = read_trunks([read_page(answer.response())], FlagPositions())
     assert [trunk.pattern for trunk in trunks] == ["1100", "0011", "1000", "0101"]
@@ -259,7 +251,7 @@ def test_any_class_may_be_the_first_of_the_string_table(first: str) -> None:
 def test_a_class_of_several_fields_in_a_row_is_stepped_over() -> None:
     answer = listing(4)
     for number in range(4):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         if number == 1:
             answer.plain(0)  # null
         else:
@@ -274,9 +266,7 @@ def test_a_class_of_several_fields_in_a_row_is_stepped_over() -> None:
 def test_a_reference_to_no_boolean_is_refused_rather_than_guessed() -> None:
     answer = listing(3)
     for number in range(3):
-        answer.begin("ru.example.Row/2")
-        answer.text(phone(number))
-        answer.core(ref(number), "1100")
+        answer.row(number)
     response = answer.response()
     tokens = list(response.tokens)
     boolean = response.string_table.index(BOOLEAN) + 1
@@ -291,9 +281,7 @@ def test_a_list_that_declares_more_rows_than_it_holds_is_refused() -> None:
     answer = Answer()
     start_list(answer, 4)
     for number in range(3):
-        answer.begin("ru.example.Row/2")
-        answer.text(phone(number))
-        answer.core(ref(number), "1100")
+        answer.row(number)
     with pytest.raises(UndecodableError):
         read_page(answer.response())
 
@@ -301,7 +289,7 @@ def test_a_list_that_declares_more_rows_than_it_holds_is_refused() -> None:
 def test_without_a_phone_column_trunks_are_exported_with_a_warning() -> None:
     answer = listing(2)
     for number in range(2):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         answer.text(f"линия {number}")
         answer.core(ref(number), "1100")
     trunks, warnings = read_trunks([read_page(answer.response())], FlagPositions())
@@ -312,7 +300,7 @@ def test_without_a_phone_column_trunks_are_exported_with_a_warning() -> None:
 def test_two_columns_of_different_phones_are_not_guessed_between() -> None:
     answer = listing(2)
     for number in range(2):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         answer.text(phone(number))
         answer.text(phone(number + 50))
         answer.core(ref(number), "1100")
@@ -324,7 +312,7 @@ def test_two_columns_of_different_phones_are_not_guessed_between() -> None:
 def test_a_row_without_a_phone_stays_among_the_trunks() -> None:
     answer = listing(3)
     for number in range(3):
-        answer.begin("ru.example.Row/2")
+        answer.begin(ROW)
         answer.text(phone(number) if number else None)
         answer.core(ref(number), "1100")
     trunks, warnings = read_trunks([read_page(answer.response())], FlagPositions())

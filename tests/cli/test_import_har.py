@@ -80,19 +80,31 @@ def test_a_recorded_visit_becomes_a_configuration_that_loads(
         assert trunk.ref not in written
 
 
-def test_what_was_not_recorded_is_said(run: Run, tmp_path: Path) -> None:
-    wire = Path(__file__).parents[1] / "wire" / "requests.json"
-    payload = json.loads(wire.read_text())["requests"][0]["payload"]
+PAYLOADS = [
+    entry["payload"]
+    for entry in json.loads((Path(__file__).parents[1] / "wire" / "requests.json").read_text())[
+        "requests"
+    ]
+]
+
+
+def write_visit(folder: Path, service: str, payload: str) -> str:
+    """Write a recording of one call, and return its path."""
     entry = {
         "request": {
             "method": "POST",
-            "url": "https://vpbx.mts.ru/vpbxGwt/AbonentBrowserGwtService",
+            "url": f"https://vpbx.mts.ru/vpbxGwt/{service}",
             "postData": {"text": payload},
         }
     }
-    file = tmp_path / "visit.har"
+    file = folder / "visit.har"
     file.write_text(json.dumps({"log": {"entries": [entry]}}))
-    ended = run("import-har", str(file))
+    return str(file)
+
+
+def test_what_was_not_recorded_is_said(run: Run, tmp_path: Path) -> None:
+    file = write_visit(tmp_path, "AbonentBrowserGwtService", PAYLOADS[0])
+    ended = run("import-har", file)
     assert ended.status == 0
     assert ended.stdout.startswith('accounts:\n  - name: "office"\n')
     assert "not found: enterprise" in ended.stderr
@@ -135,19 +147,10 @@ def test_a_file_that_is_there_is_left_alone(
 
 
 def test_what_differs_from_the_default_is_written(run: Run, tmp_path: Path) -> None:
-    wire = Path(__file__).parents[1] / "wire" / "requests.json"
-    payloads = [entry["payload"] for entry in json.loads(wire.read_text())["requests"]]
-    payload = next(one for one in payloads if "|-2|7|0|0|8|CbwhyN|" in one)
-    entry = {
-        "request": {
-            "method": "POST",
-            "url": "https://vpbx.mts.ru/vpbxGwt/AbonentBrowserGwtService",
-            "postData": {"text": payload.replace("|-2|7|0|0|8|", "|0|7|0|0|8|")},
-        }
-    }
-    file = tmp_path / "visit.har"
-    file.write_text(json.dumps({"log": {"entries": [entry]}}))
-    ended = run("import-har", str(file), "--output", str(tmp_path / "v.yml"))
+    payload = next(one for one in PAYLOADS if "|-2|7|0|0|8|CbwhyN|" in one)
+    payload = payload.replace("|-2|7|0|0|8|", "|0|7|0|0|8|")
+    file = write_visit(tmp_path, "AbonentBrowserGwtService", payload)
+    ended = run("import-har", file, "--output", str(tmp_path / "v.yml"))
     assert ended.status == 0
     (tmp_path / "office.password").write_text("secret")
     settings = load(tmp_path / "v.yml").accounts[0].cabinet
@@ -175,19 +178,9 @@ def test_a_recording_that_cannot_be_read_is_one_line(run: Run) -> None:
 
 
 def test_a_visit_that_only_moved_a_selector_gives_that(run: Run, tmp_path: Path) -> None:
-    wire = Path(__file__).parents[1] / "wire" / "requests.json"
-    payloads = [entry["payload"] for entry in json.loads(wire.read_text())["requests"]]
-    payload = next(one for one in payloads if "|setEnabled|" in one)
-    entry = {
-        "request": {
-            "method": "POST",
-            "url": "https://vpbx.mts.ru/vpbxGwt/AbonentDeviceFormGwtService",
-            "postData": {"text": payload},
-        }
-    }
-    file = tmp_path / "visit.har"
-    file.write_text(json.dumps({"log": {"entries": [entry]}}))
-    ended = run("import-har", str(file))
+    payload = next(one for one in PAYLOADS if "|setEnabled|" in one)
+    file = write_visit(tmp_path, "AbonentDeviceFormGwtService", payload)
+    ended = run("import-har", file)
     assert ended.status == 0
     assert "    selector_method: setEnabled\n" in ended.stdout
     assert "list_tail" not in ended.stdout

@@ -157,16 +157,24 @@ def test_disable_moves_reads_back_and_shows_before_and_after(
     assert again.stdout.splitlines()[1].endswith("off     off    already so")
 
 
+@pytest.mark.parametrize(
+    ("typed", "end"), [("n\n", "nothing was changed\n"), ("", "[y/N]: \nnothing was changed\n")]
+)
 def test_without_agreement_nothing_is_changed(
-    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    config: tuple[str, str],
+    cabinet: SimulatedCabinet,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    end: str,
 ) -> None:
     phone = with_device(cabinet)[0]
     before = selectors(cabinet)
-    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     ended = run("trunks", "disable", *config, phone)
     assert ended.status == 1
     assert "to be switched off" in ended.stdout
-    assert ended.stderr.endswith("nothing was changed\n")
+    assert ended.stderr.endswith(end)
     assert selectors(cabinet) == before
 
 
@@ -335,17 +343,6 @@ def test_names_that_cannot_be_looked_up_change_nothing(
     ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--account", "demo-1")
     assert ended.status == 1
     assert ended.stderr.startswith("nothing was changed: nocache: ")
-    assert selectors(cabinet) == before
-
-
-def test_no_answer_at_all_is_no_agreement(
-    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = selectors(cabinet)
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    ended = run("trunks", "disable", *config, with_device(cabinet)[0])
-    assert ended.status == 1
-    assert ended.stderr.endswith("[y/N]: \nnothing was changed\n")
     assert selectors(cabinet) == before
 
 

@@ -43,6 +43,13 @@ def damage_from_outside(path: Path) -> None:
     subprocess.run(arguments, check=True, timeout=60)
 
 
+def put_in_place(other: Path, path: Path) -> None:
+    """Replace a file that is in use, and drop what SQLite keeps beside it."""
+    for beside in ("history.db-wal", "history.db-shm"):
+        path.with_name(beside).unlink()
+    other.rename(path)
+
+
 def test_a_file_locked_for_a_while_gets_what_it_missed_once(path: Path, clock: Clock) -> None:
     with History(path, clock=clock) as history:
         assert [flip(history, minute) for minute in (0, 1)] == [True, True]
@@ -247,9 +254,7 @@ def test_a_file_put_in_the_place_of_another_gets_all_that_is_known(path: Path) -
         history.record("shop", snapshot(0, trunk("B")))
     with History(path) as history:
         flip(history, 0)
-        for beside in ("history.db-wal", "history.db-shm"):
-            path.with_name(beside).unlink()
-        other.rename(path)
+        put_in_place(other, path)
         # Nothing changed, and both files hold one batch.
         assert flip(history, 2)
 
@@ -265,9 +270,7 @@ def test_a_file_restored_from_a_copy_gets_all_that_is_known(path: Path) -> None:
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
         flip(history, 1)
-        for beside in ("history.db-wal", "history.db-shm"):
-            path.with_name(beside).unlink()
-        copy.rename(path)
+        put_in_place(copy, path)
         assert flip(history, 2)
 
     with History(path) as history:

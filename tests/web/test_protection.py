@@ -19,7 +19,7 @@ import trustme
 from structlog.testing import capture_logs
 
 from vats_exporter.cli.options import read_web_config
-from vats_exporter.web import ListenAddress, Request, WebServer
+from vats_exporter.web import ListenAddress, Request, Response, WebServer
 from vats_exporter.web import protection as protection_module
 from vats_exporter.web.messages import say
 from vats_exporter.web.passwords import PasswordCheck, Verdict
@@ -27,10 +27,10 @@ from vats_exporter.web.protection import Protection, ProtectionError
 from vats_exporter.web.settings import Pem, RateLimit, TlsServerSettings, WebSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    Serve = Callable[[WebSettings | Callable[[], WebSettings]], WebServer]
+    Serve = Callable[..., WebServer]
 
 PASSWORD = "correct horse"
 
@@ -46,13 +46,18 @@ USERS = {"alice": hashed(PASSWORD)}
 def serve() -> Iterator[Serve]:
     with contextlib.ExitStack() as stack:
 
-        def start(settings: WebSettings | Callable[[], WebSettings]) -> WebServer:
+        def start(
+            settings: WebSettings | Callable[[], WebSettings],
+            body: Sequence[bytes] | None = None,
+            write_timeout: float = 30.0,
+        ) -> WebServer:
             read = settings if callable(settings) else (lambda: settings)
             server = WebServer(
                 ListenAddress("127.0.0.1", 0),
-                lambda request: say(200, request.path),
+                lambda request: say(200, request.path) if body is None else Response(200, body),
                 protection=Protection(read),
                 read_timeout=1.0,
+                write_timeout=write_timeout,
             )
             server.start()
             stack.callback(server.stop, 1.0)
@@ -239,6 +244,20 @@ def write_certificate(folder: Path, authority: trustme.CA) -> None:
     issued.cert_chain_pems[0].write_to_path(folder / "server.crt")
 
 
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+def connect_encrypted(server: WebServer, authority: trustme.CA) -> ssl.SSLSocket:
+    """A connection that takes an end without TLS' own for the error that it is."""
+    plain = socket.create_connection(("127.0.0.1", server.address.port), timeout=10)
+    return trusting(authority).wrap_socket(
+        plain, server_hostname="localhost", suppress_ragged_eofs=False
+    )
+
+
 def get_encrypted(
     server: WebServer,
     authority: trustme.CA,
@@ -246,8 +265,7 @@ def get_encrypted(
     version: ssl.TLSVersion | None = None,
 ) -> tuple[int, bytes, bytes]:
     """Status, body and certificate."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
+    context = trusting(authority)
     if client is not None:
         client.configure_cert(context)
     if version is not None:
@@ -276,20 +294,11 @@ def test_pages_are_served_over_tls(
 
 
 def test_a_body_of_many_pieces_and_megabytes_arrives_whole(
-    tls: TlsServerSettings, authority: trustme.CA
+    serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
     pieces = tuple(os.urandom(size) for size in (1, 0, 70_000, 3_000_000, 17))
-    from_pieces = say(200, "")
-    server = WebServer(
-        ListenAddress("127.0.0.1", 0),
-        lambda _: type(from_pieces)(200, pieces),
-        protection=Protection(lambda: WebSettings(tls=tls)),
-    )
-    server.start()
-    try:
-        assert get_encrypted(server, authority)[1] == b"".join(pieces)
-    finally:
-        server.stop(1.0)
+    server = serve(WebSettings(tls=tls), body=pieces)
+    assert get_encrypted(server, authority)[1] == b"".join(pieces)
 
 
 def test_plain_http_at_an_encrypted_address_gets_a_sentence(
@@ -511,15 +520,7 @@ def test_a_password_that_bcrypt_cannot_take_is_wrong(monkeypatch: pytest.MonkeyP
 def test_the_last_answer_of_a_connection_ends_as_tls_ends(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    server = serve(WebSettings(tls=tls))
-    with (
-        socket.create_connection(("127.0.0.1", server.address.port), timeout=10) as plain,
-        context.wrap_socket(
-            plain, server_hostname="localhost", suppress_ragged_eofs=False
-        ) as client,
-    ):
+    with connect_encrypted(serve(WebSettings(tls=tls)), authority) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         data = b""
         # An end without TLS' own would be an SSLEOFError: anybody on the way could have cut it off.
@@ -529,46 +530,22 @@ def test_the_last_answer_of_a_connection_ends_as_tls_ends(
 
 
 def test_an_encrypted_answer_that_took_all_of_its_time_to_make_is_not_sent(
-    tls: TlsServerSettings, authority: trustme.CA
+    serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
-    server = WebServer(
-        ListenAddress("127.0.0.1", 0),
-        lambda request: say(200, request.path),
-        protection=Protection(lambda: WebSettings(tls=tls)),
-        write_timeout=0.0,
-    )
-    server.start()
-    try:
-        with pytest.raises((ConnectionError, ssl.SSLError)):
-            get_encrypted(server, authority)
-    finally:
-        server.stop(1.0)
+    server = serve(WebSettings(tls=tls), write_timeout=0.0)
+    with pytest.raises((ConnectionError, ssl.SSLError)):
+        get_encrypted(server, authority)
 
 
 def test_a_client_that_takes_no_encrypted_answer_is_given_up(
-    tls: TlsServerSettings, authority: trustme.CA
+    serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    piece = bytes(1 << 20)
-    server = WebServer(
-        ListenAddress("127.0.0.1", 0),
-        lambda _: type(say(200, ""))(200, (piece,) * 64),
-        protection=Protection(lambda: WebSettings(tls=tls)),
-        write_timeout=0.2,
-    )
-    server.start()
-    try:
-        with (
-            socket.create_connection(("127.0.0.1", server.address.port), timeout=10) as plain,
-            context.wrap_socket(plain, server_hostname="localhost") as client,
-        ):
-            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-            with server._changed:
-                # The connection ends though not a byte was read.
-                assert server._changed.wait_for(lambda: not server._connections, 10)
-    finally:
-        server.stop(1.0)
+    server = serve(WebSettings(tls=tls), body=(bytes(1 << 20),) * 64, write_timeout=0.2)
+    with connect_encrypted(server, authority) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        with server._changed:
+            # The connection ends though not a byte was read.
+            assert server._changed.wait_for(lambda: not server._connections, 10)
 
 
 @pytest.mark.usefixtures("looks_at_once")
