@@ -24,6 +24,7 @@ def test_a_recorded_request_is_taken_apart_and_put_together_again(payload: str) 
 def test_strings_are_escaped_as_google_reads_them() -> None:
     text = build_request(["a|b", "c\\!", "\0", ""], [1, "CaLztv", -2])
     assert text == "7|0|4|a\\!b|c\\\\!|\\0||1|CaLztv|-2|"
+    assert parse_request(text).strings == ("a|b", "c\\!", "\0", "")
 
 
 def test_an_escaped_code_unit_is_read() -> None:
