@@ -58,6 +58,16 @@ def test_each_account_has_its_state_trunks_and_age() -> None:
     assert __version__ in reader.texts
 
 
+def test_trunks_that_need_attention_are_counted() -> None:
+    flags = [Flags(True, True, False), Flags(False, False, True), Flags(True, False, False)]
+    trunks = tuple(replace(TRUNK, ref=f"CaLzt{n}", flags=one) for n, one in enumerate(flags))
+    snapshot = Snapshot(trunks, NOW - 42, 1.0, warnings=("1 row of an unknown pattern",))
+    state = replace(up(), snapshot=snapshot)
+    texts = Reader(render_landing_page([state], NOW)).texts
+    counted = "Trunks: 1 inactive, 2 unbound, 1 marked for deletion."
+    assert texts[-5:-2] == ["up", counted, "1 row of an unknown pattern"]
+
+
 def test_a_failing_account_tells_why_and_keeps_the_age_of_what_is_served() -> None:
     state = AccountState(
         "acme", up().snapshot, "not_gwt", "list: HTML where //OK was due", NOW, 1.0

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vats_exporter.refresh import AccountState
+    from vats_exporter.trunks import Snapshot
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c2530; --soft: #5b6875; --line: #dde3ea; --page: #f5f7f9;
@@ -52,7 +53,7 @@ tbody th { font-weight: 600; }
 .up { color: var(--good); background: var(--good-bg); }
 .down { color: var(--bad); background: var(--bad-bg); }
 .waiting { color: var(--idle); background: var(--idle-bg); }
-.error { display: block; margin-top: .25rem; font-size: .9rem; color: var(--soft); }
+.note { display: block; margin-top: .25rem; font-size: .9rem; color: var(--soft); }
 @media (max-width: 38rem) {
   main { padding: 1.5rem 1rem; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -104,7 +105,7 @@ _TABLE: Final = """<table>
 
 _ROW: Final = """<tr>
 <th scope="row"><a href="{probe}" title="Its probe, with the latest steps">{name}</a></th>
-<td><span class="state {kind}">{word}</span>{error}</td>
+<td><span class="state {kind}">{word}</span>{notes}</td>
 <td class="number" data-label="Trunks">{trunks}</td>
 <td class="number" data-label="Read">{age}</td>
 </tr>"""
@@ -135,6 +136,7 @@ def _row(state: AccountState, now: float) -> str:
         kind, word = "up", "up"
     else:
         kind, word = "down", state.result.replace("_", " ")
+    snapshot = state.snapshot
     sentences = [redact(state.error)] if state.error else []
     if state.login_retry_at is not None:
         left = state.login_retry_at - now
@@ -143,17 +145,29 @@ def _row(state: AccountState, now: float) -> str:
             if left > 0
             else "The login is tried again with the next scrape."
         )
-    error = "".join(f'<span class="error">{_text(one)}</span>' for one in sentences)
-    snapshot = state.snapshot
+    if snapshot is not None:
+        sentences += [*_attention(snapshot), *map(redact, snapshot.warnings)]
     return _ROW.format(
         name=_text(state.account),
         probe=escape("/probe?" + urlencode({"account": clean(state.account), "debug": "true"})),
         kind=kind,
         word=_text(word),
-        error=error,
+        notes="".join(f'<span class="note">{_text(one)}</span>' for one in sentences),
         trunks="–" if snapshot is None else len(snapshot.trunks),
         age="–" if snapshot is None else f"{span(now - snapshot.taken_at)} ago",
     )
+
+
+def _attention(snapshot: Snapshot) -> list[str]:
+    """Count the trunks over which calls may not pass, in a sentence; none if all is well."""
+    flags = [trunk.flags for trunk in snapshot.trunks]
+    counts = {
+        "inactive": sum(not one.active for one in flags),
+        "unbound": sum(not one.bound for one in flags),
+        "marked for deletion": sum(one.marked_for_deletion for one in flags),
+    }
+    found = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return [f"Trunks: {found}."] if found else []
 
 
 def _text(text: str) -> str:
