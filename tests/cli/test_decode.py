@@ -55,7 +55,7 @@ def test_the_frame_strings_and_tokens_of_a_capture_are_its_truth(
 def test_the_rows_of_a_list_are_its_truth(run: Run, wire: Path, name: str) -> None:
     expected = truth(wire, name)["rows"]
     shown = decoded(run, wire / f"{name}.txt")["rows"]
-    assert [(row["ref"], row["id"], row["phone"], row["name"]) for row in shown] == [
+    assert [(row["trunk"], row["id"], row["phone"], row["name"]) for row in shown] == [
         (row["id_b64"], row["id"], row["phone"], row["name"] or "") for row in expected
     ]
     assert [(row["active"], row["bound"], row["marked_for_deletion"]) for row in shown] == [
@@ -77,7 +77,7 @@ def test_the_keys_stand_in_their_order(run: Run, wire: Path) -> None:
     shown = decoded(run, wire / "list_page3.txt")
     assert list(shown) == ["status", "version", "flags", "string_table", "tokens", "rows"]
     assert list(shown["rows"][0]) == [
-        *("ref", "id", "phone", "name", "active", "bound", "marked_for_deletion"),
+        *("trunk", "id", "phone", "name", "active", "bound", "marked_for_deletion"),
         *("pattern", "known"),
     ]
 

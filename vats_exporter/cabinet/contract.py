@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.cabinet.devices import DEVICE_FORM, MOBILE_FORM
 from vats_exporter.gwt import build_request, encode_long
 
 if TYPE_CHECKING:
@@ -79,8 +78,6 @@ OBSERVED_SIGNATURES: Final = {
     DISPATCHER: f"{DISPATCHER}/4095484021",
 }
 """As once seen; used for a class that the deployment's script does not name. [observed]"""
-
-FORMS: Final = (DEVICE_FORM, MOBILE_FORM)
 
 _PLACEHOLDERS: Final = ("{filter}", "{enterprise}", "{page}", "{page_size}")
 _REQUIRED: Final = ("{page}", "{page_size}")

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.settings import FlagPositions
     from vats_exporter.gwt import Response
 
-VALUES: Final = 12
-"""How many values follow a row's reference. [user]"""
-
 VARYING: Final = (4, 6, 7, 9)
 """The positions that were seen to vary. [observed]"""
 

@@ -101,7 +101,7 @@ def _rows(response: Response) -> list[dict[str, object]]:
         return []
     return [
         {
-            "ref": trunk.ref,
+            "trunk": trunk.ref,
             "id": trunk.id,
             "phone": trunk.phone,
             "name": trunk.name,

@@ -57,7 +57,7 @@ _FIELDS: Final = (
     "marked_for_deletion",
     "pattern",
     "known",
-    "ref",
+    "trunk",
     "id",
 )
 
@@ -181,7 +181,7 @@ def _row(found: Found) -> dict[str, str | int]:
         "marked_for_deletion": trunk.flags.marked_for_deletion,
         "pattern": trunk.pattern,
         "known": trunk.known,
-        "ref": trunk.ref,
+        "trunk": trunk.ref,
         "id": trunk.id,
     }
 
