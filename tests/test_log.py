@@ -54,7 +54,7 @@ def logged(level: log.Level = "info", /, **fields: object) -> dict[str, object]:
     return result
 
 
-@time_machine.travel("2024-11-24T03:38:00.125Z", tick=False)
+@time_machine.travel("2024-11-24T03:38:00.125+00:00", tick=False)
 def test_a_line_of_logfmt_has_time_level_message_and_fields() -> None:
     stream = io.StringIO()
     log.configure(stream=stream)
@@ -67,7 +67,7 @@ def test_a_line_of_logfmt_has_time_level_message_and_fields() -> None:
     )
 
 
-@time_machine.travel("2024-11-24T03:38:00.125Z", tick=False)
+@time_machine.travel("2024-11-24T03:38:00.125+00:00", tick=False)
 def test_a_line_of_json_has_the_same_fields() -> None:
     stream = io.StringIO()
     log.configure(form="json", stream=stream)
