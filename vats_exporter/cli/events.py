@@ -44,8 +44,9 @@ def _since(_context: click.Context, _option: click.Parameter, value: str | None)
     except ValueError:
         pass
     try:
-        # Without a zone it is this machine's.
-        return datetime.fromisoformat(value).timestamp()
+        # Without a zone it is this machine's. Python 3.10 knows the zone Z by its number alone.
+        written = f"{value[:-1]}+00:00" if value.endswith(("Z", "z")) else value
+        return datetime.fromisoformat(written).timestamp()
     except (ValueError, OverflowError, OSError):
         raise click.BadParameter(
             f"{value!r}; write 2h, 7d, 2026-11-01 or 2026-11-01T15:30"
