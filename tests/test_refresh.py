@@ -310,6 +310,25 @@ def test_a_failure_holds_for_the_ttl(clock: SetClock) -> None:
 
 
 @pytest.mark.parametrize(
+    ("wish", "pause"), [(0.0, 60.0), (30.0, 60.0), (600.0, 600.0), (86_400.0, 3600.0)]
+)
+def test_a_cabinet_that_says_when_is_asked_no_sooner(
+    clock: SetClock, wish: float, pause: float
+) -> None:
+    error = NotGwtError("list: HTTP 503")
+    error.retry_after = wish
+    cabinet = ScriptedCabinet(error)
+    refresher = Refresher("acme", cabinet, ttl=60, stale=90_000, clock=clock)
+    refresher.view(PATIENCE)
+    clock.advance(pause - 0.5)
+    refresher.view(PATIENCE)
+    assert cabinet.reads == 1
+    clock.advance(0.5)
+    refresher.view(PATIENCE)
+    assert cabinet.reads == 2
+
+
+@pytest.mark.parametrize(
     ("ttl", "delays"),
     [
         (60.0, [60, 120, 240, 480, 960, 1920, 3600, 3600]),

@@ -11,7 +11,7 @@ time and threads, and neither HTTP nor metrics. Its rules:
   the flight goes on, and the next view finds what it brought.
 * A **failure** replaces nothing: the last good snapshot stays, with its true time, until it is
   older than ``stale``. The failure itself holds for ``ttl`` too, so that a broken cabinet is asked
-  no more often than a working one.
+  no more often than a working one; longer, up to an hour, where the cabinet said so itself.
 * A **refused login** is tried again after ``ttl``, then after twice that, and so on up to an hour,
   so that a changed password never locks the account. Only a success or :meth:`Refresher.reset`
   ends it.
@@ -51,7 +51,8 @@ __all__ = [
 ]
 
 RETRY_LIMIT: Final = 3600.0
-"""Seconds that a refused login waits at most before it is tried again (a longer ttl prevails)."""
+"""Seconds that a refused login, or a cabinet that said when, waits at most before it is tried again
+(a longer ttl prevails)."""
 
 EARLY: Final = 1.0
 """Seconds, and at most a twentieth of the ttl, that a view may come before it and still find the
@@ -239,7 +240,7 @@ class Refresher:
             _require_unique(listing.trunks)
         except CabinetError as error:
             took = self._clock.monotonic() - began
-            return Outcome(error.result, took, error=str(error))
+            return Outcome(error.result, took, error=str(error), retry_after=error.retry_after)
         except Exception as error:  # noqa: BLE001 - a bug must not end the account
             took = self._clock.monotonic() - began
             return Outcome("undecodable", took, error=describe_bug(error))
@@ -262,7 +263,7 @@ class Refresher:
                 self._next = ended + delay
                 retry_at = now + delay
             else:
-                self._next = ended + self.ttl
+                self._next = ended + max(self.ttl, min(outcome.retry_after, RETRY_LIMIT))
             self._state = AccountState(
                 account=self.name,
                 snapshot=outcome.snapshot or self._state.snapshot,

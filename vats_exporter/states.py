@@ -86,6 +86,7 @@ class Outcome:
         snapshot: what it brought; ``None`` unless ``result`` is ``success``.
         pages: pages read; 0 unless ``result`` is ``success``.
         error: one sentence; empty on success.
+        retry_after: seconds after which the cabinet wants to be asked again; 0 if it did not say.
     """
 
     result: str
@@ -93,6 +94,7 @@ class Outcome:
     snapshot: Snapshot | None = None
     pages: int = 0
     error: str = ""
+    retry_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,5 +122,9 @@ class AccountState:
 
     @property
     def up(self) -> bool:
-        """Whether the latest refresh worked; false before the first one ended."""
-        return self.result == "success"
+        """Whether the latest refresh worked and what it brought is served.
+
+        A snapshot that became stale while the next refresh hangs is not up: its trunks are not
+        shown any more, and have not gone.
+        """
+        return self.result == "success" and self.snapshot is not None

@@ -22,6 +22,7 @@ from tests.cabinet.replay import (
     PERMUTATION_POLICY,
     SIGN_IN,
     SIGNATURES,
+    Received,
     ReplayServer,
     Reply,
     capture,
@@ -310,6 +311,25 @@ def test_a_script_without_the_service_says_what_to_set(
     assert len(cabinet.read_trunks().trunks) == 3
 
 
+def test_no_more_scripts_are_asked_for_than_a_deployment_has(
+    server: ReplayServer, make_cabinet: CabinetMaker
+) -> None:
+    names = ",".join(f"'{number:032X}'" for number in range(3000))
+    server.always(NOCACHE, Reply(body=names.encode()))
+    with pytest.raises(CabinetError, match="404"):
+        make_cabinet(server).read_trunks()
+    assert sum(path.endswith(".cache.js") for path in server.calls()) == 32
+
+
+def test_a_login_page_with_a_byte_order_mark_is_one_all_the_same(
+    cabinet: Cabinet, server: ReplayServer
+) -> None:
+    server.answer(NOCACHE, html("\ufeff" + capture("login_page").decode()))
+    with pytest.raises(NotGwtError, match="right after signing in"):
+        cabinet.read_trunks()
+    assert len(cabinet.read_trunks().trunks) == 3
+
+
 def test_scripts_that_are_not_there_are_named(cabinet: Cabinet, server: ReplayServer) -> None:
     server.always(f"/vpbxGwt/{PERMUTATION}.cache.js", Reply(status="404 Not Found"))
     with pytest.raises(CabinetError, match=rf"{PERMUTATION}\.cache\.js.*404") as caught:
@@ -396,6 +416,74 @@ def test_a_session_that_ends_before_discovery_is_renewed(
     assert len(cabinet.read_trunks().trunks) == 3
     assert server.count(SIGN_IN) == 2
     assert server.count(NOCACHE) == 3
+
+
+def test_a_session_ends_no_more_than_once_in_a_listing(
+    cabinet: Cabinet, server: ReplayServer
+) -> None:
+    cabinet.read_trunks()
+
+    def serve_and_end(request: Received) -> Reply:
+        reply = server._list(request)
+        server.end_sessions()
+        return reply
+
+    server.pages = [renamed(capture("list_page3"), page) for page in range(8)]
+    server.always(LIST, server._behind_login(serve_and_end))
+    with pytest.raises(NotGwtError, match="again"):
+        cabinet.read_trunks()
+    # One at the beginning, one in the middle, and no more.
+    assert server.count(SIGN_IN) == 2
+
+
+NO_SESSION = {
+    "HTML without a form": html("<html><script src='/static/login.js'></script></html>"),
+    "HTTP 500": Reply(status="500 Internal Server Error"),
+    "HTTP 404": Reply(status="404 Not Found"),
+    "an empty answer": Reply(),
+    "JSON": Reply(body=b'{"error":"unauthorized"}'),
+    "an exception of the application's": gwt(capture("ex_application")),
+}
+
+
+@pytest.mark.parametrize("ended", NO_SESSION.values(), ids=NO_SESSION.keys())
+def test_an_ended_session_that_shows_otherwise_is_renewed_by_the_next_listing(
+    cabinet: Cabinet, server: ReplayServer, ended: Reply
+) -> None:
+    cabinet.read_trunks()
+    usual = server._behind_login(server._list)
+
+    def only_with_a_session(request: Received) -> Reply:
+        reply = usual(request)
+        return ended if reply.status.startswith("302") else reply
+
+    server.always(LIST, only_with_a_session)
+    server.end_sessions()
+    with pytest.raises(CabinetError):
+        cabinet.read_trunks()
+    assert len(cabinet.read_trunks().trunks) == 3
+    assert server.count(SIGN_IN) == 2
+
+
+def test_a_list_that_stays_broken_makes_sign_ins_rare(
+    cabinet: Cabinet, server: ReplayServer
+) -> None:
+    cabinet.read_trunks()
+    server.always(LIST, Reply(status="500 Internal Server Error"))
+    sign_ins = []
+    for _ in range(20):
+        with pytest.raises(NotGwtError):
+            cabinet.read_trunks()
+        sign_ins.append(server.count(SIGN_IN))
+    # Before the listing after the first failure, the second, the fourth, the eighth, the sixteenth.
+    assert sign_ins == [1, 2, 3, 3, 4, 4, 4, 4, *[5] * 8, *[6] * 4]
+    server._scripted.clear()
+    cabinet.read_trunks()
+    server.answer(LIST, Reply(status="500 Internal Server Error"))
+    with pytest.raises(NotGwtError):
+        cabinet.read_trunks()
+    cabinet.read_trunks()
+    assert server.count(SIGN_IN) == 7  # a success starts the count anew
 
 
 # -- the deployment ends

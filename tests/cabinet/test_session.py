@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+import time_machine
 
 from tests.cabinet.replay import (
     ENTERPRISE,
@@ -25,6 +26,8 @@ from vats_exporter.cabinet import (
     SignIn,
     TraceEvent,
 )
+from vats_exporter.cabinet.session import http_error
+from vats_exporter.cabinet.transport import Answer
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -131,8 +134,28 @@ def test_a_busy_cabinet_says_when_to_come_back(
     cabinet: Cabinet, server: ReplayServer, status: str
 ) -> None:
     server.answer(SIGN_IN, Reply(status=status, headers={"Retry-After": "30"}))
-    with pytest.raises(CabinetError, match=rf"HTTP {status[:3]}.* 30 s"):
+    with pytest.raises(CabinetError, match=rf"HTTP {status[:3]}.* 30 s") as caught:
         cabinet.read_trunks()
+    assert caught.value.retry_after == 30.0
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("Wed, 18 Nov 2026 11:09:40 GMT", 120.0),
+        ("Wed, 18 Nov 2026 11:07:40 GMT", 0.0),  # is over
+        ("120", 120.0),
+        ("-120", 0.0),
+        ("1e3", 0.0),
+        ("soon", 0.0),
+        ("Wed, 99 Nov 2026 11:09:40 GMT", 0.0),
+        ("", 0.0),
+    ],
+)
+@time_machine.travel("2026-11-18T11:07:40+00:00", tick=False)
+def test_retry_after_is_a_number_of_seconds_or_a_date(header: str, seconds: float) -> None:
+    answer = Answer(503, "/", b"", {"retry-after": header} if header else {})
+    assert http_error("list", answer).retry_after == seconds
 
 
 def test_a_site_that_is_no_cabinet_is_named_so(cabinet: Cabinet, server: ReplayServer) -> None:

@@ -3,13 +3,19 @@
 Signs in and discovers when first needed, and keeps both while they work. Two things end at any
 time: the session, and the deployment. An answer tells: the login page where ``//OK`` was due, or
 an ``IncompatibleRemoteServiceException``. Then the cabinet is signed in to, or discovered, again,
-and the call repeated, once.
+and the call repeated: each once in a listing, however many pages that has.
+
+How the end of a session looks is a guess [assumed]. So a list that was answered with anything else
+than ``//OK`` puts the session in doubt as well: the next listing signs in first. If that does not
+mend it the session was not what was wrong, and it is doubted again after the second failure, the
+fourth, the eighth, so that a cabinet that is broken for a day sees eleven sign-ins and not 1,440.
 """
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +31,7 @@ from vats_exporter.cabinet.discovery import (
 )
 from vats_exporter.cabinet.errors import (
     CabinetError,
+    GwtExceptionError,
     NotACabinetError,
     NotGwtError,
     RedeployedError,
@@ -34,7 +41,7 @@ from vats_exporter.cabinet.errors import (
 from vats_exporter.cabinet.lane import Lane, read_forms
 from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.rpc import SESSION_ENDED, exchange, refusal, session_ended
-from vats_exporter.cabinet.session import is_login_page, later, sign_in
+from vats_exporter.cabinet.session import http_error, is_login_page, sign_in
 from vats_exporter.cabinet.subscribers import Listing, read_all
 from vats_exporter.cabinet.trace import Redeployed, no_trace
 from vats_exporter.cabinet.transport import Transport
@@ -51,8 +58,19 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.trace import Trace
     from vats_exporter.cabinet.transport import Answer
 
+_MOST_PERMUTATIONS: Final = 32
+"""Permutations of one deployment whose scripts are asked for; the first one mostly does."""
+
 _SIGN_OUT_WITHIN: Final = 2.0
 """Seconds for saying good-bye; the cabinet ends the session by itself some time later."""
+
+
+@dataclass(slots=True)
+class _Renewal:
+    """What was renewed in the course of a listing."""
+
+    signed_in: bool = False
+    discovered: bool = False
 
 
 class Cabinet:
@@ -82,6 +100,7 @@ class Cabinet:
         self._lock = threading.RLock()
         self._transport: Transport | None = None
         self._signed_in = False
+        self._unanswered = 0  # lists in a row that were answered with something else
         self._enterprise = ""
         self._deployment: Deployment | None = None
         self._permutation = ""
@@ -114,7 +133,7 @@ class Cabinet:
             CabinetError: and then none; see :mod:`vats_exporter.cabinet.errors`.
         """
         with self._lock:
-            return read_all(self._read_page, self._settings)
+            return read_all(partial(self._read_page, _Renewal()), self._settings)
 
     def read_first_page(self) -> Listing:
         """Read one page, to see whether everything works.
@@ -126,7 +145,7 @@ class Cabinet:
             CabinetError: what does not work.
         """
         with self._lock:
-            page = self._read_page(0)
+            page = self._read_page(_Renewal(), 0)
             trunks, warnings = read_trunks([page], self._settings.flags)
             return Listing(trunks, warnings, 1)
 
@@ -230,7 +249,7 @@ class Cabinet:
         with suppress(CabinetError):
             self._transport.get("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
 
-    def _read_page(self, number: int) -> Page:
+    def _read_page(self, renewal: _Renewal, number: int) -> Page:
         settings = self._settings
 
         def build(deployment: Deployment) -> str:
@@ -243,7 +262,7 @@ class Cabinet:
                 page_size=settings.page_size,
             )
 
-        response = self._rpc("list", contract.LIST, build)
+        response = self._rpc("list", contract.LIST, build, renewal)
         try:
             return read_page(response)
         except UndecodableError as error:
@@ -269,13 +288,27 @@ class Cabinet:
 
         return build
 
-    def _rpc(self, call: str, service: Service, build: Callable[[Deployment], str]) -> gwt.Response:
+    def _rpc(
+        self,
+        call: str,
+        service: Service,
+        build: Callable[[Deployment], str],
+        renewal: _Renewal | None = None,
+    ) -> gwt.Response:
         """Make a GWT-RPC call; sign in, or discover, again and repeat it if that is what it takes.
 
-        Each at most once, the first time included: what is refused in a session, or under names,
-        that are as fresh as they can be is refused for another reason.
+        Each at most once, the first time in a call included: what is refused in a session, or under
+        names, that are as fresh as they can be is refused for another reason.
+
+        Args:
+            call: its name, for the trace and for errors.
+            service: the service that is called.
+            build: makes the request.
+            renewal: what was renewed before, where several calls make up one thing.
         """
-        signed_in_again, discovered_again = not self._signed_in, self._deployment is None
+        renewal = renewal or _Renewal()
+        signed_in_again = renewal.signed_in or not self._signed_in
+        discovered_again = renewal.discovered or self._deployment is None
         while True:
             try:
                 return self._exchange(call, service, build)
@@ -283,19 +316,35 @@ class Cabinet:
                 self._signed_in = False
                 if signed_in_again:
                     raise NotGwtError(f"{error.seen} again, right after signing in") from None
-                signed_in_again = True
+                signed_in_again = renewal.signed_in = True
             except RedeployedError:
                 self._deployment = None
                 if discovered_again:
                     raise
-                discovered_again = True
+                discovered_again = renewal.discovered = True
 
     def _exchange(
         self, call: str, service: Service, build: Callable[[Deployment], str]
     ) -> gwt.Response:
         deployment, transport = self._ready(), self._connected()
-        limit = self._settings.max_response
-        return exchange(transport, deployment, call, service, build(deployment), limit=limit)
+        body, limit = build(deployment), self._settings.max_response
+        try:
+            response = exchange(transport, deployment, call, service, body, limit=limit)
+        except (SessionEndedError, RedeployedError):
+            raise
+        except (NotGwtError, GwtExceptionError):
+            if service is contract.LIST:
+                self._doubt_session()
+            raise
+        if service is contract.LIST:
+            self._unanswered = 0
+        return response
+
+    def _doubt_session(self) -> None:
+        """Sign in before the next list after the first failure in a row, the second, the fourth."""
+        self._unanswered += 1
+        if self._unanswered & (self._unanswered - 1) == 0:
+            self._signed_in = False
 
     def _connected(self) -> Transport:
         if self._transport is None:
@@ -324,7 +373,8 @@ class Cabinet:
         if settings.permutation:
             names: tuple[str, ...] = (settings.permutation,)
         else:
-            names = find_permutations(self._script(transport, "nocache", contract.NOCACHE_PATH))
+            script = self._script(transport, "nocache", contract.NOCACHE_PATH)
+            names = find_permutations(script)[:_MOST_PERMUTATIONS]
         policies: dict[str, str] = {}
         signatures: dict[str, str] = {}
         chosen = names[0]
@@ -357,7 +407,7 @@ class Cabinet:
         if answer.status == 404:
             raise NotACabinetError(f"{call}: {path} is not there (HTTP 404)")
         if answer.status != 200:
-            raise NotGwtError(f"{call}: {path}: HTTP {answer.status}{later(answer)}")
-        if is_login_page(answer) and answer.body.lstrip()[:1] == b"<":
+            raise http_error(f"{call}: {path}", answer)
+        if is_login_page(answer) and answer.text.lstrip("\ufeff \t\r\n")[:1] == "<":
             session_ended(call)
         return answer.text

@@ -42,9 +42,11 @@ class CabinetError(Exception):
 
     Attributes:
         result: the word for it in metrics and logs, one of :data:`RESULTS`.
+        retry_after: seconds after which the cabinet wants to be asked again; 0 if it did not say.
     """
 
     result: ClassVar[str]
+    retry_after: float = 0.0
 
 
 class LoginRefusedError(CabinetError):

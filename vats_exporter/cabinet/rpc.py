@@ -13,7 +13,7 @@ from vats_exporter.cabinet.errors import (
     SessionEndedError,
     UndecodableError,
 )
-from vats_exporter.cabinet.session import is_login_page, later
+from vats_exporter.cabinet.session import http_error, is_login_page
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.contract import Service
@@ -70,7 +70,7 @@ def exchange(
     if answer.status in SESSION_ENDED:
         session_ended(call, refusal(answer.status))
     if answer.status != 200:
-        raise NotGwtError(f"{call}: HTTP {answer.status}{later(answer)}")
+        raise http_error(call, answer)
     return _decode(call, answer, limit)
 
 

@@ -6,8 +6,10 @@ at the enterprise's address, or at the login page again. [observed] [assumed]
 
 from __future__ import annotations
 
+import math
 import re
 import time
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -42,14 +44,28 @@ def is_login_page(answer: Answer) -> bool:
     return bool(_LOGIN_FORM.search(text)) or bool(_LOGIN_PATH.search(answer.path))
 
 
-def later(answer: Answer) -> str:
-    """When a server that is busy wants to be asked again, for an error's sentence.
+def http_error(where: str, answer: Answer) -> NotGwtError:
+    """Make the error for an HTTP status that is no answer, with when to ask again.
 
     Args:
-        answer: its answer.
+        where: which call, and what it asked for if that is not clear from the call.
+        answer: as it came. ``Retry-After`` counts in seconds or names a date. [RFC 9110, 10.2.3]
     """
-    retry = answer.headers.get("retry-after", "")
-    return f", to be tried again after {retry} s" if re.fullmatch("[0-9]{1,9}", retry) else ""
+    retry_after = _retry_after(answer.headers.get("retry-after", ""))
+    later = f", to be tried again after {retry_after:.0f} s" if retry_after else ""
+    error = NotGwtError(f"{where}: HTTP {answer.status}{later}")
+    error.retry_after = retry_after
+    return error
+
+
+def _retry_after(header: str) -> float:
+    if re.fullmatch("[0-9]{1,9}", header):
+        return float(header)
+    try:
+        date = parsedate_to_datetime(header)
+    except ValueError:
+        return 0.0
+    return max(0.0, math.ceil(date.timestamp() - time.time()))
 
 
 def sign_in(transport: Transport, settings: CabinetSettings, trace: Trace) -> str:
@@ -107,7 +123,7 @@ def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
             "sign_in: HTTP 403: the cabinet forbids it; the login may be blocked, or this address"
         )
     if answer.status >= 400 and answer.status != 401:
-        raise NotGwtError(f"sign_in: HTTP {answer.status}{later(answer)}")
+        raise http_error("sign_in", answer)
     if answer.status == 401 or (match is None and is_login_page(answer)):
         raise LoginRefusedError("sign_in: the cabinet refused login and password")
     if match is not None and int(match[1]) < 1 << 63:
