@@ -70,6 +70,49 @@ def test_an_empty_page_has_no_rows_and_still_tells_the_total() -> None:
     assert (page.records, page.declared, page.total) == ((), 0, 237)
 
 
+def begin_with_rows_elsewhere(*, empty_first: bool, boxed: bool = True) -> Answer:
+    """An empty list, and rows in something that is not known to be a list."""
+    answer = Answer(share_booleans=not boxed)
+    answer.begin("ru.example.Response/1")
+    if not boxed:
+        answer.boolean(1)
+    if empty_first:
+        answer.begin("java.util.ArrayList/4159755760")
+        answer.plain(0)
+    answer.begin("ru.example.PageList/77")
+    answer.plain(2)
+    for number in range(2):
+        answer.row(number)
+    if not empty_first:
+        answer.begin("java.util.ArrayList/4159755760")
+        answer.plain(0)
+    return answer
+
+
+@pytest.mark.parametrize("empty_first", [True, False])
+@pytest.mark.parametrize("boxed", [True, False])
+def test_an_empty_list_is_not_believed_where_rows_stand_elsewhere(
+    empty_first: bool, boxed: bool
+) -> None:
+    answer = begin_with_rows_elsewhere(empty_first=empty_first, boxed=boxed)
+    with pytest.raises(UndecodableError, match="rows in the answer outside of any list"):
+        read_page(answer.response())
+
+
+def test_a_list_that_leaves_a_row_out_is_not_the_one_to_take() -> None:
+    # The header's number 2 is the index of the list's class, and 3, the length, that of the row's:
+    # a list of two rows lines up as well as that of three.
+    answer = Answer()
+    answer.begin("ru.example.Response/1")
+    answer.plain(2)
+    answer.begin("java.util.ArrayList/4159755760")
+    answer.plain(3)
+    for number in range(3):
+        answer.row(number)
+    page = read_page(answer.response())
+    assert [record.ref for record in page.records] == [ref(number) for number in range(3)]
+
+
 @pytest.mark.parametrize("name", ["getform31", "getform32", "setenabled", "ex_application"])
 def test_an_answer_without_a_list_of_subscribers_is_refused(name: str) -> None:
     with pytest.raises(UndecodableError):

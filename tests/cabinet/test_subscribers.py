@@ -115,8 +115,20 @@ def test_a_number_that_is_no_total_can_be_ignored() -> None:
     assert len(read_all(cabinet(150, 100, total=7), settings).trunks) == 150
 
 
-def test_pages_without_a_total_are_taken_as_they_are() -> None:
-    assert len(read_all(cabinet(150, 100), CabinetSettings()).trunks) == 150
+@pytest.mark.parametrize(("check_total", "told"), [(True, None), (False, None), (False, 7)])
+def test_without_a_total_that_counts_pages_are_read_until_one_is_empty(
+    check_total: bool, told: int | None
+) -> None:
+    settings = CabinetSettings(check_total=check_total)
+    # A cabinet that gives pages of 10, whatever it is asked for.
+    read = Counted(cabinet(35, 10, told))
+    assert len(read_all(read, settings).trunks) == 35
+    assert read.asked == [0, 1, 2, 3, 4]
+
+
+def test_a_cabinet_that_ignores_the_page_is_noticed_though_its_only_page_is_short() -> None:
+    with pytest.raises(IncompleteError, match=r"page 2 is page 1 again.*\{page\}"):
+        read_all(lambda number: page(range(35)), CabinetSettings())
 
 
 def test_a_declared_length_that_does_not_hold_is_noticed() -> None:

@@ -33,59 +33,37 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from vats_exporter.cabinet.contents import (
+    COLLECTIONS,
+    ONE_TOKEN,
+    TEXTUAL,
+    is_collection,
+    may_be_content,
+)
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.references import Cell, DecodedObject, may_refer, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from vats_exporter.cabinet.references import Token
     from vats_exporter.gwt import Response
 
-LONG: Final = "java.lang.Long"
-
 _SIGNATURE: Final = re.compile(r"(\[*[A-Za-z_$][\w$.]*;?)/\d{1,10}", re.ASCII)
 """``java.lang.Long/4227064769``, ``[Ljava.lang.String;/2600011424``. [gwt]"""
-
-_ONE_TOKEN: Final[dict[str, type | tuple[type, ...]]] = {
-    LONG: str,
-    "java.util.Date": str,
-    "java.sql.Date": str,
-    "java.sql.Time": str,
-    "java.lang.Boolean": int,
-    "java.lang.Byte": int,
-    "java.lang.Character": int,
-    "java.lang.Short": int,
-    "java.lang.Integer": int,
-    "java.lang.String": int,
-    "java.math.BigDecimal": int,
-    "java.math.BigInteger": int,
-    "java.lang.Float": (int, float),
-    "java.lang.Double": (int, float, str),
-}
-"""Classes whose content is one token, and that token's type. [gwt]"""
-
-_COLLECTIONS: Final = {
-    "java.util.ArrayList": 1,
-    "java.util.LinkedList": 1,
-    "java.util.Vector": 1,
-    "java.util.Stack": 1,
-    "java.util.HashSet": 1,
-    "java.util.LinkedHashSet": 1,
-    "java.util.Arrays$ArrayList": 1,
-    "java.util.HashMap": 2,
-    "java.util.IdentityHashMap": 2,
-}
-"""Classes whose content is a length and that many elements, or pairs of them. [gwt]"""
 
 _WIDTHS: Final = (1, 0, 2, 3, 4, 5, 6, 7, 8)
 """Numbers of tokens tried for the content of a class that is not known; an enum has one."""
 
 _MAX_DEPTH: Final = 16
+_MOST_SHIFTS: Final = 64
 _MAX_COLUMNS: Final = 256
-_BUDGET: Final = 8
+_BUDGET: Final = 3
 """Cells read for each token of an answer before giving up, over all readings that are tried, so
-that no answer takes more than linear time."""
+that no answer takes more than linear time: the plain reading takes one."""
+
+_SPARE: Final = 65_536
+"""Cells on top of that, for the many readings that may be tried of a small answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +77,24 @@ class RecordPage:
         declared: the length the list gives itself.
         total: the number after the list that seems to be the count of all records; ``None`` where
             there is none or it can't be told. [assumed]
+        outside: the tokens before the list and those after it, in reading order. A list of one row
+            has no end that can be told: its row is among those after it.
+        classes: the name of the class that each string of the table is, counted from 1; empty for
+            other strings.
     """
 
     rows: tuple[tuple[Cell, ...], ...]
     strings: list[str | None]
     declared: int
     total: int | None
+    outside: tuple[Sequence[Token], Sequence[Token]]
+    classes: Sequence[str]
+
+    def class_of(self, index: Token) -> str:
+        """The class that a token is the index of, or an empty string."""
+        if isinstance(index, int) and 0 < index < len(self.classes):
+            return self.classes[index]
+        return ""
 
     def text(self, index: Token) -> str | None:
         """The string that a cell's value refers to, ``None`` where it refers to none."""
@@ -131,7 +121,8 @@ def read_records(response: Response) -> Iterator[RecordPage]:
     for start, length in reader.lists():
         if length == 0:
             tail = reader.stream[start + 2 :]
-            yield RecordPage((), reader.strings, 0, _total(tail))
+            outside = (reader.stream[:start], tail)
+            yield RecordPage((), reader.strings, 0, _total(tail), outside, reader.classes)
             continue
         yield from reader.read_list(start, length)
     if reader.unresolved is not None:
@@ -169,7 +160,7 @@ class _Reader:
         self.strings = [None, *(None if match else string for string, match in names)]
         self.unresolved: UndecodableError | None = None
         self.reading = _Reading({})
-        self.budget = _BUDGET * (len(self.stream) + 8192)
+        self.budget = _BUDGET * len(self.stream) + _SPARE
 
     def class_at(self, position: int) -> str:
         """The class whose index stands at a position of the stream, or an empty string."""
@@ -179,6 +170,11 @@ class _Reader:
                 return self.classes[token]
         return ""
 
+    def _may_hold(self, name: str, position: int) -> bool:
+        """Whether the tokens at a position can be the content of a class."""
+        left = len(self.stream) - position
+        return left > 0 and may_be_content(name, self.stream[position], left)
+
     def lists(self) -> Iterator[tuple[int, int]]:
         """Where a collection of records may begin: positions of its class, and its length."""
         stream = self.stream
@@ -186,13 +182,13 @@ class _Reader:
             if self.budget < 0:
                 return
             name = self.class_at(position)
-            if _COLLECTIONS.get(name) != 1 and not name.startswith("[L"):
+            if COLLECTIONS.get(name) != 1 and not name.startswith("[L"):
                 continue
             length = stream[position + 1]
             if not isinstance(length, int) or not 0 <= length <= len(stream):
                 continue
             element = self.class_at(position + 2)
-            if length == 0 or (element and element not in _ONE_TOKEN):
+            if length == 0 or (element and element not in ONE_TOKEN):
                 yield position, length
 
     def read_list(self, start: int, length: int) -> Iterator[RecordPage]:
@@ -220,7 +216,7 @@ class _Reader:
         if self.stream[0] != 1:
             for column in range(len(names)):
                 yield _Reading({}, one=column)
-        for name in sorted({*names} - {"", *_ONE_TOKEN, *_COLLECTIONS}):
+        for name in sorted({*names} - {"", *ONE_TOKEN, *COLLECTIONS}):
             for width in _WIDTHS[1:]:
                 yield _Reading({name: width})
 
@@ -250,7 +246,7 @@ class _Reader:
     def _read_rows(self, start: int, length: int, columns: int | None) -> RecordPage:
         """Read all rows, each with the same columns; raise `_MisalignedError` where they differ."""
         stream = self.stream
-        header = self._header_objects(start)
+        header, shifts = self._header_objects(start)
         objects = [*header, DecodedObject(self.class_at(start), length)]
         primitive = {self.reading.primitive}
         rows: list[list[Cell]] = []
@@ -264,6 +260,7 @@ class _Reader:
             while len(row) < columns if columns is not None else position < len(stream):
                 column = len(row)
                 if column in primitive and position < len(stream):
+                    self.budget -= 1
                     # Most fields of most rows; the rest of this loop is for the others.
                     row.append(Cell("", stream[position], is_object=False))
                     position += 1
@@ -275,31 +272,56 @@ class _Reader:
                 row.append(cell)
             rows.append(row)
         rest = stream[position:] if columns is not None else []
-        resolve(rows, objects, len(header))
+        self.budget -= len(rows) * len(rows[0]) * len(shifts)
+        if self.budget < 0:
+            raise _MisalignedError
+        resolve(rows, objects, shifts)
         return RecordPage(
             rows=tuple(tuple(row) for row in rows),
             strings=self.strings,
             declared=length,
             total=_total(rest) if columns is not None else None,
+            outside=(stream[:start], rest if columns is not None else stream[start + 3 :]),
+            classes=self.classes,
         )
 
-    def _header_objects(self, end: int) -> list[DecodedObject]:
-        """The objects before a list: the answer itself and its first fields."""
-        objects: list[DecodedObject] = []
-        position = 0
+    def _header_objects(self, end: int) -> tuple[list[DecodedObject], range]:
+        """The objects before a list: the answer itself and its first fields.
+
+        Returns:
+            the objects, and by how much the server's count of them may be greater.
+        """
+        stream = self.stream
+        objects = [DecodedObject(self.class_at(0), 0)]
+        over = under = 0  # objects that may be none, and those that may have swallowed another
+        named = 1  # strings named so far: they are numbered in the order of their first use [gwt]
+        position = 1
         while position < end:
             self.budget -= 1
-            name = self.class_at(position)
-            if name and name not in _ONE_TOKEN:
-                # A container: its fields follow, and are read as part of the header.
-                objects.append(DecodedObject(name, 0))
+            token, name = stream[position], self.class_at(position)
+            first = token == named + 1
+            named += first
+            # Past the next string's number stands no string's. A 1 is a flag, as in the rows: its
+            # class is the answer's own.
+            if not name or token in (1, stream[0]) or int(token) > named:
                 position += 1
                 continue
-            try:
-                position = self._read_cell(position, objects, primitive=False)[1]
-            except _MisalignedError:
+            position += 1
+            if name not in ONE_TOKEN:
+                # A container: its fields follow, and are read as part of the header.
+                objects.append(DecodedObject(name, 0))
+                over += not first
+            elif self._may_hold(name, position):
+                content = stream[position]
+                objects.append(DecodedObject(name, content))
+                # A long in quotes after a number is a boxed one; two numbers may be two numbers.
+                over += not first and isinstance(content, int)
+                under += content == named + 1
+                if name in TEXTUAL:
+                    named += content == named + 1
                 position += 1
-        return objects
+        shifts = range(-min(over, _MOST_SHIFTS), min(under, _MOST_SHIFTS) + 1)
+        return objects, shifts
 
     def _read_field(
         self, position: int, objects: list[DecodedObject], column: int
@@ -333,16 +355,16 @@ class _Reader:
             raise _MisalignedError
         token = stream[position]
         name = "" if primitive else self.class_at(position)
-        if not name or not self._has_content(name, position + 1):
+        if not name or not self._may_hold(name, position + 1):
             return Cell("", token, is_object=False), position + 1
         number = len(objects)
         objects.append(DecodedObject(name, 0))
         position += 1
         first: Token = stream[position] if position < len(stream) else 0
-        if name in _ONE_TOKEN:
+        if name in ONE_TOKEN:
             position += 1
-        elif name in _COLLECTIONS or name.startswith("["):
-            elements = int(first) * _COLLECTIONS.get(name, 1)
+        elif is_collection(name):
+            elements = int(first) * COLLECTIONS.get(name, 1)
             position += 1
             for _ in range(elements):
                 _, position = self._read_cell(position, objects, primitive=False, depth=depth + 1)
@@ -352,19 +374,6 @@ class _Reader:
                 raise _MisalignedError
         objects[number] = DecodedObject(name, first)
         return Cell(name, first, is_object=True), position
-
-    def _has_content(self, name: str, position: int) -> bool:
-        """Whether the tokens at a position can be the content of a class."""
-        if position >= len(self.stream):
-            return False
-        token = self.stream[position]
-        if name in _ONE_TOKEN:
-            if name == "java.lang.Boolean":
-                return isinstance(token, int) and token in (0, 1)
-            return isinstance(token, _ONE_TOKEN[name])
-        if name in _COLLECTIONS or name.startswith("["):
-            return isinstance(token, int) and 0 <= token <= len(self.stream) - position
-        return True
 
 
 def _total(tail: list[Token]) -> int | None:

@@ -4,6 +4,10 @@ An object that occurs again (an enum, a shared Boolean) is written as a negative
 among all objects read so far, counted from 1. [gwt] So the row's boxed flag may be a reference to
 another row's flag, or to an object before the list. What a reference is said to mean is checked:
 it must be an object of the class that its column holds.
+
+How many objects come before the list is known as far as the header's tokens tell: a number may look
+like a class. By as many places as such tokens allow, and no more, the count may be off. Where two
+counts make sense and mean different things, none is taken: a wrong flag is worse than none.
 """
 
 from __future__ import annotations
@@ -42,18 +46,16 @@ def may_refer(value: Token) -> bool:
     return isinstance(value, int) and value < 0
 
 
-def resolve(rows: list[list[Cell]], objects: list[DecodedObject], before: int) -> None:
+def resolve(rows: list[list[Cell]], objects: list[DecodedObject], shifts: range) -> None:
     """Replace the back references of all object columns by what they mean, in place.
 
     Args:
         rows: as read.
         objects: all objects in reading order.
-        before: how many of them come before the list. They are counted by guess, since a header's
-            numbers can look like classes; where that count makes a reference mean something its
-            column does not hold, other counts are tried.
+        shifts: by how much the server's count may be greater than ours; 0 among them.
 
     Raises:
-        UndecodableError: no count makes sense of all references.
+        UndecodableError: no count makes sense of all references, or several do and differ.
     """
     classes: dict[int, str] = {}
     references: list[tuple[int, int, int]] = []
@@ -70,17 +72,24 @@ def resolve(rows: list[list[Cell]], objects: list[DecodedObject], before: int) -
     references = [item for item in references if item[1] not in plain]
     if not references:
         return
-    for shift in sorted(range(-before, before + 9), key=abs):
-        meant = _targets(references, objects, classes, shift)
-        if meant is not None:
-            for (row_number, column, _), target in zip(references, meant, strict=True):
-                rows[row_number][column] = Cell(target.class_name, target.value, is_object=True)
-            return
     row_number, column, number = references[0]
-    raise UndecodableError(
-        f"row {row_number + 1}, column {column + 1}: -{number} refers to no object "
-        "of the kind that stands in this column"
-    )
+    found = _targets(references, objects, classes, 0)
+    if found is None:
+        for shift in shifts:
+            meant = _targets(references, objects, classes, shift)
+            if meant is not None and found is not None and meant != found:
+                raise UndecodableError(
+                    f"row {row_number + 1}, column {column + 1}: -{number} may refer to two "
+                    "objects; how many come before the list cannot be told"
+                )
+            found = found or meant
+    if found is None:
+        raise UndecodableError(
+            f"row {row_number + 1}, column {column + 1}: -{number} refers to no object "
+            "of the kind that stands in this column"
+        )
+    for (row_number, column, _), target in zip(references, found, strict=True):
+        rows[row_number][column] = Cell(target.class_name, target.value, is_object=True)
 
 
 def _targets(

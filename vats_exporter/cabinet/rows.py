@@ -25,8 +25,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from vats_exporter.cabinet.contents import BOOLEAN, LONG
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.records import LONG, read_records
+from vats_exporter.cabinet.records import read_records
+from vats_exporter.cabinet.references import may_refer
 from vats_exporter.gwt import LongError, decode_long
 from vats_exporter.trunks import Flags, Trunk
 
@@ -53,6 +55,8 @@ FLAG_POSITIONS: Final = (2, 3, 4, 6, 7, 8, 9, 10, 11, 12)
 # How many columns before the reference's own each position stands, in reading order.
 _COLUMNS_BEFORE: Final = {2: 1, 3: 2, 4: 3, 6: 4, 7: 5, 8: 6, 9: 7, 10: 8, 11: 9, 12: 10}
 _BOXED: Final = 4
+_SHORTEST_ROW: Final = 11
+"""Tokens of a row before its reference, where the boxed flag is a back reference."""
 
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ()\-]{8,20}", re.ASCII)
 _NAME_WORD: Final = re.compile(r"[^\W\d_][^\W\d_.'’\-]*(?:[.'’\-][^\W\d_.'’\-]*)*")
@@ -117,7 +121,12 @@ def read_page(response: Response) -> Page:
     """
     empty: Page | None = None
     shapeless = 0
+    strays = False
     for page in read_records(response):
+        if sum(_count_rows(page, tokens) for tokens in page.outside) > (page.declared == 1):
+            # Not this list, or not all of it: no row is left out.
+            strays = True
+            continue
         if page.declared == 0:
             empty = empty or Page((), frozenset(), 0, page.total)
             continue
@@ -125,6 +134,8 @@ def read_page(response: Response) -> Page:
         if column is not None:
             return _read_page(page, column)
         shapeless = max(shapeless, page.declared)
+    if strays:
+        raise UndecodableError("there are rows in the answer outside of any list that can be read")
     if empty is not None and not shapeless:
         return empty
     if shapeless:
@@ -180,6 +191,23 @@ def _reference_column(rows: tuple[tuple[Cell, ...], ...]) -> int | None:
         distinct = len({row[column].value for row in rows})
         best = max(best or (0, 0, 0), (usual, distinct, column))
     return best[2] if best else None
+
+
+def _count_rows(page: RecordPage, tokens: Sequence[Token]) -> int:
+    """How often the tokens of a row, as CABINET describes it, are among others."""
+    count = 0
+    for position in range(_SHORTEST_ROW, len(tokens)):
+        if not isinstance(tokens[position], str) or page.class_of(tokens[position - 1]) != LONG:
+            continue
+        before = position - 1 - 2  # the reference's class, and two flags before it
+        flag = tokens[before - 1]
+        boxed = page.class_of(tokens[before - 2]) == BOOLEAN
+        if not boxed and not may_refer(flag):
+            continue
+        before -= 2 if boxed else 1
+        flags = [*tokens[position - 3 : position - 1], *tokens[max(0, before - 7) : before]]
+        count += len(flags) == 9 and all(one in (0, 1) for one in flags)
+    return count
 
 
 def _value(row: tuple[Cell, ...], column: int, position: int) -> Token:

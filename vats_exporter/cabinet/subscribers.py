@@ -1,8 +1,10 @@
 """Every page of the tab "Абоненты", or none.
 
-Pages are read in order until one is short or empty. What they give must make up one list: no page
-twice, no row twice, and as many rows as the answer's total says, where it says so. Otherwise the
-list is refused as a whole, because a snapshot without some trunks would be taken for the truth.
+Pages are read in order until one is short and the answer's total says that it is the last, or until
+one is empty. What they give must make up one list: no page twice, no row twice, and as many rows as
+the total says, where it says so. Otherwise the list is refused as a whole, because a snapshot
+without some trunks would be taken for the truth. So a short page alone is no end: a cabinet may
+give smaller pages than it was asked for.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ def read_all(read_page: Callable[[int], Page], settings: CabinetSettings) -> Lis
         _check_page(page, number, page_of, pages, settings)
         pages.append(page)
         page_of.update((record.ref, number) for record in page.records)
-        if len(page.records) < settings.page_size:
+        if not page.records or _is_last(page, settings):
             break
         if len(page_of) >= MAX_ROWS:
             raise IncompleteError(f"list: no end after {len(page_of)} rows on {len(pages)} pages")
@@ -69,6 +71,15 @@ def read_all(read_page: Callable[[int], Page], settings: CabinetSettings) -> Lis
         _check_total(pages, len(page_of))
     trunks, warnings = read_trunks(pages, settings.flags)
     return Listing(trunks, warnings, len(pages))
+
+
+def _is_last(page: Page, settings: CabinetSettings) -> bool:
+    """Whether no page need be asked for after one: it is short, and a total tells the rest.
+
+    A total that tells of more rows is told so at once, rather than after more pages.
+    """
+    short = len(page.records) < settings.page_size
+    return short and settings.check_total and page.total is not None
 
 
 def _check_page(
