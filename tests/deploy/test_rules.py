@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -113,6 +114,41 @@ def test_a_rule_asks_for_metrics_that_exist(rule: dict[str, Any]) -> None:
 
 def test_amtool_accepts_the_configuration() -> None:
     assert "SUCCESS" in run("amtool", "check-config", ALERTMANAGER)
+
+
+@pytest.mark.parametrize("kind", ["telegram", "html"])
+@pytest.mark.parametrize(
+    ("runbook", "link"),
+    [
+        ("docs/runbooks/VatsTrunkGone.md", "docs/runbooks/VatsTrunkGone.ru.md"),
+        ("docs/HostDown.md", "docs/HostDown.md"),
+    ],
+)
+def test_a_russian_message_leads_to_the_russian_runbook(
+    kind: str, runbook: str, link: str, tmp_path: Path
+) -> None:
+    annotations = {
+        "summary_ru": "Транк пропал.",
+        "description_ru": "79161234567: пропал.",
+        "runbook_url": f"https://example.com/{runbook}",
+    }
+    labels = {"alertname": "VatsTrunkGone", "account": "office"}
+    data = tmp_path / "data.json"
+    alert = {"status": "firing", "labels": labels, "annotations": annotations}
+    common = {"commonLabels": labels, "commonAnnotations": annotations}
+    data.write_text(json.dumps({"status": "firing", "alerts": [alert], **common}))
+    message = run(
+        "amtool",
+        "template",
+        "render",
+        f"--template.glob={ALERTMANAGER.parent}/templates/*.tmpl",
+        f'--template.text={{{{ template "vats.{kind}" . }}}}',
+        f"--template.type={'html' if kind == 'html' else 'text'}",
+        f"--template.data={data}",
+    )
+    assert "[1] Транк пропал — office<" in message
+    assert "79161234567: пропал." in message
+    assert f'<a href="https://example.com/{link}">Что делать</a>' in message
 
 
 @pytest.mark.parametrize(

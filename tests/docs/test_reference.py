@@ -27,7 +27,11 @@ def build() -> Any:
 
 def test_what_is_written_is_what_the_program_says() -> None:
     made = build().render()
-    written = {file.name: file.read_text("utf-8") for file in (DOCS / "reference").iterdir()}
+    written = {
+        file.name: file.read_text("utf-8")
+        for file in (DOCS / "reference").iterdir()
+        if not file.name.endswith(".ru.md")
+    }
     assert written == made, "stale: `make reference`"
 
 

@@ -149,7 +149,7 @@ def test_a_cabinet_that_stops_is_told_once_an_account_and_its_trunks_are_silent(
     for account in (ONE, OTHER):
         alert = stack.webhook.firing("VatsAccountDown", account)
         assert alert["receiver"] == "duty"
-        assert alert["annotations"]["summary_ru"] == "Личный кабинет договора не читается."
+        assert alert["annotations"]["summary_ru"] == "Не удаётся прочитать личный кабинет договора."
     stack.webhook.until(
         "the trunk's alert is held back",
         lambda: (
