@@ -71,6 +71,7 @@ package: $(BIN)/.installed ## Build wheel and sdist, and try the wheel on every 
 
 reference: $(BIN)/.installed ## Make docs/reference from the program itself
 	$(BIN)/python docs/build_reference.py
+	$(BIN)/python docs/build_reference_ru.py
 
 docs: ## Make the documentation's site, and stop at any warning
 	$(PYTHON) -m venv $(VENV)-docs
