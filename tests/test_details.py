@@ -16,9 +16,10 @@ from vats_exporter.cabinet import (
     IncompleteError,
     Listing,
     UnreachableError,
+    turns,
 )
 from vats_exporter.cabinet.devices import Details, Device
-from vats_exporter.demo import Fault, Incoming, SimulatedCabinet, make_accounts
+from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.details import MIN_BATCH, DetailedSource, DetailsBook
 from vats_exporter.trunks import Flags, Trunk
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOUR = 3600.0
+PATIENCE = 20.0
+OTHER_FORM = b'//EX[2,1,["ru.cti.vpbx.shared.exceptions.VpbxGwtException/928778411","x"],0,7]'
+"""The answer for a trunk to which the form does not apply: another form is asked for then."""
 
 
 def trunks(count: int) -> list[Trunk]:
@@ -147,6 +151,7 @@ class FakeCabinet:
         self.hold = threading.Event()
         self.hold.set()
         self.closed = 0
+        self.shared: list[bool] = []
         self.broken = False
 
     def read_trunks(self) -> Listing:
@@ -161,7 +166,8 @@ class FakeCabinet:
             raise UnreachableError("details: reset")
         return details(self.trunks[int(ref[2:])])
 
-    def lane(self) -> FakeCabinet:
+    def lane(self, *, shared: bool = False) -> FakeCabinet:
+        self.shared.append(shared)
         return self
 
     def close(self) -> None:
@@ -231,6 +237,12 @@ def test_a_listing_that_fails_asks_for_no_details() -> None:
     assert cabinet.asked == []
 
 
+def test_the_first_reader_shares_the_lists_connection_and_the_others_have_their_own() -> None:
+    cabinet = FakeCabinet()
+    DetailedSource(cabinet, ttl=HOUR, concurrency=3)
+    assert cabinet.shared == [True, False, False]
+
+
 def test_closing_ends_the_details_under_way() -> None:
     cabinet = FakeCabinet()
     cabinet.hold.clear()
@@ -240,7 +252,7 @@ def test_closing_ends_the_details_under_way() -> None:
     cabinet.hold.set()
     source.wait()
     assert len(cabinet.asked) <= 1
-    assert cabinet.closed == 1
+    assert cabinet.closed == 2  # its lane, which it is itself, and it
 
 
 @pytest.fixture
@@ -292,3 +304,51 @@ def test_a_session_that_ends_among_the_details_is_renewed_by_the_next_listing(
     source.wait()
     source.close()
     assert simulated.stats()["refused_sign_ins"] == 0
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Counts those who begin to wait for a cabinet's connection."""
+    counted = threading.Semaphore(0)
+
+    class Condition(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            counted.release()
+            return super().wait(timeout)
+
+    monkeypatch.setattr(turns, "Condition", Condition)
+    return counted
+
+
+@pytest.mark.parametrize("answer", [None, Answer(200, (), OTHER_FORM)], ids=["", "other form"])
+def test_a_listing_waits_for_the_one_call_for_details_under_way_and_for_no_more(
+    simulated: SimulatedCabinet, waits: threading.Semaphore, answer: Answer | None
+) -> None:
+    account = simulated.accounts[0]
+    settings = CabinetSettings(
+        address=simulated.url, login=account.login, password=account.password
+    )
+    asked: list[str] = []
+    under_way, go_on = threading.Event(), threading.Event()
+
+    def hold_the_third(incoming: Incoming) -> Fault | None:
+        asked.append(incoming.call)
+        if incoming.call == "details" and incoming.number == 3:
+            under_way.set()
+            return Fault(wait=go_on, instead=answer)
+        return None
+
+    source = DetailedSource(Cabinet(settings), ttl=0.0)
+    simulated.faults = hold_the_third
+    source.read_trunks()
+    assert under_way.wait(PATIENCE)
+    listing = threading.Thread(target=source.read_trunks)
+    while waits.acquire(blocking=False):
+        pass
+    listing.start()
+    assert waits.acquire(timeout=PATIENCE)  # the listing has come for the connection
+    go_on.set()
+    listing.join(PATIENCE)
+    source.wait()
+    source.close()
+    assert asked[asked.index("details") :][:5] == ["details"] * 3 + ["list", "details"]

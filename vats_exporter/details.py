@@ -10,8 +10,9 @@ two requests each, so they follow a slower schedule of their own, apart from the
 * a trunk whose details fail keeps what it had, and takes its turn again.
 
 :class:`DetailedSource` is a cabinet's listing with what is known of the details added to it. The
-details themselves are read afterwards, beside the listing, so that they never delay the flags, nor
-cost them when they fail.
+details themselves are read afterwards, beside the listing: a listing waits for the one call under
+way at most, and loses nothing when they fail. They never sign in, so that a changed password is
+the listing's affair alone, which backs off.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def _with_details(trunk: Trunk, details: Details) -> Trunk:
 
 
 class DetailsReader(Protocol):
-    """Whatever reads one trunk's details: a cabinet, or a lane of it."""
+    """Whatever reads one trunk's details: a lane of a cabinet."""
 
     def read_details(self, ref: str) -> Details:
         """Read one trunk's details.
@@ -129,14 +130,17 @@ class DetailsReader(Protocol):
         """Close the connection."""
 
 
-class Detailable(DetailsReader, Protocol):
+class Detailable(Protocol):
     """A cabinet, as far as it is needed here."""
 
     def read_trunks(self) -> Listing:
         """Read every trunk."""
 
-    def lane(self) -> DetailsReader:
-        """Open another connection for details."""
+    def lane(self, *, shared: bool = False) -> DetailsReader:
+        """Make a way to details, on the list's own connection or on another one."""
+
+    def close(self) -> None:
+        """Close the connection."""
 
 
 OnDetails = Callable[[str, str], None]
@@ -166,8 +170,7 @@ class DetailedSource:
     ) -> None:
         self._cabinet = cabinet
         self._book = DetailsBook(ttl)
-        self._readers: list[DetailsReader] = [cabinet]
-        self._readers += [cabinet.lane() for _ in range(concurrency - 1)]
+        self._readers = [cabinet.lane(shared=number == 0) for number in range(concurrency)]
         self._on_details = on_details
         self._monotonic = monotonic
         self._closed = threading.Event()
@@ -202,8 +205,9 @@ class DetailedSource:
     def close(self) -> None:
         """Ask for no more details, and close the cabinet."""
         self._closed.set()
-        for reader in reversed(self._readers):
+        for reader in self._readers:
             reader.close()
+        self._cabinet.close()
 
     def _read(self, due: Sequence[str]) -> None:
         """Read the details that are due, each reader the next one as it becomes free."""
