@@ -12,21 +12,30 @@ from hypothesis import strategies as st
 
 from vats_exporter.cabinet import (
     Cabinet,
+    CabinetError,
     CabinetSettings,
+    CabinetTimeoutError,
+    GwtExceptionError,
     IncompleteError,
     Listing,
+    LoginRefusedError,
+    NotGwtError,
+    RedeployedError,
+    SessionEndedError,
     UnreachableError,
     turns,
 )
 from vats_exporter.cabinet.devices import Details, Device
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
-from vats_exporter.details import MIN_BATCH, DetailedSource, DetailsBook
+from vats_exporter.demo.deployment import DETAILS_SERVICE
+from vats_exporter.details import MIN_BATCH, PAUSE, DetailedSource, DetailsBook
+from vats_exporter.refresh import Refresher
 from vats_exporter.trunks import Flags, Trunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HOUR = 3600.0
+HOUR, QUARTER = 3600.0, 900.0
 PATIENCE = 20.0
 OTHER_FORM = b'//EX[2,1,["ru.cti.vpbx.shared.exceptions.VpbxGwtException/928778411","x"],0,7]'
 """The answer for a trunk to which the form does not apply: another form is asked for then."""
@@ -99,10 +108,48 @@ def test_a_trunk_whose_details_fail_keeps_what_it_had_and_waits_its_turn() -> No
     book = DetailsBook(HOUR)
     (trunk,) = trunks(1)
     book.put(trunk.ref, details(trunk), 0.0)
-    book.failed(trunk.ref, HOUR)
+    book.failed(trunk.ref, HOUR, its_own=True)
     assert book.apply([trunk])[0].line == "mobsip_9160000000"
-    assert book.due([trunk], HOUR + 1) == []
-    assert book.due([trunk], 2 * HOUR) == [trunk.ref]
+    assert book.due([trunk], HOUR + QUARTER - 1) == []
+    assert book.due([trunk], HOUR + QUARTER) == [trunk.ref]
+
+
+def test_a_trunk_that_never_had_details_is_asked_no_more_often_for_failing() -> None:
+    book = DetailsBook(HOUR)
+    (trunk,) = trunks(1)
+    book.failed(trunk.ref, 0.0, its_own=True)
+    assert book.due([trunk], HOUR - 1) == []
+    assert book.due([trunk], HOUR) == [trunk.ref]
+
+
+def test_a_trunk_at_which_the_cabinet_broke_comes_sooner_but_after_the_rest() -> None:
+    book = DetailsBook(HOUR)
+    everyone = trunks(3)
+    book.failed("Ca0000", 0.0, its_own=False)
+    assert book.due(everyone, QUARTER - 1) == ["Ca0001", "Ca0002"]
+    book.failed("Ca0001", 1.0, its_own=False)
+    assert book.due(everyone, QUARTER + 1) == ["Ca0002", "Ca0000", "Ca0001"]
+
+
+def test_a_run_that_was_given_up_makes_the_next_one_wait() -> None:
+    book = DetailsBook(HOUR)
+    everyone = trunks(3)
+    book.ended(0.0, given_up=True, fruitless=False)
+    assert book.due(everyone, PAUSE - 1) == []
+    assert len(book.due(everyone, PAUSE)) == 3
+
+
+def test_runs_that_read_nothing_are_further_and_further_apart_up_to_a_quarter_of_the_ttl() -> None:
+    book = DetailsBook(HOUR)
+    everyone = trunks(3)
+    pauses = []
+    for _ in range(2000):  # 2.0 to the power of that many is no float
+        book.ended(0.0, given_up=True, fruitless=True)
+        pauses.append(next(at for at in range(0, 1000, 30) if book.due(everyone, float(at))))
+    assert pauses[:6] == [60, 120, 240, 480, 900, 900]
+    assert set(pauses[6:]) == {QUARTER}
+    book.ended(0.0, given_up=False, fruitless=True)
+    assert len(book.due(everyone, 0.0)) == 3
 
 
 def test_a_trunk_without_a_device_has_no_selector() -> None:
@@ -129,16 +176,30 @@ def test_nobody_is_asked_twice_within_the_ttl(steps: list[tuple[float, bool]], c
     book = DetailsBook(HOUR)
     everyone = trunks(count)
     asked: dict[str, float] = {}
+    failed: set[str] = set()
     now = 0.0
     for wait, works in steps:
         now += wait
         for ref in book.due(everyone, now):
-            assert ref not in asked or now - asked[ref] >= HOUR
+            assert ref not in asked or now - asked[ref] >= (QUARTER if ref in failed else HOUR)
             asked[ref] = now
+            (failed.discard if works else failed.add)(ref)
             if works:
                 book.put(ref, details(everyone[0]), now)
             else:
-                book.failed(ref, now)
+                book.failed(ref, now, its_own=True)
+
+
+class Clock:
+    """Both clocks, moved by hand."""
+
+    seconds = 1_000.0
+
+    def now(self) -> float:
+        return 1_795_000_000.0 + self.seconds
+
+    def monotonic(self) -> float:
+        return self.seconds
 
 
 class FakeCabinet:
@@ -146,7 +207,7 @@ class FakeCabinet:
 
     def __init__(self) -> None:
         self.trunks = tuple(trunks(3))
-        self.failing: set[str] = set()
+        self.failing: dict[str, CabinetError] = {}
         self.asked: list[str] = []
         self.hold = threading.Event()
         self.hold.set()
@@ -163,7 +224,7 @@ class FakeCabinet:
         self.hold.wait(10)
         self.asked.append(ref)
         if ref in self.failing:
-            raise UnreachableError("details: reset")
+            raise self.failing[ref]
         return details(self.trunks[int(ref[2:])])
 
     def lane(self, *, shared: bool = False) -> FakeCabinet:
@@ -188,13 +249,83 @@ def test_details_arrive_with_the_next_listing_and_never_delay_one() -> None:
 
 def test_a_failure_is_told_and_costs_no_flags() -> None:
     cabinet = FakeCabinet()
-    cabinet.failing = {"Ca0001"}
+    cabinet.failing = {"Ca0001": GwtExceptionError("details: the server answers an exception")}
     told: list[tuple[str, str]] = []
     source = DetailedSource(cabinet, ttl=HOUR, on_details=lambda *how: told.append(how))
     source.read_trunks()
     source.wait()
     assert [trunk.line for trunk in source.read_trunks().trunks][1] == ""
-    assert told == [("success", ""), ("unreachable", "details: reset"), ("success", "")]
+    assert told == [
+        ("success", ""),
+        ("gwt_exception", "details: the server answers an exception"),
+        ("success", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LoginRefusedError("details: odd"),
+        UnreachableError("details: odd"),
+        CabinetTimeoutError("details: odd"),
+        NotGwtError("details: odd"),
+        SessionEndedError("details: odd"),
+        RedeployedError("details: odd"),
+    ],
+)
+def test_a_failure_that_is_not_about_one_trunk_ends_the_run_and_the_rest_stays_due(
+    error: CabinetError,
+) -> None:
+    cabinet, clock = FakeCabinet(), Clock()
+    cabinet.failing = {"Ca0001": error}
+    told: list[tuple[str, str]] = []
+    source = DetailedSource(
+        cabinet, ttl=HOUR, on_details=lambda *how: told.append(how), monotonic=clock.monotonic
+    )
+    source.read_trunks()
+    source.wait()
+    assert cabinet.asked == ["Ca0000", "Ca0001"]
+    assert told == [("success", ""), (error.result, f"{error}; not asked for then: 1 more")]
+
+    source.read_trunks()
+    source.wait()
+    assert len(cabinet.asked) == 2  # the next run waits
+
+    clock.seconds += PAUSE
+    source.read_trunks()
+    source.wait()
+    assert cabinet.asked[2:] == ["Ca0002"]
+
+
+def test_a_cabinet_that_breaks_under_several_readers_is_told_of_once() -> None:
+    cabinet = FakeCabinet()
+    cabinet.trunks = tuple(trunks(10))
+    cabinet.failing = {trunk.ref: UnreachableError("details: reset") for trunk in cabinet.trunks}
+    together = threading.Barrier(4)
+    read = cabinet.read_details
+
+    def all_at_once(ref: str) -> Details:
+        together.wait(PATIENCE)
+        return read(ref)
+
+    cabinet.read_details = all_at_once  # type: ignore[method-assign]  # of this one
+    told: list[tuple[str, str]] = []
+    source = DetailedSource(
+        cabinet, ttl=HOUR, concurrency=4, on_details=lambda *how: told.append(how)
+    )
+    source.read_trunks()
+    source.wait()
+    assert len(cabinet.asked) == 4
+    assert [result for result, _ in told] == ["unreachable"] * 4
+    assert [sentence for _, sentence in told if sentence] == [
+        "details: reset; not asked for then: 6 more"
+    ]
+
+
+def test_the_first_reader_shares_the_lists_connection_and_the_others_have_their_own() -> None:
+    cabinet = FakeCabinet()
+    DetailedSource(cabinet, ttl=HOUR, concurrency=3)
+    assert cabinet.shared == [True, False, False]
 
 
 def test_a_bug_in_one_trunks_details_does_not_end_the_others(
@@ -235,12 +366,6 @@ def test_a_listing_that_fails_asks_for_no_details() -> None:
         source.read_trunks()
     source.wait()
     assert cabinet.asked == []
-
-
-def test_the_first_reader_shares_the_lists_connection_and_the_others_have_their_own() -> None:
-    cabinet = FakeCabinet()
-    DetailedSource(cabinet, ttl=HOUR, concurrency=3)
-    assert cabinet.shared == [True, False, False]
 
 
 def test_closing_ends_the_details_under_way() -> None:
@@ -304,6 +429,100 @@ def test_a_session_that_ends_among_the_details_is_renewed_by_the_next_listing(
     source.wait()
     source.close()
     assert simulated.stats()["refused_sign_ins"] == 0
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_password_that_changes_among_the_details_costs_no_sign_in_but_the_listings(
+    simulated: SimulatedCabinet, concurrency: int
+) -> None:
+    account = simulated.accounts[0]
+
+    def change_the_password(incoming: Incoming) -> Fault | None:
+        if incoming.call == "details" and incoming.number == 3:
+            simulated.change_password(account.name, "another")
+        return None
+
+    clock, told = Clock(), list[str]()
+    settings = CabinetSettings(
+        address=simulated.url, login=account.login, password=account.password
+    )
+    source = DetailedSource(
+        Cabinet(settings),
+        ttl=HOUR,
+        concurrency=concurrency,
+        on_details=lambda _, sentence: told.append(sentence) if sentence else None,
+        monotonic=clock.monotonic,
+    )
+    refresher = Refresher("demo", source, ttl=60.0, clock=clock)
+    simulated.faults = change_the_password
+    assert refresher.view(PATIENCE).result == "success"
+    source.wait()
+    assert simulated.stats()["refused_sign_ins"] == 0
+    assert len(told) == 1
+    asked = simulated.stats()["requests"]["details"]
+    assert asked < 3 + concurrency
+    # An hour of scrapes, each of which may set off a run: the listing alone is refused, and backs
+    # off: after 1, 2, 4, 8, 16 and 32 minutes.
+    for _ in range(60):
+        clock.seconds += 60.0
+        assert refresher.view(PATIENCE).result == "login_refused"
+        source.wait()
+    assert simulated.stats()["refused_sign_ins"] == 6
+    assert simulated.stats()["requests"]["details"] == asked
+    refresher.close()
+
+
+def test_details_that_are_forbidden_cost_no_sign_in(simulated: SimulatedCabinet) -> None:
+    account, clock = simulated.accounts[0], Clock()
+    settings = CabinetSettings(
+        address=simulated.url, login=account.login, password=account.password
+    )
+    source = DetailedSource(Cabinet(settings), ttl=HOUR, monotonic=clock.monotonic)
+    simulated.faults = lambda incoming: (
+        Fault(instead=Answer(403)) if incoming.call == "details" else None
+    )
+    for _ in range(16):
+        assert len(source.read_trunks().trunks) == 30
+        source.wait()
+        clock.seconds += 60.0
+    source.close()
+    assert simulated.stats()["sign_ins"] == 1
+    assert simulated.stats()["requests"]["details"] == 5  # after 0, 1, 3, 7 and 15 minutes
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_names_that_are_out_of_date_for_the_details_alone_are_discovered_by_the_next_listing(
+    simulated: SimulatedCabinet, concurrency: int
+) -> None:
+    account, clock = simulated.accounts[0], Clock()
+    settings = CabinetSettings(
+        address=simulated.url,
+        login=account.login,
+        password=account.password,
+    )
+    source = DetailedSource(
+        Cabinet(settings), ttl=HOUR, concurrency=concurrency, monotonic=clock.monotonic
+    )
+    before = simulated.deployment
+    after = before.redeployed("another")
+    policies = {**before.policies, DETAILS_SERVICE: after.policies[DETAILS_SERVICE]}
+
+    def redeploy(incoming: Incoming) -> Fault | None:
+        if incoming.call == "list" and incoming.number == 1:
+            simulated.deployment = replace(before, policies=policies)
+        return None
+
+    simulated.faults = redeploy
+    source.read_trunks()
+    source.wait()
+    assert not any(trunk.line for trunk in source.read_trunks().trunks)
+    clock.seconds += 60.0
+    source.read_trunks()
+    source.wait()
+    known = source.read_trunks().trunks
+    assert any(trunk.line for trunk in known)
+    assert simulated.stats()["requests"]["nocache"] == 2
+    source.close()
 
 
 @pytest.fixture

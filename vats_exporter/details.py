@@ -7,7 +7,9 @@ two requests each, so they follow a slower schedule of their own, apart from the
   their ``ttl`` has passed;
 * one run asks for a few only, so that neither a restart nor a new account asks for all at once:
   all are known a quarter of the ``ttl`` after a start;
-* a trunk whose details fail keeps what it had, and takes its turn again.
+* a trunk whose details fail keeps what it had, and takes its turn again;
+* a failure that is not about this one trunk ends the run: the rest stays due, and the next run
+  waits, longer each time. A cabinet that hangs is not waited for once a trunk.
 
 :class:`DetailedSource` is a cabinet's listing with what is known of the details added to it. The
 details themselves are read afterwards, beside the listing: a listing waits for the one call under
@@ -20,17 +22,25 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vats_exporter.bugs import describe_bug
-from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cabinet.errors import (
+    CabinetError,
+    CabinetTimeoutError,
+    LoginRefusedError,
+    NotGwtError,
+    RedeployedError,
+    UnreachableError,
+)
 from vats_exporter.cabinet.subscribers import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from vats_exporter.cabinet.devices import Details
     from vats_exporter.trunks import Trunk
@@ -39,12 +49,27 @@ MIN_BATCH: Final = 10
 """Trunks asked for in one run at least: small accounts are complete after a few refreshes."""
 
 CATCH_UP: Final = 4
-"""All of an account's trunks take this part of the ``ttl`` to be asked for once."""
+"""All of an account's trunks take this part of the ``ttl`` to be asked for once; what failed is
+asked for again after as long."""
+
+PAUSE: Final = 30.0
+"""Seconds that the next run waits after one that was given up; twice as long for each in a row that
+read nothing, up to what :data:`CATCH_UP` says."""
+
+_OF_THE_CABINET: Final = (
+    LoginRefusedError,
+    UnreachableError,
+    CabinetTimeoutError,
+    NotGwtError,
+    RedeployedError,
+)
+"""Failures that tell nothing of the trunk that was asked for: the next one would fail likewise."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     asked: float
+    due: float
     details: Details | None
 
 
@@ -57,9 +82,12 @@ class DetailsBook:
 
     def __init__(self, ttl: float) -> None:
         self._ttl = ttl
+        self._retry = ttl / CATCH_UP
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._last_run: float | None = None
+        self._fruitless = 0
+        self._resume = -math.inf
 
     def due(self, trunks: Sequence[Trunk], now: float) -> list[str]:
         """The references to ask for in this run, in order; forget trunks that are gone.
@@ -74,26 +102,48 @@ class DetailsBook:
             for ref in entries.keys() - present:
                 del entries[ref]
             new = [trunk.ref for trunk in trunks if trunk.ref not in entries]
-            old = sorted(
-                (entry.asked, ref)
-                for ref, entry in entries.items()
-                if now - entry.asked >= self._ttl
-            )
+            old = sorted((entry.asked, ref) for ref, entry in entries.items() if now >= entry.due)
             elapsed = now - self._last_run if self._last_run is not None else 0.0
             self._last_run = now
+            if now < self._resume:
+                return []
             paced = math.ceil(CATCH_UP * len(present) * elapsed / self._ttl) if self._ttl else 0
             return [*new, *(ref for _, ref in old)][: max(MIN_BATCH, paced)]
+
+    def ended(self, now: float, *, given_up: bool, fruitless: bool) -> None:
+        """Note how a run ended.
+
+        Args:
+            now: a monotonic time in seconds.
+            given_up: by a failure that was not about one trunk; then the next run waits.
+            fruitless: not one trunk's details were read.
+        """
+        with self._lock:
+            self._fruitless = self._fruitless + 1 if given_up and fruitless else 0
+            # The exponent is bounded: 2.0 to the power of a month of them is no float.
+            pause = PAUSE * 2.0 ** min(self._fruitless, 32)
+            self._resume = now + min(pause, self._retry) if given_up else -math.inf
 
     def put(self, ref: str, details: Details, now: float) -> None:
         """Keep what was read of a trunk."""
         with self._lock:
-            self._entries[ref] = _Entry(now, details)
+            self._entries[ref] = _Entry(now, now + self._ttl, details)
 
-    def failed(self, ref: str, now: float) -> None:
-        """Note that a trunk was asked for in vain: it keeps what it had."""
+    def failed(self, ref: str, now: float, *, its_own: bool) -> None:
+        """Note that a trunk was asked for in vain: it keeps what it had.
+
+        Args:
+            ref: the trunk's.
+            now: a monotonic time in seconds.
+            its_own: what failed was about this trunk. A trunk that never had details and fails by
+                itself may have none, and is asked for no more often than one that has. Any other
+                comes sooner, but after the rest: it may be the one at which the cabinet breaks.
+        """
         with self._lock:
             known = self._entries.get(ref)
-            self._entries[ref] = _Entry(now, known.details if known else None)
+            details = known.details if known else None
+            wait = self._ttl if its_own and details is None else self._retry
+            self._entries[ref] = _Entry(now, now + wait, details)
 
     def apply(self, trunks: Sequence[Trunk]) -> tuple[Trunk, ...]:
         """Add to the trunks what is known: line, selector, and the phone where it is empty."""
@@ -211,32 +261,70 @@ class DetailedSource:
 
     def _read(self, due: Sequence[str]) -> None:
         """Read the details that are due, each reader the next one as it becomes free."""
-        waiting = iter(due)
-        lock = threading.Lock()
+        run = _Run(due)
 
         def work(reader: DetailsReader) -> None:
-            while not self._closed.is_set():
-                with lock:
-                    ref = next(waiting, None)
-                if ref is None:
-                    return
-                self._read_one(reader, ref)
+            while not self._closed.is_set() and (ref := run.next()) is not None:
+                self._read_one(reader, ref, run)
 
         with ThreadPoolExecutor(len(self._readers), thread_name_prefix="details") as pool:
             list(pool.map(work, self._readers))
+        self._book.ended(self._monotonic(), given_up=run.given_up, fruitless=run.fruitless)
 
-    def _read_one(self, reader: DetailsReader, ref: str) -> None:
-        result, sentence = "success", ""
+    def _read_one(self, reader: DetailsReader, ref: str, run: _Run) -> None:
+        result, sentence, its_own = "success", "", True
         try:
             self._book.put(ref, reader.read_details(ref), self._monotonic())
         except CabinetError as error:
             result, sentence = error.result, str(error)
+            its_own = not isinstance(error, _OF_THE_CABINET)
         except Exception as bug:  # noqa: BLE001 - a bug here must not end the details of the rest
             result, sentence = "undecodable", describe_bug(bug)
-        if result != "success":
-            self._book.failed(ref, self._monotonic())
+        if result == "success":
+            run.fruitless = False
+        else:
+            self._book.failed(ref, self._monotonic(), its_own=its_own)
+        if not its_own:
+            left = run.give_up()
+            # Those under way besides end with the same; it is told once.
+            sentence = "" if left is None else f"{sentence}; not asked for then: {left} more"
         if self._on_details is not None:
             self._on_details(result, sentence)
+
+
+class _Run:
+    """The trunks of one run, given out one by one. Thread-safe.
+
+    Args:
+        due: their references.
+
+    Attributes:
+        given_up: whether the rest is left for another run.
+        fruitless: whether not one was read yet.
+    """
+
+    def __init__(self, due: Iterable[str]) -> None:
+        self._lock = threading.Lock()
+        self._waiting = deque(due)
+        self.given_up = False
+        self.fruitless = True
+
+    def next(self) -> str | None:
+        """Return the next one; ``None`` if there is none, or the run was given up."""
+        with self._lock:
+            return self._waiting.popleft() if self._waiting and not self.given_up else None
+
+    def give_up(self) -> int | None:
+        """Give out no more.
+
+        Returns:
+            how many are left; ``None`` if the run was given up before.
+        """
+        with self._lock:
+            if self.given_up:
+                return None
+            self.given_up = True
+            return len(self._waiting)
 
 
 def _still_true(warnings: Sequence[str], trunks: Sequence[Trunk]) -> tuple[str, ...]:
