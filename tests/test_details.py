@@ -36,9 +36,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOUR, QUARTER = 3600.0, 900.0
+STALE = 600.0
+AT = 1_795_000_000.0
 PATIENCE = 20.0
 OTHER_FORM = b'//EX[2,1,["ru.cti.vpbx.shared.exceptions.VpbxGwtException/928778411","x"],0,7]'
 """The answer for a trunk to which the form does not apply: another form is asked for then."""
+
+
+def stale() -> float:
+    return STALE
 
 
 def trunks(count: int) -> list[Trunk]:
@@ -58,7 +64,7 @@ def test_new_trunks_come_first_then_those_asked_longest_ago() -> None:
     book = DetailsBook(HOUR)
     old = trunks(3)
     for at, trunk in zip((30.0, 10.0, 20.0), old, strict=True):
-        book.put(trunk.ref, details(trunk), at)
+        book.put(trunk.ref, details(trunk), at, AT)
     everyone = trunks(5)
     assert book.due(everyone, 2 * HOUR) == ["Ca0003", "Ca0004", "Ca0001", "Ca0002", "Ca0000"]
 
@@ -67,7 +73,7 @@ def test_a_trunk_is_not_asked_again_before_its_time() -> None:
     book = DetailsBook(HOUR)
     everyone = trunks(2)
     for trunk in everyone:
-        book.put(trunk.ref, details(trunk), 0.0)
+        book.put(trunk.ref, details(trunk), 0.0, AT)
     assert book.due(everyone, HOUR - 1) == []
     assert book.due(everyone, HOUR) == ["Ca0000", "Ca0001"]
 
@@ -81,7 +87,7 @@ def test_a_start_does_not_ask_for_all_at_once_and_is_done_in_a_quarter_of_the_tt
         batch = book.due(everyone, 60.0 * minute)
         runs.append(len(batch))
         for ref in batch:
-            book.put(ref, details(everyone[0]), 60.0 * minute)
+            book.put(ref, details(everyone[0]), 60.0 * minute, AT)
         asked += batch
     assert runs[0] == MIN_BATCH
     assert max(runs) <= 67  # 1000 trunks in 15 minutes
@@ -92,9 +98,9 @@ def test_what_is_known_is_added_and_the_lists_own_phone_wins() -> None:
     book = DetailsBook(HOUR)
     shown, silent = trunks(2)
     silent = Trunk(silent.ref, 1, "", "", silent.flags, "1100", known=True)
-    book.put(shown.ref, details(shown, enabled=False, phone="79990000000"), 0.0)
-    book.put(silent.ref, details(shown, phone="79990000001"), 0.0)
-    first, second = book.apply([shown, silent])
+    book.put(shown.ref, details(shown, enabled=False, phone="79990000000"), 0.0, AT)
+    book.put(silent.ref, details(shown, phone="79990000001"), 0.0, AT)
+    first, second = book.apply([shown, silent], 0.0, STALE)
     assert (first.phone, first.line, first.sip_device_enabled) == (
         "79160000000",
         "mobsip_9160000000",
@@ -107,11 +113,25 @@ def test_what_is_known_is_added_and_the_lists_own_phone_wins() -> None:
 def test_a_trunk_whose_details_fail_keeps_what_it_had_and_waits_its_turn() -> None:
     book = DetailsBook(HOUR)
     (trunk,) = trunks(1)
-    book.put(trunk.ref, details(trunk), 0.0)
+    book.put(trunk.ref, details(trunk), 0.0, AT)
     book.failed(trunk.ref, HOUR, its_own=True)
-    assert book.apply([trunk])[0].line == "mobsip_9160000000"
+    assert book.apply([trunk], 0.0, STALE)[0].line == "mobsip_9160000000"
     assert book.due([trunk], HOUR + QUARTER - 1) == []
     assert book.due([trunk], HOUR + QUARTER) == [trunk.ref]
+
+
+def test_details_that_are_too_old_are_told_no_more_but_the_phone_stays() -> None:
+    book = DetailsBook(HOUR)
+    (trunk,) = (replace(trunk, phone="") for trunk in trunks(1))
+    book.put(
+        trunk.ref, Details(trunk.ref, "79160000000", Device("CaD", True, "l", "", "")), 0.0, AT
+    )
+    book.failed(trunk.ref, HOUR, its_own=True)
+    (young,) = book.apply([trunk], HOUR + STALE - 1, STALE)
+    (old,) = book.apply([trunk], HOUR + STALE, STALE)
+    assert (young.phone, young.line, young.sip_device_enabled) == ("79160000000", "l", True)
+    assert young.details_at == AT
+    assert old == replace(trunk, phone="79160000000")
 
 
 def test_a_trunk_that_never_had_details_is_asked_no_more_often_for_failing() -> None:
@@ -155,15 +175,15 @@ def test_runs_that_read_nothing_are_further_and_further_apart_up_to_a_quarter_of
 def test_a_trunk_without_a_device_has_no_selector() -> None:
     book = DetailsBook(HOUR)
     (trunk,) = trunks(1)
-    book.put(trunk.ref, Details(trunk.ref, "", None), 0.0)
-    assert book.apply([trunk])[0].sip_device_enabled is None
+    book.put(trunk.ref, Details(trunk.ref, "", None), 0.0, AT)
+    assert book.apply([trunk], 0.0, STALE)[0].sip_device_enabled is None
 
 
 def test_a_trunk_that_is_gone_is_forgotten() -> None:
     book = DetailsBook(HOUR)
     everyone = trunks(2)
     for trunk in everyone:
-        book.put(trunk.ref, details(trunk), 0.0)
+        book.put(trunk.ref, details(trunk), 0.0, AT)
     book.due(everyone[:1], 1.0)
     assert book.due(everyone, 2.0) == ["Ca0001"]
 
@@ -185,7 +205,7 @@ def test_nobody_is_asked_twice_within_the_ttl(steps: list[tuple[float, bool]], c
             asked[ref] = now
             (failed.discard if works else failed.add)(ref)
             if works:
-                book.put(ref, details(everyone[0]), now)
+                book.put(ref, details(everyone[0]), now, AT)
             else:
                 book.failed(ref, now, its_own=True)
 
@@ -196,7 +216,7 @@ class Clock:
     seconds = 1_000.0
 
     def now(self) -> float:
-        return 1_795_000_000.0 + self.seconds
+        return AT + self.seconds
 
     def monotonic(self) -> float:
         return self.seconds
@@ -238,7 +258,7 @@ class FakeCabinet:
 def test_details_arrive_with_the_next_listing_and_never_delay_one() -> None:
     cabinet = FakeCabinet()
     cabinet.hold.clear()
-    source = DetailedSource(cabinet, ttl=HOUR)
+    source = DetailedSource(cabinet, ttl=HOUR, stale=stale)
     assert [trunk.line for trunk in source.read_trunks().trunks] == ["", "", ""]
     cabinet.hold.set()
     source.wait()
@@ -247,11 +267,35 @@ def test_details_arrive_with_the_next_listing_and_never_delay_one() -> None:
     assert listing.warnings == ()
 
 
+def test_details_that_fail_for_long_are_gone_while_the_flags_are_not() -> None:
+    cabinet, clock, limit = FakeCabinet(), Clock(), [STALE]
+    source = DetailedSource(cabinet, ttl=HOUR, stale=lambda: limit[0], clock=clock)
+    source.read_trunks()
+    source.wait()
+    read = clock.now()
+    cabinet.failing = dict.fromkeys(("Ca0000", "Ca0001", "Ca0002"), GwtExceptionError("odd"))
+    shown = []
+    for seconds in (0.0, HOUR, STALE - 1, 1.0):
+        clock.seconds += seconds
+        shown.append([trunk.details_at for trunk in source.read_trunks().trunks])
+        source.wait()
+    assert shown == [[read] * 3, [read] * 3, [read] * 3, [None] * 3]
+    limit[0] += 1.0  # a reload
+    assert source.read_trunks().trunks[0].sip_device_enabled is True
+    cabinet.failing = {}
+    clock.seconds += QUARTER
+    source.read_trunks()
+    source.wait()
+    assert [one.details_at for one in source.read_trunks().trunks] == [clock.now()] * 3
+
+
 def test_a_failure_is_told_and_costs_no_flags() -> None:
     cabinet = FakeCabinet()
     cabinet.failing = {"Ca0001": GwtExceptionError("details: the server answers an exception")}
     told: list[tuple[str, str]] = []
-    source = DetailedSource(cabinet, ttl=HOUR, on_details=lambda *how: told.append(how))
+    source = DetailedSource(
+        cabinet, ttl=HOUR, stale=stale, on_details=lambda *how: told.append(how)
+    )
     source.read_trunks()
     source.wait()
     assert [trunk.line for trunk in source.read_trunks().trunks][1] == ""
@@ -280,7 +324,11 @@ def test_a_failure_that_is_not_about_one_trunk_ends_the_run_and_the_rest_stays_d
     cabinet.failing = {"Ca0001": error}
     told: list[tuple[str, str]] = []
     source = DetailedSource(
-        cabinet, ttl=HOUR, on_details=lambda *how: told.append(how), monotonic=clock.monotonic
+        cabinet,
+        ttl=HOUR,
+        stale=stale,
+        on_details=lambda *how: told.append(how),
+        clock=clock,
     )
     source.read_trunks()
     source.wait()
@@ -311,7 +359,11 @@ def test_a_cabinet_that_breaks_under_several_readers_is_told_of_once() -> None:
     cabinet.read_details = all_at_once  # type: ignore[method-assign]  # of this one
     told: list[tuple[str, str]] = []
     source = DetailedSource(
-        cabinet, ttl=HOUR, concurrency=4, on_details=lambda *how: told.append(how)
+        cabinet,
+        ttl=HOUR,
+        stale=stale,
+        concurrency=4,
+        on_details=lambda *how: told.append(how),
     )
     source.read_trunks()
     source.wait()
@@ -324,7 +376,7 @@ def test_a_cabinet_that_breaks_under_several_readers_is_told_of_once() -> None:
 
 def test_the_first_reader_shares_the_lists_connection_and_the_others_have_their_own() -> None:
     cabinet = FakeCabinet()
-    DetailedSource(cabinet, ttl=HOUR, concurrency=3)
+    DetailedSource(cabinet, ttl=HOUR, stale=stale, concurrency=3)
     assert cabinet.shared == [True, False, False]
 
 
@@ -341,7 +393,9 @@ def test_a_bug_in_one_trunks_details_does_not_end_the_others(
 
     monkeypatch.setattr(FakeCabinet, "read_details", broken)
     told: list[tuple[str, str]] = []
-    source = DetailedSource(cabinet, ttl=HOUR, on_details=lambda *how: told.append(how))
+    source = DetailedSource(
+        cabinet, ttl=HOUR, stale=stale, on_details=lambda *how: told.append(how)
+    )
     source.read_trunks()
     source.wait()
     assert [result for result, _ in told] == ["success", "undecodable", "success"]
@@ -352,7 +406,7 @@ def test_a_bug_in_one_trunks_details_does_not_end_the_others(
 def test_a_warning_about_phones_stays_until_every_trunk_has_one() -> None:
     cabinet = FakeCabinet()
     cabinet.trunks = tuple(replace(trunk, phone="") for trunk in cabinet.trunks)
-    source = DetailedSource(cabinet, ttl=HOUR)
+    source = DetailedSource(cabinet, ttl=HOUR, stale=stale)
     source.read_trunks()
     source.wait()
     assert source.read_trunks().warnings == ("1 of 3 trunks show no phone",)
@@ -361,7 +415,7 @@ def test_a_warning_about_phones_stays_until_every_trunk_has_one() -> None:
 def test_a_listing_that_fails_asks_for_no_details() -> None:
     cabinet = FakeCabinet()
     cabinet.broken = True
-    source = DetailedSource(cabinet, ttl=HOUR)
+    source = DetailedSource(cabinet, ttl=HOUR, stale=stale)
     with pytest.raises(IncompleteError):
         source.read_trunks()
     source.wait()
@@ -371,7 +425,7 @@ def test_a_listing_that_fails_asks_for_no_details() -> None:
 def test_closing_ends_the_details_under_way() -> None:
     cabinet = FakeCabinet()
     cabinet.hold.clear()
-    source = DetailedSource(cabinet, ttl=HOUR)
+    source = DetailedSource(cabinet, ttl=HOUR, stale=stale)
     source.read_trunks()
     source.close()
     cabinet.hold.set()
@@ -394,7 +448,7 @@ def test_a_real_cabinets_details_equal_its_truth(
     settings = CabinetSettings(
         address=simulated.url, login=account.login, password=account.password
     )
-    source = DetailedSource(Cabinet(settings), ttl=0.0, concurrency=concurrency)
+    source = DetailedSource(Cabinet(settings), ttl=0.0, stale=stale, concurrency=concurrency)
     for _ in range(4):  # ten trunks a run, and one more listing to see the last of them
         source.read_trunks()
         source.wait()
@@ -422,7 +476,7 @@ def test_a_session_that_ends_among_the_details_is_renewed_by_the_next_listing(
         return None
 
     simulated.faults = end_sessions
-    source = DetailedSource(Cabinet(settings), ttl=HOUR, concurrency=2)
+    source = DetailedSource(Cabinet(settings), ttl=HOUR, stale=stale, concurrency=2)
     source.read_trunks()
     source.wait()
     assert len(source.read_trunks().trunks) == 30
@@ -449,9 +503,10 @@ def test_a_password_that_changes_among_the_details_costs_no_sign_in_but_the_list
     source = DetailedSource(
         Cabinet(settings),
         ttl=HOUR,
+        stale=stale,
         concurrency=concurrency,
         on_details=lambda _, sentence: told.append(sentence) if sentence else None,
-        monotonic=clock.monotonic,
+        clock=clock,
     )
     refresher = Refresher("demo", source, ttl=60.0, clock=clock)
     simulated.faults = change_the_password
@@ -477,7 +532,7 @@ def test_details_that_are_forbidden_cost_no_sign_in(simulated: SimulatedCabinet)
     settings = CabinetSettings(
         address=simulated.url, login=account.login, password=account.password
     )
-    source = DetailedSource(Cabinet(settings), ttl=HOUR, monotonic=clock.monotonic)
+    source = DetailedSource(Cabinet(settings), ttl=HOUR, stale=stale, clock=clock)
     simulated.faults = lambda incoming: (
         Fault(instead=Answer(403)) if incoming.call == "details" else None
     )
@@ -501,7 +556,7 @@ def test_names_that_are_out_of_date_for_the_details_alone_are_discovered_by_the_
         password=account.password,
     )
     source = DetailedSource(
-        Cabinet(settings), ttl=HOUR, concurrency=concurrency, monotonic=clock.monotonic
+        Cabinet(settings), ttl=HOUR, stale=stale, concurrency=concurrency, clock=clock
     )
     before = simulated.deployment
     after = before.redeployed("another")
@@ -557,7 +612,7 @@ def test_a_listing_waits_for_the_one_call_for_details_under_way_and_for_no_more(
             return Fault(wait=go_on, instead=answer)
         return None
 
-    source = DetailedSource(Cabinet(settings), ttl=0.0)
+    source = DetailedSource(Cabinet(settings), ttl=0.0, stale=stale)
     simulated.faults = hold_the_third
     source.read_trunks()
     assert under_way.wait(PATIENCE)

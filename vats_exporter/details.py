@@ -7,7 +7,8 @@ two requests each, so they follow a slower schedule of their own, apart from the
   their ``ttl`` has passed;
 * one run asks for a few only, so that neither a restart nor a new account asks for all at once:
   all are known a quarter of the ``ttl`` after a start;
-* a trunk whose details fail keeps what it had, and takes its turn again;
+* a trunk whose details fail keeps what it had, and takes its turn again; what is older than the
+  ``ttl`` and, beyond it, what a snapshot may outlive its own (``stale``), is told no more;
 * a failure that is not about this one trunk ends the run: the rest stays due, and the next run
   waits, longer each time. A cabinet that hangs is not waited for once a trunk.
 
@@ -21,7 +22,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,11 +38,13 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.cabinet.subscribers import Listing
+from vats_exporter.states import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from vats_exporter.cabinet.devices import Details
+    from vats_exporter.states import Clock
     from vats_exporter.trunks import Trunk
 
 MIN_BATCH: Final = 10
@@ -67,10 +69,21 @@ _OF_THE_CABINET: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read of a trunk, and when: by a clock for ages, and by one for people."""
+
+    details: Details
+    read: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Entry:
+    """A trunk that was asked for: when, when it is due again, and the latest that is known."""
+
     asked: float
     due: float
-    details: Details | None
+    known: _Known | None
 
 
 class DetailsBook:
@@ -124,10 +137,17 @@ class DetailsBook:
             pause = PAUSE * 2.0 ** min(self._fruitless, 32)
             self._resume = now + min(pause, self._retry) if given_up else -math.inf
 
-    def put(self, ref: str, details: Details, now: float) -> None:
-        """Keep what was read of a trunk."""
+    def put(self, ref: str, details: Details, now: float, at: float) -> None:
+        """Keep what was read of a trunk.
+
+        Args:
+            ref: the trunk's.
+            details: what was read.
+            now: a monotonic time in seconds.
+            at: the same time, in seconds since the epoch.
+        """
         with self._lock:
-            self._entries[ref] = _Entry(now, now + self._ttl, details)
+            self._entries[ref] = _Entry(now, now + self._ttl, _Known(details, now, at))
 
     def failed(self, ref: str, now: float, *, its_own: bool) -> None:
         """Note that a trunk was asked for in vain: it keeps what it had.
@@ -140,29 +160,43 @@ class DetailsBook:
                 comes sooner, but after the rest: it may be the one at which the cabinet breaks.
         """
         with self._lock:
-            known = self._entries.get(ref)
-            details = known.details if known else None
-            wait = self._ttl if its_own and details is None else self._retry
-            self._entries[ref] = _Entry(now, now + wait, details)
+            entry = self._entries.get(ref)
+            known = entry.known if entry else None
+            wait = self._ttl if its_own and known is None else self._retry
+            self._entries[ref] = _Entry(now, now + wait, known)
 
-    def apply(self, trunks: Sequence[Trunk]) -> tuple[Trunk, ...]:
-        """Add to the trunks what is known: line, selector, and the phone where it is empty."""
+    def apply(self, trunks: Sequence[Trunk], now: float, stale: float) -> tuple[Trunk, ...]:
+        """Add to the trunks what is known: line, selector, and the phone where it is empty.
+
+        The phone stays however old it is, as it is what the trunk is called by.
+
+        Args:
+            trunks: as listed.
+            now: a monotonic time in seconds.
+            stale: seconds past the ``ttl`` after which line and selector are told no more.
+        """
         with self._lock:
-            known: Mapping[str, _Entry] = dict(self._entries)
+            entries: Mapping[str, _Entry] = dict(self._entries)
+        oldest = now - self._ttl - stale
         return tuple(
-            _with_details(trunk, entry.details)
-            if (entry := known.get(trunk.ref)) and entry.details
+            _with_details(trunk, entry.known, oldest)
+            if (entry := entries.get(trunk.ref)) and entry.known
             else trunk
             for trunk in trunks
         )
 
 
-def _with_details(trunk: Trunk, details: Details) -> Trunk:
+def _with_details(trunk: Trunk, known: _Known, oldest: float) -> Trunk:
+    phone = trunk.phone or known.details.phone
+    if known.read <= oldest:
+        return replace(trunk, phone=phone)
+    device = known.details.device
     return replace(
         trunk,
-        phone=trunk.phone or details.phone,
-        line=details.line,
-        sip_device_enabled=details.device.enabled if details.device else None,
+        phone=phone,
+        line=known.details.line,
+        sip_device_enabled=device.enabled if device else None,
+        details_at=known.at,
     )
 
 
@@ -203,10 +237,12 @@ class DetailedSource:
     Args:
         cabinet: what is read.
         ttl: seconds after which a trunk's details are asked for again.
+        stale: says how many seconds past the ``ttl`` details are still told; asked for with each
+            listing.
         concurrency: requests for details at the same time; each takes a connection, the first
             one the listing's own.
         on_details: told how each trunk's details went.
-        monotonic: the clock of the schedule, in seconds.
+        clock: the machine's, unless a test brings its own.
     """
 
     def __init__(
@@ -214,15 +250,17 @@ class DetailedSource:
         cabinet: Detailable,
         *,
         ttl: float,
+        stale: Callable[[], float],
         concurrency: int = 1,
         on_details: OnDetails | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
     ) -> None:
         self._cabinet = cabinet
         self._book = DetailsBook(ttl)
         self._readers = [cabinet.lane(shared=number == 0) for number in range(concurrency)]
+        self._stale = stale
         self._on_details = on_details
-        self._monotonic = monotonic
+        self._clock: Clock = clock or SystemClock()
         self._closed = threading.Event()
         self._run: threading.Thread | None = None
 
@@ -233,14 +271,15 @@ class DetailedSource:
             CabinetError: of the listing; never of the details.
         """
         listing = self._cabinet.read_trunks()
+        now = self._clock.monotonic()
         if self._run is None or not self._run.is_alive():
-            due = self._book.due(listing.trunks, self._monotonic())
+            due = self._book.due(listing.trunks, now)
             if due and not self._closed.is_set():
                 self._run = threading.Thread(
                     target=self._read, args=(due,), name="details", daemon=True
                 )
                 self._run.start()
-        trunks = self._book.apply(listing.trunks)
+        trunks = self._book.apply(listing.trunks, now, self._stale())
         return Listing(trunks, _still_true(listing.warnings, trunks), listing.pages)
 
     def wait(self, timeout: float | None = None) -> None:
@@ -269,12 +308,13 @@ class DetailedSource:
 
         with ThreadPoolExecutor(len(self._readers), thread_name_prefix="details") as pool:
             list(pool.map(work, self._readers))
-        self._book.ended(self._monotonic(), given_up=run.given_up, fruitless=run.fruitless)
+        self._book.ended(self._clock.monotonic(), given_up=run.given_up, fruitless=run.fruitless)
 
     def _read_one(self, reader: DetailsReader, ref: str, run: _Run) -> None:
         result, sentence, its_own = "success", "", True
         try:
-            self._book.put(ref, reader.read_details(ref), self._monotonic())
+            details = reader.read_details(ref)
+            self._book.put(ref, details, self._clock.monotonic(), self._clock.now())
         except CabinetError as error:
             result, sentence = error.result, str(error)
             its_own = not isinstance(error, _OF_THE_CABINET)
@@ -283,7 +323,7 @@ class DetailedSource:
         if result == "success":
             run.fruitless = False
         else:
-            self._book.failed(ref, self._monotonic(), its_own=its_own)
+            self._book.failed(ref, self._clock.monotonic(), its_own=its_own)
         if not its_own:
             left = run.give_up()
             # Those under way besides end with the same; it is told once.
