@@ -29,7 +29,7 @@ from vats_exporter.cabinet.devices import Details, Device
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.demo.deployment import DETAILS_SERVICE
 from vats_exporter.details import MIN_BATCH, PAUSE, DetailedSource, DetailsBook
-from vats_exporter.refresh import Refresher
+from vats_exporter.refresh import RETRY_LIMIT, Refresher
 from vats_exporter.trunks import Flags, Trunk
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def test_a_trunk_at_which_the_cabinet_broke_comes_sooner_but_after_the_rest() ->
 def test_a_run_that_was_given_up_makes_the_next_one_wait() -> None:
     book = DetailsBook(HOUR)
     everyone = trunks(3)
-    book.ended(0.0, given_up=True, fruitless=False)
+    book.ended(0.0, given_up=True, fruitless=False, retry_after=0.0)
     assert book.due(everyone, PAUSE - 1) == []
     assert len(book.due(everyone, PAUSE)) == 3
 
@@ -164,11 +164,11 @@ def test_runs_that_read_nothing_are_further_and_further_apart_up_to_a_quarter_of
     everyone = trunks(3)
     pauses = []
     for _ in range(2000):  # 2.0 to the power of that many is no float
-        book.ended(0.0, given_up=True, fruitless=True)
+        book.ended(0.0, given_up=True, fruitless=True, retry_after=0.0)
         pauses.append(next(at for at in range(0, 1000, 30) if book.due(everyone, float(at))))
     assert pauses[:6] == [60, 120, 240, 480, 900, 900]
     assert set(pauses[6:]) == {QUARTER}
-    book.ended(0.0, given_up=False, fruitless=True)
+    book.ended(0.0, given_up=False, fruitless=True, retry_after=0.0)
     assert len(book.due(everyone, 0.0)) == 3
 
 
@@ -343,6 +343,22 @@ def test_a_failure_that_is_not_about_one_trunk_ends_the_run_and_the_rest_stays_d
     source.read_trunks()
     source.wait()
     assert cabinet.asked[2:] == ["Ca0002"]
+
+
+@pytest.mark.parametrize(("wish", "pause"), [(300.0, 300.0), (1.0, PAUSE), (1e6, RETRY_LIMIT)])
+def test_a_run_begins_no_sooner_than_the_cabinet_wishes_within_an_hour(
+    wish: float, pause: float
+) -> None:
+    cabinet, clock = FakeCabinet(), Clock()
+    busy = NotGwtError("details: HTTP 503")
+    busy.retry_after = wish
+    cabinet.failing = {"Ca0001": busy}
+    source = DetailedSource(cabinet, ttl=HOUR, stale=stale, clock=clock)
+    for seconds, asked in ((0.0, 2), (pause - 1.0, 2), (1.0, 3)):
+        clock.seconds += seconds
+        source.read_trunks()
+        source.wait()
+        assert len(set(cabinet.asked)) == asked
 
 
 def test_a_cabinet_that_breaks_under_several_readers_is_told_of_once() -> None:

@@ -10,7 +10,8 @@ two requests each, so they follow a slower schedule of their own, apart from the
 * a trunk whose details fail keeps what it had, and takes its turn again; what is older than the
   ``ttl`` and, beyond it, what a snapshot may outlive its own (``stale``), is told no more;
 * a failure that is not about this one trunk ends the run: the rest stays due, and the next run
-  waits, longer each time. A cabinet that hangs is not waited for once a trunk.
+  waits, longer each time, and as long as the cabinet says. One that hangs is not waited for once
+  a trunk.
 
 :class:`DetailedSource` is a cabinet's listing with what is known of the details added to it. The
 details themselves are read afterwards, beside the listing: a listing waits for the one call under
@@ -38,6 +39,7 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.cabinet.subscribers import Listing
+from vats_exporter.refresh import RETRY_LIMIT
 from vats_exporter.states import SystemClock
 
 if TYPE_CHECKING:
@@ -123,19 +125,21 @@ class DetailsBook:
             paced = math.ceil(CATCH_UP * len(present) * elapsed / self._ttl) if self._ttl else 0
             return [*new, *(ref for _, ref in old)][: max(MIN_BATCH, paced)]
 
-    def ended(self, now: float, *, given_up: bool, fruitless: bool) -> None:
+    def ended(self, now: float, *, given_up: bool, fruitless: bool, retry_after: float) -> None:
         """Note how a run ended.
 
         Args:
             now: a monotonic time in seconds.
             given_up: by a failure that was not about one trunk; then the next run waits.
             fruitless: not one trunk's details were read.
+            retry_after: seconds after which the cabinet wants to be asked again.
         """
         with self._lock:
             self._fruitless = self._fruitless + 1 if given_up and fruitless else 0
             # The exponent is bounded: 2.0 to the power of a month of them is no float.
-            pause = PAUSE * 2.0 ** min(self._fruitless, 32)
-            self._resume = now + min(pause, self._retry) if given_up else -math.inf
+            pause = min(PAUSE * 2.0 ** min(self._fruitless, 32), self._retry)
+            pause = max(pause, min(retry_after, RETRY_LIMIT))
+            self._resume = now + pause if given_up else -math.inf
 
     def put(self, ref: str, details: Details, now: float, at: float) -> None:
         """Keep what was read of a trunk.
@@ -308,7 +312,12 @@ class DetailedSource:
 
         with ThreadPoolExecutor(len(self._readers), thread_name_prefix="details") as pool:
             list(pool.map(work, self._readers))
-        self._book.ended(self._clock.monotonic(), given_up=run.given_up, fruitless=run.fruitless)
+        self._book.ended(
+            self._clock.monotonic(),
+            given_up=run.given_up,
+            fruitless=run.fruitless,
+            retry_after=run.retry_after,
+        )
 
     def _read_one(self, reader: DetailsReader, ref: str, run: _Run) -> None:
         result, sentence, its_own = "success", "", True
@@ -318,6 +327,7 @@ class DetailedSource:
         except CabinetError as error:
             result, sentence = error.result, str(error)
             its_own = not isinstance(error, _OF_THE_CABINET)
+            run.retry_after = max(run.retry_after, error.retry_after)
         except Exception as bug:  # noqa: BLE001 - a bug here must not end the details of the rest
             result, sentence = "undecodable", describe_bug(bug)
         if result == "success":
@@ -341,6 +351,7 @@ class _Run:
     Attributes:
         given_up: whether the rest is left for another run.
         fruitless: whether not one was read yet.
+        retry_after: seconds after which the cabinet wants to be asked again, as far as it said.
     """
 
     def __init__(self, due: Iterable[str]) -> None:
@@ -348,6 +359,7 @@ class _Run:
         self._waiting = deque(due)
         self.given_up = False
         self.fruitless = True
+        self.retry_after = 0.0
 
     def next(self) -> str | None:
         """Return the next one; ``None`` if there is none, or the run was given up."""
