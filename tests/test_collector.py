@@ -165,6 +165,7 @@ def test_the_table_holds_the_documented_metrics() -> None:
         ("vats_redeployments_total", "counter", ("account",)),
         ("vats_login_retry_timestamp_seconds", "gauge", ("account",)),
         ("vats_details_total", "counter", ("account", "result")),
+        ("vats_details_timestamp_seconds", "gauge", ("account",)),
         ("vats_probe_success", "gauge", ()),
         ("vats_probe_duration_seconds", "gauge", ()),
         ("vats_config_last_reload_successful", "gauge", ()),
@@ -539,7 +540,7 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
     if promtool is None:
         pytest.skip("promtool, which comes with Prometheus, is not on PATH")
     cabinet = ScriptedCabinet(
-        (replace(WORKING, sip_device_enabled=True), OFF, STRANGE),
+        (replace(WORKING, sip_device_enabled=True, details_at=1.0), OFF, STRANGE),
         (
             CallCompleted("list", 200, 0.07, 1000),
             SignIn("success", 0.2),
@@ -579,6 +580,27 @@ def test_the_selector_is_shown_where_it_is_known_and_the_line_names_the_trunk(
     shown = [line for line in own_lines(page) if line.startswith("vats_trunk_sip_device_enabled")]
     assert shown == [f"vats_trunk_sip_device_enabled{{{labels}}} 0.0"]
     assert 'line="mobsip_9161234567"' in page
+
+
+def test_the_age_of_the_oldest_details_is_told_as_long_as_they_are_served(
+    clock: SetClock,
+) -> None:
+    name = "vats_details_timestamp_seconds"
+    trunks = tuple(
+        replace(trunk, details_at=at)
+        for trunk, at in zip((WORKING, OFF, STRANGE), (clock.now(), 99.5, None), strict=True)
+    )
+    cabinet = ScriptedCabinet(trunks)
+    collector = Collector([Account("acme", cabinet.connect, ttl=60.0, stale=90.0, clock=clock)])
+    assert f'{name}{{account="acme"}} 99.5' in own_lines(scrape(collector))
+    cabinet.answer = UnreachableError("reset")
+    clock.advance(60.0)
+    assert f'{name}{{account="acme"}} 99.5' in own_lines(scrape(collector))
+    clock.advance(60.0)
+    assert name not in scrape(collector)
+    cabinet.answer = (WORKING, OFF)
+    clock.advance(60.0)
+    assert name not in scrape(collector)
 
 
 def test_changes_are_counted_from_nought_and_dated_once_they_happen(clock: SetClock) -> None:

@@ -7,7 +7,7 @@ import logging
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
@@ -15,15 +15,19 @@ from urllib.request import urlopen
 import pytest
 import structlog
 
-from vats_exporter import log
+from vats_exporter import app, log
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.config import Account, Cache, Config, ConfigError, History, Log, Problem
+from vats_exporter.config import Details as DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.details import DetailedSource
 from vats_exporter.web import ListenAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from vats_exporter.details import Detailable
 
 FILE = Path("vats-exporter.yml")
 
@@ -129,6 +133,28 @@ def test_accounts_come_and_go(running: Reloadable, cabinet: SimulatedCabinet) ->
     assert running.page().count("\nvats_trunk_active{") == 15
     # It signed in anew; the other two did not.
     assert cabinet.stats()["sign_ins"] == 4
+
+
+def test_details_learn_how_long_they_are_told_from_the_configuration_in_use(
+    cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Callable[[], float]] = []
+
+    class Watched(DetailedSource):
+        def __init__(self, cabinet: Detailable, *, stale: Callable[[], float], **more: Any) -> None:
+            told.append(stale)
+            super().__init__(cabinet, stale=stale, **more)
+
+    monkeypatch.setattr(app, "DetailedSource", Watched)
+    running = Reloadable(cabinet)
+    running.next = replace(running.config, details=DetailsSettings(enabled=True, ttl=3600.0))
+    with running.exporter:
+        running.exporter.reload()
+        assert {stale() for stale in told} == {7200.0}
+        kept = replace(running.config.cache, stale=9000.0)
+        running.next = replace(running.config, cache=kept)
+        running.exporter.reload()
+    assert [stale() for stale in told] == [9000.0] * 3
 
 
 def test_a_changed_account_signs_in_anew_and_its_counts_go_on(

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from vats_exporter.cabinet.devices import Details, Device
-from vats_exporter.cabinet.errors import CabinetError, IncompleteError, UnreachableError
+from vats_exporter.cabinet.errors import (
+    CabinetError,
+    CabinetTimeoutError,
+    IncompleteError,
+    LoginRefusedError,
+    NotGwtError,
+    UnreachableError,
+)
 from vats_exporter.switching import Outcome, Switching
 from vats_exporter.trunks import Flags, Trunk
 
@@ -24,8 +31,12 @@ class Cabinet:
         self.moved: list[str] = []
         self.stuck: set[str] = set()
         self.failing: dict[str, BaseException] = {}
+        self.unreadable: dict[str, list[CabinetError | None]] = {}
 
     def read_details(self, ref: str) -> Details:
+        error = self.unreadable[ref].pop(0) if self.unreadable.get(ref) else None
+        if error is not None:
+            raise error
         if ref not in self.selectors:
             raise IncompleteError(f"{ref} is gone")
         enabled = self.selectors[ref]
@@ -62,22 +73,55 @@ def test_a_selector_that_does_not_move_is_a_failure_whatever_the_cabinet_answere
     assert run(cabinet, "a", enabled=False) == [(True, True, Outcome.FAILED)]
 
 
-@pytest.mark.parametrize("error", [UnreachableError("reset"), IncompleteError("odd")])
+@pytest.mark.parametrize("error", [NotGwtError("HTTP 500"), IncompleteError("odd")])
 def test_a_failure_stops_nothing_but_its_own_trunk(error: CabinetError) -> None:
     cabinet = Cabinet(a=True, b=True, c=True)
     cabinet.failing["b"] = error
     assert [outcome for _, _, outcome in run(cabinet, "a", "b", "c", enabled=False)] == [
         Outcome.CHANGED,
-        Outcome.FAILED,
+        Outcome.UNCLEAR,
         Outcome.CHANGED,
     ]
 
 
-def test_a_call_that_failed_half_way_is_not_said_to_have_done_nothing() -> None:
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (LoginRefusedError("refused"), Outcome.FAILED),
+        (UnreachableError("reset"), Outcome.UNCLEAR),
+        (CabinetTimeoutError("too late"), Outcome.UNCLEAR),
+    ],
+)
+def test_a_failure_of_the_cabinet_leaves_the_rest_as_it_is(
+    error: CabinetError, outcome: Outcome
+) -> None:
+    cabinet = Cabinet(a=True, b=True, c=True, d=True)
+    cabinet.failing["b"] = error
+    switching = Switching(cabinet, [trunk(ref) for ref in "abcd"], enabled=False)
+    assert [change.trunk.ref for change in switching] == ["a", "b"]
+    assert switching.stopped == str(error)
+    assert [change.outcome for change in switching.changes] == [
+        Outcome.CHANGED,
+        outcome,
+        Outcome.PENDING,
+        Outcome.PENDING,
+    ]
+
+
+def test_a_trunk_before_whose_change_the_cabinet_fails_was_not_moved() -> None:
     cabinet = Cabinet(a=True)
-    cabinet.failing["a"] = UnreachableError("reset")
+    cabinet.unreadable["a"] = [UnreachableError("reset")]
     (change,) = Switching(cabinet, [trunk("a")], enabled=False)
-    assert change.error == "reset; it may have been moved"
+    assert (change.outcome, change.error) == (Outcome.FAILED, "reset")
+
+
+@pytest.mark.parametrize("error", [LoginRefusedError("refused"), UnreachableError("reset")])
+def test_a_trunk_that_cannot_be_read_back_is_to_be_checked(error: CabinetError) -> None:
+    cabinet = Cabinet(a=True)
+    cabinet.unreadable["a"] = [None, error]
+    (change,) = Switching(cabinet, [trunk("a")], enabled=False)
+    assert (change.outcome, change.error) == (Outcome.UNCLEAR, str(error))
+    assert (change.before, change.after) == (True, None)
 
 
 def test_a_trunk_without_a_device_and_one_that_is_gone_are_said_to_be() -> None:

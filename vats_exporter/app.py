@@ -225,7 +225,8 @@ class Exporter:
     ) -> Account:
         account = Account(
             settings.name,
-            _connector(settings.cabinet, config.details),
+            # As it is configured when it is asked for: a reload may change it.
+            _connector(settings.cabinet, config.details, lambda: self._config.cache.stale),
             ttl=config.cache.ttl,
             stale=config.cache.stale,
             history=self._history,
@@ -260,7 +261,9 @@ def _close(accounts: Iterable[Account], timeout: float) -> list[threading.Thread
     return closing
 
 
-def _connector(settings: CabinetSettings, details: Details) -> Callable[[Tally], Source]:
+def _connector(
+    settings: CabinetSettings, details: Details, stale: Callable[[], float]
+) -> Callable[[Tally], Source]:
     def connect(tally: Tally) -> Source:
         cabinet = Cabinet(settings, trace=tally.trace)
         if not details.enabled:
@@ -268,6 +271,7 @@ def _connector(settings: CabinetSettings, details: Details) -> Callable[[Tally],
         return DetailedSource(
             cabinet,
             ttl=details.ttl,
+            stale=stale,
             concurrency=details.concurrency,
             on_details=tally.detailed,
         )

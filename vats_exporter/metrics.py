@@ -154,6 +154,14 @@ DETAILS: Final = Metric(
     ("account", "result"),
     "account",
 )
+DETAILS_TIMESTAMP: Final = Metric(
+    "vats_details_timestamp_seconds",
+    "gauge",
+    "When the oldest details that are served were read, in seconds since the epoch; only with "
+    "details.",
+    ("account",),
+    "account",
+)
 PROBE_SUCCESS: Final = Metric(
     "vats_probe_success",
     "gauge",
@@ -220,6 +228,7 @@ METRICS: Final = (
     REDEPLOYMENTS,
     LOGIN_RETRY_TIMESTAMP,
     DETAILS,
+    DETAILS_TIMESTAMP,
     PROBE_SUCCESS,
     PROBE_DURATION,
     CONFIG_RELOAD_SUCCESSFUL,

@@ -148,6 +148,8 @@ def render_account(state: AccountState, counts: Counts) -> Mapping[Metric, str]:
         for (pattern, known), count in sorted(state.snapshot.patterns.items()):
             add(metrics.TRUNK_PATTERNS, count, pattern=pattern, known="true" if known else "false")
         add(metrics.REFRESH_TIMESTAMP, state.snapshot.taken_at)
+        if state.snapshot.details_at is not None:
+            add(metrics.DETAILS_TIMESTAMP, state.snapshot.details_at)
     if state.duration is not None:
         add(metrics.REFRESH_DURATION, state.duration)
     for result, count in counts.refreshes.items():

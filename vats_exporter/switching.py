@@ -2,23 +2,34 @@
 
 For each trunk: read its device, move the selector if it is not where it should be, read it back.
 What the cabinet shows afterwards decides, not its answer to the call. A failure stops nothing but
-its own trunk; whoever runs it can stop between any two steps (Ctrl-C) and still say of every
-trunk whether it was changed.
+its own trunk, unless it is the cabinet's: a refused login, which trying again for each trunk would
+lock, or a cabinet that cannot be reached or does not answer. The rest is then left as it is.
+Whoever runs it can stop between any two steps (Ctrl-C) as well. In the end every trunk is known to
+be changed, or not to be, or is said to need a look.
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cabinet.errors import (
+    CabinetError,
+    CabinetTimeoutError,
+    LoginRefusedError,
+    UnreachableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from vats_exporter.cabinet.devices import Details
     from vats_exporter.trunks import Trunk
+
+
+_STOPPING: Final = (LoginRefusedError, UnreachableError, CabinetTimeoutError)
+"""Failures after which no other trunk of the cabinet is tried."""
 
 
 class Switchable(Protocol):
@@ -40,6 +51,7 @@ class Outcome(enum.Enum):
     CHANGED = "changed"
     NO_DEVICE = "no SIP device"
     FAILED = "failed"
+    UNCLEAR = "to be checked in the cabinet"
 
 
 @dataclass(slots=True)
@@ -51,7 +63,7 @@ class Change:
         before: where its selector was; ``None`` if not known, or without a SIP device.
         after: where it was read back to be; ``None`` if it was not read back.
         outcome: what became of it.
-        error: why, for what failed; empty otherwise.
+        error: why, for what failed or is unclear; empty otherwise.
     """
 
     trunk: Trunk
@@ -74,23 +86,32 @@ class Switching:
             stale policy and would not tell. [gwt]
         trunks: whose selectors to move.
         enabled: where to.
+
+    Attributes:
+        changes: what became of each trunk so far.
+        stopped: the failure after which the rest was left as it is; empty if none was.
     """
 
     def __init__(self, cabinet: Switchable, trunks: Sequence[Trunk], *, enabled: bool) -> None:
         self._cabinet = cabinet
         self._enabled = enabled
         self.changes = [Change(trunk) for trunk in trunks]
+        self.stopped = ""
 
     def __iter__(self) -> Iterator[Change]:
-        """Carry the change out, trunk by trunk; each is given once it is done with."""
+        """Carry the change out, trunk by trunk; each that was tried is given once that is done."""
         for change in self.changes:
             try:
                 self._carry_out(change)
             except CabinetError as error:
                 started = change.outcome is Outcome.STARTED
-                change.outcome = Outcome.FAILED
-                change.error = f"{error}; it may have been moved" if started else str(error)
+                change.outcome = Outcome.UNCLEAR if started else Outcome.FAILED
+                change.error = str(error)
+                if isinstance(error, _STOPPING):
+                    self.stopped = change.error
             yield change
+            if self.stopped:
+                return
 
     def _carry_out(self, change: Change) -> None:
         device = self._cabinet.read_details(change.trunk.ref).device
@@ -103,7 +124,12 @@ class Switching:
             change.outcome = Outcome.UNCHANGED
             return
         change.outcome = Outcome.STARTED
-        self._cabinet.set_enabled(change.trunk.ref, enabled=self._enabled)
+        try:
+            self._cabinet.set_enabled(change.trunk.ref, enabled=self._enabled)
+        except LoginRefusedError:
+            # It was answered as for somebody who is not signed in, so nothing was moved.
+            change.outcome = Outcome.PENDING
+            raise
         device = self._cabinet.read_details(change.trunk.ref).device
         change.after = device.enabled if device else None
         if change.after is self._enabled:

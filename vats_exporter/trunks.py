@@ -43,6 +43,7 @@ class Trunk:
         known: whether the notes describe this pattern.
         line: the SIP line, ``mobsip_9161234567``; empty where details are off or not known yet.
         sip_device_enabled: the selector; ``None`` without a SIP device, or likewise.
+        details_at: when these two were read, in seconds since the epoch; ``None`` likewise.
     """
 
     ref: str
@@ -54,6 +55,7 @@ class Trunk:
     known: bool
     line: str = ""
     sip_device_enabled: bool | None = None
+    details_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Snapshot:
         taken_at: when reading it ended, in seconds since the epoch.
         duration: how long reading it took, in seconds.
         warnings: sentences about what could not be told, without personal data.
+        patterns: how many trunks there are of each pattern, and whether it is a known one.
+        details_at: when the oldest of the trunks' details were read; ``None`` without any.
     """
 
     trunks: tuple[Trunk, ...]
@@ -72,8 +76,11 @@ class Snapshot:
     duration: float
     warnings: tuple[str, ...] = ()
     patterns: Mapping[tuple[str, bool], int] = field(init=False)
+    details_at: float | None = field(init=False)
 
     def __post_init__(self) -> None:
-        """Count the trunks by pattern, once."""
+        """Count the trunks by pattern, and look for the oldest details, once."""
         counts = Counter((trunk.pattern, trunk.known) for trunk in self.trunks)
         object.__setattr__(self, "patterns", dict(counts))
+        read = [trunk.details_at for trunk in self.trunks if trunk.details_at is not None]
+        object.__setattr__(self, "details_at", min(read, default=None))

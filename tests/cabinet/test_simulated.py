@@ -361,3 +361,35 @@ def test_a_lane_leaves_a_redeployed_cabinet_to_the_next_listing(
     cabinet.read_trunks()
     assert lane.read_details(ref) == cabinet.read_details(ref)
     lane.close()
+
+
+def test_names_that_were_discovered_meanwhile_are_not_taken_for_out_of_date(
+    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
+) -> None:
+    simulated = simulate()
+    cabinet = sign_up(simulated)
+    cabinet.read_trunks()
+    old = cabinet.deployment
+    assert old is not None
+    simulated.redeploy()
+    cabinet.read_trunks()
+    cabinet.outdated(old)
+    cabinet.read_trunks()
+    assert simulated.stats()["requests"]["nocache"] == 2
+
+
+def test_a_lane_on_the_cabinets_own_connection_takes_no_other(
+    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
+) -> None:
+    simulated = simulate()
+    cabinet = sign_up(simulated)
+    ref = simulated.trunks()[0]["ref"]
+    lane = cabinet.lane(shared=True)
+    with pytest.raises(CabinetError):
+        lane.read_details(ref)
+    assert simulated.stats()["requests"] == {}
+    cabinet.read_trunks()
+    assert lane.read_details(ref) == cabinet.read_details(ref)
+    lane.close()
+    assert lane.read_details(ref) == cabinet.read_details(ref)
+    assert simulated.stats()["connections"] == 1

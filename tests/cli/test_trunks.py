@@ -258,6 +258,67 @@ def test_a_session_that_ends_half_way_does_not_stop_the_change(
     assert [selectors(cabinet)[phone] for phone in phones] == [False] * 3
 
 
+def test_a_password_that_changes_half_way_is_refused_once_and_the_rest_is_left_as_it_was(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    before = selectors(cabinet)
+    phones = with_device(cabinet)
+
+    def change_the_password(incoming: Incoming) -> Fault | None:
+        if incoming.call == "selector" and incoming.number == 2:
+            cabinet.change_password("demo-1", "another")
+        return None
+
+    cabinet.faults = change_the_password
+    ended = run("trunks", "disable", *config, *phones, "--yes")
+    assert ended.status == 130
+    assert cabinet.stats()["refused_sign_ins"] == 1
+    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    assert outcomes == [
+        "changed",
+        "failed: sign_in: the cabinet refused login and password",
+        *["not done"] * (len(phones) - 2),
+    ]
+    assert [phone for phone in phones if selectors(cabinet)[phone] != before[phone]] == phones[:1]
+    assert ended.stderr.splitlines()[-3:] == [
+        f"1 of {len(phones)} trunks off",
+        "demo-1: stopped: sign_in: the cabinet refused login and password",
+        "what is not done is left as it was",
+    ]
+
+
+def test_a_cabinet_that_is_gone_stops_its_own_account_alone(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    ours, theirs = with_device(cabinet)[:3], with_device(cabinet, "demo-2")[:2]
+
+    def break_off(incoming: Incoming) -> Fault | None:
+        ours_is_moved = incoming.call == "selector" and incoming.account == "demo-1"
+        return Fault(drop=True) if ours_is_moved else None
+
+    cabinet.faults = break_off
+    ended = run("trunks", "disable", *config, *ours, *theirs, "--yes")
+    assert ended.status == 130
+    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    assert outcomes[0].startswith("to be checked in the cabinet: selector: ")
+    assert outcomes[1:] == ["not done", "not done", "changed", "changed"]
+    assert "2 of 5 trunks off\ndemo-1: stopped: selector: " in ended.stderr
+
+
+def test_a_cabinet_that_fails_at_the_last_trunk_leaves_none_undone(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    phones = with_device(cabinet)[:2]
+
+    def break_off(incoming: Incoming) -> Fault | None:
+        return Fault(drop=True) if incoming.call == "selector" and incoming.number > 1 else None
+
+    cabinet.faults = break_off
+    ended = run("trunks", "disable", *config, *phones, "--yes")
+    assert ended.status == 1
+    assert ended.stderr.splitlines()[-1] == "1 of 2 trunks off"
+
+
 def test_a_trunk_removed_meanwhile_fails_alone(
     run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
 ) -> None:

@@ -7,14 +7,19 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.history.making import START, Clock, at, snapshot, trunk
 from vats_exporter.history import Change, History, read_events
-from vats_exporter.history.history import PRUNE_LIMIT, PRUNE_PAUSE
+from vats_exporter.history.history import PRUNE_GRACE, PRUNE_LIMIT, PRUNE_PAUSE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vats_exporter.trunks import Trunk
+
 DAY = 24 * 60.0
+YEAR = 365 * DAY
 
 
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:
@@ -121,12 +126,16 @@ def test_a_name_that_utf8_cannot_write_survives_a_restart(path: Path) -> None:
     assert [event.name for event in read_events(path)] == [name]
 
 
+def live(history: History, clock: Clock, minute: float, *trunks: Trunk) -> None:
+    """Record a snapshot of that minute, which both clocks show."""
+    clock.seconds = 60 * minute
+    history.record("office", snapshot(minute, *trunks))
+
+
 def test_old_events_are_forgotten_and_counters_are_not(path: Path, clock: Clock) -> None:
     with History(path, keep=90 * DAY * 60, clock=clock) as history:
-        for day, flags in ((0, "110"), (1, "010"), (50, "110")):
-            history.record("office", snapshot(day * DAY, trunk("A", flags)))
-        clock.pass_(PRUNE_PAUSE)
-        history.record("office", snapshot(92 * DAY, trunk("A", "010")))
+        for day, flags in ((0, "110"), (1, "010"), (50, "110"), (92, "010")):
+            live(history, clock, day * DAY, trunk("A", flags))
 
     assert [event.time for event in read_events(path)] == [at(50 * DAY), at(92 * DAY)]
     with History(path) as history:
@@ -135,21 +144,22 @@ def test_old_events_are_forgotten_and_counters_are_not(path: Path, clock: Clock)
 
 def test_events_are_forgotten_once_an_hour_at_most(path: Path, clock: Clock) -> None:
     with History(path, keep=60.0, clock=clock) as history:
-        for minute, flags in ((0, "110"), (1, "010"), (10, "110")):
-            history.record("office", snapshot(minute, trunk("A", flags)))
-            clock.pass_(60)
+        kept = []
+        for minute, flags in ((0, "110"), (1, "010"), (60, "110"), (61, "010"), (120, "110")):
+            live(history, clock, minute, trunk("A", flags))
+            kept.append([event.time for event in read_events(path)])
 
-        assert [event.time for event in read_events(path)] == [at(1), at(10)]
+    assert kept == [[], [at(1)], [at(60)], [at(60), at(61)], [at(120)]]
 
 
 def test_numbers_of_forgotten_events_are_not_used_again(path: Path, clock: Clock) -> None:
     with History(path, keep=60.0, clock=clock) as history:
-        for minute, flags in ((0, "110"), (1, "010")):
-            history.record("office", snapshot(minute, trunk("A", flags)))
-    with History(path, keep=60.0, clock=clock) as history:
-        history.record("office", snapshot(100, trunk("A", "010")))
+        live(history, clock, 0, trunk("A", "110"))
+        live(history, clock, 1, trunk("A", "010"))
+        live(history, clock, 100, trunk("A", "010"))
         assert read_events(path) == []
-        history.record("office", snapshot(101, trunk("A", "110")))
+    with History(path, keep=60.0, clock=clock) as history:
+        live(history, clock, 101, trunk("A", "110"))
 
     assert [event.id for event in read_events(path)] == [2]
 
@@ -158,14 +168,77 @@ def test_very_many_old_events_are_forgotten_a_part_at_a_time(path: Path, clock: 
     many = [trunk(f"T{number}", "110") for number in range(PRUNE_LIMIT + 5)]
     off = [trunk(one.ref, "010") for one in many]
     with History(path, keep=60.0, clock=clock) as history:
-        history.record("office", snapshot(0, *many))
-        history.record("office", snapshot(1, *off))
-        clock.pass_(PRUNE_PAUSE)
-        history.record("office", snapshot(100, *off))
+        live(history, clock, 0, *many)
+        live(history, clock, 1, *off)
+        live(history, clock, 100, *off)
         first = len(read_events(path))
-        history.record("office", snapshot(101, *off))
+        live(history, clock, 101, *off)
 
         assert (first, len(read_events(path))) == (5, 0)
+
+
+def test_a_start_with_a_clock_that_is_a_year_ahead_forgets_nothing(
+    path: Path, clock: Clock
+) -> None:
+    with History(path, clock=clock) as history:
+        live(history, clock, 0, trunk("A", "110"))
+        live(history, clock, 1, trunk("A", "010"))
+    clock.seconds = 0.0
+    with History(path, clock=clock) as history:
+        history.record("office", snapshot(YEAR, trunk("A", "110")))
+        clock.pass_(PRUNE_GRACE - 60)
+        history.record("office", snapshot(YEAR + 59, trunk("A", "010")))
+        clock.pass_(60)  # the network has told the time
+        history.record("office", snapshot(62, trunk("A", "110")))
+        clock.pass_(PRUNE_GRACE)
+        history.record("office", snapshot(122, trunk("A", "110")))
+
+    assert [event.time for event in read_events(path)] == [
+        at(1),
+        at(YEAR),
+        at(YEAR + 59),
+        at(62),
+    ]
+
+
+def test_a_clock_that_is_set_forward_and_back_while_it_runs_forgets_nothing(
+    path: Path, clock: Clock
+) -> None:
+    with History(path, clock=clock) as history:
+        live(history, clock, 0, trunk("A", "110"))
+        live(history, clock, 200, trunk("A", "010"))
+        clock.pass_(PRUNE_PAUSE)
+        history.record("office", snapshot(YEAR, trunk("A", "110")))
+        live(history, clock, 261, trunk("A", "010"))
+        live(history, clock, 500, trunk("A", "010"))
+
+    assert len(read_events(path)) == 3
+
+
+@pytest.mark.parametrize(("jump", "left"), [(60.0, 1), (61.0, 2)])
+def test_a_clock_that_is_set_by_a_minute_at_most_is_a_clock_that_goes_right(
+    path: Path, clock: Clock, jump: float, left: int
+) -> None:
+    with History(path, keep=60.0, clock=clock) as history:
+        live(history, clock, 0, trunk("A", "110"))
+        live(history, clock, 1, trunk("A", "010"))
+        clock.seconds = 6000.0
+        history.record("office", snapshot(100 + jump / 60, trunk("A", "110")))
+
+    assert len(read_events(path)) == left
+
+
+def test_after_a_long_time_off_what_is_too_old_stays_for_an_hour_more(
+    path: Path, clock: Clock
+) -> None:
+    with History(path, keep=90 * DAY * 60, clock=clock) as history:
+        live(history, clock, 0, trunk("A", "110"))
+        live(history, clock, 1, trunk("A", "010"))
+    started = 100 * DAY
+    with History(path, keep=90 * DAY * 60, clock=clock) as history:
+        for minute, left in ((0, 1), (59, 1), (60, 0)):
+            live(history, clock, started + minute, trunk("A", "010"))
+            assert len(read_events(path)) == left
 
 
 def test_accounts_that_record_at_once_lose_nothing(path: Path) -> None:

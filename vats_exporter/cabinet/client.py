@@ -13,8 +13,7 @@ fourth, the eighth, so that a cabinet that is broken for a day sees eleven sign-
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -45,9 +44,10 @@ from vats_exporter.cabinet.session import http_error, is_login_page, sign_in
 from vats_exporter.cabinet.subscribers import Listing, read_all
 from vats_exporter.cabinet.trace import Redeployed, no_trace
 from vats_exporter.cabinet.transport import Transport
+from vats_exporter.cabinet.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Self
 
@@ -97,7 +97,7 @@ class Cabinet:
         self._trace = trace or no_trace
         self._observe = observe
         self._base_url = parse_address(settings.address, allow_plain_http=settings.allow_plain_http)
-        self._lock = threading.RLock()
+        self._lock = Turns()
         self._transport: Transport | None = None
         self._signed_in = False
         self._unanswered = 0  # lists in a row that were answered with something else
@@ -161,12 +161,32 @@ class Cabinet:
         with self._lock:
             return read_forms(partial(self._rpc, "details", contract.DETAILS), ref)
 
-    def lane(self) -> Lane:
-        """Another connection into this cabinet's session, to read details beside the list."""
-        return Lane(self)
+    def lane(self, *, shared: bool = False) -> Lane:
+        """Make a way into this cabinet's session, to read details beside the list.
+
+        Args:
+            shared: on the list's own connection, whenever nobody else wants it; otherwise on
+                another one.
+        """
+        return Lane(self, shared=shared)
+
+    @contextmanager
+    def lend(self) -> Iterator[tuple[Transport, Deployment]]:
+        """Lend this connection for one call, before which everybody else has theirs.
+
+        For :class:`Lane`, as the two below.
+
+        Yields:
+            the transport, signed in, and the deployment.
+
+        Raises:
+            SessionEndedError: the cabinet is not signed in to; a lane never does that itself.
+        """
+        with self._lock.last():
+            yield self._in_session()
 
     def branch(self, transport: Transport | None) -> tuple[Transport, Deployment]:
-        """Let another connection into the session; for :class:`Lane`.
+        """Let another connection into the session.
 
         Args:
             transport: the lane's; ``None`` makes one.
@@ -175,14 +195,30 @@ class Cabinet:
             the transport with this session's cookies, and the deployment.
 
         Raises:
-            SessionEndedError: the cabinet is not signed in to; a lane never does that itself.
+            SessionEndedError: as :meth:`lend`.
         """
         with self._lock:
-            if self._transport is None or self._deployment is None or not self._signed_in:
-                session_ended("details", "not signed in")
-            lane = transport or Transport(self._transport.base_url, self._settings, self._trace)
-            lane.adopt_cookies(self._transport)
-            return lane, self._deployment
+            own, deployment = self._in_session()
+            lane = transport or Transport(own.base_url, self._settings, self._trace)
+            lane.adopt_cookies(own)
+            return lane, deployment
+
+    def outdated(self, deployment: Deployment) -> None:
+        """Take note that a deployment's names are out of date: the next listing discovers.
+
+        The list's own names may be as they were, so that it would not notice.
+
+        Args:
+            deployment: nothing happens if there is another one by now.
+        """
+        with self._lock:
+            if self._deployment is deployment:
+                self._deployment = None
+
+    def _in_session(self) -> tuple[Transport, Deployment]:
+        if self._transport is None or self._deployment is None or not self._signed_in:
+            session_ended("details", "not signed in")
+        return self._transport, self._deployment
 
     @property
     def max_response(self) -> int:

@@ -1,4 +1,4 @@
-"""Another connection into a cabinet's session, to read trunks' details beside the list."""
+"""A way into a cabinet's session, to read trunks' details beside the list."""
 
 from __future__ import annotations
 
@@ -20,17 +20,21 @@ if TYPE_CHECKING:
 
 
 class Lane:
-    """Another connection into a cabinet's session, for details alone.
+    """A way into a cabinet's session, for details alone: one call at a time.
 
     It never signs in and never discovers: where the session ended or the names are out of date,
-    its call fails, and the next listing sees to it. One call at a time.
+    its call fails, and the next listing sees to it. So details cost no sign-in, whatever becomes
+    of them, and who waits for the connection waits for one call.
 
     Args:
         cabinet: whose session it uses.
+        shared: on the cabinet's own connection, for one call at a time and last of all who want
+            it; otherwise on another one.
     """
 
-    def __init__(self, cabinet: Cabinet) -> None:
+    def __init__(self, cabinet: Cabinet, *, shared: bool = False) -> None:
         self._cabinet = cabinet
+        self._shared = shared
         self._lock = threading.Lock()
         self._transport: Transport | None = None
 
@@ -47,21 +51,36 @@ class Lane:
             return read_forms(self._rpc, ref)
 
     def close(self) -> None:
-        """Close the connection, which ends a call under way; a later call opens another."""
+        """Close the connection, which ends a call under way; a later call opens another.
+
+        The cabinet's own is the cabinet's affair.
+        """
         transport = self._transport
         if transport is not None:
             transport.close()
 
     def _rpc(self, build: Callable[[Deployment], str]) -> gwt.Response:
+        if self._shared:
+            with self._cabinet.lend() as (transport, deployment):
+                return self._exchange(transport, deployment, build)
         self._transport, deployment = self._cabinet.branch(self._transport)
-        return exchange(
-            self._transport,
-            deployment,
-            "details",
-            contract.DETAILS,
-            build(deployment),
-            limit=self._cabinet.max_response,
-        )
+        return self._exchange(self._transport, deployment, build)
+
+    def _exchange(
+        self, transport: Transport, deployment: Deployment, build: Callable[[Deployment], str]
+    ) -> gwt.Response:
+        try:
+            return exchange(
+                transport,
+                deployment,
+                "details",
+                contract.DETAILS,
+                build(deployment),
+                limit=self._cabinet.max_response,
+            )
+        except RedeployedError:
+            self._cabinet.outdated(deployment)
+            raise
 
 
 def read_forms(rpc: Callable[[Callable[[Deployment], str]], gwt.Response], ref: str) -> Details:

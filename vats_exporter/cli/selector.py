@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vats_exporter.switching import Change
 
 INTERRUPTED: Final = 130
-"""Exit status after Ctrl-C, as shells have it."""
+"""Exit status where some trunks were not tried: as shells have it after Ctrl-C."""
 
 
 def _selector(function: Callable[..., None]) -> Callable[..., None]:
@@ -62,9 +62,11 @@ _HELP = """Switch the selector of some trunks {state}.
 
 PHONE is a phone in any way of writing it, or a trunk's reference. Says what it will do and asks;
 then moves one selector at a time, reads each back, and prints a table of before and after. What
-the cabinet shows afterwards counts, not what it answered.
+the cabinet shows afterwards counts, not what it answered. A refused login, or a cabinet that cannot
+be reached or does not answer, ends it for that account.
 
-Exits with 0 only if every selector is seen to be {state} in the end.
+Exits with 0 only if every selector is seen to be {state} in the end, and with 130 if some were not
+tried.
 """
 
 
@@ -217,8 +219,13 @@ def _tell(runs: Mapping[str, Switching], *, enabled: bool, interrupted: bool) ->
     write(_report(changes))
     holding = sum(change.holds for _, change in changes)
     tell(f"{holding} of {_count(len(changes), 'trunk')} {_state(enabled)}")
-    if interrupted:
-        tell("interrupted: what is not done is left as it was")
+    unfinished = {name for name, change in changes if change.outcome is Outcome.PENDING}
+    for name in runs:
+        if name in unfinished and runs[name].stopped:
+            tell(f"{name}: stopped: {log.redact(runs[name].stopped)}")
+    if interrupted or unfinished:
+        told = "interrupted: " if interrupted else ""
+        tell(f"{told}what is not done is left as it was")
         sys.exit(INTERRUPTED)
     if holding < len(changes):
         sys.exit(FAILED)
@@ -235,7 +242,7 @@ def _report(changes: Sequence[tuple[str, Change]]) -> str:
                 _state(change.before),
                 _state(change.after),
                 f"{change.outcome.value}: {log.redact(change.error)}"
-                if change.outcome is Outcome.FAILED
+                if change.error
                 else change.outcome.value,
             ]
             for account, change in changes

@@ -209,7 +209,9 @@ class DetailsKeys(Keys):
         default=True, description="Whether details are read: the selector, the SIP line."
     )
     ttl: values.Duration = _duration_field(
-        3600.0, "After which a trunk's details are asked for again."
+        3600.0,
+        "After which a trunk's details are asked for again. What is older than this and "
+        "cache.stale together is no longer served.",
     )
     concurrency: values.Number = Field(
         default=1,

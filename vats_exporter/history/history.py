@@ -9,13 +9,18 @@ If the file could not be read when the process began, it is read as soon as it c
 was recorded meanwhile is gone through again as its continuation: no event is lost or comes twice.
 Counters cannot take up where the file left off then, since the series are at a lower value
 already and a jump upwards would count as changes; they go on from there, as after a reset.
+
+Old events are forgotten by the wall clock, which may be wrong: at a start without a battery, until
+the network has told the time, or because somebody set it. A day that is a year ahead would forget
+everything. So nothing is forgotten for an hour from the first record on, nor for an hour after the
+wall clock moved by more than a minute against one that nobody sets. That is time enough: there are
+no records without the network, which brings the right time too.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -25,6 +30,7 @@ import structlog
 from vats_exporter.history.events import HistoryError
 from vats_exporter.history.file import Batch, CorruptError, HistoryFile
 from vats_exporter.history.ledger import Ledger
+from vats_exporter.states import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,6 +52,12 @@ RETRY_PAUSE: Final = 5.0
 
 PRUNE_PAUSE: Final = 3600.0
 """Seconds between two prunings."""
+
+PRUNE_GRACE: Final = 3600.0
+"""Seconds without a pruning, from the first record or a jump of the wall clock on."""
+
+CLOCK_JUMP: Final = 60.0
+"""Seconds by which two records' times may be apart from what passed between them."""
 
 PRUNE_LIMIT: Final = 10_000
 """Events that one pruning forgets at most; the next record goes on with the rest."""
@@ -79,7 +91,8 @@ class History:
             memory alone.
         keep: seconds that events are kept in the file. Counters and the latest state of each trunk
             stay for as long as the file.
-        clock: seconds that only go forward, since anything.
+        clock: seconds that only go forward, since anything; the machine's by default, which also
+            goes on while it is suspended.
     """
 
     def __init__(
@@ -87,10 +100,10 @@ class History:
         path: Path | None = None,
         *,
         keep: float = DEFAULT_KEEP,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._keep = keep
-        self._clock = clock
+        self._clock = clock or SystemClock().monotonic
         self._file = HistoryFile(path) if path is not None else None
         # Guarded by _memory.
         self._memory = threading.Lock()
@@ -104,6 +117,7 @@ class History:
         self._in_flight: Batch | None = None
         self._retry_at = self._prune_at = self._move_aside_at = float("-inf")
         self._latest = float("-inf")
+        self._ahead = float("inf")  # the wall clock, of the other one, at the latest record
         self._problem = ""
         self._errors = 0
         self._save()
@@ -145,6 +159,7 @@ class History:
         Returns:
             what it told. Never raises for the file's sake.
         """
+        recorded = self._clock()  # before anything that may have to wait
         with self._memory:
             ledger = self._ledgers.setdefault(account, Ledger(account))
             delta = ledger.compare(snapshot, devices)
@@ -156,7 +171,7 @@ class History:
             else:
                 self._events += events
                 self._unsaved.add(account)
-        return Recorded(tuple(events), self._save(snapshot.taken_at))
+        return Recorded(tuple(events), self._save((snapshot.taken_at, recorded)))
 
     def changes(self, account: str) -> Changes:
         """How often, and when last, each flag of an account's trunks changed.
@@ -178,15 +193,19 @@ class History:
             with self._writing:
                 self._file.close()
 
-    def _save(self, latest: float | None = None) -> bool:
-        """Write what the file does not have; whether it has everything now."""
+    def _save(self, times: tuple[float, float] | None = None) -> bool:
+        """Write what the file does not have; whether it has everything now.
+
+        Args:
+            times: of a record, by the wall clock and by the other one.
+        """
         if self._file is None:
             return False
         with self._writing:
+            if times is not None:
+                self._compare_clocks(*times)
             if self._clock() < self._retry_at:
                 return False
-            if latest is not None:
-                self._latest = latest
             try:
                 self._write(self._file)
             except CorruptError as error:
@@ -196,6 +215,13 @@ class History:
                 return False
             self._succeed(self._file)
             return True
+
+    def _compare_clocks(self, latest: float, recorded: float) -> None:
+        """Put off forgetting if this is the first record, or the wall clock has moved."""
+        ahead = latest - recorded
+        if abs(ahead - self._ahead) > CLOCK_JUMP:
+            self._prune_at = recorded + PRUNE_GRACE
+        self._latest, self._ahead = latest, ahead
 
     def _write(self, file: HistoryFile) -> None:
         """Bring the file up to date; holds _writing."""
