@@ -215,7 +215,7 @@ def metrics() -> str:
         ),
         "| `status` | an HTTP status or, without an answer, a result |",
         "| `pattern` | the values of a row's varying positions, such as `1100` |",
-        "| `known` | `false` where the pattern is not a described one |",
+        "| `known` | `true` for a known pattern, `false` for an unknown one |",
         "",
         (
             "Besides, there are the process's own metrics, `process_*`, as every Prometheus "

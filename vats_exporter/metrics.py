@@ -91,7 +91,7 @@ TRUNKS: Final = Metric(
 TRUNK_PATTERNS: Final = Metric(
     "vats_trunk_patterns",
     "gauge",
-    "Trunks by the pattern of their row; known is false where the pattern is not a described one.",
+    "Trunks by the pattern of their row; known is false for an unknown pattern.",
     ("account", "pattern", "known"),
     "account",
 )

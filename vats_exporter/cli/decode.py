@@ -44,8 +44,7 @@ def command(file: str) -> None:
 
     Shows the frame (status, version, flags), the string table, the tokens in the order of the wire
     with longs as their base 64, and the trunks, if it is a page of the list of subscribers: flags
-    as read by the default positions, the pattern of the row, and whether that pattern is a
-    documented one.
+    as read by the default positions, the pattern of the row, and whether that pattern is known.
 
     Exits with 1, and says what is wrong and where, if FILE is not such an answer.
     """

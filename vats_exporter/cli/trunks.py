@@ -89,7 +89,7 @@ def command() -> None:
     type=click.Choice(list(_ONLY)),
     multiple=True,
     help="Only trunks like this; given several times, only those like all of it. unknown: with "
-    "a pattern that is not described.",
+    "an unknown pattern.",
 )
 @click.option(
     "--sort", type=click.Choice(list(_SORT)), default="account", show_default=True, help="By what."
@@ -245,7 +245,7 @@ def _card(found: Found, details: Details, *, secrets: bool) -> str:
         "active": _yes(trunk.flags.active),
         "bound": _yes(trunk.flags.bound),
         "marked for deletion": _yes(trunk.flags.marked_for_deletion),
-        "pattern": trunk.pattern + ("" if trunk.known else ", which the notes do not describe"),
+        "pattern": trunk.pattern + ("" if trunk.known else " (unknown)"),
         "SIP device": device.ref if device else "none",
     }
     if device:
