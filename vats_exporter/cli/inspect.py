@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Keep the cabinet's answers there, with everything personal and secret replaced, to send "
-    "along with a bug report.",
+    help="Save the cabinet's responses there, with everything personal and secret replaced, to "
+    "attach to a bug report.",
 )
 def command(*, config_file: Path | None, name: str | None, folder: Path | None) -> None:
     """Show what an account's cabinet says, and how it is read.
