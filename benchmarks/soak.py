@@ -159,7 +159,7 @@ class Chaos:
             ]
         lines += [
             f"cache: {{ttl: {TTL:.0f}s, stale: {STALE:.0f}s}}",
-            "history: {file: history.sqlite}",
+            "history: {file: history.db}",
             "details: {ttl: 10m}",
             extra,
         ]
