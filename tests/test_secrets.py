@@ -290,9 +290,7 @@ def test_no_secret_is_ever_said_written_or_shown(cabinet: SimulatedCabinet, tmp_
         **{f"SIP login {number}": one.sip_login for number, one in enumerate(devices)},
         **{f"SIP password {number}": one.sip_password for number, one in enumerate(devices)},
     }
-    history = {
-        f"history {file.name}": file.read_bytes() for file in tmp_path.glob("history.db*")
-    }
+    history = {f"history {file.name}": file.read_bytes() for file in tmp_path.glob("history.db*")}
     log = exporter.log.read_bytes()
     assert history
     # What is searched is what there is to search: the log at debug tells each call.
