@@ -184,7 +184,7 @@ class Chaos:
             ]
         lines += [
             f"cache: {{ttl: {TTL:.0f}s, stale: {STALE:.0f}s}}",
-            "history: {file: history.sqlite}",
+            "history: {file: history.db}",
             f"details: {{ttl: {DETAILS:.0f}s}}",
             extra,
         ]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY: Final = Path(__file__).parents[1]
+_TRACKED: Final = {".json", ".md", ".py", ".service", ".yaml", ".yml"}
+"""Endings of files that are in the repository, and not made by running something."""
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +84,24 @@ def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
         assert re.search(rf"^{name}==", locked, re.MULTILINE), f"{name} is not locked: `make lock`"
 
 
-def test_the_sdist_holds_sources_and_tests(built: Path) -> None:
+def test_the_sdist_holds_sources_and_tests_and_what_these_read(built: Path) -> None:
     (file,) = built.glob("*.tar.gz")
     with tarfile.open(file) as opened:
         inside = {name.partition("/")[2] for name in opened.getnames()}
     for needed in ("pyproject.toml", "README.md", "LICENSE", "tests/test_packaging.py"):
         assert needed in inside
+    for folder in ("benchmarks", "deploy", "docs", "fuzz", "grafana", "requirements"):
+        tracked = {
+            str(one.relative_to(REPOSITORY))
+            for one in (REPOSITORY / folder).rglob("*.*")
+            if one.suffix in _TRACKED
+        }
+        assert tracked
+        assert {one for one in tracked if not one.startswith("deploy/config/")} <= inside
     assert not {name for name in inside if name.startswith((".venv", "site/"))}
+    # People keep their own accounts and passwords there.
+    kept = {name for name in inside if name.startswith("deploy/config/")}
+    assert kept == {"deploy/config/README.md", "deploy/config/.gitignore"}
 
 
 def test_there_is_one_version(built: Path) -> None:
@@ -99,4 +112,4 @@ def test_there_is_one_version(built: Path) -> None:
     assert image["newTag"] == __version__
     changes = (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
     headings = re.findall(r"^## \[(.+?)\]", changes, re.MULTILINE)
-    assert __version__ in headings or headings == ["Unreleased"]
+    assert headings[:2] == ["Unreleased", __version__]

@@ -97,7 +97,7 @@ def cabinet() -> Iterator[SimulatedCabinet]:
 
 @pytest.fixture
 def running(cabinet: SimulatedCabinet, tmp_path: Path) -> Iterator[Reloadable]:
-    reloadable = Reloadable(cabinet, tmp_path / "history.sqlite")
+    reloadable = Reloadable(cabinet, tmp_path / "history.db")
     with reloadable.exporter:
         reloadable.page()
         yield reloadable

@@ -151,7 +151,7 @@ class Exporter:
         (self.folder / "config.yml").write_text(
             f"accounts:\n  - name: office\n    login: '{account.login}'\n"
             f"    password_file: password\n    address: '{self.cabinet.url}'\n{extra}"
-            "cache: {ttl: 0s, stale: 1h}\ndetails: {ttl: 1s}\nhistory: {file: history.sqlite}\n",
+            "cache: {ttl: 0s, stale: 1h}\ndetails: {ttl: 1s}\nhistory: {file: history.db}\n",
             "utf-8",
         )
 
@@ -290,9 +290,7 @@ def test_no_secret_is_ever_said_written_or_shown(cabinet: SimulatedCabinet, tmp_
         **{f"SIP login {number}": one.sip_login for number, one in enumerate(devices)},
         **{f"SIP password {number}": one.sip_password for number, one in enumerate(devices)},
     }
-    history = {
-        f"history {file.name}": file.read_bytes() for file in tmp_path.glob("history.sqlite*")
-    }
+    history = {f"history {file.name}": file.read_bytes() for file in tmp_path.glob("history.db*")}
     log = exporter.log.read_bytes()
     assert history
     # What is searched is what there is to search: the log at debug tells each call.

@@ -32,7 +32,7 @@ class Pattern:
         count: trunks that show it.
         example: one of them, with a phone if any has one.
         flags: what the configured positions make of it.
-        meaning: what the notes say it means; empty where they do not describe it.
+        meaning: of a known pattern; empty for an unknown one.
     """
 
     pattern: str

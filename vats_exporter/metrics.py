@@ -20,7 +20,7 @@ class Metric:
         type: of the metric.
         help: one sentence.
         labels: by name, in the documented order; a histogram has ``le`` besides.
-        scope: whether there is one a trunk, one an account, one a probe or one in all.
+        scope: whether there is one per trunk, per account, per probe or one in all.
     """
 
     name: str
@@ -53,7 +53,7 @@ TRUNK_BOUND: Final = Metric(
 TRUNK_INFO: Final = Metric(
     "vats_trunk_info",
     "gauge",
-    "Always 1; the labels tell the trunk's name and its SIP line.",
+    "Always 1; the labels hold the trunk's name and its SIP line.",
     (*_TRUNK, "name", "line"),
     "trunk",
 )
@@ -67,7 +67,7 @@ TRUNK_SIP_DEVICE_ENABLED: Final = Metric(
 TRUNK_FLAG_CHANGES: Final = Metric(
     "vats_trunk_flag_changes_total",
     "counter",
-    "Changes of the trunk's flag that were seen.",
+    "Changes of the trunk's flag that were observed.",
     (*_TRUNK, "flag"),
     "trunk",
 )
@@ -91,7 +91,7 @@ TRUNKS: Final = Metric(
 TRUNK_PATTERNS: Final = Metric(
     "vats_trunk_patterns",
     "gauge",
-    "Trunks by the pattern of their row; known is false where the pattern is not a described one.",
+    "Trunks by the pattern of their row; known is false for an unknown pattern.",
     ("account", "pattern", "known"),
     "account",
 )
@@ -122,7 +122,7 @@ LOGINS: Final = Metric(
 REQUESTS: Final = Metric(
     "vats_requests_total",
     "counter",
-    "HTTP calls to the cabinet by status, which is a result where there was no answer.",
+    "HTTP calls to the cabinet by status, or by result where there was no response.",
     ("account", "call", "status"),
     "account",
 )
@@ -150,7 +150,7 @@ LOGIN_RETRY_TIMESTAMP: Final = Metric(
 DETAILS: Final = Metric(
     "vats_details_total",
     "counter",
-    "Trunks whose details were asked for, by result; only with details.",
+    "Trunks whose details were requested, by result; only with details.",
     ("account", "result"),
     "account",
 )
@@ -203,7 +203,7 @@ HISTORY_ERRORS: Final = Metric(
 BUILD_INFO: Final = Metric(
     "vats_exporter_build_info",
     "gauge",
-    "Always 1; the labels tell the versions of the exporter and of Python.",
+    "Always 1; the labels hold the versions of the exporter and of Python.",
     ("version", "python"),
     "exporter",
 )

@@ -40,7 +40,7 @@ class Trunk:
         name: the person's or the place's name; empty where the cabinet does not tell.
         flags: its flags, read by the configured positions.
         pattern: the values of the row's varying positions, e.g. ``1100``.
-        known: whether the notes describe this pattern.
+        known: whether this pattern is one of the known ones.
         line: the SIP line, ``mobsip_9161234567``; empty where details are off or not known yet.
         sip_device_enabled: the selector; ``None`` without a SIP device, or likewise.
         details_at: when these two were read, in seconds since the epoch; ``None`` likewise.

@@ -141,7 +141,7 @@ OWN = [(ref(number), 0) for number in range(3)]
         [(ref(number + 50), 7) for number in range(3)],
         [(ref(50), 0)] * 3,
     ],
-    ids=["a value that the notes have as 0", "values that are no flags", "one for all rows"],
+    ids=["a value that is 0 in every known row", "values that are no flags", "one for all rows"],
 )
 def test_of_two_references_the_one_most_like_the_notes_is_taken(
     other: list[tuple[str, int]],
@@ -166,7 +166,7 @@ def test_rows_of_which_most_hold_flags_are_all_read() -> None:
         answer.row(number, eight=0 if number < 3 else 7)
     trunks, warnings = read_trunks([read_page(answer.response())], FlagPositions())
     assert [trunk.pattern for trunk in trunks] == ["1100"] * 3 + ["1100+8=7"] * 2
-    assert warnings == ("patterns that the notes do not describe: 1100+8=7 (2)",)
+    assert warnings == ("unknown patterns: 1100+8=7 (2)",)
 
 
 def test_patterns_that_are_not_known_are_counted_in_order() -> None:
@@ -174,7 +174,7 @@ def test_patterns_that_are_not_known_are_counted_in_order() -> None:
     for number, pattern in enumerate(("1110", "0101", "1110", "1100")):
         answer.row(number, pattern)
     _, warnings = read_trunks([read_page(answer.response())], FlagPositions())
-    assert warnings == ("patterns that the notes do not describe: 0101 (1), 1110 (2)",)
+    assert warnings == ("unknown patterns: 0101 (1), 1110 (2)",)
 
 
 @pytest.mark.parametrize("flaw", ["another class", "a long", "a long in one row"])

@@ -71,10 +71,10 @@ def test_what_was_found_and_every_pattern_with_an_example_are_shown(
     for pattern, (count, example) in shown.items():
         assert int(count) == len(truth[pattern])
         assert example in truth[pattern]
-    described = [line for line in ended.stdout.splitlines() if line.startswith("1100")]
-    assert "yes     yes    no      activated, not marked for deletion" in described[0]
-    undescribed = [line for line in ended.stdout.splitlines() if line.startswith("1000")]
-    assert undescribed[0].endswith("not described")
+    known = [line for line in ended.stdout.splitlines() if line.startswith("1100")]
+    assert "yes     yes    no      activated, not marked for deletion" in known[0]
+    unknown = [line for line in ended.stdout.splitlines() if line.startswith("1000")]
+    assert unknown[0].endswith("unknown")
 
 
 def test_with_several_accounts_one_must_be_named(run: Run, config: tuple[str, str]) -> None:

@@ -44,6 +44,6 @@ def test_each_path_is_one_that_the_service_has() -> None:
     text = UNIT.read_text()
     readme = (UNIT.parent / "README.md").read_text()
     assert "StateDirectory=vats-exporter" in text
-    assert "file: /var/lib/vats-exporter/history.sqlite" in readme
+    assert "file: /var/lib/vats-exporter/history.db" in readme
     assert "LoadCredential=office:/etc/vats-exporter/credentials/office" in text
     assert f"password_file: /run/credentials/{UNIT.name}/office" in readme

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import json
 import re
@@ -11,6 +12,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+
+from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -33,6 +36,14 @@ def test_what_is_written_is_what_the_program_says() -> None:
         if not file.name.endswith(".ru.md")
     }
     assert written == made, "stale: `make reference`"
+
+
+def test_defaults_are_shown_as_they_are_written_in_the_file() -> None:
+    page = (DOCS / "reference" / "configuration.md").read_text("utf-8")
+    shown = re.findall(r"^\| `list_tail` \| string \| <code>(.*?)</code> \|", page, re.MULTILINE)
+    assert {html.unescape(one) for one in shown} == {DEFAULT_LIST_TAIL}
+    page = (DOCS / "reference" / "web-configuration.md").read_text("utf-8")
+    assert "| `interval` | duration | `0s` |" in page
 
 
 SCHEMA = json.loads((DOCS / "reference" / "vats-exporter.schema.json").read_text("utf-8"))

@@ -87,7 +87,7 @@ _VALUE: Final = re.compile(r"-?[\w$.]+", re.ASCII)
 def validate_list_tail(template: str) -> None:
     """Check the template of the list request's end.
 
-    A ``|`` at its start is taken along from the user's notes [user], and passed over.
+    A ``|`` at its start is passed over: tails are often written so [user].
 
     Args:
         template: as configured; see :data:`~vats_exporter.cabinet.settings.DEFAULT_LIST_TAIL`.

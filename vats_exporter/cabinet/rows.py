@@ -1,6 +1,6 @@
 """What a row of the tab "Абоненты" says: from records to trunks.
 
-Knows how a subscriber's row looks, by CABINET's notes; how records are told apart in the stream of
+Knows how a subscriber's row looks, as CABINET has it; how records are told apart in the stream of
 tokens is :mod:`vats_exporter.cabinet.records`' affair.
 
 A row stands in the answer, as the server writes it, as the reference and twelve values [user]::
@@ -47,7 +47,7 @@ KNOWN_PATTERNS: Final = {
     "1100": "activated, not marked for deletion, has a working binding",
     "0011": "switched off, marked for deletion",
 }
-"""The patterns that the notes describe. [user]"""
+"""The known patterns, and what they mean. [user]"""
 
 FLAG_POSITIONS: Final = (2, 3, 4, 6, 7, 8, 9, 10, 11, 12)
 """Positions that may hold a flag: 1 and 5 are the indices of classes. [gwt]"""
@@ -176,8 +176,8 @@ def _reference_column(rows: tuple[tuple[Cell, ...], ...]) -> int | None:
     """The column of the references: a boxed long with a row's values before it.
 
     Every row must have the right kinds of fields there, and most rows flags in them. A few rows
-    with other values stay trunks, of a pattern that the notes do not describe. Where several
-    columns would do, the one whose values are most like the notes' is taken.
+    with other values stay trunks, of an unknown pattern. Where several columns would do, the one
+    whose values are most like those of the known rows is taken.
     """
     best: tuple[int, int, int] | None = None
     for column in range(max(_COLUMNS_BEFORE.values()), len(rows[0])):
@@ -366,5 +366,5 @@ def _warnings(trunks: Sequence[Trunk], phone: int | None) -> tuple[str, ...]:
     unknown = Counter(trunk.pattern for trunk in trunks if not trunk.known)
     if unknown:
         counts = ", ".join(f"{pattern} ({count})" for pattern, count in sorted(unknown.items()))
-        warnings.append(f"patterns that the notes do not describe: {counts}")
+        warnings.append(f"unknown patterns: {counts}")
     return tuple(warnings)

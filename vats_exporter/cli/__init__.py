@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "serve": "Export the trunks of the configured accounts to Prometheus.",
-    "check": "Say whether a configuration is right, and with --online whether it works.",
-    "trunks": "Look at the trunks of all accounts, and move their selectors.",
-    "events": "Show what happened to the trunks: which flag changed, which trunk appeared or went.",
+    "check": "Check a configuration and, with --online, whether it works.",
+    "trunks": "Show the trunks of all accounts, and switch their selectors.",
+    "events": "Show what happened to the trunks: which flag changed, which trunk came or went.",
     "inspect": "Show what an account's cabinet says, and how it is read.",
-    "import-har": "Make an account's configuration from a browser's recording.",
-    "decode": "Show what an answer of the cabinet says, as JSON.",
-    "demo": "Try it all out on a simulated cabinet, without an account.",
+    "import-har": "Generate an account's configuration from a browser recording.",
+    "decode": "Decode a response of the cabinet to JSON.",
+    "demo": "Try everything on a simulated cabinet, without an account.",
 }
 """The commands, in the order of ``--help``, each with the line that stands there."""
 
@@ -59,7 +59,7 @@ class _LazyGroup(click.Group):
     "  vats-exporter check --config.file vats-exporter.yml --online\n"
     "  vats-exporter serve --config.file vats-exporter.yml\n"
     "\n"
-    "vats-exporter COMMAND --help says more about each.",
+    "vats-exporter COMMAND --help describes each command.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def _commands() -> None:

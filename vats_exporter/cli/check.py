@@ -42,17 +42,17 @@ _AT_ONCE: Final = 8
     help="Also sign in to each account's cabinet and read one page of trunks.",
 )
 def command(config_file: Path | None, web_config_file: Path | None, *, online: bool) -> None:
-    """Say whether a configuration is right, and with --online whether it works.
+    """Check a configuration and, with --online, whether it works.
 
     Reads the file as serve does, with the password files and environment variables that it names.
-    Says ok, or everything that is wrong, one line each with the path of the key. Nothing is
-    started, and without --online nobody is asked. With --web.config.file, that file and the
-    certificates it names are checked as well.
+    Prints ok, or every mistake, one per line with the path of its key. Nothing is started, and
+    without --online no cabinet is contacted. With --web.config.file, that file and the certificates
+    it names are checked as well.
 
-    With --online it signs in to each account's cabinet, finds out what the exporter finds out by
-    itself, reads the first page of trunks, and shows what it found in a table.
+    With --online it signs in to each account's cabinet, discovers what the exporter discovers,
+    reads the first page of trunks, and prints a table of what it found.
 
-    Exits with 2 if the configuration is wrong, and with 1 if an account does not work.
+    Exits with 2 if the configuration is invalid, and with 1 if an account does not work.
     """
     config = options.read_config(config_file)
     count = len(config.accounts)

@@ -37,17 +37,16 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 )
 @click.argument("file")
 def command(file: str) -> None:
-    """Show what an answer of the cabinet says, as JSON.
+    """Decode a response of the cabinet to JSON.
 
-    FILE holds the body of an HTTP answer as the cabinet sent it, starting with //OK or //EX; it is
-    read from standard input if it is -. A browser's network panel gives one with "Copy response".
+    FILE holds the body of an HTTP response as the cabinet sent it, starting with //OK or //EX; - is
+    standard input. A browser's network panel has it under "Copy response".
 
-    Shows the frame (status, version, flags), the string table, the tokens in the order of the wire
-    with longs as their base 64, and the trunks, if it is a page of the list of subscribers: flags
-    as read by the default positions, the pattern of the row, and whether that pattern is a
-    documented one.
+    Prints the frame (status, version, flags), the string table, the tokens in the order of the wire
+    with longs in base 64, and the trunks, if it is a page of the list of subscribers: flags
+    as read by the default positions, the pattern of the row, and whether that pattern is known.
 
-    Exits with 1, and says what is wrong and where, if FILE is not such an answer.
+    Exits with 1, and says what is wrong and where, if FILE is not such a response.
     """
     name = "standard input" if file == "-" else file
     try:

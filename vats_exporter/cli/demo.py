@@ -69,7 +69,7 @@ _LIFE: Final = Life(pace=15.0, hold=120.0)
     default=_EXPORTER_PORT,
     show_default=True,
     metavar="P",
-    help="Port of the exporter; 0 takes a free one.",
+    help="Port of the exporter; 0 picks a free one.",
 )
 @click.option(
     "--host",
@@ -77,7 +77,7 @@ _LIFE: Final = Life(pace=15.0, hold=120.0)
     show_default=True,
     metavar="ADDRESS",
     help="Where the exporter listens; 0.0.0.0 lets other machines, or containers, scrape it. The "
-    "cabinet stays this machine's.",
+    "cabinet stays local.",
 )
 @click.option(
     "--details", is_flag=True, help="Also read the trunks' details: the selector, the SIP line."
@@ -102,11 +102,11 @@ def command(  # noqa: PLR0913 - an argument an option
     log_format: log.Format | None,
     log_level: log.Level | None,
 ) -> None:
-    """Try it all out on a simulated cabinet, without an account.
+    """Try everything on a simulated cabinet, without an account.
 
-    Starts a cabinet with invented trunks, a real HTTP server that speaks as the real one does, and
-    the exporter on it, both on this machine only. A trunk changes every few seconds. Prints where
-    everything is and what to try. Ends with Ctrl-C.
+    Starts a cabinet with invented trunks, an HTTP server that speaks the real protocol, and an
+    exporter that reads it, both on this machine only. One trunk of each account changes every 15
+    seconds. Prints addresses and things to try. Ends with Ctrl-C.
     """
     log.configure(form=log_format or "logfmt", level=log_level or "info")
     try:

@@ -75,7 +75,7 @@ def _phones(
     "history_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The history; no configuration is read then.  [default: history.file of the "
+    help="The history file; the configuration is not read then.  [default: history.file of the "
     "configuration]",
 )
 @account_option
@@ -91,14 +91,14 @@ def _phones(
     "--since",
     metavar="TIME",
     callback=_since,
-    help="Only what is not older: 2h, 7d, 2026-11-01, 2026-11-01T15:30.",
+    help="Only events since then: 2h, 7d, 2026-11-01, 2026-11-01T15:30.",
 )
 @click.option(
     "--follow",
     "-f",
     is_flag=True,
-    help="Go on and show events as they come, until Ctrl-C; begins with the last ten if there is "
-    "no --since.",
+    help="Keep showing events as they come, until Ctrl-C; without --since, starts with the last "
+    "ten.",
 )
 @click.option(
     "--format",
@@ -106,7 +106,7 @@ def _phones(
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="json is one object a line, with times in UTC.",
+    help="json is one object per line, with times in UTC.",
 )
 def command(
     config_file: Path | None,
@@ -118,13 +118,13 @@ def command(
     follow: bool,
     format_: str,
 ) -> None:
-    """Show what happened to the trunks: which flag changed, which trunk appeared or went.
+    """Show what happened to the trunks: which flag changed, which trunk came or went.
 
-    Reads the file that the exporter keeps as history.file; it may be running or not. An event's
-    time is that of the reading of the cabinet that showed it. For what was there before the
-    exporter first read an account there are no events.
+    Reads the exporter's history (history.file), whether or not the exporter is running. The time
+    of an event is that of the snapshot that showed it. There are no events from before the exporter
+    first read an account.
 
-    Exits with 1 if the file cannot be read, or knows no such account or phone.
+    Exits with 1 if the file cannot be read, or does not contain the account or phone.
     """
     path = history_file or _configured(config_file)
     write_events = _JsonLines() if format_ == "json" else _Table()

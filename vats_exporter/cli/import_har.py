@@ -26,26 +26,26 @@ LARGEST: Final = 256 * 1024 * 1024
     "  vats-exporter import-har visit.har --output vats-exporter.yml\n"
 )
 @click.option(
-    "--name", default="office", show_default=True, help="What metrics and logs call the account."
+    "--name", default="office", show_default=True, help="The account's name in metrics and logs."
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the configuration there; a file that is there already is left alone.  "
+    help="Write the configuration there; an existing file is not overwritten.  "
     "[default: standard output]",
 )
 @click.argument("file", type=click.File("rb"))
 def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
-    """Make an account's configuration from a browser's recording.
+    """Generate an account's configuration from a browser recording.
 
     In the browser: open the developer tools, tab "Network", sign in to the cabinet, open the tab
-    "Абоненты", move one trunk's selector off and on, and save the recording as HAR with content.
+    "Абоненты", switch one trunk's selector off and on, and save the recording as HAR with content.
     FILE is that recording; - is standard input.
 
-    Takes along the address, the enterprise, the end of the list request and the name of the method
-    that moves selectors. Takes no password, no cookie, no login and no phone along: fill in the
-    login, and put the password into its file. Says what it found and what it could not.
+    Extracts the address, the enterprise, the end of the list request and the name of the method
+    that switches selectors. Extracts no password, cookie, login or phone: fill in the login, and
+    put the password into its file. Reports what it found and what it did not find.
     """
     shown = "standard input" if file.name == "<stdin>" else file.name
     try:

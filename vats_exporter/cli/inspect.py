@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Keep the cabinet's answers there, with everything personal and secret replaced, to send "
-    "along with a bug report.",
+    help="Save the cabinet's responses there, with everything personal and secret replaced, to "
+    "attach to a bug report.",
 )
 def command(*, config_file: Path | None, name: str | None, folder: Path | None) -> None:
     """Show what an account's cabinet says, and how it is read.
 
-    Signs in, reads every page, and shows what was found by itself, the patterns of rows with an
-    example each, which of them are described, and what the configured positions make of them.
-    Compare the examples with the cabinet's own screen to see whether the positions are right.
+    Signs in, reads every page, and shows what was discovered, the patterns of rows with an example
+    of each, which of them are known, and how the configured positions read them. Compare the
+    examples with the cabinet's own screen to see whether the positions are right.
 
     Exits with 1 if the cabinet cannot be read.
     """
@@ -64,7 +64,7 @@ def command(*, config_file: Path | None, name: str | None, folder: Path | None) 
 def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
     rows = ", ".join(str(page.rows) for page in found.pages)
     totals = {page.total for page in found.pages if page.total is not None}
-    total = ", ".join(map(str, sorted(totals))) or "not told"
+    total = ", ".join(map(str, sorted(totals))) or "not given"
     facts = {
         "account": name,
         "address": settings.address,
@@ -92,7 +92,7 @@ def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
             Column("Active"),
             Column("Bound"),
             Column("Marked"),
-            Column("Described as"),
+            Column("Meaning"),
         ],
         [
             [
@@ -102,7 +102,7 @@ def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
                 _yes(one.flags.active),
                 _yes(one.flags.bound),
                 _yes(one.flags.marked_for_deletion),
-                one.meaning or "not described",
+                one.meaning or "unknown",
             ]
             for one in found.patterns
         ],

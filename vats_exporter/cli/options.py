@@ -44,8 +44,8 @@ def web_config_file(function: Callable[..., None]) -> Callable[..., None]:
         "web_config_file",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="TLS, passwords and headers of the exporter's own address, as exporter-toolkit has "
-        "them. Read again when it changes.",
+        help="TLS, passwords and headers of the HTTP interface, in exporter-toolkit's format. Read "
+        "again when it changes.",
     )(function)
 
 

@@ -43,12 +43,12 @@ def _selector(function: Callable[..., None]) -> Callable[..., None]:
             "--file",
             "source",
             type=click.File("r", encoding="utf-8"),
-            help="Read phones from a file, one a line; - is standard input.",
+            help="Read phones from a file, one per line; - is standard input.",
         ),
         click.option("--all", "everyone", is_flag=True, help="All trunks of the chosen accounts."),
         click.option("--yes", is_flag=True, help="Do not ask."),
         click.option(
-            "--dry-run", is_flag=True, help="Show the exact requests, and send none of them."
+            "--dry-run", is_flag=True, help="Print the exact requests without sending them."
         ),
         click.argument("phones", nargs=-1, metavar="[PHONE...]"),
     )
@@ -60,13 +60,13 @@ def _selector(function: Callable[..., None]) -> Callable[..., None]:
 
 _HELP = """Switch the selector of some trunks {state}.
 
-PHONE is a phone in any way of writing it, or a trunk's reference. Says what it will do and asks;
-then moves one selector at a time, reads each back, and prints a table of before and after. What
-the cabinet shows afterwards counts, not what it answered. A refused login, or a cabinet that cannot
-be reached or does not answer, ends it for that account.
+PHONE is a phone number in any notation, or a trunk's reference. Shows what will be done and asks
+for confirmation; then switches one selector at a time, reads each back, and prints a table of
+before and after. The state that the cabinet shows afterwards counts, not its reply. Needs
+selector_method in the account's configuration; import-har finds it. A refused login, or a cabinet
+that cannot be reached or does not answer, ends it for that account.
 
-Exits with 0 only if every selector is seen to be {state} in the end, and with 130 if some were not
-tried.
+Exits with 0 only if every selector is {state} in the end, and with 130 if some were not tried.
 """
 
 

@@ -78,10 +78,10 @@ def _privacy(_context: click.Context, _option: click.Parameter, values: tuple[st
     "  vats-exporter serve --web.config.file web.yml --web.enable-lifecycle\n"
     "  vats-exporter serve --collector.privacy mask-phones,no-names\n"
     "  vats-exporter serve --log.format json --log.level debug\n"
-    "\n\b\nThe least that a configuration needs:\n"
+    "\n\b\nA minimal configuration:\n"
     "  accounts:\n"
     "    - name: office\n"
-    "      login: +7-9161234567\n"
+    '      login: "+7-9161234567"\n'
     "      password_file: /etc/vats-exporter/office.password\n"
 )
 @options.config_file
@@ -102,7 +102,7 @@ def _privacy(_context: click.Context, _option: click.Parameter, values: tuple[st
     type=click.IntRange(1, 100_000),
     default=512,
     show_default=True,
-    help="Connections at the same time; one more ends the one that was idle longest.",
+    help="Concurrent connections; one more closes the one that was idle longest.",
 )
 @click.option(
     "--web.read-timeout",
@@ -111,13 +111,13 @@ def _privacy(_context: click.Context, _option: click.Parameter, values: tuple[st
     default="10s",
     show_default=True,
     callback=_duration,
-    help="For a client's request to come whole.",
+    help="Time limit for receiving a client's request.",
 )
 @click.option(
     "--web.enable-lifecycle",
     "lifecycle",
     is_flag=True,
-    help="Let a POST to /-/reload read the configuration again, as SIGHUP does.",
+    help="Let a POST to /-/reload reload the configuration, as SIGHUP does.",
 )
 @click.option(
     "--collector.privacy",
@@ -125,13 +125,13 @@ def _privacy(_context: click.Context, _option: click.Parameter, values: tuple[st
     metavar="WHAT",
     multiple=True,
     callback=_privacy,
-    help="Keep personal data out of labels: mask-phones, no-names, or both with a comma.",
+    help="Keep personal data out of labels: mask-phones, no-names, or both, separated by a comma.",
 )
 @click.option(
     "--collector.probe-only",
     "probe_only",
     is_flag=True,
-    help="Read accounts for /probe alone; /metrics tells of the exporter itself.",
+    help="Read accounts only for /probe; /metrics then covers the exporter itself.",
 )
 @options.logging
 def command(
@@ -146,14 +146,14 @@ def command(
     """Export the trunks of the configured accounts to Prometheus.
 
     Serves /metrics, /probe?account=NAME for one account, /sd for Prometheus' service discovery, a
-    landing page, /-/healthy and /-/ready. A scrape reads the cabinets if what was read before is
-    older than cache.ttl; however many scrapes come, each account is read once.
+    landing page, /-/healthy and /-/ready. A scrape reads a cabinet if its snapshot is older than
+    cache.ttl; concurrent scrapes share one reading.
 
-    Starts and stays up whether or not a cabinet can be reached: vats_up says so for each account,
-    and the last good snapshot is served for up to cache.stale. SIGHUP reads the configuration
-    again; a wrong one is told in the log and changes nothing. Ends with SIGTERM or Ctrl-C.
+    Starts and stays up whether or not a cabinet can be reached: vats_up reports each account, and
+    the last good snapshot is served for up to cache.stale. SIGHUP reloads the configuration; an
+    invalid one is reported in the log and changes nothing. Ends with SIGTERM or Ctrl-C.
 
-    Exits with 2 if the configuration is wrong, after one line for each defect.
+    Exits with 2 if the configuration is invalid, after one line per mistake.
     """
     file = options.find_config(config_file)
 

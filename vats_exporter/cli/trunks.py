@@ -69,7 +69,7 @@ _FIELDS: Final = (
     "  vats-exporter trunks disable 79161234567\n"
 )
 def command() -> None:
-    """Look at the trunks of all accounts, and move their selectors.
+    """Show the trunks of all accounts, and switch their selectors.
 
     Reads the cabinets itself, with the exporter's configuration; the exporter need not be running.
     """
@@ -88,11 +88,15 @@ def command() -> None:
     "--only",
     type=click.Choice(list(_ONLY)),
     multiple=True,
-    help="Only trunks like this; given several times, only those like all of it. unknown: with "
-    "a pattern that is not described.",
+    help="Only trunks in this state; given several times, only trunks in all of these states. "
+    "unknown: with an unknown pattern.",
 )
 @click.option(
-    "--sort", type=click.Choice(list(_SORT)), default="account", show_default=True, help="By what."
+    "--sort",
+    type=click.Choice(list(_SORT)),
+    default="account",
+    show_default=True,
+    help="Sort order.",
 )
 @click.option(
     "--format",
@@ -100,7 +104,7 @@ def command() -> None:
     type=click.Choice(["table", "json", "csv"]),
     default="table",
     show_default=True,
-    help="csv has semicolons and a byte order mark, as Excel needs them for Cyrillic.",
+    help="csv uses semicolons and a byte order mark, which Excel needs for Cyrillic.",
 )
 def list_command(
     config_file: Path | None,
@@ -112,7 +116,7 @@ def list_command(
 ) -> None:
     """List the trunks and their flags.
 
-    Exits with 1 if an account could not be read; the others are listed all the same.
+    Exits with 1 if an account could not be read; the others are still listed.
     """
     accounts = choose(options.read_config(config_file), names)
     with reading(accounts) as (everything, whole):
@@ -139,10 +143,10 @@ def list_command(
 def show_command(
     config_file: Path | None, *, names: Sequence[str], show_secrets: bool, phones: Sequence[str]
 ) -> None:
-    """Show everything the cabinet tells of some trunks.
+    """Show everything the cabinet says about some trunks.
 
-    PHONE is a phone in any way of writing it, or a trunk's reference. Reads each trunk's device
-    form as well. Exits with 1 if one of them is not there or could not be read.
+    PHONE is a phone number in any notation, or a trunk's reference. Reads each trunk's device form
+    as well. Exits with 1 if a trunk does not exist or could not be read.
     """
     accounts = choose(options.read_config(config_file), names)
     with reading(accounts) as (everything, whole):
@@ -245,7 +249,7 @@ def _card(found: Found, details: Details, *, secrets: bool) -> str:
         "active": _yes(trunk.flags.active),
         "bound": _yes(trunk.flags.bound),
         "marked for deletion": _yes(trunk.flags.marked_for_deletion),
-        "pattern": trunk.pattern + ("" if trunk.known else ", which the notes do not describe"),
+        "pattern": trunk.pattern + ("" if trunk.known else " (unknown)"),
         "SIP device": device.ref if device else "none",
     }
     if device:

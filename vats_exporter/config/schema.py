@@ -67,24 +67,24 @@ class TlsKeys(Keys):
         ge=0,
         le=5,
         description="OpenSSL's security level. Cabinets with weak DH parameters need 1; without "
-        "this key OpenSSL's own level holds.",
+        "this key OpenSSL's own default applies.",
     )
 
 
 class TimeoutKeys(Keys):
-    """Bounds on one HTTP call to the cabinet."""
+    """Time limits for one HTTP call to the cabinet."""
 
     connect: values.Duration = _duration_field(
         _TIMEOUTS.connect, "For the TCP connection and the TLS handshake."
     )
-    read: values.Duration = _duration_field(_TIMEOUTS.read, "Between two pieces of an answer.")
+    read: values.Duration = _duration_field(_TIMEOUTS.read, "Between two pieces of a response.")
     call: values.Duration = _duration_field(
-        _TIMEOUTS.call, "For the whole call, however steadily its answer drips in."
+        _TIMEOUTS.call, "For the whole call, however steadily the response trickles in."
     )
 
 
 class CommonKeys(Keys):
-    """What an account may have and ``defaults`` may give to all accounts."""
+    """The keys of an account that ``defaults`` may set for all accounts."""
 
     address: values.Address = Field(
         default=DEFAULT_ADDRESS,
@@ -98,14 +98,14 @@ class CommonKeys(Keys):
     enterprise: values.Enterprise | None = Field(
         default=None,
         description="The enterprise's number, as in the cabinet's address after sign-in, or its "
-        "reference as GWT writes it. Found after sign-in if not given.",
+        "reference as GWT writes it. Discovered after sign-in if not set.",
     )
     filter: values.Filter = Field(
         default=DEFAULT_FILTER,
-        description="The list request's filter, as the cabinet's own page sends it.",
+        description="Filter of the list request, as the cabinet's own page sends it.",
     )
     page_size: values.Number = Field(
-        default=DEFAULT_PAGE_SIZE, ge=1, le=10_000, description="Rows asked for with one request."
+        default=DEFAULT_PAGE_SIZE, ge=1, le=10_000, description="Rows per list request."
     )
     list_tail: values.ListTail = Field(
         default=DEFAULT_LIST_TAIL,
@@ -114,45 +114,45 @@ class CommonKeys(Keys):
     )
     check_total: values.Switch = Field(
         default=True,
-        description="Refuse a list whose length is not the total that the cabinet gives.",
+        description="Reject a list whose length differs from the total that the cabinet gives.",
     )
     permutation: values.Hash | None = Field(
         default=None,
-        description="X-GWT-Permutation, 32 hexadecimal digits. Found by itself if not given.",
+        description="X-GWT-Permutation, 32 hexadecimal digits. Discovered if not set.",
     )
     services: dict[values.Text, values.Hash] = Field(
         default_factory=dict,
-        description="Serialization policy hash by service, such as AbonentBrowserGwtService. Found "
-        "by itself if not given.",
+        description="Serialization policy hash by service, such as AbonentBrowserGwtService. "
+        "Discovered if not set.",
     )
     signatures: values.Signatures = Field(
         default_factory=dict,
-        description="Type signature by class, such as java.lang.Long: 4227064769. Found by itself "
-        "if not given.",
+        description="Type signature by class, such as java.lang.Long: 4227064769. Discovered if "
+        "not set.",
     )
     selector_method: values.MethodName | None = Field(
         default=None,
-        description="Name of the service method that moves a trunk's selector; import-har finds it "
-        "in a browser's recording. Needed only to switch trunks on and off.",
+        description="Name of the service method that switches a trunk's selector; import-har finds "
+        "it in a browser recording. Needed only for trunks enable and disable.",
     )
     sign_out_path: values.PathOrNothing = Field(
         default=DEFAULT_SIGN_OUT,
-        description='Asked when the session is no longer needed; "" asks nothing and leaves it to '
-        "the cabinet to end it.",
+        description='Requested when the session is no longer needed; "" requests nothing and lets '
+        "the session expire.",
     )
     max_response: values.Size = Field(
         default=_CABINET.max_response,
         ge=64 * 1024,
-        description="Size of an answer past which it is refused.",
+        description="Largest response accepted.",
         json_schema_extra={"default": format_size(_CABINET.max_response)},
     )
     tls: TlsKeys = Field(default_factory=TlsKeys, description="How certificates are verified.")
     timeouts: TimeoutKeys = Field(
-        default_factory=TimeoutKeys, description="Bounds on one call to the cabinet."
+        default_factory=TimeoutKeys, description="Time limits for one call to the cabinet."
     )
     labels: dict[values.LabelName, str] = Field(
         default_factory=dict,
-        description="Labels that service discovery gives to the account's target.",
+        description="Labels that service discovery attaches to the account's target.",
     )
 
 
@@ -169,13 +169,13 @@ class AccountKeys(CommonKeys):
         }
     )
 
-    name: values.Text = Field(description="What metrics and logs call the account.", max_length=200)
+    name: values.Text = Field(description="The account's name in metrics and logs.", max_length=200)
     login: values.Text = Field(description="The cabinet's login, such as +7-9161234567.")
     password: SecretStr | None = Field(default=None, description="The password itself.")
     password_file: values.Text | None = Field(
         default=None,
-        description="File that holds the password; relative to the configuration file. One line "
-        "break at its end does not count.",
+        description="File that holds the password; relative to the configuration file. One "
+        "trailing line break is ignored.",
     )
     password_env: values.Text | None = Field(
         default=None, description="Environment variable that holds the password."
@@ -183,15 +183,17 @@ class AccountKeys(CommonKeys):
 
 
 class CacheKeys(Keys):
-    """When the cabinet is asked again."""
+    """When the cabinet is read again."""
 
     ttl: values.DurationOrZero = _duration_field(
-        60.0, "How long a snapshot is served before it is taken anew; 0s asks for every scrape."
+        60.0,
+        "How long a snapshot is served before the cabinet is read again; 0s reads it for every "
+        "scrape.",
     )
     stale: values.Duration = _duration_field(
         900.0,
-        "How old the last good snapshot may get, while the cabinet fails, before the account's "
-        "trunks leave the metrics.",
+        "How old the last good snapshot may get while the cabinet fails; then the account's trunks "
+        "leave the metrics.",
     )
 
     @model_validator(mode="after")
@@ -203,21 +205,21 @@ class CacheKeys(Keys):
 
 
 class DetailsKeys(Keys):
-    """The trunks' details, which cost a request each; ``details: on`` is short for the defaults."""
+    """The trunks' details, one request per trunk; ``details: on`` is short for the defaults."""
 
     enabled: values.OnOff = Field(
         default=True, description="Whether details are read: the selector, the SIP line."
     )
     ttl: values.Duration = _duration_field(
         3600.0,
-        "After which a trunk's details are asked for again. What is older than this and "
-        "cache.stale together is no longer served.",
+        "After which a trunk's details are read again. Details older than this and cache.stale "
+        "together are no longer served.",
     )
     concurrency: values.Number = Field(
         default=1,
         ge=1,
         le=8,
-        description="Requests for details at the same time; each takes a connection.",
+        description="Concurrent requests for details; each takes a connection.",
     )
 
     @model_validator(mode="before")
@@ -228,12 +230,12 @@ class DetailsKeys(Keys):
 
 
 class HistoryKeys(Keys):
-    """What is remembered of the trunks: which flag changed and when, which trunk came and went."""
+    """Which flag changed and when, and which trunk appeared or disappeared."""
 
     file: values.FilePath | None = Field(
         default=None,
-        description="SQLite file, made in a folder that exists; relative to the configuration "
-        "file. Without it, counters begin at 0 with each start and there are no events to read.",
+        description="SQLite file, created in an existing folder; relative to the configuration "
+        "file. Without it, counters start at 0 with each start and there are no events to read.",
     )
     keep: values.Duration = _duration_field(
         DEFAULT_KEEP, "How long events are kept. Counters are not affected."
@@ -260,13 +262,11 @@ class FlagKeys(Keys):
 
 
 class LogKeys(Keys):
-    """The log, on standard error. The flags ``--log.format`` and ``--log.level`` go before it."""
+    """The log, on standard error. ``--log.format`` and ``--log.level`` take precedence."""
 
-    format: Literal["logfmt", "json"] = Field(
-        default="logfmt", description="How a line is written."
-    )
+    format: Literal["logfmt", "json"] = Field(default="logfmt", description="Format of a line.")
     level: Literal["debug", "info", "warn", "error"] = Field(
-        default="info", description="The least serious level that is written."
+        default="info", description="Lowest level that is written."
     )
 
 
@@ -278,7 +278,7 @@ class FileKeys(Keys):
     )
     defaults: CommonKeys = Field(
         default_factory=CommonKeys,
-        description="Keys for all accounts; an account's own go before them, key by key in "
+        description="Keys for all accounts; an account's own keys take precedence, also within "
         "mappings.",
     )
     cache: CacheKeys = Field(
@@ -289,7 +289,8 @@ class FileKeys(Keys):
         description="Whether, and how often, the trunks' details are read. Off if not given.",
     )
     history: HistoryKeys = Field(
-        default_factory=HistoryKeys, description="What is remembered of the trunks."
+        default_factory=HistoryKeys,
+        description="Where changes of the trunks are kept, and for how long.",
     )
     flags: FlagKeys = Field(default_factory=FlagKeys, description="Which position is which flag.")
-    log: LogKeys = Field(default_factory=LogKeys, description="How the log is written.")
+    log: LogKeys = Field(default_factory=LogKeys, description="Format and level of the log.")

@@ -125,27 +125,28 @@ _Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
 
 
 class TlsServerKeys(Keys):
-    """TLS on the exporter's own address."""
+    """TLS of the exporter's HTTP interface."""
 
     cert: str | None = Field(default=None, description="The certificate, as PEM.")
     cert_file: values.FilePath | None = Field(default=None, description="File of the certificate.")
     key: SecretStr | None = Field(default=None, description="Its key, as PEM.")
     key_file: values.FilePath | None = Field(default=None, description="File of its key.")
     client_auth_type: Annotated[str, AfterValidator(_client_auth)] = Field(
-        default="NoClientCert", description="What is asked of a client's certificate."
+        default="NoClientCert",
+        description="Whether a client certificate is requested and verified.",
     )
     client_ca: str | None = Field(
-        default=None, description="Authorities for clients' certificates, as PEM."
+        default=None, description="Certificate authorities for client certificates, as PEM."
     )
     client_ca_file: values.FilePath | None = Field(
-        default=None, description="File of authorities for clients' certificates."
+        default=None, description="File of certificate authorities for client certificates."
     )
     client_allowed_sans: list[values.Text] = Field(
         default_factory=list,
-        description="Names of which a client's certificate must have one.",
+        description="Names one of which a client certificate must contain.",
     )
-    min_version: _Version = Field(default="TLS12", description="Oldest version spoken.")
-    max_version: _Version = Field(default="TLS13", description="Newest version spoken.")
+    min_version: _Version = Field(default="TLS12", description="Oldest TLS version accepted.")
+    max_version: _Version = Field(default="TLS13", description="Newest TLS version accepted.")
     cipher_suites: Annotated[list[str], AfterValidator(_ciphers)] = Field(
         default_factory=list, description="Cipher suites up to TLS 1.2, by Go's names."
     )
@@ -183,13 +184,13 @@ class TlsServerKeys(Keys):
 
 
 class HttpServerKeys(Keys):
-    """HTTP on the exporter's own address."""
+    """HTTP options."""
 
     http2: values.Switch = Field(
-        default=True, description="Understood and of no effect: HTTP/1.1 is spoken."
+        default=True, description="Accepted without effect: the exporter speaks HTTP/1.1."
     )
     headers: Annotated[dict[str, str | None], AfterValidator(_headers)] = Field(
-        default_factory=dict, description="Headers added to every answer."
+        default_factory=dict, description="Headers added to every response."
     )
 
 
@@ -197,9 +198,9 @@ class RateLimitKeys(Keys):
     """A token bucket for all requests together."""
 
     interval: values.DurationOrZero = Field(
-        default=0.0, description="After which a token is added; 0s limits nothing."
+        default=0.0, description="Interval at which a token is added; 0s means no limit."
     )
-    burst: values.Number = Field(default=0, ge=0, description="Requests that may come at once.")
+    burst: values.Number = Field(default=0, ge=0, description="Requests accepted at once.")
 
     @model_validator(mode="after")
     def _lets_something_through(self) -> Self:
@@ -214,13 +215,14 @@ class WebFileKeys(Keys):
     tls_server_config: TlsServerKeys | None = Field(default=None, description="TLS, if given.")
     http_server_config: HttpServerKeys = Field(default_factory=HttpServerKeys, description="HTTP.")
     basic_auth_users: Annotated[dict[values.Text, SecretStr], AfterValidator(_users)] = Field(
-        default_factory=dict, description="bcrypt hash by user; without any, everybody may ask."
+        default_factory=dict,
+        description="bcrypt hash by user; without any, no password is required.",
     )
     auth_excluded_paths: Annotated[list[str], AfterValidator(_open_paths)] = Field(
-        default_factory=list, description="Paths that are answered without a password."
+        default_factory=list, description="Paths served without a password."
     )
     rate_limit: RateLimitKeys = Field(
-        default_factory=RateLimitKeys, description="How many requests are answered."
+        default_factory=RateLimitKeys, description="Limit on requests."
     )
 
     @model_validator(mode="before")

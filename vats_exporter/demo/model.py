@@ -21,7 +21,7 @@ class State(NamedTuple):
         active: value 4, the trunk is activated.
         bound: value 6, it has a working binding.
         marked: value 7, it is marked for deletion.
-        off: value 9, which the notes do not name; set where the trunk is switched off.
+        off: value 9, whose meaning is not known; set where the trunk is switched off.
     """
 
     active: bool
@@ -36,15 +36,15 @@ class State(NamedTuple):
 
 
 WORKING: Final = State(active=True, bound=True, marked=False, off=False)
-"""Activated, not marked, bound: the first row of the notes. [user]"""
+"""Activated, not marked, bound: the first of the known rows. [user]"""
 
 SWITCHED_OFF: Final = State(active=False, bound=False, marked=True, off=True)
-"""Switched off and marked for deletion: the second row of the notes. [user]"""
+"""Switched off and marked for deletion: the second of the known rows. [user]"""
 
 UNBOUND: Final = State(active=True, bound=False, marked=False, off=False)
 SUSPENDED: Final = State(active=False, bound=True, marked=False, off=True)
 LEAVING: Final = State(active=True, bound=True, marked=True, off=False)
-"""With the two above, states that the notes do not describe. [assumed]"""
+"""Besides the two above, states whose patterns are unknown. [assumed]"""
 
 
 @dataclass(frozen=True, slots=True)
