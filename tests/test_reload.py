@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,8 @@ from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
 import pytest
-import structlog
 
+from tests.process import log_put_back
 from vats_exporter import log
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet.settings import CabinetSettings
@@ -29,17 +28,11 @@ FILE = Path("vats-exporter.yml")
 
 
 @pytest.fixture(autouse=True)
-def quiet_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+def quiet_log() -> Iterator[io.StringIO]:
     stream = io.StringIO()
-    log.configure(stream=stream)
-    yield stream
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with log_put_back():
+        log.configure(stream=stream)
+        yield stream
 
 
 def config_of(cabinet: SimulatedCabinet, history: Path | None = None) -> Config:

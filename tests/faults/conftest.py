@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import logging
-import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 import trustme
 
 from tests.faults.connections import HOST, NamedCabinet, Resolver, context_of, open_bad_ports
 from tests.faults.watched import Ward
+from tests.process import log_put_back
 from vats_exporter import log
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 
@@ -40,16 +38,10 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def lines() -> Iterator[io.StringIO]:
     """The log."""
-    root = logging.getLogger()
-    handlers, level, hook = root.handlers[:], root.level, threading.excepthook
     stream = io.StringIO()
-    log.configure(stream=stream)
-    yield stream
-    logging.captureWarnings(capture=False)
-    threading.excepthook = hook
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with log_put_back():
+        log.configure(stream=stream)
+        yield stream
 
 
 @pytest.fixture(scope="module")
