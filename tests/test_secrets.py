@@ -184,6 +184,9 @@ def break_the_program(cabinet: Cabinet, exporter: Exporter) -> None:
         exporter.ask_for_everything()
     place.provoke("a configuration", cabinet.everything())
     assert exporter.ask("/-/reload", "POST") == 500
+    past = len(exporter.log)
+    exporter.process.send_signal(signal.SIGHUP)
+    exporter.logged(rb"configuration not reloaded.*unexpected RuntimeError", past)
     place.provoke("", "")
     assert place.provoked() == {*BUGS_AT_PAGES, *BUGS_IN_REFRESHES, "a configuration"}
     assert exporter.ask("/metrics") == 200
