@@ -251,7 +251,7 @@ class Exporter:
 
     def ask_for_everything(self) -> None:
         """Ask for each page that tells of accounts."""
-        for path in ("/metrics", "/", "/probe?account=office&debug=true", "/sd"):
+        for path in ("/metrics", "/", "/probe?account=office&debug=true"):
             self.ask(path)
         self.place.look_for_children(self.process)
 
