@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import socket
 import threading
 import time
@@ -13,8 +12,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-import structlog
 
+from tests.process import log_put_back
 from vats_exporter import app, log
 from vats_exporter.app import Exporter
 from vats_exporter.cabinet.settings import CabinetSettings
@@ -29,16 +28,10 @@ ANYWHERE = ListenAddress("127.0.0.1", 0)
 
 
 @pytest.fixture(autouse=True)
-def _quiet_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    log.configure(stream=io.StringIO())
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+def _quiet_log() -> Iterator[None]:
+    with log_put_back():
+        log.configure(stream=io.StringIO())
+        yield
 
 
 def config_of(*accounts: tuple[str, CabinetSettings]) -> Config:

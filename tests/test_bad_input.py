@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import logging
 import re
 import threading
 from collections.abc import Callable
@@ -18,8 +17,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
 import pytest
-import structlog
 
+from tests.process import log_put_back
 from vats_exporter import log
 from vats_exporter.cabinet import Cabinet, CabinetSettings, Timeouts
 from vats_exporter.collector import Account, Collector
@@ -242,18 +241,12 @@ CASES = [
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def lines() -> Iterator[io.StringIO]:
     """The log, at its most talkative."""
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
-    log.configure(stream=stream, level="debug")
-    yield stream
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with log_put_back():
+        log.configure(stream=stream, level="debug")
+        yield stream
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import json
 import logging
@@ -19,6 +20,7 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.process import log_put_back
 from vats_exporter import log, redaction
 
 if TYPE_CHECKING:
@@ -29,15 +31,8 @@ if TYPE_CHECKING:
 def _fresh_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No secrets of other tests, and the process' logging as it was."""
     monkeypatch.setattr(redaction, "_secrets", redaction._Secrets())
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    # Put back afterwards, whatever `configure` makes of it.
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with log_put_back():
+        yield
 
 
 def lines(stream: io.StringIO) -> list[str]:
@@ -295,6 +290,24 @@ def test_an_exception_that_ends_a_thread_is_a_line_without_its_message() -> None
     fields = json.loads(stream.getvalue())
     assert (fields["msg"], fields["thread"]) == ("thread ended", "worker")
     assert re.fullmatch(r"unexpected ValueError at test_log\.py:\d+", fields["error"])
+
+
+class Dying:
+    def __del__(self) -> None:
+        raise ValueError("hunter2")
+
+
+def test_an_exception_that_nobody_can_catch_is_a_line_without_its_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stream = io.StringIO()
+    log.configure(form="json", stream=stream)
+    Dying()
+    gc.collect()
+    fields = json.loads(stream.getvalue())
+    assert (fields["level"], fields["msg"]) == ("error", "exception ignored")
+    assert re.fullmatch(r"unexpected ValueError at test_log\.py:\d+", fields["error"])
+    assert capsys.readouterr().err == ""
 
 
 def test_libraries_are_never_asked_for_more_than_warnings() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import logging
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +13,8 @@ from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
 import pytest
-import structlog
 
+from tests.process import log_put_back
 from vats_exporter import app, log
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet.settings import CabinetSettings
@@ -33,17 +33,11 @@ FILE = Path("vats-exporter.yml")
 
 
 @pytest.fixture(autouse=True)
-def quiet_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+def quiet_log() -> Iterator[io.StringIO]:
     stream = io.StringIO()
-    log.configure(stream=stream)
-    yield stream
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with log_put_back():
+        log.configure(stream=stream)
+        yield stream
 
 
 def config_of(cabinet: SimulatedCabinet, history: Path | None = None) -> Config:
@@ -67,7 +61,7 @@ class Reloadable:
     """An exporter, and the configuration that it would load next."""
 
     def __init__(self, cabinet: SimulatedCabinet, history: Path | None = None) -> None:
-        self.next: Config | ConfigError = config_of(cabinet, history)
+        self.next: Config | Exception = config_of(cabinet, history)
         assert isinstance(self.next, Config)
         self.exporter = Exporter(
             self.next, ListenAddress("127.0.0.1", 0), Options(lifecycle=True), load=self._load
@@ -79,7 +73,7 @@ class Reloadable:
         return self.next
 
     def _load(self) -> Config:
-        if isinstance(self.next, ConfigError):
+        if isinstance(self.next, Exception):
             raise self.next
         return self.next
 
@@ -216,6 +210,21 @@ def post(url: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()
+
+
+def test_a_bug_while_loading_changes_nothing_and_is_told_without_its_message(
+    running: Reloadable, quiet_log: io.StringIO
+) -> None:
+    good = running.config
+    running.next = RuntimeError("hunter2")
+    (problem,) = running.exporter.reload()
+    assert re.fullmatch(r"unexpected RuntimeError at test_reload\.py:\d+", problem)
+    assert problem in quiet_log.getvalue()
+    page = running.page()
+    assert value(page, "vats_config_last_reload_successful") == 0
+    assert page.count("\nvats_trunk_active{") == 15
+    running.next = good
+    assert running.exporter.reload() == ()
 
 
 def test_a_post_reloads_and_tells_what_is_wrong(running: Reloadable) -> None:

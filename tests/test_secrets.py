@@ -1,74 +1,130 @@
 """One hunt for every secret, through everything that the exporter says, writes and shows.
 
 A real exporter in a process of its own, at log level debug, with TLS, passwords, details and a
-history; a cabinet that misbehaves in every way it can; every page and every command. Then every
-secret is looked for in all of it, in every form in which a layer may have written it.
+history; a cabinet that misbehaves in every way it can, with secrets in all that it sends; bugs
+whose exceptions tell secrets; every page and every command. Then every secret is looked for in all
+of it, in every form in which a layer may have written it.
 """
 
 from __future__ import annotations
 
 import base64
-import html
 import json
-import re
+import os
 import signal
-import ssl
-import subprocess
-import sys
 import time
-from contextlib import suppress
-from http.client import HTTPSConnection
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
-import bcrypt
 import pytest
-import trustme
 
-from vats_exporter.demo import Answer, Fault, SimulatedCabinet, make_accounts
+from tests.hunt import faults
+from tests.hunt.forms import forms, found
+from tests.hunt.running import PATIENCE, Exporter, Place, Way
+from tests.hunt.visit import record_visit
+from vats_exporter.demo import SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from vats_exporter.demo import Account, Incoming
+    from tests.hunt.faults import Malformed, Trouble
+    from vats_exporter.demo import Account, Device, Fault, Incoming
 
     Hook = Callable[[Incoming], Fault | None]
 
-PATIENCE = 30.0
 PASSWORD = 'mark&1:=a/b+%"пароль'
 """With characters that each layer writes in its own way."""
 
 WRONG_PASSWORD = "mark&2:=c/d+%"
 VISITOR = ("prometheus", "mark-3/visitor+%")
+WAYS = [Way("logfmt", "password_file"), Way("json", "password_env")]
+BUGS_AT_PAGES = [
+    "a page of metrics",
+    "a landing page",
+    "a probe",
+    "a thread of a connection",
+]
+BUGS_IN_REFRESHES = [
+    "a sign-in",
+    "a row",
+    "a body",
+    "a listing",
+    "a device",
+    "a trace",
+    "a count",
+    "a history",
+    "a thread of details",
+    "a thread of a refresh",
+    "an object that dies",
+]
 
 
-def forms(secret: str) -> Iterator[bytes]:
-    """A secret as the layers between here and there may write it."""
-    data = secret.encode()
-    texts = {secret, html.escape(secret), repr(secret)[1:-1], repr(data)[2:-1]}
-    texts |= {quote(data, safe=""), quote(data), quote_plus(data)}
-    texts |= {quote(data, safe="").lower()}
-    texts |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    texts |= {json.dumps(json.dumps(secret))[3:-3]}
-    texts |= {re.sub(r"[^\w]", lambda match: f"\\x{ord(match[0]):02x}", secret)}
-    for text in texts:
-        yield text.encode()
-    for before in range(3):  # base64 of it inside of something, wherever that begins
-        encoded = base64.b64encode(b"x" * before + data)
-        yield encoded[(0, 2, 3)[before] : (before + len(data)) // 3 * 4]
-    yield data.hex().encode()
+@dataclass
+class Cabinet:
+    """A simulated cabinet, and every secret that it has or gives out."""
+
+    simulated: SimulatedCabinet
+    cookies: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        sessions = self.simulated._application.sessions
+        begin = sessions.begin
+
+        def begin_and_remember(whose: Account) -> str:
+            cookie = begin(whose)
+            self.cookies.add(cookie)
+            return cookie
+
+        sessions.begin = begin_and_remember  # type: ignore[method-assign,assignment]  # to see what is given out
+        (self.account,) = self.simulated.accounts
+        self.simulated.change_password(self.account.name, PASSWORD)
+
+    @property
+    def devices(self) -> list[Device]:
+        trunks = self.account.enterprise.trunks()
+        return [trunk.device for trunk in trunks if trunk.device is not None]
+
+    @property
+    def refs(self) -> list[str]:
+        """The trunks with a device."""
+        trunks = self.account.enterprise.trunks()
+        return [trunk.ref for trunk in trunks if trunk.device is not None]
+
+    def credentials(self) -> dict[str, str]:
+        """What is secret of trunks."""
+        assert self.devices
+        return {
+            **{f"SIP login {number}": one.sip_login for number, one in enumerate(self.devices)},
+            **{
+                f"SIP password {number}": one.sip_password
+                for number, one in enumerate(self.devices)
+            },
+        }
+
+    def secrets(self) -> dict[str, str]:
+        """What is secret of accounts."""
+        assert self.cookies
+        return {
+            "login password": PASSWORD,
+            "wrong password": WRONG_PASSWORD,
+            "visitor's password": VISITOR[1],
+            **{f"cookie {number}": cookie for number, cookie in enumerate(self.cookies)},
+        }
+
+    def everything(self) -> str:
+        """A sentence that tells the secrets of today."""
+        latest = self.devices[0]
+        told = (PASSWORD, VISITOR[1], latest.sip_login, latest.sip_password, *self.cookies)
+        return " and ".join(told)
 
 
-def found(secrets: dict[str, str], places: dict[str, bytes]) -> list[str]:
-    """What stands where; says the secret's name only."""
-    return [
-        f"{name} in {place}, as {form!r}"
-        for name, secret in secrets.items()
-        for form in set(forms(secret))
-        for place, data in places.items()
-        if form in data
-    ]
+@pytest.fixture
+def cabinet() -> Iterator[Cabinet]:
+    with SimulatedCabinet(make_accounts(1, trunks=6)) as simulated:
+        yield Cabinet(simulated)
 
 
 def test_the_hunt_finds_what_is_there() -> None:
@@ -79,223 +135,237 @@ def test_the_hunt_finds_what_is_there() -> None:
     assert not found({"password": PASSWORD}, {"here": b"nothing"})
 
 
-def faults() -> list[Hook]:
-    """Every way to misbehave, each for all calls."""
-
-    def always(fault: Fault) -> Hook:
-        return lambda _: fault
-
-    def only(call: str, fault: Fault) -> Hook:
-        return lambda incoming: fault if incoming.call == call else None
-
-    page = (("Content-Type", "text/html"),)
-    echo = f"<html>j_password={quote_plus(PASSWORD)} {PASSWORD}".encode()
-    answers = [
-        Answer(500, page, echo),
-        Answer(503, (("Retry-After", "1"),), echo),
-        Answer(401, page, echo),
-        Answer(200, page, echo),
-        Answer(200, (("Content-Encoding", "gzip"),), echo),
-        Answer(302, (("Location", f"https://elsewhere.example/?p={quote_plus(PASSWORD)}"),), b""),
-        Answer(302, (("Location", f"/login?j_password={quote_plus(PASSWORD)}"),), b""),
-        Answer(200, (), b'//EX[1,["' + PASSWORD.encode() + b'"],0,7]'),
-        Answer(200, (), b'//OK[1,["' + PASSWORD.encode() + b'"],0,7]'),
-        Answer(200, (("Set-Cookie", f"JSESSIONID={PASSWORD}"), ("X-Broken", PASSWORD)), b"//OK["),
-        Answer(200, (), b""),
-    ]
-    hooks = [always(Fault(drop=True)), always(Fault(drop=True, reset=True))]
-    for answer in answers:
-        hooks += [only(call, Fault(instead=answer)) for call in ("sign_in", "list", "details")]
-    hooks += [only("nocache", Fault(instead=answers[0])), only("permutation", Fault(cut=10))]
-    return hooks
-
-
-class Exporter:
-    """`serve` in a process of its own, and what it said."""
-
-    def __init__(self, folder: Path, cabinet: SimulatedCabinet) -> None:
-        self.folder = folder
-        self.cabinet = cabinet
-        authority = trustme.CA()
-        issued = authority.issue_cert("127.0.0.1")
-        self.key = issued.private_key_pem.bytes().decode()
-        (folder / "server.key").write_text(self.key)
-        issued.cert_chain_pems[0].write_to_path(folder / "server.crt")
-        self.hashed = bcrypt.hashpw(VISITOR[1].encode(), bcrypt.gensalt(4)).decode()
-        (folder / "web.yml").write_text(
-            "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"
-            f"basic_auth_users: {{{VISITOR[0]}: '{self.hashed}'}}\n"
-        )
-        (folder / "password").write_text(PASSWORD, "utf-8")
-        self.write_config()
-        self.log = folder / "log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-X", "dev", "-m", "vats_exporter", "serve"),
-                    *("--config.file", str(folder / "config.yml")),
-                    *("--web.config.file", str(folder / "web.yml")),
-                    *("--web.listen-address", "127.0.0.1:0", "--web.enable-lifecycle"),
-                    *("--log.level", "debug"),
-                ],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        self._trust = ssl.create_default_context()
-        authority.configure_trust(self._trust)
-        self.port = int(self.logged(rb"msg=listening address=127\.0\.0\.1:(\d+)")[1])
-        self.pages: dict[str, bytes] = {}
-
-    def write_config(self, extra: str = "") -> None:
-        (account,) = self.cabinet.accounts
-        (self.folder / "config.yml").write_text(
-            f"accounts:\n  - name: office\n    login: '{account.login}'\n"
-            f"    password_file: password\n    address: '{self.cabinet.url}'\n{extra}"
-            "cache: {ttl: 0s, stale: 1h}\ndetails: {ttl: 1s}\nhistory: {file: history.db}\n",
-            "utf-8",
-        )
-
-    def logged(self, pattern: bytes) -> re.Match[bytes]:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            match = re.search(pattern, self.log.read_bytes())
-            if match is not None:
-                return match
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-
-    def ask(
-        self, path: str, method: str = "GET", password: str = VISITOR[1], **headers: str
-    ) -> int:
-        """Ask for a page, and keep its head and body."""
-        token = base64.b64encode(f"{VISITOR[0]}:{password}".encode()).decode()
-        connection = HTTPSConnection("127.0.0.1", self.port, timeout=PATIENCE, context=self._trust)
-        try:
-            connection.request(method, path, headers={"Authorization": f"Basic {token}", **headers})
-            answer = connection.getresponse()
-            body = answer.read()
-        finally:
-            connection.close()
-        name = f"{method} {path} {headers or ''} {len(self.pages)}"
-        self.pages[name] = str(answer.getheaders()).encode() + body
-        return answer.status
-
-    def ask_for_everything(self) -> None:
-        for path in ("/metrics", "/", "/probe?account=office&debug=true", "/sd", "/none"):
-            self.ask(path)
-
-
-def commands(folder: Path) -> dict[str, bytes]:
-    """What the other commands say, with the same configuration."""
-    config = ("--config.file", str(folder / "config.yml"))
-    saved = folder / "saved"
-    lines: list[tuple[str, ...]] = [
-        ("check", *config, "--online"),
-        ("check", *config, "--web.config.file", str(folder / "web.yml")),
-        ("trunks", "list", *config),
-        ("trunks", "list", *config, "--output", "json"),
-        ("events", *config),
-        ("inspect", *config, "--account", "office", "--save", str(saved)),
-    ]
-    told = {}
-    for line in lines:
-        ended = subprocess.run(
-            [sys.executable, "-m", "vats_exporter", *line],
-            capture_output=True,
-            check=False,
-            timeout=PATIENCE * 2,
-        )
-        told[" ".join(line[:2])] = ended.stdout + ended.stderr
-        assert b"Traceback" not in ended.stderr
-    told |= {f"saved {file.name}": file.read_bytes() for file in saved.rglob("*") if file.is_file()}
-    return told
-
-
-@pytest.fixture
-def cabinet() -> Iterator[SimulatedCabinet]:
-    accounts = make_accounts(1, trunks=12)
-    with SimulatedCabinet(accounts) as simulated:
-        simulated.change_password(accounts[0].name, PASSWORD)
-        yield simulated
-
-
-def break_the_cabinet(exporter: Exporter) -> None:
+def break_the_cabinet(cabinet: Cabinet, exporter: Exporter) -> None:
     """Every fault, then a redeployment and a session that ends."""
-    cabinet = exporter.cabinet
-    for hook in faults():
-        cabinet.faults = hook
-        exporter.ask_for_everything()
-    cabinet.faults = None
-    cabinet.redeploy()
+    simulated = cabinet.simulated
+    malformed = [faults.Malformed(simulated, [way]) for way in faults.MALFORMED.values()]
+    troubles: list[Trouble | Malformed] = [
+        *faults.echoes(PASSWORD),
+        *malformed,
+        faults.exceptional(simulated),
+    ]
+    for trouble in troubles:
+        simulated.faults = trouble
+        meet(trouble, cabinet, exporter)
+    simulated.faults = None
+    simulated.redeploy()
     exporter.ask_for_everything()
-    cabinet.end_sessions()
+    simulated.end_sessions()
     exporter.ask("/metrics", Accept="application/openmetrics-text")
+    for path in ("/sd", "/none", "/-/ready"):
+        exporter.ask(path)
+
+
+def meet(trouble: Trouble | Malformed, cabinet: Cabinet, exporter: Exporter) -> None:
+    """Ask until the cabinet was asked for what goes wrong, and once more for what is said of it."""
+    if trouble.call == "sign_in":
+        cabinet.simulated.end_sessions()
+    if trouble.call in {"nocache", "permutation"}:
+        cabinet.simulated.redeploy()
+    # Otherwise a login that was refused before would not be tried again in a minute.
+    assert exporter.ask("/-/reload", "POST") == 200
+    deadline = time.monotonic() + PATIENCE  # the trouble before it may have asked for a pause
+    while not trouble.met:
+        exporter.ask("/metrics")
+        assert time.monotonic() < deadline, trouble
+    exporter.ask_for_everything()
+
+
+def break_the_program(cabinet: Cabinet, exporter: Exporter) -> None:
+    """Exceptions that tell everything, wherever one may come from."""
+    place = exporter.place
+    for bug in [*BUGS_AT_PAGES, *BUGS_IN_REFRESHES]:
+        assert exporter.ask("/-/reload", "POST") == 200
+        place.provoke(bug, cabinet.everything())
+        for _ in range(20):
+            cabinet.simulated.end_sessions()
+            exporter.ask_for_everything()
+            if bug in place.provoked():
+                break
+        place.provoke("", "")
+        exporter.ask_for_everything()
+    place.provoke("a configuration", cabinet.everything())
+    assert exporter.ask("/-/reload", "POST") == 500
+    past = len(exporter.log)
+    exporter.process.send_signal(signal.SIGHUP)
+    exporter.logged(rb"configuration not reloaded.*unexpected RuntimeError", past)
+    place.provoke("", "")
+    assert place.provoked() == {*BUGS_AT_PAGES, *BUGS_IN_REFRESHES, "a configuration"}
+    assert exporter.ask("/metrics") == 200
 
 
 def break_the_configuration(exporter: Exporter) -> None:
     """Wrong by name, wrong by value, wrong by password; and right again."""
-    password = exporter.folder / "password"
-    exporter.write_config(f"    passwrd: '{WRONG_PASSWORD}'\n")
+    place = exporter.place
+    place.write_config(f"    passwrd: '{WRONG_PASSWORD}'\n")
     assert exporter.ask("/-/reload", "POST") == 500
-    exporter.write_config(f'    password: ["{WRONG_PASSWORD}\n')
+    place.write_config(f'    password: ["{WRONG_PASSWORD}\n')
     assert exporter.ask("/-/reload", "POST") == 500
-    exporter.write_config()
+    place.write_config()
     for text in (WRONG_PASSWORD, PASSWORD):
-        password.write_text(text, "utf-8")
+        place.set_password(text)
         assert exporter.ask("/-/reload", "POST") == 200
         exporter.ask_for_everything()
     assert exporter.ask("/metrics", password=PASSWORD) == 401
     assert exporter.ask(f"/{quote(PASSWORD)}?p={quote(VISITOR[1])}") == 404
 
 
-def test_no_secret_is_ever_said_written_or_shown(cabinet: SimulatedCabinet, tmp_path: Path) -> None:
-    cookies: set[str] = set()
-    (account,) = cabinet.accounts
-    sessions = cabinet._application.sessions
-    begin = sessions.begin
-
-    def begin_and_remember(whose: Account) -> str:
-        cookie = begin(whose)
-        cookies.add(cookie)
-        return cookie
-
-    sessions.begin = begin_and_remember  # type: ignore[method-assign,assignment]  # to see what is given out
-    exporter = Exporter(tmp_path, cabinet)
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_the_exporter_says_writes_and_shows_no_secret(
+    cabinet: Cabinet, tmp_path: Path, way: Way
+) -> None:
+    place = Place(tmp_path, cabinet.simulated, PASSWORD, way)
+    exporter = Exporter(place, VISITOR)
     try:
         exporter.ask_for_everything()
-        break_the_cabinet(exporter)
+        break_the_cabinet(cabinet, exporter)
+        break_the_program(cabinet, exporter)
         break_the_configuration(exporter)
-        proc = Path(f"/proc/{exporter.process.pid}")
-        asides = {"arguments": b"", "environment": b""}
-        with suppress(FileNotFoundError):  # not on every system
-            asides["arguments"] = (proc / "cmdline").read_bytes()
-            asides["environment"] = (proc / "environ").read_bytes()
-        told = commands(tmp_path)
+        asides = exporter.asides()
         exporter.process.send_signal(signal.SIGTERM)
         assert exporter.process.wait(PATIENCE) == 0
     finally:
         exporter.process.kill()
         exporter.process.wait()
 
-    devices = [trunk.device for trunk in account.enterprise.trunks() if trunk.device is not None]
-    assert devices
-    assert cookies
+    log = exporter.log
+    history = {file.name: file.read_bytes() for file in tmp_path.glob("history.db*")}
+    started = "\n".join(place.all_started()).encode()
+    # What is searched is what there is to search: the log at debug tells each call.
+    assert log.count(b"call answered") > 50
+    assert log.count(b"refresh failed") > 20
+    assert log.count(b"details failed") > len(faults.MALFORMED)
+    assert log.count(b"unexpected RuntimeError") > len(BUGS_IN_REFRESHES)
+    assert history
+    assert exporter.pages
     secrets = {
-        "login password": PASSWORD,
-        "wrong password": WRONG_PASSWORD,
-        "visitor's password": VISITOR[1],
+        **cabinet.secrets(),
+        **cabinet.credentials(),
         "visitor's hash": exporter.hashed,
         "TLS key": exporter.key.splitlines()[1],
-        **{f"cookie {number}": cookie for number, cookie in enumerate(cookies)},
-        **{f"SIP login {number}": one.sip_login for number, one in enumerate(devices)},
-        **{f"SIP password {number}": one.sip_password for number, one in enumerate(devices)},
     }
-    history = {f"history {file.name}": file.read_bytes() for file in tmp_path.glob("history.db*")}
-    log = exporter.log.read_bytes()
-    assert history
-    # What is searched is what there is to search: the log at debug tells each call.
-    assert log.count(b'msg="call answered"') > 50
-    assert b'msg="refresh failed"' in log
-    assert exporter.pages
-    places = {"log": log, **exporter.pages, **history, **asides, **told}
+    places = {"log": log, **exporter.pages, **history, **asides, "what it started": started}
     assert not found(secrets, places)
+    assert not started
+
+
+def at_each_sign_in(troubles: Sequence[Trouble]) -> Hook:
+    """Another trouble at each sign-in."""
+
+    def hook(incoming: Incoming) -> Fault | None:
+        if incoming.call != "sign_in":
+            return None
+        return troubles[incoming.number % len(troubles)].make(incoming)
+
+    return hook
+
+
+class Commands:
+    """Commands that are run, several at a time, and what each of them said."""
+
+    def __init__(self, place: Place) -> None:
+        self.said: dict[str, bytes] = {}
+        self._place = place
+
+    def run(self, status: int, *lines: Sequence[str]) -> None:
+        """Run command lines that end with this status."""
+        self.run_with_bugs(status, *(("", line) for line in lines))
+
+    def run_with_bugs(self, status: int, *lines: tuple[str, Sequence[str]]) -> None:
+        """Run command lines, each with an exception somewhere, that end with this status."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            ends = pool.map(lambda one: self._place.run(*one[1], bug=one[0]), lines)
+            for (bug, line), (ended, said) in zip(lines, ends, strict=True):
+                assert ended == status, (bug, line, said)
+                assert b"Traceback" not in said
+                self.said[f"{len(self.said)} {bug} {' '.join(line)}"] = said
+
+
+def test_no_command_says_or_writes_a_secret(cabinet: Cabinet, tmp_path: Path) -> None:
+    place = Place(tmp_path, cabinet.simulated, PASSWORD, WAYS[1])
+    commands = Commands(place)
+    config, refs = place.config, cabinet.refs
+    recording = json.dumps(record_visit(cabinet.simulated), ensure_ascii=False)
+    (tmp_path / "visit.har").write_text(recording, "utf-8")
+    (tmp_path / "broken.har").write_text(recording[: len(recording) // 2], "utf-8")
+    har, broken = str(tmp_path / "visit.har"), str(tmp_path / "broken.har")
+    commands.run(
+        0,
+        ("check", *config, "--online"),
+        ("trunks", "list", *config),
+        ("trunks", "list", *config, "--format", "json"),
+        ("trunks", "list", *config, "--format", "csv"),
+        ("trunks", "show", *config, *refs),
+        ("trunks", "disable", *config, "--dry-run", refs[0]),
+        ("trunks", "disable", *config, "--yes", refs[0]),
+        ("inspect", *config, "--save", str(tmp_path / "saved")),
+        ("import-har", har),
+        ("import-har", har, "--output", str(tmp_path / "imported.yml")),
+    )
+    # What the cabinet sends of a trunk is malformed, in another way each time.
+    simulated = cabinet.simulated
+    ways = [*faults.MALFORMED.values()]
+    simulated.faults = malformed = faults.Malformed(simulated, ways)
+    commands.run(1, *[("trunks", "show", *config, *refs)] * 3)
+    assert malformed.met >= len(ways)
+    commands.run(0, ("inspect", *config, "--save", str(tmp_path / "saved malformed")))
+    simulated.faults = faults.exceptional(simulated)
+    commands.run(
+        1, ("trunks", "enable", *config, "--yes", "--all"), ("trunks", "show", *config, *refs)
+    )
+    # What it answers to a sign-in says the password.
+    echoes = [one for one in faults.echoes(PASSWORD) if one.call in ("", "sign_in")]
+    place.write_config(names=[f"office-{number}" for number in range(len(echoes))])
+    simulated.faults = at_each_sign_in(echoes)
+    commands.run(1, ("check", *config, "--online"), ("trunks", "list", *config))
+    simulated.faults = None
+    # The program has a bug, and its exception tells everything.
+    place.write_config()
+    place.provoke("", cabinet.everything())
+    commands.run_with_bugs(
+        1,
+        ("a sign-in", ("check", *config, "--online")),
+        ("a row", ("trunks", "list", *config)),
+        ("a table", ("trunks", "list", *config)),
+        ("a device", ("trunks", "show", *config, refs[0])),
+        ("a card", ("trunks", "show", *config, refs[0])),
+        ("a switch", ("trunks", "enable", *config, "--yes", refs[0])),
+        ("an inspection", ("inspect", *config)),
+        ("a configuration", ("events", *config)),
+        ("a recording", ("import-har", har)),
+    )
+    commands.run_with_bugs(
+        0,
+        ("an object that dies", ("trunks", "list", *config)),
+        ("an object that dies", ("import-har", har)),
+    )
+    assert len(place.provoked()) == 10
+    # What a person gives it is wrong.
+    commands.run(1, ("import-har", broken), ("decode", har))
+    place.write_config(f"    passwrd: '{WRONG_PASSWORD}'\n")
+    commands.run(2, ("check", *config), ("trunks", "list", *config))
+
+    written = {
+        str(file.relative_to(tmp_path)): file.read_bytes()
+        for folder in ("saved", "saved malformed")
+        for file in (tmp_path / folder).iterdir()
+    }
+    assert written
+    written["imported"] = (tmp_path / "imported.yml").read_bytes()
+    started = "\n".join(place.all_started()).encode()
+    places = {**commands.said, **written, "what they started": started}
+    secrets = {**cabinet.secrets(), **cabinet.credentials()}
+    assert len(found(secrets, {"the recording": recording.encode()})) > 2 * len(refs)
+    assert not found(secrets, places)
+    assert not started
+
+
+def test_who_asks_for_sip_credentials_gets_them_and_nothing_else(
+    cabinet: Cabinet, tmp_path: Path
+) -> None:
+    place = Place(tmp_path, cabinet.simulated, PASSWORD, WAYS[0])
+    status, said = place.run("trunks", "show", *place.config, "--show-secrets", cabinet.refs[0])
+    assert status == 0
+    assert found({"SIP password": cabinet.devices[0].sip_password}, {"here": said})
+    others = {f"SIP password {one.id}": one.sip_password for one in cabinet.devices[1:]}
+    assert not found({**cabinet.secrets(), **others}, {"what was said": said})

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from vats_exporter import __version__
+from vats_exporter.bugs import describe_bug
 from vats_exporter.cabinet.client import Cabinet
 from vats_exporter.collector import Account, Collector, Loaded
 from vats_exporter.config import ConfigError
@@ -22,7 +23,7 @@ from vats_exporter.history import History
 from vats_exporter.web import Site, WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -151,12 +152,9 @@ class Exporter:
             try:
                 config = self._load()
             except ConfigError as error:
-                kept = self._collector.loaded
-                succeeded_at = kept.succeeded_at if kept is not None else 0.0
-                self._collector.loaded = Loaded(successful=False, succeeded_at=succeeded_at)
-                for line in error.lines():
-                    _log.error("configuration not reloaded", error=line)
-                return tuple(error.lines())
+                return self._keep(error.lines())
+            except Exception as bug:  # noqa: BLE001 - what runs goes on, as with a wrong file
+                return self._keep([describe_bug(bug)])
             gone = self._swap(config)
             self._collector.loaded = Loaded(successful=True, succeeded_at=time.time())
             _log.info(
@@ -188,6 +186,15 @@ class Exporter:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _keep(self, problems: Sequence[str]) -> tuple[str, ...]:
+        """Go on as it was, and say why."""
+        kept = self._collector.loaded
+        succeeded_at = kept.succeeded_at if kept is not None else 0.0
+        self._collector.loaded = Loaded(successful=False, succeeded_at=succeeded_at)
+        for line in problems:
+            _log.error("configuration not reloaded", error=line)
+        return tuple(problems)
 
     def _swap(self, config: Config) -> list[Account]:
         """Put the accounts of a configuration in place; return those to be closed."""

@@ -78,6 +78,7 @@ def configure(
         logging.getLogger(name).setLevel(least)
     logging.captureWarnings(capture=True)
     threading.excepthook = _tell_of_thread
+    sys.unraisablehook = _tell_of_ignored
 
 
 def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
@@ -86,6 +87,12 @@ def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
         name = ended.thread.name if ended.thread is not None else ""
         error = describe_bug(ended.exc_value)
         structlog.get_logger().error("thread ended", thread=name, error=error)
+
+
+def _tell_of_ignored(ignored: sys.UnraisableHookArgs) -> None:
+    """Log what was raised where nobody can catch it, as when an object dies; likewise."""
+    error = "no exception" if ignored.exc_value is None else describe_bug(ignored.exc_value)
+    structlog.get_logger().error("exception ignored", error=error)
 
 
 class _Writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import threading
 from collections.abc import Callable
@@ -611,6 +612,32 @@ def test_an_exception_of_the_server_is_named(cabinet: Cabinet, server: ReplaySer
         cabinet.read_trunks()
     assert caught.value.class_name == "ru.cti.vpbx.shared.exceptions.VpbxGwtException"
     assert not isinstance(caught.value, RedeployedError)
+
+
+INCOMPATIBLE = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (["geheim", "sip_9161234567_ab1c"], "list: the server answers an exception"),
+        ([PASSWORD], "list: the server answers an exception"),
+        ([f"{INCOMPATIBLE}/3936916533", "geheim"], "no reason given"),
+        (
+            [f"{INCOMPATIBLE}/3936916533", "Invalid type signature for ru.cti.Model"],
+            "Invalid type signature for ru.cti.Model",
+        ),
+    ],
+)
+def test_only_names_of_classes_are_quoted_of_an_exception(
+    cabinet: Cabinet, server: ReplayServer, hides: Hides, table: list[str], says: str
+) -> None:
+    answer = gwt(f"//EX[{len(table)},1,{json.dumps(table)},0,7]".encode())
+    server.answer(LIST, answer, answer)
+    with pytest.raises(GwtExceptionError, match=re.escape(says)) as caught:
+        cabinet.read_trunks()
+    assert "geheim" not in str(caught.value)
+    hides(caught.value)
 
 
 def test_a_list_that_changes_while_it_is_read_is_refused(

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 import pytest
-import structlog
 
+from tests.process import log_put_back
 from vats_exporter.cli import main
 
 if TYPE_CHECKING:
@@ -35,16 +33,10 @@ class Ended:
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _logging_as_it_was() -> Iterator[None]:
     """Undo what commands set up for their process."""
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with log_put_back():
+        yield
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from vats_exporter import __version__
 from vats_exporter.cli import COMMANDS
+from vats_exporter.gwt import GwtError
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -63,6 +65,26 @@ def test_a_bug_is_one_line_without_what_the_exception_quotes(
     assert (ended.status, ended.stdout) == (1, "")
     assert re.fullmatch(
         r"vats-exporter: unexpected RuntimeError at test_main\.py:\d+; please report it\n",
+        ended.stderr,
+    )
+
+
+def test_an_exception_that_nobody_can_catch_is_told_without_its_message(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            raise RuntimeError("geheim")
+
+    def leave_one(_: bytes) -> None:
+        Dying()
+        gc.collect()
+        raise GwtError("odd")
+
+    monkeypatch.setattr("vats_exporter.cli.decode.decode", leave_one)
+    ended = run("decode", __file__)
+    assert re.fullmatch(
+        r"vats-exporter: unexpected RuntimeError at test_main\.py:\d+, ignored\n.*: odd\n",
         ended.stderr,
     )
 

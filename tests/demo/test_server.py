@@ -165,11 +165,17 @@ def test_a_hook_sees_what_each_request_is(signed_in: Client) -> None:
     signed_in.cabinet.faults = look
     signed_in.list(page=2)
     signed_in.list(page=0)
+    signed_in.form("CaL0H_", 31)
+    signed_in.selector("CaL0H_", on=True)
+    signed_in.selector("CaL0H_", on=True, policy="stale")
     signed_in.http.cookies.clear()
     signed_in.get("/")
     assert seen == [
         Incoming("list", 1, "shop", 2),
         Incoming("list", 2, "shop", 0),
+        Incoming("details", 1, "shop", None, "CaL0H_"),
+        Incoming("selector", 1, "shop", None, "CaL0H_"),
+        Incoming("selector", 2, "shop", None, "CaL0H_"),
         Incoming("home", 1, ""),
     ]
 
@@ -285,6 +291,13 @@ def test_a_body_of_pieces_can_be_cut(cabinet: SimulatedCabinet) -> None:
     with connected(cabinet) as connection:
         connection.sendall(b"GET /login HTTP/1.1\r\nHost: x\r\n\r\n")
         assert everything(connection).endswith(b"\r\n\r\nabcd")
+
+
+def test_bytes_that_are_no_answer_are_sent_as_they_are(cabinet: SimulatedCabinet) -> None:
+    cabinet.faults = lambda _: Fault(raw=[b"HTTP/1.1 2", b"00 \xff\r", b"\n"])
+    with connected(cabinet) as connection:
+        connection.sendall(b"GET /login HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert everything(connection) == b"HTTP/1.1 200 \xff\r\n"
 
 
 def test_a_length_can_be_a_lie(cabinet: SimulatedCabinet) -> None:

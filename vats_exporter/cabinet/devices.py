@@ -96,7 +96,10 @@ def read_device_form(response: Response, trunk: str) -> Details:
     position = start + 1
     found, position = reader.long(position, "the record's trunk")
     if found != trunk:
-        raise UndecodableError(f"form {DEVICE_FORM} of {trunk}: the record is of {found or 'none'}")
+        # What stands in the place of a reference is not quoted: in a broken record it may be any
+        # of the record's strings.
+        whose = "another trunk" if found else "none"
+        raise UndecodableError(f"form {DEVICE_FORM} of {trunk}: the record is of {whose}")
     enabled, position = reader.flag(position, "the record's selector")
     device, position = reader.long(position, "the record's device")
     strings = reader.texts(position)

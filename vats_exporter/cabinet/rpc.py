@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from vats_exporter import gwt
@@ -24,6 +25,12 @@ SESSION_ENDED: Final = frozenset({301, 302, 303, 307, 308, 401, 403})
 """Statuses with which a call is sent to the login page. [assumed]"""
 
 _INCOMPATIBLE: Final = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
+
+_CLASS: Final = re.compile(r"[a-z]\w*(?:\.[\w$]+){2,}", re.ASCII)
+"""A class with its package: what an exception's answer names, and what no credential looks like."""
+
+_LONGEST: Final = 200
+"""Characters of the server's own words that are told."""
 
 
 def exchange(
@@ -103,7 +110,8 @@ def _decode(call: str, answer: Answer, limit: int) -> gwt.Response:
         raise UndecodableError(f"{call}: {error}") from None
     if response.status == "OK":
         return response
-    name = response.exception_class
+    # A broken answer may have any string of its where the class should stand.
+    name = response.exception_class if _CLASS.fullmatch(response.exception_class) else ""
     if name == _INCOMPATIBLE:
         raise RedeployedError(
             f"{call}: the server finds our names out of date ({name.rpartition('.')[2]}: "
@@ -115,5 +123,7 @@ def _decode(call: str, answer: Answer, limit: int) -> gwt.Response:
 
 def _message(response: gwt.Response) -> str:
     """What GWT's own code says is out of date: names of classes and methods, no data [gwt]."""
-    texts = response.string_table[1:2] or ["no reason given"]
-    return "".join(letter if letter.isprintable() else " " for letter in texts[0][:200])
+    text = "".join(response.string_table[1:2])[:_LONGEST]
+    if not _CLASS.search(text):
+        return "no reason given"
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -7,13 +7,14 @@ is asked for: ``--help`` and ``decode`` need neither pydantic nor requests nor r
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from vats_exporter import __version__
 from vats_exporter.bugs import describe_bug
-from vats_exporter.cli.output import fail
+from vats_exporter.cli.output import fail, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +71,12 @@ def _commands() -> None:
     """
 
 
+def _tell_of_ignored(ignored: sys.UnraisableHookArgs) -> None:
+    """Tell what was raised where nobody can catch it, as when an object dies; not its message."""
+    if ignored.exc_value is not None:  # pragma: no branch - Python has none while it ends
+        tell(f"vats-exporter: {describe_bug(ignored.exc_value)}, ignored")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
@@ -80,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: always; 0 for success, 1 for a command that failed, 2 for wrong usage or a wrong
             configuration.
     """
+    sys.unraisablehook = _tell_of_ignored
     try:
         _commands.main(arguments, prog_name="vats-exporter")
     except Exception as error:  # noqa: BLE001  # a traceback's messages may quote a password

@@ -195,7 +195,7 @@ class SimulatedCabinet:
             return
         call, account = self._application.describe(request)
         with self._stats.request(call.name, account) as number:
-            incoming = Incoming(call.name, number, account, call.page)
+            incoming = Incoming(call.name, number, account, call.page, call.trunk)
             fault = self.faults(incoming) if self.faults is not None else None
             if fault is not None and fault.instead is not None:
                 yield fault.instead, fault

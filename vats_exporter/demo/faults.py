@@ -1,8 +1,8 @@
 """Making the simulated cabinet misbehave, one request at a time.
 
 A hook sees each request before it is answered and may return a :class:`Fault`. Everything that can
-go wrong between a cabinet and its client is made of four things: another answer, an answer that is
-changed, one that comes late, and a connection that breaks.
+go wrong between a cabinet and its client is made of five things: another answer, an answer that is
+changed, bytes that are none, an answer that comes late, and a connection that breaks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from threading import Event
 
     from vats_exporter.demo.http import Answer
@@ -27,12 +27,14 @@ class Incoming:
         number: which request of its call it is, from 1, since the cabinet was made.
         account: the account's name; empty for who has no session.
         page: of the list, from 0; ``None`` for other calls.
+        trunk: the reference that ``details`` or ``selector`` is about; empty for other calls.
     """
 
     call: str
     number: int
     account: str
     page: int | None = None
+    trunk: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Fault:
     Attributes:
         instead: sent instead of an answer; the cabinet never learns of the request.
         change: makes another answer of the right one; the cabinet has done what it was asked.
+        raw: sent as they are, piece by piece, instead of an answer's head and body; then the
+            connection breaks.
         wait: the answer is held back until this is set, or the cabinet stops.
         cut: so many bytes of the body are sent, and then the connection breaks.
         drop: the connection breaks before anything is sent.
@@ -50,6 +54,7 @@ class Fault:
 
     instead: Answer | None = None
     change: Callable[[Answer], Answer] | None = None
+    raw: Iterable[bytes] | None = None
     wait: Event | None = None
     cut: int | None = None
     drop: bool = False

@@ -55,10 +55,12 @@ class Call:
     Attributes:
         name: ``list``, ``details``, ``selector``; ``other`` for what is none of them.
         page: of the list, from 0; ``None`` for other calls.
+        trunk: the reference that ``details`` or ``selector`` is about; empty for other calls.
     """
 
     name: str
     page: int | None = None
+    trunk: str = ""
 
 
 def describe(path: str, payload: str, deployment: Deployment) -> Call:
@@ -72,12 +74,15 @@ def describe(path: str, payload: str, deployment: Deployment) -> Call:
     try:
         reader = RequestReader(parse_request(payload), deployment.classes())
         name = _CALLS.get((path, reader.method), "other")
-        page = _page_of(reader.read_parameters()) if name == "list" else None
+        parameters = reader.read_parameters() if name != "other" else []
     except GwtError:
         # A stale signature, for one: it is refused later, and is a call of its service still.
         by_path = {service: name for (service, _), name in _CALLS.items()}
         return Call(by_path.get(path, "other"))
-    return Call(name, page)
+    if name == "list":
+        return Call(name, _page_of(parameters))
+    key = parameters[0] if parameters else None
+    return Call(name, trunk=encode_long(key) if isinstance(key, int) else "")
 
 
 def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterprise) -> str:

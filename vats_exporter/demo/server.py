@@ -183,6 +183,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.drop:
             self._break(fault)
             return
+        if fault is not None and fault.raw is not None:
+            for piece in fault.raw:
+                self.wfile.write(piece)
+                self.wfile.flush()
+            self._break(fault)
+            return
         cut = fault.cut if fault is not None else None
         self.send_response(answer.status)
         for name, value in answer.headers:

@@ -1,0 +1,118 @@
+"""Whatever redirects say, nothing goes anywhere but to the cabinet, and nothing in clear."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.connections import HOST, port_of
+from tests.faults.faults import CALLS, BadAnswer, redirect
+from tests.faults.trials import lead_to
+from tests.faults.watched import DETAILS_TTL, TTL, settings_for
+from vats_exporter.cabinet import Cabinet
+from vats_exporter.cabinet.errors import CabinetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.faults.connections import NamedCabinet
+    from tests.faults.watched import Watched
+
+LOCATIONS = {
+    "another host": "https://127.0.0.1:{trap}/x",
+    "another host in clear": "http://127.0.0.1:{trap}/x",
+    "another host by the scheme at hand": "//127.0.0.1:{trap}/x",
+    "another host, the cabinet's for a user": f"https://{HOST}@127.0.0.1:{{trap}}/x",
+    "another port": f"https://{HOST}:{{trap}}/x",
+    "another port in clear": f"http://{HOST}:{{trap}}/x",
+    "the same port in clear": f"http://{HOST}:{{own}}/x",
+    "the usual port in clear": f"http://{HOST}/x",
+}
+
+everywhere = pytest.mark.parametrize("location", LOCATIONS.values(), ids=LOCATIONS)
+with_every_status = pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+
+
+@contextmanager
+def trapped(simulated: NamedCabinet) -> Iterator[int]:
+    """See that nobody connects to anything: not to a port, nor anew by the cabinet's name.
+
+    The connection that is there is kept, and all that is to be said is said over it.
+    """
+    lookups = list(simulated.resolver.lookups)
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.setblocking(False)
+        port = trap.getsockname()[1]
+        simulated.resolver.port = port
+        try:
+            yield port
+        finally:
+            simulated.lead_home()
+        with pytest.raises(BlockingIOError):
+            trap.accept()
+    assert simulated.resolver.lookups == lookups
+
+
+def redirecting(
+    simulated: NamedCabinet, step: str, location: str, status: int, trap: int, trunk: str = ""
+) -> BadAnswer:
+    target = location.format(trap=trap, own=port_of(simulated))
+    return BadAnswer(simulated, partial(redirect, target, status), step, trunk)
+
+
+@with_every_status
+@everywhere
+@pytest.mark.parametrize("step", [step for step in CALLS if step not in {"details", "selector"}])
+def test_no_redirect_takes_the_list_elsewhere(
+    secure_watched: Watched, secure: NamedCabinet, step: str, location: str, status: int
+) -> None:
+    secure_watched.get_well()
+    secure_watched.wait_until(TTL)
+    lead_to(secure_watched, step)
+    with trapped(secure) as trap:
+        trouble = redirecting(secure, step, location, status, trap)
+        trouble.start()
+        secure_watched.scrape()
+        trouble.stop()
+    assert trouble.met
+
+
+@with_every_status
+@everywhere
+def test_no_redirect_takes_details_elsewhere(
+    secure_detailed: Watched, secure: NamedCabinet, location: str, status: int
+) -> None:
+    secure_detailed.get_well()
+    secure_detailed.wait_until(DETAILS_TTL)
+    with trapped(secure) as trap:
+        trouble = redirecting(secure, "details", location, status, trap, secure_detailed.refs[0])
+        trouble.start()
+        secure_detailed.scrape()
+        trouble.stop()
+    assert trouble.met
+
+
+@pytest.fixture(scope="module")
+def cabinet(secure: NamedCabinet, ca_file: Path) -> Iterator[Cabinet]:
+    with Cabinet(settings_for(secure, ca_file)) as cabinet:
+        yield cabinet
+
+
+@with_every_status
+@everywhere
+def test_no_redirect_takes_a_selector_elsewhere(
+    cabinet: Cabinet, secure: NamedCabinet, location: str, status: int
+) -> None:
+    ref = cabinet.read_trunks().trunks[0].ref
+    with trapped(secure) as trap:
+        trouble = redirecting(secure, "selector", location, status, trap)
+        trouble.start()
+        with suppress(CabinetError):
+            cabinet.set_enabled(ref, enabled=True)
+        trouble.stop()
+    assert trouble.met
