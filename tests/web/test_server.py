@@ -14,12 +14,11 @@ from http.client import HTTPConnection
 import pytest
 from structlog.testing import capture_logs
 
+from tests.web.conftest import GET, PATIENCE, answer, connect, everything
 from vats_exporter.web import ListenAddress, Request, Response, WebServer
 from vats_exporter.web import connection as connection_module
 from vats_exporter.web.messages import BadRequestError, say
 
-PATIENCE = 10.0
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LOOPBACK = ListenAddress("127.0.0.1", 0)
 
 Serve = Callable[..., WebServer]
@@ -39,29 +38,6 @@ def serve() -> Iterator[Serve]:
             return server
 
         yield start
-
-
-def connect(server: WebServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.address.port), timeout=PATIENCE)
-
-
-def everything(client: socket.socket) -> bytes:
-    """What the server sends until it closes."""
-    data = b""
-    with contextlib.suppress(ConnectionResetError):
-        while piece := client.recv(65536):
-            data += piece
-    return data
-
-
-def answer(client: socket.socket) -> bytes:
-    """One answer with a one-line body."""
-    data = b""
-    while b"\r\n\r\n" not in data or not data.endswith(b"\n"):
-        piece = client.recv(65536)
-        assert piece, data
-        data += piece
-    return data
 
 
 def test_the_url_has_the_port_that_was_free(serve: Serve) -> None:
