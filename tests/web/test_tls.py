@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,10 @@ import pytest
 import trustme
 
 from tests.web.conftest import (
+    PATIENCE,
+    connect,
     connect_encrypted,
+    everything,
     get,
     get_encrypted,
 )
@@ -156,3 +161,41 @@ def test_a_key_in_the_configuration_works_without_files_in_memory(
     assert get_encrypted(serve(WebSettings(tls=inline)), authority)[0] == 200
     monkeypatch.delattr(os, "memfd_create")
     assert get_encrypted(serve(WebSettings(tls=inline)), authority)[0] == 200
+
+
+def test_a_client_that_never_ends_its_handshake_gives_its_place_to_another(
+    serve: Serve, tls: TlsServerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shaking = threading.Semaphore(0)
+    shake = ssl.SSLSocket.do_handshake
+
+    def do_handshake(encrypted: ssl.SSLSocket, block: bool = False) -> None:
+        shaking.release()
+        shake(encrypted, block)
+
+    monkeypatch.setattr(ssl.SSLSocket, "do_handshake", do_handshake)
+    server = serve(WebSettings(tls=tls), max_connections=2, read_timeout=60.0)
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(3):
+            clients.append(stack.enter_context(connect(server)))
+            clients[-1].sendall(b"\x16\x03\x01")
+            assert shaking.acquire(timeout=PATIENCE)
+        assert everything(clients[0]) == b""
+
+
+def test_a_client_that_loses_its_place_while_its_socket_changes_hands_is_gone(
+    serve: Serve, tls: TlsServerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(WebSettings(tls=tls), read_timeout=60.0)
+    wrap = ssl.SSLContext.wrap_socket
+
+    def wrap_socket(context: ssl.SSLContext, plain: socket.socket, **how: Any) -> ssl.SSLSocket:
+        encrypted = wrap(context, plain, **how)  # the plain one has no descriptor from here on
+        assert server._make_room()
+        return encrypted
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap_socket)
+    with connect(server) as client:
+        client.sendall(b"\x16\x03\x01")
+        assert everything(client) == b""

@@ -52,6 +52,7 @@ class Connection:
         self._socket = peer
         self._client = client
         self._buffer = b""
+        self._hung_up = False
         peer.setblocking(True)  # noqa: FBT003 - the socket's own interface
 
     def serve(self) -> None:
@@ -72,6 +73,8 @@ class Connection:
 
     def hang_up(self, how: int) -> None:
         """End one or both directions, from another thread."""
+        # First, for a socket that changes hands just now.
+        self._hung_up = True
         with contextlib.suppress(OSError):  # it may have ended by itself
             # The plain socket's own, also with TLS: what lies above is its thread's alone.
             socket.socket.shutdown(self._socket, how)
@@ -92,12 +95,19 @@ class Connection:
             return False
         self._socket.settimeout(self._server.read_timeout)
         try:
-            self._socket = context.wrap_socket(self._socket, server_side=True)
+            # Kept before the handshake: the plain socket is empty from here on, and whoever hangs
+            # up from another thread must find the one that is connected.
+            encrypted = self._socket = context.wrap_socket(
+                self._socket, server_side=True, do_handshake_on_connect=False
+            )
+            if self._hung_up:
+                return False
+            encrypted.do_handshake()
         except ssl.SSLError as failure:
             reason = (failure.reason or "").replace("_", " ").lower()
             self._server.log.debug("TLS handshake failed", client=self._client, error=reason)
             return False
-        if allowed_names and not has_allowed_name(self._socket.getpeercert(), allowed_names):
+        if allowed_names and not has_allowed_name(encrypted.getpeercert(), allowed_names):
             error = "its certificate has none of client_allowed_sans"
             self._server.log.debug("TLS client refused", client=self._client, error=error)
             return False
