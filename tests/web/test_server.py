@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from http.client import HTTPConnection
 
 import pytest
@@ -17,6 +18,7 @@ from structlog.testing import capture_logs
 from tests.web.conftest import GET, PATIENCE, answer, connect, everything
 from vats_exporter.web import ListenAddress, Request, Response, WebServer
 from vats_exporter.web import connection as connection_module
+from vats_exporter.web import server as server_module
 from vats_exporter.web.messages import BadRequestError, say
 
 LOOPBACK = ListenAddress("127.0.0.1", 0)
@@ -454,3 +456,31 @@ def test_a_client_that_goes_on_sending_is_not_read_forever(
     with connect(serve()) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert everything(client).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("seconds", [5e-7, 0.0])
+def test_no_time_left_is_never_taken_for_all_the_time_there_is(
+    serve: Serve, seconds: float
+) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection_module.Connection(serve(), ours, "client")._limit_receiving(seconds)
+        limit = ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)
+    assert any(limit)  # zeros would mean none
+
+
+def test_the_first_answer_of_a_second_is_dated_in_every_thread(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    seen: list[str] = []
+
+    def formatdate_seen_by_another(seconds: float, *, usegmt: bool) -> str:
+        if not seen:
+            seen.append("")
+            seen[0] = server.tick()
+        return formatdate(seconds, usegmt=usegmt)
+
+    monkeypatch.setattr(server_module, "formatdate", formatdate_seen_by_another)
+    assert server.tick().endswith(" GMT")
+    assert seen[0].endswith(" GMT")

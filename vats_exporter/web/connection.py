@@ -194,7 +194,7 @@ class Connection:
                 raise BadRequestError(431, f"The request's head is over {MAX_HEAD} bytes.")
             if b"\n\n" in data:
                 raise BadRequestError(400, "Lines of HTTP end with CR and LF.")
-            # Never 0, which would mean forever.
+            # Never 0, with which TLS would not wait at all.
             self._limit_receiving(max(0.001, deadline - time.monotonic()))
             try:
                 piece = self._socket.recv(_PIECE)
@@ -267,8 +267,9 @@ class Connection:
 
     def _limit(self, option: int, seconds: float) -> None:
         """Set the kernel's time limit for receiving or sending."""
-        whole = int(seconds)
-        value = struct.pack("@ll", whole, int((seconds - whole) * 1_000_000))
+        # Never 0, which would mean forever.
+        whole, micro = divmod(max(1, int(seconds * 1_000_000)), 1_000_000)
+        value = struct.pack("@ll", whole, micro)
         self._socket.setsockopt(socket.SOL_SOCKET, option, value)
 
 

@@ -164,10 +164,11 @@ class WebServer:
         """Do what is due once a second; return the time as HTTP writes it."""
         now = int(time.time())
         if now != self._second:
-            self._second = now
-            self._date = formatdate(now, usegmt=True)
             # Looking up how the log is configured takes longer than an answer.
             self.log = _log.bind()
+            # Before the second that it is of, which tells other threads that it is there.
+            self._date = formatdate(now, usegmt=True)
+            self._second = now
         return self._date
 
     def pack(
