@@ -104,6 +104,23 @@ def test_clients_need_a_certificate_of_the_authority_with_an_allowed_name(
             get_encrypted(server, authority, stranger)
 
 
+@pytest.mark.parametrize("allowed", ["2001:db8::1", "2001:0DB8:0:0:0:0:0:1", "2001:DB8::0:1"])
+def test_an_allowed_address_may_be_spelt_in_any_way(
+    serve: Serve, tls: TlsServerSettings, authority: trustme.CA, allowed: str
+) -> None:
+    demanding = replace(
+        tls,
+        client_auth="RequireAndVerifyClientCert",
+        client_ca=Pem(text=authority.cert_pem.bytes().decode()),
+        client_sans=(allowed, "10.0.0.1", "prometheus.example"),
+    )
+    server = serve(WebSettings(tls=demanding))
+    for name in ("2001:db8::1", "10.0.0.1", "prometheus.example"):
+        assert get_encrypted(server, authority, authority.issue_cert(name))[0] == 200
+    with pytest.raises((OSError, AttributeError)):
+        get_encrypted(server, authority, authority.issue_cert("2001:db8::2"))
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
