@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -152,6 +153,18 @@ def test_a_bad_request_gets_its_status_and_the_connection_ends(
     assert data.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"\r\nConnection: close\r\n" in data
     assert {line["log_level"] for line in logs} <= {"debug"}
+
+
+def test_a_client_that_begins_tls_is_told_at_once_that_there_is_none(serve: Serve) -> None:
+    server = serve(read_timeout=60.0)
+    with connect(server) as client:
+        client.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        data = everything(client)
+    assert data.startswith(b"HTTP/1.1 400 ")
+    assert b"plain HTTP" in data
+    context = ssl.create_default_context()
+    with connect(server) as client, pytest.raises(ssl.SSLError, match=r"(?i)wrong.version"):
+        context.wrap_socket(client, server_hostname="localhost")
 
 
 def test_a_request_that_does_not_end_is_given_up(serve: Serve) -> None:

@@ -31,7 +31,7 @@ _MOST_CHUNKS: Final = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
 _PIECE: Final = 64 * 1024
 """Bytes that are received at once."""
 
-_HANDSHAKE: Final = 0x16
+_HANDSHAKE: Final = b"\x16"
 """First byte of a client that speaks TLS. [RFC 8446, 5.1]"""
 
 _LINGER: Final = 1.0
@@ -121,7 +121,7 @@ class Connection:
             first = self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
-        if first and first[0] != _HANDSHAKE:
+        if first and first != _HANDSHAKE:
             # Most likely plain HTTP, whose client would not understand an alert.
             answer = say(400, "This exporter speaks HTTPS here, and the request was plain HTTP.")
             self._send(answer, close=True, with_body=True)
@@ -184,6 +184,8 @@ class Connection:
         Returns:
             the data with what came after, and where the head ends; nothing if the client left.
         """
+        if data.startswith(_HANDSHAKE) and not isinstance(self._socket, ssl.SSLSocket):
+            raise BadRequestError(400, "This exporter speaks plain HTTP here, and not HTTPS.")
         deadline = time.monotonic() + self._server.read_timeout
         while True:
             data = data.lstrip(b"\r\n")  # empty lines before a request are to be ignored
