@@ -292,6 +292,49 @@ def test_past_the_limit_the_connection_that_waits_longest_goes(serve: Serve) -> 
             assert answer(kept).startswith(b"HTTP/1.1 200 ")
 
 
+def big(server: WebServer, stack: contextlib.ExitStack) -> socket.socket:
+    """A client that has asked for more than the kernel takes at once, and does not read it."""
+    client = stack.enter_context(connect(server))
+    client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert client.recv(8) == b"HTTP/1.1"
+    return client
+
+
+def test_a_flood_of_connections_cuts_no_answer_that_is_being_taken(serve: Serve) -> None:
+    server = serve(lambda _: Response(200, [bytes(1_000_000)] * 20), max_connections=4)
+    with contextlib.ExitStack() as stack:
+        taking = [big(server, stack) for _ in range(3)]
+        for sent in (b"", b"GET / HT", b"") * 10:
+            stack.enter_context(connect(server)).sendall(sent)
+        for client in taking:
+            assert len(everything(client)) > 20_000_000
+
+
+def test_an_answer_that_is_taken_for_ages_makes_room_for_another_client(serve: Serve) -> None:
+    server = serve(lambda _: Response(200, [bytes(1_000_000)] * 20), max_connections=2)
+    with contextlib.ExitStack() as stack:
+        slow = big(server, stack)
+        (connection,) = server._connections
+        assert connection.waiting_since is not None
+        connection.waiting_since -= server.write_timeout * 0.6
+        for _ in range(2):
+            stack.enter_context(connect(server))
+        assert len(everything(slow)) < 20_000_000
+
+
+def test_clients_whose_requests_were_bad_make_room_for_another_one(serve: Serve) -> None:
+    server = serve(max_connections=2)
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            # Told what is wrong, and read on for a moment, so that it hears that.
+            client = stack.enter_context(connect(server))
+            client.sendall(b"nonsense\r\n\r\n")
+            assert answer(client).startswith(b"HTTP/1.1 400 ")
+        client = stack.enter_context(connect(server))
+        client.sendall(GET)
+        assert answer(client).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_flood_of_connections_does_not_stop_a_scrape_under_way(serve: Serve) -> None:
     begun, go_on = threading.Event(), threading.Event()
 

@@ -44,10 +44,12 @@ class Connection:
     Attributes:
         waiting_since: since when the client keeps the server waiting, be it for a request or for
             taking an answer, in monotonic seconds; ``None`` while it is the other way round.
+        taking: whether it is an answer that it is waited for to take.
     """
 
     def __init__(self, server: WebServer, peer: socket.socket, client: str) -> None:
         self.waiting_since: float | None = time.monotonic()
+        self.taking = False
         self._server = server
         self._socket = peer
         self._client = client
@@ -139,15 +141,18 @@ class Connection:
             began = time.perf_counter()
             request = parse_request(head)
         except BadRequestError as error:
+            self.waiting_since = time.monotonic()
             self._send(say(error.status, error.sentence), close=True, with_body=True)
             self._server.log.debug("bad request", client=self._client, error=error.sentence)
             self._drain()
             return False
         response = self._server.answer(request, self._client)
         close = self._server.stopping or not request.keep_alive
+        self.taking = True
         self.waiting_since = time.monotonic()
         with_body = request.method != "HEAD"
         self._send(response, close=close, with_body=with_body)
+        self.taking = False
         self._server.log.debug(
             "request",
             client=self._client,

@@ -8,8 +8,10 @@ A thread a connection, as in the standard library's threading server, with what 
   system call.
 * **Clients cannot stop scrapes.** A request must come whole within ``read_timeout``, an answer must
   be taken within ``write_timeout``, and where ``max_connections`` are open, a new one ends the one
-  that has kept the server waiting longest. A client that just connected is the last to go, and one
-  that is being answered never goes.
+  that has kept the server waiting longest. Of those that owe it a request, or the rest of one, a
+  client that just connected is the last to go. One that is taking its answer goes after all these,
+  unless it has been at it for half of ``write_timeout``: slow readers must not hold every place.
+  One whose answer is being made never goes.
 * **Stopping** closes idle connections at once and lets running answers end.
 """
 
@@ -239,9 +241,11 @@ class WebServer:
 
     def _make_room(self) -> bool:
         """End the connection that has kept the server waiting longest; tell if there was one."""
+        # For those that are taking an answer: as if they had begun to wait that much later.
+        in_favour = self.write_timeout / 2
         with self._changed:
             waiting = [
-                (since, connection)
+                (since + in_favour * connection.taking, connection)
                 for connection in self._connections
                 if (since := connection.waiting_since) is not None
             ]
