@@ -46,15 +46,18 @@ def serve() -> Iterator[Serve]:
     with contextlib.ExitStack() as stack:
 
         def start(
-            settings: WebSettings | Callable[[], WebSettings],
+            settings: WebSettings | Callable[[], WebSettings] | Protection,
             body: Sequence[bytes] | None = None,
             **limits: float,
         ) -> WebServer:
-            read = settings if callable(settings) else (lambda: settings)
+            if isinstance(settings, WebSettings):
+                protection = Protection(lambda: settings)
+            else:
+                protection = settings if isinstance(settings, Protection) else Protection(settings)
             server = WebServer(
                 ListenAddress("127.0.0.1", 0),
                 lambda request: say(200, request.path) if body is None else Response(200, body),
-                protection=Protection(read),
+                protection=protection,
                 **{"read_timeout": 1.0, **limits},  # type: ignore[arg-type]  # by name
             )
             server.start()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import ssl
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import bcrypt
 import pytest
@@ -20,8 +22,10 @@ from tests.web.conftest import (
 )
 from vats_exporter.cli.options import read_web_config
 from vats_exporter.web import Request
+from vats_exporter.web import protection as protection_module
+from vats_exporter.web import tls as tls_module
 from vats_exporter.web.protection import Protection, ProtectionError
-from vats_exporter.web.settings import RateLimit, TlsServerSettings, WebSettings
+from vats_exporter.web.settings import Pem, RateLimit, TlsServerSettings, WebSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +62,7 @@ def test_changed_users_count_at_once_and_wrong_files_change_nothing(
     ]
 
     def read() -> WebSettings:
-        step = steps.pop(0)
+        step = steps[len(file.read_text()) - 1]
         if isinstance(step, Exception):
             raise step
         return step
@@ -70,7 +74,6 @@ def test_changed_users_count_at_once_and_wrong_files_change_nothing(
         assert get(server, headers=basic("bob", "new"))[0] == 200
         assert get(server, headers=basic("alice", PASSWORD))[0] == 401
         assert get(server)[0] == 401
-    assert not steps
 
 
 def test_headers_go_with_every_answer_and_stand_in_place_of_its_own(serve: Serve) -> None:
@@ -141,12 +144,15 @@ def test_a_file_that_vanishes_is_a_change_and_changes_nothing(tmp_path: Path) ->
         return WebSettings(users=USERS, files=(file,))
 
     protection = Protection(read)
-    file.unlink()
     request = Request("GET", "/metrics", "", {})
-    with capture_logs() as logs:
-        refused = [protection.refuse(request, "client") for _ in range(3)]
-    assert [answer.status for answer in refused if answer] == [401] * 3
-    assert [line["error"] for line in logs] == [f"{file}: cannot be read"]
+    for _ in range(2):
+        file.rename(tmp_path / "elsewhere")
+        with capture_logs() as logs:
+            refused = [protection.refuse(request, "client") for _ in range(3)]
+        assert [answer.status for answer in refused if answer] == [401] * 3
+        assert [line["error"] for line in logs] == [f"{file}: cannot be read"]
+        (tmp_path / "elsewhere").rename(file)
+        assert protection.refuse(request, "client") is not None
 
 
 @pytest.mark.usefixtures("looks_at_once")
@@ -176,3 +182,154 @@ def test_a_file_that_breaks_is_told_line_by_line(tmp_path: Path) -> None:
         "basic_auth_users",
         "nonsense",
     ]
+
+
+def as_it_stands(folder: Path) -> str:
+    """Write a web configuration as a person does, and return it."""
+    text = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"
+    (folder / "web.yml").write_text(text)
+    return text
+
+
+@pytest.mark.usefixtures("looks_at_once", "tls")
+def test_a_certificate_may_come_after_the_file_that_names_it(
+    serve: Serve, tmp_path: Path, authority: trustme.CA
+) -> None:
+    text = as_it_stands(tmp_path)
+    server = serve(read_web_config(tmp_path / "web.yml"))
+    before = get_encrypted(server, authority)[2]
+    (tmp_path / "new").mkdir()
+    (tmp_path / "web.yml").write_text(text.replace("server.", "new/server."))
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert get_encrypted(server, authority)[2] == before
+    (line,) = [line for line in logs if line["log_level"] != "debug"]  # once, though tried thrice
+    assert "cert_file: cannot read" in str(line["error"])
+    with capture_logs() as logs:
+        (tmp_path / "new" / "server.crt").write_text("-----BEGIN")  # half of it is there
+        (tmp_path / "new" / "server.key").touch()
+        get_encrypted(server, authority)
+    (line,) = [line for line in logs if line["log_level"] != "debug"]
+    assert "cert_file: holds no certificate" in str(line["error"])
+    with capture_logs() as logs:
+        write_certificate(tmp_path / "new", authority)
+        assert get_encrypted(server, authority)[2] != before
+    assert [line["event"] for line in logs if line["log_level"] != "debug"] == [
+        "web configuration reloaded"
+    ]
+    get_encrypted(server, authority)
+
+
+@pytest.mark.usefixtures("looks_at_once")
+@pytest.mark.parametrize("named", ["server.", "new/server."])
+def test_a_certificate_that_is_renewed_while_it_is_read_is_read_again(
+    serve: Serve,
+    tmp_path: Path,
+    tls: TlsServerSettings,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    named: str,
+) -> None:
+    text = as_it_stands(tmp_path)
+    server = serve(read_web_config(tmp_path / "web.yml"))
+    make_context = tls_module.make_context
+    latest: list[Path] = []
+
+    def make_context_and_be_overtaken(settings: TlsServerSettings) -> ssl.SSLContext:
+        context = make_context(settings)
+        if not latest:
+            assert settings.cert.file is not None
+            latest.append(settings.cert.file)
+            write_certificate(settings.cert.file.parent, authority)
+        return context
+
+    monkeypatch.setattr(protection_module, "make_context", make_context_and_be_overtaken)
+    (tmp_path / "new").mkdir()
+    write_certificate((tmp_path / f"{named}crt").parent, authority)
+    (tmp_path / "web.yml").write_text(text.replace("server.", named) + "# another\n")
+    get_encrypted(server, authority)
+    assert latest == [tmp_path / f"{named}crt"]
+    served = get_encrypted(server, authority)[2]
+    assert served == ssl.PEM_cert_to_DER_cert(latest[0].read_text())
+
+
+@pytest.mark.usefixtures("looks_at_once")
+def test_a_file_that_is_replaced_while_the_exporter_starts_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("1")
+    users = [USERS, {"bob": hashed("new")}]
+
+    def read() -> WebSettings:
+        settings = WebSettings(users=users[len(file.read_text()) - 1], files=(file,))
+        file.write_text("12")
+        return settings
+
+    protection = Protection(read, file)
+    request = Request("GET", "/", "", {"authorization": basic("bob", "new")["Authorization"]})
+    assert protection.refuse(request, "client") is None
+
+
+DEMANDING: dict[str, Any] = {
+    "client_auth": "RequireAndVerifyClientCert",
+    "client_sans": ("prometheus.example", "grafana.example"),
+}
+
+
+@pytest.mark.usefixtures("looks_at_once")
+@pytest.mark.parametrize(
+    ("then", "sentence"),
+    [
+        ({}, "client_auth_type demands less of clients; a restart does so"),
+        (
+            {"client_auth": "VerifyClientCertIfGiven"},
+            "client_auth_type demands less of clients; a restart does so",
+        ),
+        (
+            {**DEMANDING, "client_sans": ()},
+            "client_allowed_sans is gone; a restart lets in every client that has a certificate",
+        ),
+        ({**DEMANDING, "client_sans": ("prometheus.example",)}, ""),
+        ({**DEMANDING, "client_sans": ("alertmanager.example",)}, ""),
+    ],
+)
+def test_a_file_that_was_cut_short_takes_no_demand_on_clients_away(
+    tmp_path: Path,
+    tls: TlsServerSettings,
+    authority: trustme.CA,
+    then: dict[str, Any],
+    sentence: str,
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("1")
+    authorities = replace(tls, client_ca=Pem(text=authority.cert_pem.bytes().decode()))
+    steps = [replace(authorities, **DEMANDING), replace(authorities, **then)]
+    protection = Protection(
+        lambda: WebSettings(tls=steps[len(file.read_text()) - 1], files=(file,)), file
+    )
+    file.write_text("12")
+    with capture_logs() as logs:
+        found = protection.tls()
+    assert found is not None
+    if sentence:
+        assert found[1] == DEMANDING["client_sans"]
+        assert found[0].verify_mode is ssl.CERT_REQUIRED
+        assert [line["error"] for line in logs] == [f"{file}: tls_server_config.{sentence}"]
+    else:
+        assert found[1] == then["client_sans"]
+        assert [line["event"] for line in logs] == ["web configuration reloaded"]
+
+
+@pytest.mark.usefixtures("looks_at_once")
+def test_asking_for_a_certificate_that_nobody_looks_at_is_no_demand(
+    tmp_path: Path, tls: TlsServerSettings
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("1")
+    steps = [replace(tls, client_auth="RequestClientCert"), tls]
+    protection = Protection(
+        lambda: WebSettings(tls=steps[len(file.read_text()) - 1], files=(file,)), file
+    )
+    file.write_text("12")
+    with capture_logs() as logs:
+        protection.tls()
+    assert [line["event"] for line in logs] == ["web configuration reloaded"]

@@ -75,7 +75,7 @@ def read_web_config(file: Path | None) -> Protection | None:
             log.register_secret(hashed)
         return settings
 
-    return Protection(read)
+    return Protection(read, file)
 
 
 def logging(function: Callable[..., None]) -> Callable[..., None]:
