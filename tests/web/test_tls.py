@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from structlog.testing import capture_logs
 
 from tests.web.conftest import (
     PATIENCE,
@@ -102,6 +103,49 @@ def test_clients_need_a_certificate_of_the_authority_with_an_allowed_name(
     for stranger in strangers:
         with pytest.raises((OSError, AttributeError)):
             get_encrypted(server, authority, stranger)
+
+
+def test_why_clients_are_refused_is_told_once_a_client_and_minute(
+    serve: Serve, tls: TlsServerSettings, authority: trustme.CA
+) -> None:
+    demanding = replace(
+        tls,
+        client_auth="RequireAndVerifyClientCert",
+        client_ca=Pem(text=authority.cert_pem.bytes().decode()),
+        client_sans=("prometheus.example",),
+    )
+    refusals: dict[trustme.LeafCert | None, tuple[str, str]] = {
+        None: ("TLS handshake failed", "peer did not return a certificate"),
+        trustme.CA().issue_cert("prometheus.example"): (
+            "TLS handshake failed",
+            "certificate verify failed: unable to get local issuer certificate",
+        ),
+        authority.issue_cert("grafana.example"): (
+            "TLS client refused",
+            "its certificate has none of client_allowed_sans",
+        ),
+    }
+    for client, (event, reason) in refusals.items():
+        server = serve(WebSettings(tls=demanding))
+        with capture_logs() as logs:
+            for _ in range(3):
+                with pytest.raises((OSError, AttributeError)):
+                    get_encrypted(server, authority, client)
+            server.stop(PATIENCE)
+        told = [line for line in logs if line["event"] == event]
+        assert [line["log_level"] for line in told] == ["warning", "debug", "debug"]
+        assert {(line["client"], line["error"]) for line in told} == {("127.0.0.1", reason)}
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_handshake_is_not_told_of(
+    serve: Serve, tls: TlsServerSettings
+) -> None:
+    server = serve(WebSettings(tls=tls))
+    with capture_logs() as logs, connect(server) as client:
+        client.sendall(b"\x16\x03\x01")
+        client.shutdown(socket.SHUT_WR)
+        everything(client)
+    assert logs == []
 
 
 @pytest.mark.parametrize("allowed", ["2001:db8::1", "2001:0DB8:0:0:0:0:0:1", "2001:DB8::0:1"])

@@ -105,16 +105,23 @@ class Connection:
             if self._hung_up:
                 return False
             encrypted.do_handshake()
+        except ssl.SSLEOFError:
+            raise  # the client is gone, and did not say why
         except ssl.SSLError as failure:
-            reason = (failure.reason or "").replace("_", " ").lower()
-            self._server.log.debug("TLS handshake failed", client=self._client, error=reason)
+            self._tell_refusal("TLS handshake failed", _reason(failure))
             return False
         if allowed_names and not has_allowed_name(encrypted.getpeercert(), allowed_names):
             error = "its certificate has none of client_allowed_sans"
-            self._server.log.debug("TLS client refused", client=self._client, error=error)
+            self._tell_refusal("TLS client refused", error)
             return False
         self._socket.settimeout(self._server.idle_timeout)
         return True
+
+    def _tell_refusal(self, event: str, error: str) -> None:
+        """Write why TLS did not come about: the client itself is told next to nothing."""
+        log = self._server.log
+        tell = log.warning if self._server.refusals.lets_through(self._client) else log.debug
+        tell(event, client=self._client, error=error)
 
     def _begins_tls(self) -> bool:
         """Wait for a client's first byte; tell whether it speaks TLS."""
@@ -278,6 +285,13 @@ class Connection:
         whole, micro = divmod(max(1, int(seconds * 1_000_000)), 1_000_000)
         value = struct.pack("@ll", whole, micro)
         self._socket.setsockopt(socket.SOL_SOCKET, option, value)
+
+
+def _reason(failure: ssl.SSLError) -> str:
+    """Say what OpenSSL found wrong."""
+    reason = (failure.reason or "").replace("_", " ").lower()
+    details = getattr(failure, "verify_message", "")
+    return f"{reason}: {details}" if details else reason
 
 
 def _after(chunks: Sequence[bytes | memoryview], count: int) -> list[bytes | memoryview]:

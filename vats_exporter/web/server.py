@@ -32,6 +32,7 @@ from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.connection import Connection
 from vats_exporter.web.messages import BadRequestError, say
 from vats_exporter.web.protection import Protection
+from vats_exporter.web.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,6 +64,7 @@ class WebServer:
 
     Attributes:
         address: where it listens, with the port it got.
+        refusals: says which client's refusal is worth a line of the log.
         log: for a line a request.
 
     Raises:
@@ -97,6 +99,7 @@ class WebServer:
         self._second = 0
         self._date = ""
         self._packed: tuple[Response | None, str, Sequence[bytes]] = (None, "", ())
+        self.refusals: Final = Throttle()
         self.log: structlog.typing.FilteringBoundLogger = _log
 
     @property
