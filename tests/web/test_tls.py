@@ -105,6 +105,22 @@ def test_clients_need_a_certificate_of_the_authority_with_an_allowed_name(
             get_encrypted(server, authority, stranger)
 
 
+def test_certificates_if_given_are_verified_by_the_systems_authorities_unless_told_otherwise(
+    serve: Serve,
+    tmp_path: Path,
+    tls: TlsServerSettings,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "system.crt")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.crt"))
+    server = serve(WebSettings(tls=replace(tls, client_auth="VerifyClientCertIfGiven")))
+    for client in (None, authority.issue_cert("prometheus.example")):
+        assert get_encrypted(server, authority, client)[0] == 200
+    with pytest.raises((OSError, AttributeError)):
+        get_encrypted(server, authority, trustme.CA().issue_cert("prometheus.example"))
+
+
 def test_why_clients_are_refused_is_told_once_a_client_and_minute(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:

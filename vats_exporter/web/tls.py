@@ -62,6 +62,8 @@ def make_context(settings: TlsServerSettings) -> ssl.SSLContext:
     _load_server_certificate(context, settings)
     if settings.client_ca is not None:
         _load_client_authorities(context, settings.client_ca)
+    elif settings.client_auth == "VerifyClientCertIfGiven":
+        context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
     context.verify_mode = {
         "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
         "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
