@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import bcrypt
+import pytest
 
 from tests.web.conftest import (
     PASSWORD,
@@ -14,12 +15,11 @@ from tests.web.conftest import (
     basic,
     get,
 )
+from vats_exporter.web import passwords as passwords_module
 from vats_exporter.web.passwords import PasswordCheck, Verdict
 from vats_exporter.web.settings import WebSettings
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.web.conftest import Serve
 
 
@@ -68,6 +68,10 @@ class Counting:
         self._real = bcrypt.checkpw
         monkeypatch.setattr(bcrypt, "checkpw", self._checkpw)
 
+    def work(self) -> int:
+        """How much was computed, in bcrypt's own rounds."""
+        return sum(2 ** int(against[4:6]) for against in self.asked)
+
     def _checkpw(self, password: bytes, against: bytes) -> bool:
         self.asked.append(against)
         self.begun.release()
@@ -84,14 +88,30 @@ def test_each_answer_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(counting.asked) == 2
 
 
-def test_an_unknown_user_costs_what_the_costliest_known_one_does(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("user", ["alice", "bob", "carol", "mallory"])
+def test_every_wrong_answer_costs_what_the_costliest_user_does(
+    monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
     counting = Counting(monkeypatch)
-    costly = bcrypt.hashpw(b"x", bcrypt.gensalt(5)).decode()
+    costs = {"alice": 4, "bob": 5, "carol": 7}
+    check = PasswordCheck(
+        {
+            name: bcrypt.hashpw(b"right", bcrypt.gensalt(cost)).decode()
+            for name, cost in costs.items()
+        }
+    )
+    for password in ("wrong", "right" if user not in costs else "another"):
+        counting.asked.clear()
+        assert check.check(basic(user, password)["Authorization"], "c") is Verdict.WRONG
+        assert counting.work() == 2**7
+
+
+def test_a_right_answer_costs_no_more_than_its_own_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(monkeypatch)
+    costly = bcrypt.hashpw(b"x", bcrypt.gensalt(6)).decode()
     check = PasswordCheck({"alice": USERS["alice"], "bob": costly})
-    assert check.check(basic("mallory", "x")["Authorization"], "c") is Verdict.WRONG
-    assert counting.asked == [costly.encode()]
+    assert check.check(basic("alice", PASSWORD)["Authorization"], "c") is Verdict.RIGHT
+    assert counting.asked == [USERS["alice"].encode()]
 
 
 def test_wrong_passwords_push_no_right_one_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +129,7 @@ def test_wrong_passwords_push_no_right_one_out_of_memory(monkeypatch: pytest.Mon
 def test_a_flood_of_wrong_passwords_stalls_no_scrape(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(passwords_module, "_PATIENCE", 60.0)
     server = serve(WebSettings(users=USERS))
     scraper = basic("alice", PASSWORD)
     assert get(server, headers=scraper)[0] == 200
@@ -124,16 +145,79 @@ def test_a_flood_of_wrong_passwords_stalls_no_scrape(
     clients = [threading.Thread(target=flood, args=(number,)) for number in range(20)]
     for client in clients:
         client.start()
-    # bcrypt is at its first guess and stays there; three more may wait for it.
-    for _ in range(16):
+    # bcrypt is at its first guess and stays there; fifteen more may wait for it.
+    for _ in range(4):
         assert ended.acquire(timeout=10)
-    assert statuses == [429] * 16
+    assert statuses == [429] * 4
     # The known password needs none of it.
     assert get(server, headers=scraper)[0] == 200
     counting.gate.set()
     for client in clients:
         client.join(10)
-    assert statuses == [429] * 16 + [401] * 4
+    assert statuses == [429] * 4 + [401] * 16
+
+
+def test_a_right_password_among_wrong_ones_of_the_same_client_has_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(passwords_module, "_PATIENCE", 60.0)
+    counting = Counting(monkeypatch)
+    counting.gate.clear()
+    check = PasswordCheck(USERS)
+    verdicts: list[Verdict] = []
+
+    def ask(password: str) -> None:
+        verdicts.append(check.check(basic("alice", password)["Authorization"], "client"))
+
+    passwords = [f"guess {number}" for number in range(15)]
+    threads = [threading.Thread(target=ask, args=(one,)) for one in (*passwords, PASSWORD)]
+    for thread in threads:
+        thread.start()
+    assert counting.begun.acquire(timeout=10)
+    counting.gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert verdicts.count(Verdict.WRONG) == 15
+    assert verdicts.count(Verdict.RIGHT) == 1
+
+
+@pytest.mark.parametrize("client", ["the same", "another"])
+def test_a_password_waits_for_its_turn_for_a_few_seconds_only(
+    monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    counting = Counting(monkeypatch)
+    counting.gate.clear()
+    check = PasswordCheck(USERS)
+    header = basic("alice", PASSWORD)["Authorization"]
+    first = threading.Thread(target=check.check, args=(header, "the same"))
+    first.start()
+    assert counting.begun.acquire(timeout=10)
+    monkeypatch.setattr(passwords_module, "_PATIENCE", 0.01)
+    assert check.check(header, client) is Verdict.BUSY
+    counting.gate.set()
+    first.join(10)
+    assert check.check(header, client) is Verdict.RIGHT
+    assert len(counting.asked) == 1
+
+
+def test_a_password_that_two_connections_wait_for_is_computed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counting = Counting(monkeypatch)
+    counting.gate.clear()
+    check = PasswordCheck(USERS)
+    header = basic("alice", PASSWORD)["Authorization"]
+    threads = [threading.Thread(target=check.check, args=(header, "client")) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert counting.begun.acquire(timeout=10)
+    # Both are past the first look into memory.
+    while check._pending["client"] < 2:
+        pass
+    counting.gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(counting.asked) == 1
 
 
 def test_one_client_does_not_hold_up_the_password_of_another(
