@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -90,6 +91,32 @@ def test_a_signal_ends_it_cleanly(start: Start, lonely: str, number: int) -> Non
     assert (ended.status, ended.stdout) == (0, "")
     assert '"msg": "stopped"' in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_it_takes_all_the_descriptors_that_it_is_granted(start: Start, lonely: str) -> None:
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, most), most))
+    try:
+        running = start("serve", "--config.file", lonely, *ANY_PORT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+    page = fetch(f"http://{running.logged('listening')['address']}/metrics")
+    (allowed,) = re.findall(r"^process_max_fds (\S+)$", page, re.MULTILINE)
+    assert float(allowed) == most
+    assert running.end(signal.SIGTERM).status == 0
+
+
+def test_a_limit_that_cannot_be_raised_is_left_as_it_is(
+    run: Run, lonely: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def setrlimit(_which: int, _limits: tuple[int, int]) -> None:
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", setrlimit)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = run("serve", "--config.file", lonely, "--web.listen-address", address)
+    assert ended.stderr.endswith("Address already in use\n")
 
 
 def test_a_wrong_configuration_ends_it_with_every_line(run: Run, tmp_path: Path) -> None:
