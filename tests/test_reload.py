@@ -184,6 +184,17 @@ def test_a_wrong_new_password_serves_the_last_good_snapshot(running: Reloadable)
     assert value(running.page(), 'vats_up{account="demo-1"}') == 1
 
 
+def test_another_ttl_holds_for_what_was_read_before_the_reload(
+    running: Reloadable, cabinet: SimulatedCabinet
+) -> None:
+    lists = cabinet.stats()["requests"]["list"]
+    running.next = replace(running.config, cache=Cache(ttl=0.0, stale=7200.0))
+    running.exporter.reload()
+    running.page()
+    assert cabinet.stats()["requests"]["list"] > lists
+    assert cabinet.stats()["sign_ins"] == 3
+
+
 def test_a_reload_ends_the_back_off_of_a_refused_login(cabinet: SimulatedCabinet) -> None:
     right = cabinet.account("demo-1").password
     running = Reloadable(cabinet)

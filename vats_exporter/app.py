@@ -208,10 +208,7 @@ class Exporter:
                 accounts.append(account)
                 account.labels = one.labels
                 account.remember_in(self._history)
-                account.refresher.ttl, account.refresher.stale = (
-                    config.cache.ttl,
-                    config.cache.stale,
-                )
+                account.refresher.retime(config.cache.ttl, config.cache.stale)
                 if not account.refresher.peek().up:
                     account.refresher.reset()
             else:

@@ -159,6 +159,23 @@ class Refresher:
             self._state = replace(self._state, login_retry_at=None)
             self._settle()
 
+    def retime(self, ttl: float, stale: float) -> None:
+        """Change how long things hold, also what is known now.
+
+        A refused login is not affected: it waits for as long as it was told to.
+
+        Args:
+            ttl: as the constructor takes it.
+            stale: likewise.
+        """
+        with self._lock:
+            if self._next is not None and self._state.login_retry_at is None:
+                self._next += ttl - self.ttl
+                if self._state.up:
+                    self._next -= min(EARLY, ttl / 20) - min(EARLY, self.ttl / 20)
+            self.ttl, self.stale = ttl, stale
+            self._settle()
+
     def adopt(self, other: Refresher) -> None:
         """Serve another refresher's last good snapshot until there is one of one's own.
 
