@@ -21,6 +21,7 @@ from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.config import Account, Cache, Config, ConfigError, History, Log, Problem
 from vats_exporter.config import Details as DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.demo.faults import Fault, Incoming
 from vats_exporter.details import DetailedSource
 from vats_exporter.web import ListenAddress
 
@@ -168,6 +169,50 @@ def test_a_changed_account_signs_in_anew_and_its_counts_go_on(
     assert value(page, 'vats_refreshes_total{account="demo-1",result="success"}') == 2
     assert value(page, 'vats_refreshes_total{account="demo-2",result="success"}') == 1
     assert cabinet.stats()["sign_ins"] == 4
+
+
+def test_a_reading_from_before_the_reload_counts_no_change_again(
+    running: Reloadable, cabinet: SimulatedCabinet
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hold(incoming: Incoming) -> Fault | None:
+        if incoming.call != "list" or asked.is_set():
+            return None
+        asked.set()
+        return Fault(wait=go_on)  # the answer is made now, and given later
+
+    old = running.exporter._collector.account("demo-1")
+    assert old is not None
+    cabinet.faults = hold
+    old.refresher.reset()
+    old.refresher.begin()
+    assert asked.wait(10)
+    enterprise = cabinet.account("demo-1").enterprise
+    (trunk, *_) = (one for one in enterprise.trunks() if one.state.active)
+    enterprise.switch_off(trunk.phone)
+    first, *others = running.config.accounts
+    changed = replace(first, cabinet=replace(first.cabinet, page_size=20))
+    running.next = replace(running.config, accounts=(changed, *others))
+    running.exporter.reload()
+    new = running.exporter._collector.account("demo-1")
+    assert new is not None
+    new.refresher.view(10)
+    go_on.set()
+    while old.refresher.refreshing:
+        pass
+    new.refresher.reset()
+    page = running.page()
+    (line,) = [
+        one
+        for one in page.splitlines()
+        if one.startswith("vats_trunk_flag_changes_total{")
+        and 'flag="active"' in one
+        and trunk.phone in one
+    ]
+    assert line.endswith(" 1.0")
+    # Of the old account's, the first one alone.
+    assert value(page, 'vats_refreshes_total{account="demo-1",result="success"}') == 3
 
 
 def test_a_wrong_new_password_serves_the_last_good_snapshot(running: Reloadable) -> None:

@@ -213,9 +213,12 @@ class Exporter:
                     account.refresher.reset()
             else:
                 accounts.append(self._account(one, config, before=account))
+        gone = [account for account in running.values() if account not in accounts]
+        for account in gone:
+            account.retire()
         self._config = config
         self._collector.accounts = accounts
-        return [account for account in running.values() if account not in accounts]
+        return gone
 
     def _account(
         self, settings: AccountSettings, config: Config, *, before: Account | None = None

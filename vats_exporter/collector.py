@@ -89,6 +89,8 @@ class Account:
         self.labels: Mapping[str, str] = {}
         self._history = history
         self._privacy = privacy
+        self._recording = threading.Lock()
+        self._retired = False
         self.tally: Final[Tally] = Tally(name) if before is None else before.tally
         self.refresher: Final = Refresher(
             name,
@@ -110,6 +112,15 @@ class Account:
         if history is not self._history:
             self._history = history
             self._trunks = (None, ())  # they tell changes, and are to be rendered again
+
+    def retire(self) -> None:
+        """Record and count nothing more, from when this returns.
+
+        For an account in whose place there is another one: a refresh that is still under way brings
+        an older snapshot than the other's, and recorded after that, a change would come again.
+        """
+        with self._recording:
+            self._retired = True
 
     def trunk_blocks(self, snapshot: Snapshot | None) -> tuple[Block, ...]:
         """Return the trunks' samples, a block a family; none without a snapshot."""
@@ -147,15 +158,20 @@ class Account:
 
     def _read(self, snapshot: Snapshot) -> None:
         """Record a snapshot, before its series are made: they tell the changes it brought."""
-        if self._history is not None:
-            devices = {
-                trunk.ref: trunk.sip_device_enabled
-                for trunk in snapshot.trunks
-                if trunk.sip_device_enabled is not None
-            }
-            self._history.record(self.name, snapshot, devices)
+        if self._history is None:
+            return
+        devices = {
+            trunk.ref: trunk.sip_device_enabled
+            for trunk in snapshot.trunks
+            if trunk.sip_device_enabled is not None
+        }
+        with self._recording:
+            if not self._retired:
+                self._history.record(self.name, snapshot, devices)
 
     def _refreshed(self, outcome: Outcome) -> None:
+        if self._retired:
+            return
         self.tally.refreshed(outcome)
         if outcome.snapshot is not None:
             for block in self.trunk_blocks(outcome.snapshot):
