@@ -318,6 +318,16 @@ def test_labels_of_discovery_change_without_a_new_sign_in(
     assert cabinet.stats()["sign_ins"] == 3
 
 
+@pytest.mark.parametrize("enabled", [False, True])
+def test_how_details_are_read_matters_where_they_are_read(
+    running: Reloadable, cabinet: SimulatedCabinet, enabled: bool
+) -> None:
+    running.next = replace(running.config, details=DetailsSettings(enabled=enabled, ttl=60.0))
+    running.exporter.reload()
+    running.page()
+    assert cabinet.stats()["sign_ins"] == (6 if enabled else 3)
+
+
 def test_many_reloads_at_once_leave_one_of_each_account(
     running: Reloadable, cabinet: SimulatedCabinet
 ) -> None:

@@ -197,6 +197,10 @@ class Exporter:
             self._history.close()
             self._history = self._collector.history = _open_history(config)
         settings = {one.name: one for one in before.accounts}
+        # Details that are not read may be configured in any way.
+        same_details = before.details == config.details or not (
+            before.details.enabled or config.details.enabled
+        )
         running = {account.name: account for account in self._collector.accounts}
         accounts = []
         for one in config.accounts:
@@ -204,7 +208,7 @@ class Exporter:
             old = settings.get(one.name)
             if account is None or old is None:
                 accounts.append(self._account(one, config))
-            elif old.cabinet == one.cabinet and before.details == config.details:
+            elif old.cabinet == one.cabinet and same_details:
                 accounts.append(account)
                 account.labels = one.labels
                 account.remember_in(self._history)
