@@ -134,6 +134,18 @@ class Refresher:
                 self._settle()
             return self._flight
 
+    def landed(self, flight: threading.Event | None, timeout: float) -> bool:
+        """Wait for a flight, and tell whether it ended.
+
+        Args:
+            flight: what :meth:`begin` gave; ``None`` is none to wait for.
+            timeout: seconds to wait at most.
+        """
+        if flight is None:
+            return True
+        flight.wait(timeout)
+        return self._flight is not flight
+
     def settled(self) -> AccountState | None:
         """Return the state where nothing is due, under way or about to be stale; else ``None``.
 
