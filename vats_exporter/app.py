@@ -98,7 +98,12 @@ class Exporter:
         )
         self._collector.loaded = Loaded(successful=True, succeeded_at=time.time())
         may_reload = self._options.lifecycle and load is not None
-        self._site = Site(self._collector, reload=self.reload if may_reload else None)
+        self._site = Site(
+            self._collector,
+            reload=self.reload if may_reload else None,
+            # The other half is for those who ask for what needs no waiting.
+            max_waiting=max(1, self._options.max_connections // 2),
+        )
         self._server = WebServer(
             address,
             self._site.respond,

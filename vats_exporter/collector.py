@@ -278,11 +278,26 @@ class Collector:
             form: the page's.
             timeout: as :meth:`refresh` takes it.
         """
+        page = self.settled(form)
+        if page is None:
+            self.refresh(timeout)
+            page = self.page(form)
+        return page
+
+    def settled(self, form: Format) -> Page | None:
+        """Return the page where it is still what it would be if it were made now; else ``None``.
+
+        Args:
+            form: the page's.
+        """
         view = self._views[form]
-        if self._is_settled(view, form):
-            return view.page
-        self.refresh(timeout)
-        return self.page(form)
+        if view.accounts is not self._shown:
+            return None
+        for account, (state, version) in zip(view.accounts, view.seen, strict=True):
+            if account.refresher.settled() is not state or account.tally.version != version:
+                return None
+        same_own = view.process is self._process.part(form) and view.own == self._own()
+        return view.page if same_own else None
 
     def page(self, form: Format) -> Page:
         """Return the page as it is, asking nobody.
@@ -310,15 +325,6 @@ class Collector:
             # Replaced as one, for those who look at it without the lock.
             self._views[form] = _View(accounts, seen, own, trunks, live, process, page)
             return page
-
-    def _is_settled(self, view: _View, form: Format) -> bool:
-        """Tell whether a page is still what it would be if it were made now."""
-        if view.accounts is not self._shown:
-            return False
-        for account, (state, version) in zip(view.accounts, view.seen, strict=True):
-            if account.refresher.settled() is not state or account.tally.version != version:
-                return False
-        return view.process is self._process.part(form) and view.own == self._own()
 
     def _own(self) -> _Own:
         """Return what is told of the exporter itself."""

@@ -44,19 +44,22 @@ def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> s
 
     Args:
         account: the one asked for.
-        timeout: seconds to wait for the refresh.
+        timeout: seconds to wait for the refresh; 0 where nobody may wait for it.
         now: gives seconds since the epoch.
     """
     began, asked_at = time.monotonic(), now()
     in_time = _refresh(account, timeout)
     state = account.refresher.peek()
     duration = time.monotonic() - began
+    waited = (
+        f"of {timeout:g} s that the scraper gives" if timeout else "since too many wait already"
+    )
     page = _page(account, state, Format.TEXT, duration, in_time=in_time).body(compress=False)
     lines = [
         f'Probe of account "{account.name}"',
         "",
         f"result    {_result(state, in_time=in_time)}",
-        f"took      {duration:.3f} s, of {timeout:g} s that the scraper gives",
+        f"took      {duration:.3f} s, {waited}",
     ]
     if state.error:
         lines.append(f"error     {redact(state.error)}")
