@@ -697,13 +697,46 @@ def test_closing_waits_for_the_flight_but_not_forever(clock: SetClock) -> None:
     block = Block()
     cabinet = ScriptedCabinet(listing(), before=block)
     refresher = Refresher("acme", cabinet, clock=clock)
-    flight = refresher.begin()
-    assert flight is not None
+    refresher.begin()
     refresher.close(0.01)
-    assert not flight.is_set()
+    assert refresher.refreshing
     assert cabinet.closed == 1
     block.go_on.set()
-    assert flight.wait(PATIENCE)
+    assert refresher._thread is not None
+    refresher._thread.join(PATIENCE)
+    assert not refresher.refreshing
+
+
+def test_in_a_hurry_who_waits_gets_what_there_is_and_the_flight_goes_on(clock: SetClock) -> None:
+    block = Block()
+    cabinet = ScriptedCabinet(listing(1))
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    first = refresher.view(PATIENCE)
+    clock.advance(61)
+    cabinet.before = block
+    seen: list[AccountState] = []
+    landed: list[bool] = []
+    waiting = [
+        threading.Thread(target=lambda: seen.append(refresher.view(2 * PATIENCE))),
+        threading.Thread(
+            target=lambda: landed.append(refresher.landed(refresher.begin(), 2 * PATIENCE))
+        ),
+    ]
+    for thread in waiting:
+        thread.start()
+    assert block.begun.wait(PATIENCE)
+    refresher.hurry()
+    for thread in waiting:
+        thread.join(PATIENCE)
+    assert (seen, landed, refresher.refreshing) == ([first], [False], True)
+    block.go_on.set()
+    refresher.close(PATIENCE)
+    assert refresher.peek() is not first
+    assert refresher.peek().up
+    # Nothing is begun any more.
+    clock.advance(61)
+    assert refresher.landed(refresher.begin(), 0)
+    assert (cabinet.reads, cabinet.closed) == (2, 1)
 
 
 def test_a_sign_out_that_fails_is_told_and_goes_no_further(clock: SetClock) -> None:

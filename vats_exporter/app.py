@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from vats_exporter import __version__
-from vats_exporter.cabinet.client import Cabinet
+from vats_exporter.cabinet.client import CLOSES_WITHIN, Cabinet
 from vats_exporter.collector import Account, Collector, Loaded
 from vats_exporter.config import ConfigError
 from vats_exporter.details import DetailedSource
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 STOPPING: Final = 4.0
 """Seconds for everything under way to end; who asked for the end waits no longer than five."""
+
+ANSWERING: Final = 1.5
+"""Seconds of them for clients to take their answers, which wait for no cabinet any more."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -90,6 +93,7 @@ class Exporter:
         self._options = options or Options()
         self._load = load
         self._reloading = threading.Lock()
+        self._closing: list[threading.Thread] = []
         self._history = _open_history(config)
         self._collector = Collector(
             (self._account(one, config) for one in config.accounts),
@@ -162,23 +166,41 @@ class Exporter:
                 for line in error.lines():
                     _log.error("configuration not reloaded", error=line)
                 return tuple(error.lines())
+            if self._site.stopping:
+                return ("the exporter is stopping",)
             gone = self._swap(config)
             self._collector.loaded = Loaded(successful=True, succeeded_at=time.time())
             _log.info(
                 "configuration reloaded", config=str(config.file), accounts=len(config.accounts)
             )
+            # Nobody waits for the cabinets of accounts that are gone, until the end.
+            still_closing = [thread for thread in self._closing if thread.is_alive()]
+            self._closing = still_closing + _close(gone, STOPPING - CLOSES_WITHIN)
         self._collector.refresh(timeout=0)
-        # Nobody waits for the cabinets of accounts that are gone.
-        _close(gone, STOPPING)
         return ()
 
     def stop(self) -> None:
-        """Let running answers and refreshes end, and close the cabinets; some seconds at most."""
+        """Let running answers and refreshes end, and close the cabinets; some seconds at most.
+
+        Whoever waits for a refresh is answered with what there is. Refreshes may then take the time
+        that is not kept back for signing out, and are broken after that, as is everything that
+        hangs.
+        """
         deadline = time.monotonic() + STOPPING
         self._site.stopping = True
-        self._server.stop(timeout=STOPPING / 2)
-        for thread in _close(self._collector.accounts, deadline - time.monotonic()):
+        # One under way ends first: it would leave accounts behind. Later ones find the end begun.
+        if self._reloading.acquire(timeout=ANSWERING):
+            self._reloading.release()
+        accounts = self._collector.accounts
+        for account in accounts:
+            account.refresher.hurry()
+        self._server.stop(timeout=ANSWERING)
+        refreshing = deadline - CLOSES_WITHIN - time.monotonic()
+        self._closing += _close(accounts, refreshing)
+        for thread in self._closing:
             thread.join(max(0.0, deadline - time.monotonic()))
+        for account in accounts:
+            account.retire()
         self._history.close()
         _log.info("stopped")
 

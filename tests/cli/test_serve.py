@@ -6,12 +6,15 @@ import re
 import resource
 import signal
 import socket
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.conftest import fetch
 from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.demo.faults import Fault, Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +94,39 @@ def test_a_signal_ends_it_cleanly(start: Start, lonely: str, number: int) -> Non
     assert (ended.status, ended.stdout) == (0, "")
     assert '"msg": "stopped"' in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("call", ["list", "details"])
+def test_a_cabinet_that_hangs_neither_holds_up_the_end_nor_keeps_its_session(
+    start: Start, tmp_path: Path, call: str
+) -> None:
+    with SimulatedCabinet(make_accounts(1, trunks=3)) as cabinet:
+        asked, never = threading.Event(), threading.Event()
+
+        def hang(incoming: Incoming) -> Fault | None:
+            if incoming.call != call:
+                return None
+            asked.set()
+            return Fault(wait=never)
+
+        cabinet.faults = hang
+        (one,) = cabinet.accounts
+        file = configure(
+            tmp_path,
+            f"name: {one.name}, login: {one.login}, password: {one.password}, "
+            f"address: '{cabinet.url}'",
+        )
+        with (tmp_path / "vats-exporter.yml").open("a") as config:
+            config.write("details: {ttl: 60s, concurrency: 2}\n")
+        running = start("serve", "--config.file", file, *ANY_PORT)
+        assert asked.wait(20)
+        began = time.monotonic()
+        ended = running.end(signal.SIGTERM)
+        # It promises five seconds; a call would hang for thirty.
+        assert time.monotonic() - began < 10
+        assert ended.status == 0
+        assert '"msg": "stopped"' in ended.stderr
+        assert cabinet.end_sessions() == 0
 
 
 def test_it_takes_all_the_descriptors_that_it_is_granted(start: Start, lonely: str) -> None:
