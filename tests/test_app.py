@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import socket
 import threading
@@ -9,13 +10,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
 
 from tests.process import log_put_back
 from vats_exporter import app, log
-from vats_exporter.app import Exporter
+from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.config import Account, Cache, Config, Log
 from vats_exporter.demo import SimulatedCabinet, make_accounts
@@ -54,6 +56,13 @@ def fetch(url: str) -> str:
     with urlopen(url, timeout=20) as answer:
         text: str = answer.read().decode()
         return text
+
+
+def let_the_rest_end() -> None:
+    """Wait for what a cabinet that hung has left behind, once its socket is gone."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(("refresh office", "close office")):
+            thread.join(10)
 
 
 def test_starting_reads_each_cabinet_once_and_scrapes_add_nothing_while_that_is_fresh() -> None:
@@ -95,10 +104,29 @@ def test_a_cabinet_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.Monke
         began = time.monotonic()
         exporter.stop()
         assert time.monotonic() - began < 3
-    # The socket is gone now, so what was left behind ends, before other tests begin.
-    for thread in threading.enumerate():
-        if thread.name.startswith(("refresh office", "close office")):
-            thread.join(10)
+    let_the_rest_end()
+
+
+def test_scrapes_that_wait_for_a_cabinet_that_hangs_keep_nobody_from_other_pages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app, "STOPPING", 0.2)
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = CabinetSettings(address=url, login="a", password="b")
+        exporter = stack.enter_context(
+            Exporter(config_of(("office", settings)), ANYWHERE, Options(max_connections=4))
+        )
+        address = urlsplit(exporter.url)
+        for _ in range(10):
+            scrape = socket.create_connection((address.hostname, address.port), timeout=20)
+            stack.enter_context(scrape).sendall(
+                b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
+                b"X-Prometheus-Scrape-Timeout-Seconds: 600\r\n\r\n"
+            )
+        assert fetch(f"{exporter.url}/-/healthy") == "The exporter is healthy.\n"
+    let_the_rest_end()
 
 
 def test_an_exporter_without_a_file_has_nothing_to_read_again() -> None:

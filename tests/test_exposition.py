@@ -268,6 +268,11 @@ def test_prometheus_2_gets_openmetrics_without_the_escaping_it_does_not_know() -
         ("application/openmetrics-text;q=much", Format.TEXT),
         ("application/openmetrics-text;q=much,text/plain;q=0.1", Format.TEXT),
         ("application/openmetrics-text;version=one", Format.TEXT),
+        ("application/openmetrics-text;version=10", Format.OPENMETRICS),
+        ("application/openmetrics-text;version=00.1", Format.TEXT),
+        # More digits than int() takes.
+        (f"application/openmetrics-text;version={'1' * 5000}", Format.OPENMETRICS),
+        (f"application/openmetrics-text;q={'1' * 5000}", Format.TEXT),
         ('APPLICATION/OpenMetrics-Text ; Version="1.0.0"', Format.OPENMETRICS),
         (";;;,,=,q=", Format.TEXT),
         ("image/png", Format.TEXT),

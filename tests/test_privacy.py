@@ -76,6 +76,29 @@ def test_no_more_than_four_digits_of_a_phone_ever_stand_together(
     assert phone[:8] not in text
 
 
+SEPARATORS = st.one_of(
+    st.sampled_from(["", *"- ./_·–—‑−", *"\u00a0\u2009\u200b\u00ad"]),
+    st.sampled_from([" - ", " – ", ") ", " (", ") - ", " / ", "  ", ", ", "' "]),
+    st.text(st.characters(categories=["P", "S", "Z", "C"]), max_size=5),
+)
+
+
+@given(
+    st.from_regex(r"\+?[78][0-9]{10}", fullmatch=True),
+    st.lists(SEPARATORS, min_size=10, max_size=10),
+    st.sampled_from(["{}", "{}", "Иванов, моб. {}", "{} (дежурный)", "№{}, каб. 12", "mobsip_{}"]),
+)
+def test_no_more_than_four_digits_of_a_phone_are_left_however_it_is_written(
+    phone: str, separators: list[str], form: str
+) -> None:
+    first, *others = re.findall("[+]?[0-9]", phone)
+    written = first + "".join(a + b for a, b in zip(separators, others, strict=True))
+    trunk = replace(TRUNK, name=form.format(written), line="")
+    name = Privacy(mask_phones=True).name(trunk)
+    left = re.findall("[0-9]", name.replace("каб. 12", ""))
+    assert left == list(phone[-4:])
+
+
 @given(st.text(max_size=200))
 def test_any_name_can_be_masked(name: str) -> None:
     trunk = Trunk("CaLztv", 1, "", name, FLAGS, "1100", known=True)

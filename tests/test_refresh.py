@@ -631,6 +631,59 @@ def test_a_machine_out_of_threads_is_told_and_tried_again(
     assert refresher.view(PATIENCE).up
 
 
+@pytest.mark.parametrize(("before", "after"), [(900.0, 10.0), (10.0, 900.0), (60.0, 0.0)])
+def test_another_ttl_holds_for_what_was_read_before_it(
+    clock: SetClock, before: float, after: float
+) -> None:
+    cabinet = ScriptedCabinet(listing())
+    refresher = Refresher("acme", cabinet, ttl=before, clock=clock)
+    refresher.view(PATIENCE)
+    clock.advance(5)
+    refresher.retime(after, 900.0)
+    due_at = after - min(1.0, after / 20)
+    clock.advance(max(0.0, due_at - 5 - 1 / 64))
+    if after:
+        assert refresher.settled() is refresher.view(PATIENCE)
+    clock.advance(1 / 64)
+    assert refresher.settled() is None
+    refresher.view(PATIENCE)
+    assert cabinet.reads == 2
+
+
+def test_another_ttl_holds_for_a_failure_too(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(UnreachableError("no route"))
+    refresher = Refresher("acme", cabinet, ttl=900.0, clock=clock)
+    state = refresher.view(PATIENCE)
+    refresher.retime(10.0, 900.0)
+    clock.advance(10 - 1 / 64)
+    assert refresher.settled() is state
+    clock.advance(1 / 64)
+    assert refresher.settled() is None
+
+
+def test_another_ttl_neither_hurries_nor_delays_a_refused_login(clock: SetClock) -> None:
+    cabinet = ScriptedCabinet(LoginRefusedError("refused"))
+    refresher = Refresher("acme", cabinet, ttl=60.0, clock=clock)
+    state = refresher.view(PATIENCE)
+    refresher.retime(10.0, 900.0)
+    clock.advance(59)
+    assert refresher.settled() is state
+    clock.advance(1)
+    assert refresher.settled() is None
+
+
+def test_another_time_to_go_stale_holds_for_the_snapshot_there_is(clock: SetClock) -> None:
+    refresher = Refresher("acme", ScriptedCabinet(listing()), ttl=60, stale=900, clock=clock)
+    refresher.retime(60.0, 100.0)  # before anything was read
+    refresher.view(PATIENCE)
+    refresher.retime(60.0, 30.0)
+    clock.advance(29)
+    assert refresher.settled() is not None
+    clock.advance(1)
+    assert refresher.settled() is None
+    assert refresher.peek().snapshot is None
+
+
 def test_closing_closes_the_source_and_asks_it_no_more(clock: SetClock) -> None:
     cabinet = ScriptedCabinet(listing())
     refresher = Refresher("acme", cabinet, ttl=0, clock=clock)
@@ -644,13 +697,46 @@ def test_closing_waits_for_the_flight_but_not_forever(clock: SetClock) -> None:
     block = Block()
     cabinet = ScriptedCabinet(listing(), before=block)
     refresher = Refresher("acme", cabinet, clock=clock)
-    flight = refresher.begin()
-    assert flight is not None
+    refresher.begin()
     refresher.close(0.01)
-    assert not flight.is_set()
+    assert refresher.refreshing
     assert cabinet.closed == 1
     block.go_on.set()
-    assert flight.wait(PATIENCE)
+    assert refresher._thread is not None
+    refresher._thread.join(PATIENCE)
+    assert not refresher.refreshing
+
+
+def test_in_a_hurry_who_waits_gets_what_there_is_and_the_flight_goes_on(clock: SetClock) -> None:
+    block = Block()
+    cabinet = ScriptedCabinet(listing(1))
+    refresher = Refresher("acme", cabinet, ttl=60, clock=clock)
+    first = refresher.view(PATIENCE)
+    clock.advance(61)
+    cabinet.before = block
+    seen: list[AccountState] = []
+    landed: list[bool] = []
+    waiting = [
+        threading.Thread(target=lambda: seen.append(refresher.view(2 * PATIENCE))),
+        threading.Thread(
+            target=lambda: landed.append(refresher.landed(refresher.begin(), 2 * PATIENCE))
+        ),
+    ]
+    for thread in waiting:
+        thread.start()
+    assert block.begun.wait(PATIENCE)
+    refresher.hurry()
+    for thread in waiting:
+        thread.join(PATIENCE)
+    assert (seen, landed, refresher.refreshing) == ([first], [False], True)
+    block.go_on.set()
+    refresher.close(PATIENCE)
+    assert refresher.peek() is not first
+    assert refresher.peek().up
+    # Nothing is begun any more.
+    clock.advance(61)
+    assert refresher.landed(refresher.begin(), 0)
+    assert (cabinet.reads, cabinet.closed) == (2, 1)
 
 
 def test_a_sign_out_that_fails_is_told_and_goes_no_further(clock: SetClock) -> None:

@@ -21,6 +21,7 @@ from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.config import Account, Cache, Config, ConfigError, History, Log, Problem
 from vats_exporter.config import Details as DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.demo.faults import Fault, Incoming
 from vats_exporter.details import DetailedSource
 from vats_exporter.web import ListenAddress
 
@@ -164,6 +165,50 @@ def test_a_changed_account_signs_in_anew_and_its_counts_go_on(
     assert cabinet.stats()["sign_ins"] == 4
 
 
+def test_a_reading_from_before_the_reload_counts_no_change_again(
+    running: Reloadable, cabinet: SimulatedCabinet
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hold(incoming: Incoming) -> Fault | None:
+        if incoming.call != "list" or asked.is_set():
+            return None
+        asked.set()
+        return Fault(wait=go_on)  # the answer is made now, and given later
+
+    old = running.exporter._collector.account("demo-1")
+    assert old is not None
+    cabinet.faults = hold
+    old.refresher.reset()
+    old.refresher.begin()
+    assert asked.wait(10)
+    enterprise = cabinet.account("demo-1").enterprise
+    (trunk, *_) = (one for one in enterprise.trunks() if one.state.active)
+    enterprise.switch_off(trunk.phone)
+    first, *others = running.config.accounts
+    changed = replace(first, cabinet=replace(first.cabinet, page_size=20))
+    running.next = replace(running.config, accounts=(changed, *others))
+    running.exporter.reload()
+    new = running.exporter._collector.account("demo-1")
+    assert new is not None
+    new.refresher.view(10)
+    go_on.set()
+    while old.refresher.refreshing:
+        pass
+    new.refresher.reset()
+    page = running.page()
+    (line,) = [
+        one
+        for one in page.splitlines()
+        if one.startswith("vats_trunk_flag_changes_total{")
+        and 'flag="active"' in one
+        and trunk.phone in one
+    ]
+    assert line.endswith(" 1.0")
+    # Of the old account's, the first one alone.
+    assert value(page, 'vats_refreshes_total{account="demo-1",result="success"}') == 3
+
+
 def test_a_wrong_new_password_serves_the_last_good_snapshot(running: Reloadable) -> None:
     first, *others = running.config.accounts
     wrong = replace(first, cabinet=replace(first.cabinet, password="not-the-password"))
@@ -176,6 +221,17 @@ def test_a_wrong_new_password_serves_the_last_good_snapshot(running: Reloadable)
     running.next = replace(running.config, accounts=(first, *others))
     running.exporter.reload()
     assert value(running.page(), 'vats_up{account="demo-1"}') == 1
+
+
+def test_another_ttl_holds_for_what_was_read_before_the_reload(
+    running: Reloadable, cabinet: SimulatedCabinet
+) -> None:
+    lists = cabinet.stats()["requests"]["list"]
+    running.next = replace(running.config, cache=Cache(ttl=0.0, stale=7200.0))
+    running.exporter.reload()
+    running.page()
+    assert cabinet.stats()["requests"]["list"] > lists
+    assert cabinet.stats()["sign_ins"] == 3
 
 
 def test_a_reload_ends_the_back_off_of_a_refused_login(cabinet: SimulatedCabinet) -> None:
@@ -269,6 +325,16 @@ def test_labels_of_discovery_change_without_a_new_sign_in(
     with urlopen(f"{running.exporter.url}/sd", timeout=20) as answer:
         assert b'"city": "Omsk"' in answer.read()
     assert cabinet.stats()["sign_ins"] == 3
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_how_details_are_read_matters_where_they_are_read(
+    running: Reloadable, cabinet: SimulatedCabinet, enabled: bool
+) -> None:
+    running.next = replace(running.config, details=DetailsSettings(enabled=enabled, ttl=60.0))
+    running.exporter.reload()
+    running.page()
+    assert cabinet.stats()["sign_ins"] == (6 if enabled else 3)
 
 
 def test_many_reloads_at_once_leave_one_of_each_account(

@@ -15,7 +15,7 @@ import structlog
 
 from vats_exporter import __version__
 from vats_exporter.bugs import describe_bug
-from vats_exporter.cabinet.client import Cabinet
+from vats_exporter.cabinet.client import CLOSES_WITHIN, Cabinet
 from vats_exporter.collector import Account, Collector, Loaded
 from vats_exporter.config import ConfigError
 from vats_exporter.details import DetailedSource
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 STOPPING: Final = 4.0
 """Seconds for everything under way to end; who asked for the end waits no longer than five."""
+
+ANSWERING: Final = 1.5
+"""Seconds of them for clients to take their answers, which wait for no cabinet any more."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -91,6 +94,7 @@ class Exporter:
         self._options = options or Options()
         self._load = load
         self._reloading = threading.Lock()
+        self._closing: list[threading.Thread] = []
         self._history = _open_history(config)
         self._collector = Collector(
             (self._account(one, config) for one in config.accounts),
@@ -99,7 +103,12 @@ class Exporter:
         )
         self._collector.loaded = Loaded(successful=True, succeeded_at=time.time())
         may_reload = self._options.lifecycle and load is not None
-        self._site = Site(self._collector, reload=self.reload if may_reload else None)
+        self._site = Site(
+            self._collector,
+            reload=self.reload if may_reload else None,
+            # The other half is for those who ask for what needs no waiting.
+            max_waiting=max(1, self._options.max_connections // 2),
+        )
         self._server = WebServer(
             address,
             self._site.respond,
@@ -155,23 +164,41 @@ class Exporter:
                 return self._keep(error.lines())
             except Exception as bug:  # noqa: BLE001 - what runs goes on, as with a wrong file
                 return self._keep([describe_bug(bug)])
+            if self._site.stopping:
+                return ("the exporter is stopping",)
             gone = self._swap(config)
             self._collector.loaded = Loaded(successful=True, succeeded_at=time.time())
             _log.info(
                 "configuration reloaded", config=str(config.file), accounts=len(config.accounts)
             )
+            # Nobody waits for the cabinets of accounts that are gone, until the end.
+            still_closing = [thread for thread in self._closing if thread.is_alive()]
+            self._closing = still_closing + _close(gone, STOPPING - CLOSES_WITHIN)
         self._collector.refresh(timeout=0)
-        # Nobody waits for the cabinets of accounts that are gone.
-        _close(gone, STOPPING)
         return ()
 
     def stop(self) -> None:
-        """Let running answers and refreshes end, and close the cabinets; some seconds at most."""
+        """Let running answers and refreshes end, and close the cabinets; some seconds at most.
+
+        Whoever waits for a refresh is answered with what there is. Refreshes may then take the time
+        that is not kept back for signing out, and are broken after that, as is everything that
+        hangs.
+        """
         deadline = time.monotonic() + STOPPING
         self._site.stopping = True
-        self._server.stop(timeout=STOPPING / 2)
-        for thread in _close(self._collector.accounts, deadline - time.monotonic()):
+        # One under way ends first: it would leave accounts behind. Later ones find the end begun.
+        if self._reloading.acquire(timeout=ANSWERING):
+            self._reloading.release()
+        accounts = self._collector.accounts
+        for account in accounts:
+            account.refresher.hurry()
+        self._server.stop(timeout=ANSWERING)
+        refreshing = deadline - CLOSES_WITHIN - time.monotonic()
+        self._closing += _close(accounts, refreshing)
+        for thread in self._closing:
             thread.join(max(0.0, deadline - time.monotonic()))
+        for account in accounts:
+            account.retire()
         self._history.close()
         _log.info("stopped")
 
@@ -204,6 +231,10 @@ class Exporter:
             self._history.close()
             self._history = self._collector.history = _open_history(config)
         settings = {one.name: one for one in before.accounts}
+        # Details that are not read may be configured in any way.
+        same_details = before.details == config.details or not (
+            before.details.enabled or config.details.enabled
+        )
         running = {account.name: account for account in self._collector.accounts}
         accounts = []
         for one in config.accounts:
@@ -211,21 +242,21 @@ class Exporter:
             old = settings.get(one.name)
             if account is None or old is None:
                 accounts.append(self._account(one, config))
-            elif old.cabinet == one.cabinet and before.details == config.details:
+            elif old.cabinet == one.cabinet and same_details:
                 accounts.append(account)
                 account.labels = one.labels
                 account.remember_in(self._history)
-                account.refresher.ttl, account.refresher.stale = (
-                    config.cache.ttl,
-                    config.cache.stale,
-                )
+                account.refresher.retime(config.cache.ttl, config.cache.stale)
                 if not account.refresher.peek().up:
                     account.refresher.reset()
             else:
                 accounts.append(self._account(one, config, before=account))
+        gone = [account for account in running.values() if account not in accounts]
+        for account in gone:
+            account.retire()
         self._config = config
         self._collector.accounts = accounts
-        return [account for account in running.values() if account not in accounts]
+        return gone
 
     def _account(
         self, settings: AccountSettings, config: Config, *, before: Account | None = None

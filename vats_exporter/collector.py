@@ -89,6 +89,8 @@ class Account:
         self.labels: Mapping[str, str] = {}
         self._history = history
         self._privacy = privacy
+        self._recording = threading.Lock()
+        self._retired = False
         self.tally: Final[Tally] = Tally(name) if before is None else before.tally
         self.refresher: Final = Refresher(
             name,
@@ -110,6 +112,15 @@ class Account:
         if history is not self._history:
             self._history = history
             self._trunks = (None, ())  # they tell changes, and are to be rendered again
+
+    def retire(self) -> None:
+        """Record and count nothing more, from when this returns.
+
+        For an account in whose place there is another one: a refresh that is still under way brings
+        an older snapshot than the other's, and recorded after that, a change would come again.
+        """
+        with self._recording:
+            self._retired = True
 
     def trunk_blocks(self, snapshot: Snapshot | None) -> tuple[Block, ...]:
         """Return the trunks' samples, a block a family; none without a snapshot."""
@@ -147,15 +158,20 @@ class Account:
 
     def _read(self, snapshot: Snapshot) -> None:
         """Record a snapshot, before its series are made: they tell the changes it brought."""
-        if self._history is not None:
-            devices = {
-                trunk.ref: trunk.sip_device_enabled
-                for trunk in snapshot.trunks
-                if trunk.sip_device_enabled is not None
-            }
-            self._history.record(self.name, snapshot, devices)
+        if self._history is None:
+            return
+        devices = {
+            trunk.ref: trunk.sip_device_enabled
+            for trunk in snapshot.trunks
+            if trunk.sip_device_enabled is not None
+        }
+        with self._recording:
+            if not self._retired:
+                self._history.record(self.name, snapshot, devices)
 
     def _refreshed(self, outcome: Outcome) -> None:
+        if self._retired:
+            return
         self.tally.refreshed(outcome)
         if outcome.snapshot is not None:
             for block in self.trunk_blocks(outcome.snapshot):
@@ -262,11 +278,26 @@ class Collector:
             form: the page's.
             timeout: as :meth:`refresh` takes it.
         """
+        page = self.settled(form)
+        if page is None:
+            self.refresh(timeout)
+            page = self.page(form)
+        return page
+
+    def settled(self, form: Format) -> Page | None:
+        """Return the page where it is still what it would be if it were made now; else ``None``.
+
+        Args:
+            form: the page's.
+        """
         view = self._views[form]
-        if self._is_settled(view, form):
-            return view.page
-        self.refresh(timeout)
-        return self.page(form)
+        if view.accounts is not self._shown:
+            return None
+        for account, (state, version) in zip(view.accounts, view.seen, strict=True):
+            if account.refresher.settled() is not state or account.tally.version != version:
+                return None
+        same_own = view.process is self._process.part(form) and view.own == self._own()
+        return view.page if same_own else None
 
     def page(self, form: Format) -> Page:
         """Return the page as it is, asking nobody.
@@ -294,15 +325,6 @@ class Collector:
             # Replaced as one, for those who look at it without the lock.
             self._views[form] = _View(accounts, seen, own, trunks, live, process, page)
             return page
-
-    def _is_settled(self, view: _View, form: Format) -> bool:
-        """Tell whether a page is still what it would be if it were made now."""
-        if view.accounts is not self._shown:
-            return False
-        for account, (state, version) in zip(view.accounts, view.seen, strict=True):
-            if account.refresher.settled() is not state or account.tally.version != version:
-                return False
-        return view.process is self._process.part(form) and view.own == self._own()
 
     def _own(self) -> _Own:
         """Return what is told of the exporter itself."""

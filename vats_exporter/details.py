@@ -25,7 +25,6 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -310,8 +309,16 @@ class DetailedSource:
             while not self._closed.is_set() and (ref := run.next()) is not None:
                 self._read_one(reader, ref, run)
 
-        with ThreadPoolExecutor(len(self._readers), thread_name_prefix="details") as pool:
-            list(pool.map(work, self._readers))
+        # Not a pool of threads, for whose calls the process would wait before it ends.
+        beside = [
+            threading.Thread(target=work, args=(reader,), name="details", daemon=True)
+            for reader in self._readers[1:]
+        ]
+        for thread in beside:
+            thread.start()
+        work(self._readers[0])
+        for thread in beside:
+            thread.join()
         self._book.ended(
             self._clock.monotonic(),
             given_up=run.given_up,

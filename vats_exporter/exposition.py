@@ -111,7 +111,8 @@ def _offered(media_type: str, given: Mapping[str, str]) -> Negotiated | None:
 
 def _at_least_1(version: str) -> bool:
     major = version.partition(".")[0]
-    return major.isascii() and major.isdigit() and int(major) >= 1
+    # Not as a number: int() refuses thousands of digits.
+    return major.isascii() and major.isdigit() and major.strip("0") != ""
 
 
 def _quality(text: str) -> float:

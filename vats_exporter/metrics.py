@@ -165,7 +165,7 @@ DETAILS_TIMESTAMP: Final = Metric(
 PROBE_SUCCESS: Final = Metric(
     "vats_probe_success",
     "gauge",
-    "Whether the latest refresh of the probed account worked.",
+    "Whether the latest refresh of the probed account worked, and ended in time for the probe.",
     (),
     "probe",
 )

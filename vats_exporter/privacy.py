@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 SHOWN_DIGITS: Final = 4
 """Last digits of a number that stay; enough to know one's own by, too few to call it."""
 
-_NUMBER: Final = re.compile(r"\+?\d(?:[ ().-]{0,2}\d){6,}")
-"""Seven digits or more, as a phone number may be written inside a name."""
+_NUMBER: Final = re.compile(r"\+?\d(?:[\W_]{0,5}\d){6,}")
+"""Seven digits or more, as a phone number may be written inside a name.
+
+Between two digits, anything but letters may stand, in any script and a few at a time: people write
+hyphens, dashes, dots, slashes, brackets, and spaces around them. What is masked and was a date or a
+list of rooms is the smaller harm.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 As blackbox_exporter does it: a scrape of its own for each account, so that Prometheus decides which
 exporter reads which account, and how often. The account's snapshot is the one that ``/metrics``
-serves; a probe refreshes it if that is due.
+serves; a probe refreshes it if that is due. One whose refresh does not end in time has not
+succeeded: it serves what there is, and what there is says nothing of the cabinet as it is now.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ def probe(account: Account, form: Format, timeout: float) -> Page:
         timeout: seconds to wait for the refresh.
     """
     began = time.monotonic()
-    state = account.refresher.view(timeout)
-    return _page(account, state, form, time.monotonic() - began)
+    in_time = _refresh(account, timeout)
+    state = account.refresher.peek()
+    return _page(account, state, form, time.monotonic() - began, in_time=in_time)
 
 
 def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> str:
@@ -42,18 +44,22 @@ def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> s
 
     Args:
         account: the one asked for.
-        timeout: seconds to wait for the refresh.
+        timeout: seconds to wait for the refresh; 0 where nobody may wait for it.
         now: gives seconds since the epoch.
     """
     began, asked_at = time.monotonic(), now()
-    state = account.refresher.view(timeout)
+    in_time = _refresh(account, timeout)
+    state = account.refresher.peek()
     duration = time.monotonic() - began
-    page = _page(account, state, Format.TEXT, duration).body(compress=False)
+    waited = (
+        f"of {timeout:g} s that the scraper gives" if timeout else "since too many wait already"
+    )
+    page = _page(account, state, Format.TEXT, duration, in_time=in_time).body(compress=False)
     lines = [
         f'Probe of account "{account.name}"',
         "",
-        f"result    {_result(state, refreshing=account.refresher.refreshing)}",
-        f"took      {duration:.3f} s, of {timeout:g} s that the scraper gives",
+        f"result    {_result(state, in_time=in_time)}",
+        f"took      {duration:.3f} s, {waited}",
     ]
     if state.error:
         lines.append(f"error     {redact(state.error)}")
@@ -77,16 +83,28 @@ def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> s
     return "\n".join([*lines, "", "Metrics:", "", text])
 
 
-def _result(state: AccountState, *, refreshing: bool) -> str:
-    if refreshing:
-        return "not in time; the refresh goes on, and the next probe finds what it brings"
+def _refresh(account: Account, timeout: float) -> bool:
+    """Refresh an account if that is due; tell whether it is as fresh as it was to be, in time."""
+    refresher = account.refresher
+    return refresher.landed(refresher.begin(), timeout)
+
+
+def _result(state: AccountState, *, in_time: bool) -> str:
+    if not in_time:
+        return (
+            "not in time, and so no success; the refresh goes on, and the next probe finds what it "
+            "brings"
+        )
     return state.result or "not read yet"
 
 
-def _page(account: Account, state: AccountState, form: Format, duration: float) -> Page:
+def _page(
+    account: Account, state: AccountState, form: Format, duration: float, *, in_time: bool
+) -> Page:
     samples = account.samples(state, account.tally.version)
     lines: dict[Metric, str] = {metric: samples[metric] for metric in ACCOUNT_METRICS}
-    lines[metrics.PROBE_SUCCESS] = sample_line(metrics.PROBE_SUCCESS.name, "", state.up)
+    success = in_time and state.up
+    lines[metrics.PROBE_SUCCESS] = sample_line(metrics.PROBE_SUCCESS.name, "", success)
     lines[metrics.PROBE_DURATION] = sample_line(metrics.PROBE_DURATION.name, "", duration)
     end = b"# EOF\n" if form is Format.OPENMETRICS else b""
     live = b"".join(

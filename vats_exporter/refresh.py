@@ -98,6 +98,7 @@ class Refresher:
         self._on_result = on_result
         self._lock = threading.Lock()
         self._flight: threading.Event | None = None
+        self._thread: threading.Thread | None = None  # of the latest flight
         self._closed = False
         self._state = AccountState(name)
         self._taken: float | None = None  # both are monotonic: when the snapshot was taken,
@@ -126,13 +127,26 @@ class Refresher:
         """Start a refresh if one is due and none is under way.
 
         Returns:
-            What is set when the refresh under way ends; ``None`` if there is none.
+            What is set when the refresh under way ends, or need not be waited for any longer;
+            ``None`` if there is none.
         """
         with self._lock:
             if self._flight is None and not self._closed and self._is_due():
                 self._flight = self._take_off()
                 self._settle()
             return self._flight
+
+    def landed(self, flight: threading.Event | None, timeout: float) -> bool:
+        """Wait for a flight, and tell whether it ended.
+
+        Args:
+            flight: what :meth:`begin` gave; ``None`` is none to wait for.
+            timeout: seconds to wait at most.
+        """
+        if flight is None:
+            return True
+        flight.wait(timeout)
+        return self._flight is not flight
 
     def settled(self) -> AccountState | None:
         """Return the state where nothing is due, under way or about to be stale; else ``None``.
@@ -159,6 +173,23 @@ class Refresher:
             self._state = replace(self._state, login_retry_at=None)
             self._settle()
 
+    def retime(self, ttl: float, stale: float) -> None:
+        """Change how long things hold, also what is known now.
+
+        A refused login is not affected: it waits for as long as it was told to.
+
+        Args:
+            ttl: as the constructor takes it.
+            stale: likewise.
+        """
+        with self._lock:
+            if self._next is not None and self._state.login_retry_at is None:
+                self._next += ttl - self.ttl
+                if self._state.up:
+                    self._next -= min(EARLY, ttl / 20) - min(EARLY, self.ttl / 20)
+            self.ttl, self.stale = ttl, stale
+            self._settle()
+
     def adopt(self, other: Refresher) -> None:
         """Serve another refresher's last good snapshot until there is one of one's own.
 
@@ -172,18 +203,23 @@ class Refresher:
             self._taken = taken
             self._settle()
 
-    def close(self, timeout: float = 5.0) -> None:
-        """Start no more refreshes, and close the source.
-
-        Args:
-            timeout: seconds to wait for a refresh under way. One that takes longer loses its
-                connection, which ends it.
-        """
+    def hurry(self) -> None:
+        """Start no more refreshes, and let those who wait for one go on with what there is."""
         with self._lock:
             self._closed = True
-            flight = self._flight
-        if flight is not None:
-            flight.wait(timeout)
+            if self._flight is not None:
+                self._flight.set()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Start no more refreshes, and close the source; nobody waits for one any longer.
+
+        Args:
+            timeout: seconds that a refresh under way may still take. One that takes longer loses
+                its connection, which ends it.
+        """
+        self.hurry()
+        if self._thread is not None:
+            self._thread.join(timeout)
         try:
             self._source.close()
         except CabinetError as error:
@@ -203,6 +239,7 @@ class Refresher:
         except RuntimeError as error:
             _log.error("refresh was not started", account=self.name, error=str(error))
             return None
+        self._thread = thread
         return flight
 
     def _fly(self, flight: threading.Event) -> None:

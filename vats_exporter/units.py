@@ -1,7 +1,8 @@
 """Durations and sizes, as people write them in Prometheus' configuration files and flags.
 
 A duration is ``1h30m``, ``15s``, ``500ms`` or ``0``: whole numbers with units, the greatest first,
-each at most once. A size is ``512KB`` or ``64MB``, in powers of 1024 as Prometheus counts them.
+each at most once. Go's own, which exporter-toolkit reads, may also have fractions and smaller
+units, in any order. A size is ``512KB`` or ``64MB``, in powers of 1024 as Prometheus counts them.
 Knows nothing of where they are written.
 """
 
@@ -24,6 +25,22 @@ DURATION_PATTERN: Final = "(?=[0-9])" + "".join(
     f"(?:([0-9]+){unit})?" for unit in ("y", "w", "d", "h", "m", "s", "ms")
 )
 """A duration, as a regular expression with a group a unit; ``0`` alone is one as well."""
+
+_GO_SECONDS: Final = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "\u00b5s": 1e-6,  # the micro sign
+    "\u03bcs": 1e-6,  # the Greek letter mu
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+}
+
+_GO_PIECE: Final = rf"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)({'|'.join(_GO_SECONDS)})"
+
+GO_DURATION_PATTERN: Final = f"(?:{_GO_PIECE})+|{DURATION_PATTERN}"
+"""A duration as Go or Prometheus writes it, as a regular expression."""
 
 SIZE_PATTERN: Final = "([0-9]+)([KMG]?B)"
 """A size, as a regular expression: the number, the unit."""
@@ -62,6 +79,27 @@ def parse_duration(text: str) -> float:
         if len(number.lstrip("0")) > 19:
             raise ValueError("is too long a duration")
         seconds += int(number) * factor
+    if seconds >= _LONGEST:
+        raise ValueError("is too long a duration")
+    return seconds
+
+
+def parse_go_duration(text: str) -> float:
+    """Read a duration as Go writes it, such as ``1.5s`` and ``100us``, or as Prometheus does.
+
+    Args:
+        text: such as ``1h30m``.
+
+    Returns:
+        seconds.
+
+    Raises:
+        ValueError: it is not one; the message says what was expected.
+    """
+    if not re.fullmatch(f"(?:{_GO_PIECE})+", text):
+        return parse_duration(text)
+    pieces = re.findall(_GO_PIECE, text)
+    seconds = sum(float(number) * _GO_SECONDS[unit] for number, unit in pieces)
     if seconds >= _LONGEST:
         raise ValueError("is too long a duration")
     return seconds

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
+from vats_exporter.cabinet import client
 from vats_exporter.cabinet.client import Cabinet
+from vats_exporter.cabinet.errors import CabinetError, UnreachableError
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, TraceEvent
+from vats_exporter.cabinet.turns import Turns
 from vats_exporter.demo import SimulatedCabinet
+from vats_exporter.demo.faults import Fault, Incoming
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 10.0
+"""Seconds after which a test that waits for somebody else fails."""
 
 
 def settings_of(cabinet: SimulatedCabinet) -> CabinetSettings:
@@ -53,6 +66,145 @@ def test_a_path_that_is_not_there_is_told_by_the_trace_and_harms_nothing(path: s
             cabinet.read_trunks()
     last = [one for one in seen if isinstance(one, CallCompleted)][-1]
     assert (last.call, last.status) == ("sign_out", 404)
+
+
+class Holding:
+    """Makes calls hang once they have been asked for, and tells when that is."""
+
+    def __init__(self, simulated: SimulatedCabinet, *calls: str) -> None:
+        self.asked = {call: threading.Event() for call in calls}
+        self.go_on = threading.Event()
+        simulated.faults = self._hold
+
+    def _hold(self, incoming: Incoming) -> Fault | None:
+        if incoming.call not in self.asked:
+            return None
+        self.asked[incoming.call].set()
+        return Fault(wait=self.go_on)
+
+
+class Failing(threading.Thread):
+    """Makes a call, and keeps what it raised."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        super().__init__()
+        self._call = call
+        self.error: CabinetError | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._call()
+        except CabinetError as error:
+            self.error = error
+
+
+@pytest.mark.parametrize("call", ["list", "permutation", "nocache", "enterprise", "home"])
+def test_a_call_that_hangs_is_broken_for_the_sign_out(call: str) -> None:
+    with SimulatedCabinet() as simulated:
+        holding = Holding(simulated, call)
+        cabinet = Cabinet(settings_of(simulated))
+        reading = Failing(cabinet.read_trunks)
+        assert holding.asked[call].wait(PATIENCE)
+        cabinet.close()
+        reading.join(PATIENCE)
+        assert isinstance(reading.error, UnreachableError)
+        assert sessions(simulated) == 0
+        assert simulated.stats()["requests"]["sign_out"] == 1
+
+
+class Yielding(Turns):
+    """A cabinet's lock that is not given to who closes before others have had it.
+
+    Args:
+        others: set when they have.
+    """
+
+    def __init__(self, others: threading.Event) -> None:
+        super().__init__()
+        self._others = others
+
+    def acquire(self, timeout: float | None = None) -> bool:
+        if timeout is not None and not self._others.is_set():
+            self._others.wait(timeout)
+            return False
+        return super().acquire(timeout)
+
+
+def test_who_waits_behind_a_call_that_is_broken_is_broken_too() -> None:
+    with SimulatedCabinet() as simulated:
+        cabinet = Cabinet(settings_of(simulated))
+        ref = cabinet.read_trunks().trunks[0].ref
+        holding = Holding(simulated, "list", "details")
+        cabinet._lock = Yielding(holding.asked["details"])
+        waiting = [Failing(cabinet.read_trunks)]
+        assert holding.asked["list"].wait(PATIENCE)
+        waiting.append(Failing(partial(cabinet.read_details, ref)))
+        cabinet.close()
+        for one in waiting:
+            one.join(PATIENCE)
+        assert [type(one.error) for one in waiting] == [UnreachableError] * 2
+        assert sessions(simulated) == 0
+
+
+def test_a_call_that_is_about_to_end_is_let_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_ENDS_WITHIN", PATIENCE)
+    with SimulatedCabinet() as simulated:
+        holding = Holding(simulated, "list")
+        cabinet = Cabinet(settings_of(simulated))
+        reading = Failing(cabinet.read_trunks)
+        assert holding.asked["list"].wait(PATIENCE)
+        closing = threading.Thread(target=cabinet.close)
+        closing.start()
+        holding.go_on.set()
+        closing.join(PATIENCE)
+        reading.join(PATIENCE)
+        assert reading.error is None
+        assert sessions(simulated) == 0
+
+
+def test_a_login_that_was_broken_before_there_was_a_session_is_not_signed_out_of() -> None:
+    with SimulatedCabinet() as simulated:
+        holding = Holding(simulated, "sign_in")
+        cabinet = Cabinet(settings_of(simulated))
+        reading = Failing(cabinet.read_trunks)
+        assert holding.asked["sign_in"].wait(PATIENCE)
+        cabinet.close()
+        reading.join(PATIENCE)
+        assert "sign_out" not in simulated.stats()["requests"]
+
+
+def test_a_cabinet_where_everything_hangs_is_closed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_SIGN_OUT_WITHIN", 0.1)
+    with SimulatedCabinet() as simulated:
+        holding = Holding(simulated, "list", "sign_out")
+        cabinet = Cabinet(settings_of(simulated))
+        reading = Failing(cabinet.read_trunks)
+        assert holding.asked["list"].wait(PATIENCE)
+        closing = threading.Thread(target=cabinet.close)
+        closing.start()
+        assert holding.asked["sign_out"].wait(PATIENCE)
+        closing.join(PATIENCE)
+        assert not closing.is_alive()
+        reading.join(PATIENCE)
+
+
+class Once(Turns):
+    """A lock that somebody else has when it is first asked for."""
+
+    asked = 0
+
+    def acquire(self, timeout: float | None = None) -> bool:
+        self.asked += 1
+        return self.asked > 1 and super().acquire(timeout)
+
+
+def test_a_cabinet_that_is_about_to_be_used_for_the_first_time_can_be_closed() -> None:
+    with SimulatedCabinet() as simulated:
+        cabinet = Cabinet(settings_of(simulated))
+        cabinet._lock = Once()
+        cabinet.close()
+        assert simulated.stats()["requests"] == {}
 
 
 def test_a_cabinet_that_is_gone_does_not_keep_anybody() -> None:

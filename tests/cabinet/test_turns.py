@@ -23,7 +23,7 @@ def test_its_holder_may_take_it_again_and_gives_it_back_as_often() -> None:
     turns, taken = Turns(), list[bool]()
 
     def take() -> None:
-        taken.append(turns.acquire(blocking=False))
+        taken.append(turns.acquire(timeout=0))
         if taken[-1]:
             turns.release()
 

@@ -168,3 +168,13 @@ def test_a_bug_in_one_account_does_not_hide_the_others(
     assert sorted(row[0] for row in rows(ended.stdout).values()) == ["ok", "undecodable"]
     assert "unexpected KeyError at test_check.py:" in ended.stdout
     assert "geheim" not in ended.stdout + ended.stderr
+
+
+def test_a_web_configuration_without_a_name_is_none(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "vats-exporter.yml"
+    file.write_text(ACCOUNT)
+    # As with --web.config.file=$WEB_CONFIG in a unit where that is not set.
+    ended = run("check", "--config.file", str(file), "--web.config.file=")
+    assert (ended.status, ended.stdout, ended.stderr) == (0, f"{file}: ok, 1 account\n", "")
+    ended = run("check", "--config.file", str(file), "--web.config.file=.")
+    assert (ended.status, ended.stderr) == (2, ".: cannot read it: Is a directory\n")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import resource
 import signal
 import socket
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.conftest import fetch
 from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.demo.faults import Fault, Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +94,65 @@ def test_a_signal_ends_it_cleanly(start: Start, lonely: str, number: int) -> Non
     assert (ended.status, ended.stdout) == (0, "")
     assert '"msg": "stopped"' in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("call", ["list", "details"])
+def test_a_cabinet_that_hangs_neither_holds_up_the_end_nor_keeps_its_session(
+    start: Start, tmp_path: Path, call: str
+) -> None:
+    with SimulatedCabinet(make_accounts(1, trunks=3)) as cabinet:
+        asked, never = threading.Event(), threading.Event()
+
+        def hang(incoming: Incoming) -> Fault | None:
+            if incoming.call != call:
+                return None
+            asked.set()
+            return Fault(wait=never)
+
+        cabinet.faults = hang
+        (one,) = cabinet.accounts
+        file = configure(
+            tmp_path,
+            f"name: {one.name}, login: {one.login}, password: {one.password}, "
+            f"address: '{cabinet.url}'",
+        )
+        with (tmp_path / "vats-exporter.yml").open("a") as config:
+            config.write("details: {ttl: 60s, concurrency: 2}\n")
+        running = start("serve", "--config.file", file, *ANY_PORT)
+        assert asked.wait(20)
+        began = time.monotonic()
+        ended = running.end(signal.SIGTERM)
+        # It promises five seconds; a call would hang for thirty.
+        assert time.monotonic() - began < 10
+        assert ended.status == 0
+        assert '"msg": "stopped"' in ended.stderr
+        assert cabinet.end_sessions() == 0
+
+
+def test_it_takes_all_the_descriptors_that_it_is_granted(start: Start, lonely: str) -> None:
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, most), most))
+    try:
+        running = start("serve", "--config.file", lonely, *ANY_PORT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+    page = fetch(f"http://{running.logged('listening')['address']}/metrics")
+    (allowed,) = re.findall(r"^process_max_fds (\S+)$", page, re.MULTILINE)
+    assert float(allowed) == most
+    assert running.end(signal.SIGTERM).status == 0
+
+
+def test_a_limit_that_cannot_be_raised_is_left_as_it_is(
+    run: Run, lonely: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def setrlimit(_which: int, _limits: tuple[int, int]) -> None:
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", setrlimit)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = run("serve", "--config.file", lonely, "--web.listen-address", address)
+    assert ended.stderr.endswith("Address already in use\n")
 
 
 def test_a_wrong_configuration_ends_it_with_every_line(run: Run, tmp_path: Path) -> None:

@@ -61,6 +61,10 @@ GOOD = {
     + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n",
     "client certificate if given": TLS
     + "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.crt\n",
+    "client certificate if given, of the system's authorities": TLS
+    + "  client_auth_type: VerifyClientCertIfGiven\n",
+    "empty texts": TLS + '  cert: ""\n  key: ""\n  client_ca: ""\n  client_ca_file: ""\n'
+    '  client_auth_type: ""\n',
     "client names": TLS
     + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n"
     + "  client_allowed_sans: [prometheus.example]\n",
@@ -77,6 +81,8 @@ GOOD = {
     "users": f"basic_auth_users:\n  alice: {HASH}\n  bob: {HASH}\n",
     "open paths": f"basic_auth_users:\n  alice: {HASH}\nauth_excluded_paths: [/-/healthy]\n",
     "rate limit": "rate_limit:\n  interval: 1s\n  burst: 20\n",
+    "rate limit as Go writes it": "rate_limit:\n  interval: 1.5s\n  burst: 20\n",
+    "rate limit of microseconds": "rate_limit:\n  interval: 100us\n  burst: 20\n",
     "no rate limit": "rate_limit:\n  interval: 0\n",
     "sections without content": "tls_server_config:\nbasic_auth_users:\nhttp_server_config:\n",
 }
@@ -97,6 +103,14 @@ BAD = {
     "no certificate": ("tls_server_config:\n  key_file: server.key\n", "cert_file is missing"),
     "no key": ("tls_server_config:\n  cert_file: server.crt\n", "key_file is missing"),
     "an empty section": ("tls_server_config: {}\n", "cert_file is missing"),
+    "an empty certificate": (
+        'tls_server_config:\n  cert_file: ""\n  key_file: server.key\n',
+        "cert_file is missing",
+    ),
+    "a section of a text": (
+        "tls_server_config: server.crt\n",
+        "tls_server_config: must be a mapping",
+    ),
     "certificate twice": (TLS + "  cert: x\n", "cert and cert_file: only one of the two"),
     "certificate not there": (
         "tls_server_config:\n  cert_file: none.crt\n  key_file: server.key\n",
@@ -191,6 +205,8 @@ BAD = {
         "auth_excluded_paths: must be paths",
     ),
     "rate limit without a burst": ("rate_limit:\n  interval: 1s\n", "burst must be at least 1"),
+    "rate limit backwards": ("rate_limit:\n  interval: -1.5s\n", "rate_limit.interval"),
+    "rate limit in a list": ("rate_limit:\n  interval: [1s]\n", "rate_limit.interval"),
     "rate limit without a unit": ("rate_limit:\n  interval: 5\n", "rate_limit.interval"),
 }
 
@@ -222,6 +238,14 @@ def test_certificate_and_key_may_be_written_inline(folder: Path) -> None:
     assert tls is not None
     assert make_context(tls).verify_mode is ssl.CERT_REQUIRED
     assert "PRIVATE KEY" not in repr(tls)
+
+
+def test_an_inline_certificate_goes_with_an_empty_name_of_a_file(folder: Path) -> None:
+    certificate = (folder / "server.crt").read_text().replace("\n", "\n    ")
+    text = f'tls_server_config:\n  cert_file: ""\n  cert: |\n    {certificate}\n'
+    tls = load(folder, text + "  key_file: server.key\n").tls
+    assert tls is not None
+    assert tls.cert.text == (folder / "server.crt").read_text()
 
 
 def test_the_files_to_watch_are_those_that_were_named(folder: Path) -> None:

@@ -35,6 +35,25 @@ def test_a_scrape_of_prometheus_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("Офис №1", "Офис №1"),
+        ("%D0%9E%D1%84%D0%B8%D1%81", "Офис"),
+        ("Офис%20%E2%84%961", "Офис №1"),
+    ],
+)
+def test_a_parameter_may_be_written_in_utf8_or_with_percent_signs(written: str, name: str) -> None:
+    target = f"/probe?account={written}".replace(" ", "+")
+    request = parse_request(f"GET {target} HTTP/1.1\r\nHost: x".encode())
+    assert (request.path, request.parameter("account")) == ("/probe", name)
+
+
+def test_a_parameter_of_no_encoding_is_read_as_far_as_it_can_be() -> None:
+    request = parse_request(b"GET /probe?account=\xce\xf4\xe8\xf1 HTTP/1.1\r\nHost: x")
+    assert request.parameter("account") == "\ufffd" * 4
+
+
 def test_headers_that_come_twice_are_joined() -> None:
     request = parse_request(b"GET / HTTP/1.1\r\nHost: x\r\nAccept: a\r\naccept: b")
     assert request.headers["accept"] == "a, b"

@@ -130,12 +130,31 @@ def test_a_hanging_cabinet_holds_no_probe_past_its_deadline_and_the_next_has_it(
         ({}, 0.0)
     ]
     text = get(site, "/probe", "account=north&debug=true", **timeout)[1]
-    assert "not in time; the refresh goes on" in text
+    assert "not in time, and so no success; the refresh goes on" in text
     assert "list: asked" in text
     gate.set()
     found = samples(get(site, "/probe", "account=north")[1])
     assert found["vats_probe_success"] == [({}, 1.0)]
     assert north.reads == 1
+
+
+def test_a_probe_whose_refresh_is_late_has_not_succeeded_whatever_the_one_before_brought() -> None:
+    north = Office()
+    site = site_of(north=north)
+    assert samples(get(site, "/probe", "account=north")[1])["vats_probe_success"] == [({}, 1.0)]
+    site._collector.accounts[0].refresher.reset()
+    north.gate = threading.Event()
+    timeout = {"x_prometheus_scrape_timeout_seconds": "0.2"}
+    page = get(site, "/probe", "account=north", **timeout)[1]
+    assert samples(page)["vats_probe_success"] == [({}, 0.0)]
+    # What there is is served all the same, and says itself how the refresh that brought it went.
+    assert samples(page)["vats_up"] == [({"account": "north"}, 1.0)]
+    assert "vats_trunk_active" in samples(page)
+    text = get(site, "/probe", "account=north&debug=true", **timeout)[1]
+    assert "not in time, and so no success" in text
+    assert "\nvats_probe_success 0.0\n" in text
+    north.gate.set()
+    assert samples(get(site, "/probe", "account=north")[1])["vats_probe_success"] == [({}, 1.0)]
 
 
 def test_what_is_missing_or_unknown_is_told_in_a_sentence() -> None:

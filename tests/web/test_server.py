@@ -6,20 +6,22 @@ import contextlib
 import errno
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from http.client import HTTPConnection
 
 import pytest
 from structlog.testing import capture_logs
 
+from tests.web.conftest import GET, PATIENCE, answer, connect, everything
 from vats_exporter.web import ListenAddress, Request, Response, WebServer
 from vats_exporter.web import connection as connection_module
+from vats_exporter.web import server as server_module
 from vats_exporter.web.messages import BadRequestError, say
 
-PATIENCE = 10.0
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LOOPBACK = ListenAddress("127.0.0.1", 0)
 
 Serve = Callable[..., WebServer]
@@ -39,29 +41,6 @@ def serve() -> Iterator[Serve]:
             return server
 
         yield start
-
-
-def connect(server: WebServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.address.port), timeout=PATIENCE)
-
-
-def everything(client: socket.socket) -> bytes:
-    """What the server sends until it closes."""
-    data = b""
-    with contextlib.suppress(ConnectionResetError):
-        while piece := client.recv(65536):
-            data += piece
-    return data
-
-
-def answer(client: socket.socket) -> bytes:
-    """One answer with a one-line body."""
-    data = b""
-    while b"\r\n\r\n" not in data or not data.endswith(b"\n"):
-        piece = client.recv(65536)
-        assert piece, data
-        data += piece
-    return data
 
 
 def test_the_url_has_the_port_that_was_free(serve: Serve) -> None:
@@ -174,6 +153,18 @@ def test_a_bad_request_gets_its_status_and_the_connection_ends(
     assert data.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"\r\nConnection: close\r\n" in data
     assert {line["log_level"] for line in logs} <= {"debug"}
+
+
+def test_a_client_that_begins_tls_is_told_at_once_that_there_is_none(serve: Serve) -> None:
+    server = serve(read_timeout=60.0)
+    with connect(server) as client:
+        client.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        data = everything(client)
+    assert data.startswith(b"HTTP/1.1 400 ")
+    assert b"plain HTTP" in data
+    context = ssl.create_default_context()
+    with connect(server) as client, pytest.raises(ssl.SSLError, match=r"(?i)wrong.version"):
+        context.wrap_socket(client, server_hostname="localhost")
 
 
 def test_a_request_that_does_not_end_is_given_up(serve: Serve) -> None:
@@ -299,6 +290,49 @@ def test_past_the_limit_the_connection_that_waits_longest_goes(serve: Serve) -> 
         for kept in (clients[0], clients[2]):
             kept.sendall(GET)
             assert answer(kept).startswith(b"HTTP/1.1 200 ")
+
+
+def big(server: WebServer, stack: contextlib.ExitStack) -> socket.socket:
+    """A client that has asked for more than the kernel takes at once, and does not read it."""
+    client = stack.enter_context(connect(server))
+    client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert client.recv(8) == b"HTTP/1.1"
+    return client
+
+
+def test_a_flood_of_connections_cuts_no_answer_that_is_being_taken(serve: Serve) -> None:
+    server = serve(lambda _: Response(200, [bytes(1_000_000)] * 20), max_connections=4)
+    with contextlib.ExitStack() as stack:
+        taking = [big(server, stack) for _ in range(3)]
+        for sent in (b"", b"GET / HT", b"") * 10:
+            stack.enter_context(connect(server)).sendall(sent)
+        for client in taking:
+            assert len(everything(client)) > 20_000_000
+
+
+def test_an_answer_that_is_taken_for_ages_makes_room_for_another_client(serve: Serve) -> None:
+    server = serve(lambda _: Response(200, [bytes(1_000_000)] * 20), max_connections=2)
+    with contextlib.ExitStack() as stack:
+        slow = big(server, stack)
+        (connection,) = server._connections
+        assert connection.waiting_since is not None
+        connection.waiting_since -= server.write_timeout * 0.6
+        for _ in range(2):
+            stack.enter_context(connect(server))
+        assert len(everything(slow)) < 20_000_000
+
+
+def test_clients_whose_requests_were_bad_make_room_for_another_one(serve: Serve) -> None:
+    server = serve(max_connections=2)
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            # Told what is wrong, and read on for a moment, so that it hears that.
+            client = stack.enter_context(connect(server))
+            client.sendall(b"nonsense\r\n\r\n")
+            assert answer(client).startswith(b"HTTP/1.1 400 ")
+        client = stack.enter_context(connect(server))
+        client.sendall(GET)
+        assert answer(client).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_flood_of_connections_does_not_stop_a_scrape_under_way(serve: Serve) -> None:
@@ -478,3 +512,31 @@ def test_a_client_that_goes_on_sending_is_not_read_forever(
     with connect(serve()) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert everything(client).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("seconds", [5e-7, 0.0])
+def test_no_time_left_is_never_taken_for_all_the_time_there_is(
+    serve: Serve, seconds: float
+) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection_module.Connection(serve(), ours, "client")._limit_receiving(seconds)
+        limit = ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)
+    assert any(limit)  # zeros would mean none
+
+
+def test_the_first_answer_of_a_second_is_dated_in_every_thread(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    seen: list[str] = []
+
+    def formatdate_seen_by_another(seconds: float, *, usegmt: bool) -> str:
+        if not seen:
+            seen.append("")
+            seen[0] = server.tick()
+        return formatdate(seconds, usegmt=usegmt)
+
+    monkeypatch.setattr(server_module, "formatdate", formatdate_seen_by_another)
+    assert server.tick().endswith(" GMT")
+    assert seen[0].endswith(" GMT")

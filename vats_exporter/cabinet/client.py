@@ -61,8 +61,17 @@ if TYPE_CHECKING:
 _MOST_PERMUTATIONS: Final = 32
 """Permutations of one deployment whose scripts are asked for; the first one mostly does."""
 
-_SIGN_OUT_WITHIN: Final = 2.0
+_SIGN_OUT_WITHIN: Final = 1.5
 """Seconds for saying good-bye; the cabinet ends the session by itself some time later."""
+
+_ENDS_WITHIN: Final = 0.25
+"""Seconds that a call under way may still take when the cabinet is to be closed."""
+
+_BREAKS_EVERY: Final = 0.05
+"""Seconds between two attempts to break calls that keep the cabinet from being closed."""
+
+CLOSES_WITHIN: Final = _ENDS_WITHIN + _BREAKS_EVERY + _SIGN_OUT_WITHIN
+"""Seconds that closing takes, unless a call hangs where it cannot be broken: in connecting."""
 
 
 @dataclass(slots=True)
@@ -262,28 +271,37 @@ class Cabinet:
             return self._ready()
 
     def close(self) -> None:
-        """Sign out and close the connection; a call under way ends at once, without a sign-out."""
-        if self._lock.acquire(blocking=False):
-            try:
-                self._sign_out()
-            finally:
-                self._lock.release()
-        transport = self._transport
-        if transport is not None:
-            transport.close()
-        with self._lock:
+        """Sign out and close the connection; a call under way ends soon, or is broken."""
+        broken, patience = False, _ENDS_WITHIN
+        while not self._lock.acquire(timeout=patience):
+            # Again and again, since another call may have waited behind the one that was broken.
+            broken, patience = True, _BREAKS_EVERY
+            transport = self._transport
+            if transport is not None:
+                transport.close()
+        try:
+            self._sign_out(broken=broken)
             if self._transport is not None:
                 self._transport.close()
             self._transport = None
             self._signed_in = False
+        finally:
+            self._lock.release()
 
-    def _sign_out(self) -> None:
-        """End the session, if that is quickly done; only the trace tells whether it worked."""
-        path = self._settings.sign_out_path
-        if self._transport is None or not self._signed_in or not path:
+    def _sign_out(self, *, broken: bool) -> None:
+        """End the session, if that is quickly done; only the trace tells whether it worked.
+
+        Args:
+            broken: a call was, and it may have been the one that signs in: then a cookie tells
+                that there may be a session.
+        """
+        path, transport = self._settings.sign_out_path, self._transport
+        if transport is None or not path:
+            return
+        if not self._signed_in and not (broken and transport.has_cookies):
             return
         with suppress(CabinetError):
-            self._transport.get("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
+            transport.get("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
 
     def _read_page(self, renewal: _Renewal, number: int) -> Page:
         settings = self._settings

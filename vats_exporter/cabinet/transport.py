@@ -155,6 +155,11 @@ class Transport:
         """
         return self._call(call, "POST", path, body, headers, follow=follow)
 
+    @property
+    def has_cookies(self) -> bool:
+        """Whether the cabinet gave a cookie, of a session as a rule."""
+        return len(self._session.cookies) > 0
+
     def forget_cookies(self) -> None:
         """Begin without a session."""
         self._session.cookies.clear()

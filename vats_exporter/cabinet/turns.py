@@ -25,22 +25,21 @@ class Turns:
         self._depth = 0
         self._before_last = 0
 
-    def acquire(self, *, blocking: bool = True) -> bool:
+    def acquire(self, timeout: float | None = None) -> bool:
         """Take it, before all who want it last.
 
         Args:
-            blocking: wait for it.
+            timeout: seconds to wait for it at most; ``None`` waits for as long as it takes.
 
         Returns:
             whether it was taken.
         """
         with self._changed:
             if self._holder != get_ident():
-                if self._holder is not None and not blocking:
-                    return False
                 self._before_last += 1
                 try:
-                    self._changed.wait_for(lambda: self._holder is None)
+                    if not self._changed.wait_for(lambda: self._holder is None, timeout):
+                        return False
                 finally:
                     self._before_last -= 1
                 self._holder = get_ident()

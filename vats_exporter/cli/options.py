@@ -37,13 +37,20 @@ def config_file(function: Callable[..., None]) -> Callable[..., None]:
     )(function)
 
 
+def _file_or_none(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> Path | None:
+    """Read a file's name; an empty one, of a variable that is not set, names none."""
+    return Path(value) if value else None
+
+
 def web_config_file(function: Callable[..., None]) -> Callable[..., None]:
     """Add ``--web.config.file``."""
     return click.option(
         "--web.config.file",
         "web_config_file",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        callback=_file_or_none,
         help="TLS, passwords and headers of the HTTP interface, in exporter-toolkit's format. Read "
         "again when it changes.",
     )(function)
@@ -75,7 +82,7 @@ def read_web_config(file: Path | None) -> Protection | None:
             log.register_secret(hashed)
         return settings
 
-    return Protection(read)
+    return Protection(read, file)
 
 
 def logging(function: Callable[..., None]) -> Callable[..., None]:

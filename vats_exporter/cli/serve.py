@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypedDict
 
 import click
@@ -167,6 +169,7 @@ def command(
         protection = options.read_web_config(web_config_file)
     except ConfigError as error:
         options.refuse(error)
+    _raise_descriptor_limit()
     exporter: Exporter | None = None
     manager = ServiceManager()
 
@@ -188,6 +191,17 @@ def command(
             manager.watch(exporter.is_alive)
             wait()
             manager.stopping()
+
+
+def _raise_descriptor_limit() -> None:
+    """Take all the descriptors that the system grants, as programs in Go do by themselves.
+
+    The usual limit, 1024, is there for programs that wait with ``select()``; a connection that
+    finds none left is refused, whatever --web.max-connections says.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # where the most is no number that can be asked for
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _status(exporter: Exporter) -> str:

@@ -8,11 +8,19 @@ can do it; what it can't is refused with a sentence, never silently left out whe
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    WithJsonSchema,
+    model_validator,
+)
 from typing_extensions import Self
 
 from vats_exporter.config import values
 from vats_exporter.config.schema import Keys
+from vats_exporter.units import GO_DURATION_PATTERN, parse_go_duration
 
 CIPHERS: Final = {
     "TLS_AES_128_GCM_SHA256": "",
@@ -121,7 +129,21 @@ def _open_paths(value: list[str]) -> list[str]:
     return value
 
 
+def _go_duration(value: object) -> object:
+    return parse_go_duration(value) if isinstance(value, str) else value
+
+
+_GoDuration = Annotated[
+    float,
+    BeforeValidator(_go_duration),
+    WithJsonSchema({"type": "string", "pattern": f"^(?:{GO_DURATION_PATTERN})$"}),
+]
 _Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
+
+
+_TEXTS: Final = frozenset(
+    {"cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type"}
+)
 
 
 class TlsServerKeys(Keys):
@@ -157,6 +179,14 @@ class TlsServerKeys(Keys):
         default_factory=list, description="The curve of the key exchange, by Go's name."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_not_given(cls, data: Any) -> Any:
+        """Leave out texts that are empty, which the toolkit does not tell from absent ones."""
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if key not in _TEXTS or value}
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         given = self.model_fields_set
@@ -165,15 +195,13 @@ class TlsServerKeys(Keys):
                 raise ValueError(f"{one} and {one}_file: only one of the two")
             if one != "client_ca" and not {one, f"{one}_file"} & given:
                 raise ValueError(f"{one}_file is missing")
-        verifies = self.client_auth_type in {
-            "VerifyClientCertIfGiven",
-            "RequireAndVerifyClientCert",
-        }
         has_authorities = bool({"client_ca", "client_ca_file"} & given)
         if has_authorities and self.client_auth_type == "NoClientCert":
             raise ValueError("client_ca_file has no effect without client_auth_type")
-        if verifies and not has_authorities:
-            raise ValueError(f"client_auth_type {self.client_auth_type} needs client_ca_file")
+        if self.client_auth_type == "RequireAndVerifyClientCert" and not has_authorities:
+            # The system's authorities, as the toolkit has it, would let in whoever has bought a
+            # certificate.
+            raise ValueError("client_auth_type RequireAndVerifyClientCert needs client_ca_file")
         if self.client_allowed_sans and self.client_auth_type != "RequireAndVerifyClientCert":
             raise ValueError(
                 "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert"
@@ -197,7 +225,7 @@ class HttpServerKeys(Keys):
 class RateLimitKeys(Keys):
     """A token bucket for all requests together."""
 
-    interval: values.DurationOrZero = Field(
+    interval: _GoDuration = Field(
         default=0.0, description="Interval at which a token is added; 0s means no limit."
     )
     burst: values.Number = Field(default=0, ge=0, description="Requests accepted at once.")

@@ -31,7 +31,7 @@ _MOST_CHUNKS: Final = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
 _PIECE: Final = 64 * 1024
 """Bytes that are received at once."""
 
-_HANDSHAKE: Final = 0x16
+_HANDSHAKE: Final = b"\x16"
 """First byte of a client that speaks TLS. [RFC 8446, 5.1]"""
 
 _LINGER: Final = 1.0
@@ -44,14 +44,17 @@ class Connection:
     Attributes:
         waiting_since: since when the client keeps the server waiting, be it for a request or for
             taking an answer, in monotonic seconds; ``None`` while it is the other way round.
+        taking: whether it is an answer that it is waited for to take.
     """
 
     def __init__(self, server: WebServer, peer: socket.socket, client: str) -> None:
         self.waiting_since: float | None = time.monotonic()
+        self.taking = False
         self._server = server
         self._socket = peer
         self._client = client
         self._buffer = b""
+        self._hung_up = False
         peer.setblocking(True)  # noqa: FBT003 - the socket's own interface
 
     def serve(self) -> None:
@@ -72,6 +75,8 @@ class Connection:
 
     def hang_up(self, how: int) -> None:
         """End one or both directions, from another thread."""
+        # First, for a socket that changes hands just now.
+        self._hung_up = True
         with contextlib.suppress(OSError):  # it may have ended by itself
             # The plain socket's own, also with TLS: what lies above is its thread's alone.
             socket.socket.shutdown(self._socket, how)
@@ -92,17 +97,31 @@ class Connection:
             return False
         self._socket.settimeout(self._server.read_timeout)
         try:
-            self._socket = context.wrap_socket(self._socket, server_side=True)
+            # Kept before the handshake: the plain socket is empty from here on, and whoever hangs
+            # up from another thread must find the one that is connected.
+            encrypted = self._socket = context.wrap_socket(
+                self._socket, server_side=True, do_handshake_on_connect=False
+            )
+            if self._hung_up:
+                return False
+            encrypted.do_handshake()
+        except ssl.SSLEOFError:
+            raise  # the client is gone, and did not say why
         except ssl.SSLError as failure:
-            reason = (failure.reason or "").replace("_", " ").lower()
-            self._server.log.debug("TLS handshake failed", client=self._client, error=reason)
+            self._tell_refusal("TLS handshake failed", _reason(failure))
             return False
-        if allowed_names and not has_allowed_name(self._socket.getpeercert(), allowed_names):
+        if allowed_names and not has_allowed_name(encrypted.getpeercert(), allowed_names):
             error = "its certificate has none of client_allowed_sans"
-            self._server.log.debug("TLS client refused", client=self._client, error=error)
+            self._tell_refusal("TLS client refused", error)
             return False
         self._socket.settimeout(self._server.idle_timeout)
         return True
+
+    def _tell_refusal(self, event: str, error: str) -> None:
+        """Write why TLS did not come about: the client itself is told next to nothing."""
+        log = self._server.log
+        tell = log.warning if self._server.refusals.lets_through(self._client) else log.debug
+        tell(event, client=self._client, error=error)
 
     def _begins_tls(self) -> bool:
         """Wait for a client's first byte; tell whether it speaks TLS."""
@@ -111,7 +130,7 @@ class Connection:
             first = self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
-        if first and first[0] != _HANDSHAKE:
+        if first and first != _HANDSHAKE:
             # Most likely plain HTTP, whose client would not understand an alert.
             answer = say(400, "This exporter speaks HTTPS here, and the request was plain HTTP.")
             self._send(answer, close=True, with_body=True)
@@ -129,15 +148,18 @@ class Connection:
             began = time.perf_counter()
             request = parse_request(head)
         except BadRequestError as error:
+            self.waiting_since = time.monotonic()
             self._send(say(error.status, error.sentence), close=True, with_body=True)
             self._server.log.debug("bad request", client=self._client, error=error.sentence)
             self._drain()
             return False
         response = self._server.answer(request, self._client)
         close = self._server.stopping or not request.keep_alive
+        self.taking = True
         self.waiting_since = time.monotonic()
         with_body = request.method != "HEAD"
         self._send(response, close=close, with_body=with_body)
+        self.taking = False
         self._server.log.debug(
             "request",
             client=self._client,
@@ -174,6 +196,8 @@ class Connection:
         Returns:
             the data with what came after, and where the head ends; nothing if the client left.
         """
+        if data.startswith(_HANDSHAKE) and not isinstance(self._socket, ssl.SSLSocket):
+            raise BadRequestError(400, "This exporter speaks plain HTTP here, and not HTTPS.")
         deadline = time.monotonic() + self._server.read_timeout
         while True:
             data = data.lstrip(b"\r\n")  # empty lines before a request are to be ignored
@@ -184,7 +208,7 @@ class Connection:
                 raise BadRequestError(431, f"The request's head is over {MAX_HEAD} bytes.")
             if b"\n\n" in data:
                 raise BadRequestError(400, "Lines of HTTP end with CR and LF.")
-            # Never 0, which would mean forever.
+            # Never 0, with which TLS would not wait at all.
             self._limit_receiving(max(0.001, deadline - time.monotonic()))
             try:
                 piece = self._socket.recv(_PIECE)
@@ -257,9 +281,17 @@ class Connection:
 
     def _limit(self, option: int, seconds: float) -> None:
         """Set the kernel's time limit for receiving or sending."""
-        whole = int(seconds)
-        value = struct.pack("@ll", whole, int((seconds - whole) * 1_000_000))
+        # Never 0, which would mean forever.
+        whole, micro = divmod(max(1, int(seconds * 1_000_000)), 1_000_000)
+        value = struct.pack("@ll", whole, micro)
         self._socket.setsockopt(socket.SOL_SOCKET, option, value)
+
+
+def _reason(failure: ssl.SSLError) -> str:
+    """Say what OpenSSL found wrong."""
+    reason = (failure.reason or "").replace("_", " ").lower()
+    details = getattr(failure, "verify_message", "")
+    return f"{reason}: {details}" if details else reason
 
 
 def _after(chunks: Sequence[bytes | memoryview], count: int) -> list[bytes | memoryview]:

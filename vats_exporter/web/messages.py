@@ -53,7 +53,8 @@ class Request:
     Attributes:
         method: in capitals.
         path: without the query; not decoded, as no path of the exporter needs it.
-        query: what follows the question mark, not decoded.
+        query: what follows the question mark, with its percent signs; what is written without them
+            is read as UTF-8.
         headers: by lower-case name; several of one name are joined by commas.
         keep_alive: whether another request may follow on the connection.
     """
@@ -157,6 +158,8 @@ def parse_request(head: bytes) -> Request:
     if modern and "host" not in headers:
         raise BadRequestError(400, "The header Host is missing.")
     path, _, query = _origin_form(target).partition("?")
+    if not query.isascii():  # as people and simple clients write names, and browsers do not
+        query = query.encode("latin-1").decode("utf-8", "replace")
     connection = {option.strip() for option in headers.get("connection", "").lower().split(",")}
     lasting = "close" not in connection if modern else "keep-alive" in connection
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

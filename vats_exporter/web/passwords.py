@@ -5,10 +5,13 @@ bcrypt is slow on purpose: tens of milliseconds of a processor for every passwor
 * an answer once found is remembered, by a keyed hash of user, password and the user's bcrypt hash:
   a scraper's password is computed once;
 * one password is computed at a time, and a client that sends many waits for its own, not for a
-  place in front of others; beyond a few it is told so at once, so that wrong passwords hold up
-  neither scrapes nor the connections they come on;
-* an unknown user's password is computed too, against a hash of somebody else, so that the time of
-  an answer tells nothing about which users there are.
+  place in front of others; beyond a few, or after some seconds, it is told to come again, so that
+  wrong passwords hold up neither scrapes nor the connections they come on. A right one that comes
+  among wrong ones of the same address, for the first time since the start, has its turn with them;
+* every wrong answer costs what the costliest hash does, so that its time tells nothing about which
+  users there are. An unknown user's password is computed against that hash. Where a user's own is
+  cheaper, the difference is computed too: hashes of cost *c* to *m* - 1 take as long, together with
+  one of cost *c*, as one of cost *m*, since each step of cost doubles the work.
 """
 
 from __future__ import annotations
@@ -18,21 +21,29 @@ import binascii
 import hmac
 import secrets
 import threading
+import time
 from collections import Counter, OrderedDict
+from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _REMEMBERED: Final = 100
 """Answers of each kind that are remembered."""
 
-_PENDING_OF_CLIENT: Final = 4
+_PENDING_OF_CLIENT: Final = 16
 """Passwords of one client that may be waited for at the same time."""
+
+_PATIENCE: Final = 3.0
+"""Seconds that a password waits for its turn."""
 
 _PENDING: Final = 64
 """Passwords of all clients that may be waited for at the same time."""
+
+_NOBODY: Final = "." * 53
+"""Salt and hash that bcrypt computes with as with any other, and that no password has."""
 
 _LONGEST: Final = 72
 """Bytes of a password that bcrypt looks at."""
@@ -55,8 +66,7 @@ class PasswordCheck:
 
     def __init__(self, users: Mapping[str, str]) -> None:
         self.users: Final = dict(users)
-        # The costliest one, since an answer that comes sooner would tell as much as a wrong one.
-        self._decoy = max(users.values(), key=lambda one: one[4:6])
+        self._costliest = max(users.values(), key=_cost)
         self._secret = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._computing = threading.Lock()
@@ -87,20 +97,29 @@ class PasswordCheck:
             self._pending[client] += 1
             turn = self._turns.setdefault(client, threading.Lock())
         try:
-            with turn:
-                with self._lock:  # another connection's answer may have come meanwhile
-                    verdict = self._recall(digest)
-                if verdict is None:  # pragma: no branch - a race
-                    with self._computing:
-                        right = self._compute(user, password)
-                    verdict = self._remember(digest, right=right)
-                return verdict
+            return self._judge(turn, digest, user, password)
         finally:
             with self._lock:
                 self._pending[client] -= 1
                 if not self._pending[client]:
                     del self._pending[client]
                     del self._turns[client]
+
+    def _judge(self, turn: threading.Lock, digest: bytes, user: bytes, password: bytes) -> Verdict:
+        """Compute an answer when the client's turn has come, and then one's own."""
+        deadline = time.monotonic() + _PATIENCE
+        with _held(turn, deadline) as mine:
+            if not mine:
+                return Verdict.BUSY
+            with self._lock:  # another connection's answer may have come meanwhile
+                verdict = self._recall(digest)
+            if verdict is not None:
+                return verdict
+            with _held(self._computing, deadline) as alone:
+                if not alone:
+                    return Verdict.BUSY
+                right = self._compute(user, password)
+            return self._remember(digest, right=right)
 
     def _digest(self, user: bytes, password: bytes) -> bytes:
         known = self.users.get(user.decode("utf-8", "replace"), "").encode()
@@ -127,11 +146,31 @@ class PasswordCheck:
         import bcrypt  # noqa: PLC0415 - see above
 
         known = self.users.get(user.decode("utf-8", "replace"))
+        against = known or self._costliest
         try:
-            right = bcrypt.checkpw(password[:_LONGEST], (known or self._decoy).encode())
+            right = bcrypt.checkpw(password[:_LONGEST], against.encode()) and known is not None
+            if not right:
+                for cost in range(_cost(against), _cost(self._costliest)):
+                    bcrypt.checkpw(password[:_LONGEST], f"$2b${cost:02}${_NOBODY}".encode())
         except ValueError:  # a byte that bcrypt does not take, such as NUL
             return False
-        return right and known is not None
+        return right
+
+
+@contextmanager
+def _held(lock: threading.Lock, deadline: float) -> Iterator[bool]:
+    """Take a lock if it can be had in time, and tell whether it was."""
+    taken = lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+    try:
+        yield taken
+    finally:
+        if taken:
+            lock.release()
+
+
+def _cost(hashed: str) -> int:
+    """Return the cost of a bcrypt hash: the work doubles with each."""
+    return int(hashed[4:6])
 
 
 def _read_basic(header: str) -> tuple[bytes, bytes] | None:

@@ -3,7 +3,11 @@
 The server asks for a TLS context with each connection and for an opinion with each request. Once a
 second at most, the files are looked at; where one has changed, everything is read again and
 replaced as one. What cannot be read, or would take protection away, changes nothing and is told
-once, in one line.
+once, in one line; it is tried again with each look, since what it lacks may be a file that is not
+there yet, and is therefore not one of those looked at.
+
+Each file is looked at before it is read, never after: one that changes in between is then seen to
+have changed with the next look, and read once more.
 """
 
 from __future__ import annotations
@@ -22,13 +26,22 @@ from vats_exporter.web.tls import TlsError, make_context
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from vats_exporter.web.messages import Request, Response
+    from vats_exporter.web.settings import ClientAuth
 
 _LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the files."""
+
+_DEMANDS: Final[Mapping[ClientAuth, int]] = {
+    "NoClientCert": 0,
+    "RequestClientCert": 0,
+    "VerifyClientCertIfGiven": 1,
+    "RequireAndVerifyClientCert": 2,
+}
+"""What of a client's certificate is demanded: the more, the greater."""
 
 _CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="vats-exporter", charset="UTF-8"')
 
@@ -60,21 +73,22 @@ class Protection:
     Args:
         read: reads the settings; called again when one of their files changes. ``None`` protects
             nothing.
+        file: which of the files names the others, if there is one.
 
     Raises:
         ProtectionError: they cannot be used.
     """
 
-    def __init__(self, read: Callable[[], WebSettings] | None = None) -> None:
+    def __init__(
+        self, read: Callable[[], WebSettings] | None = None, file: Path | None = None
+    ) -> None:
         self._read = read or WebSettings
         self._lock = threading.Lock()
-        # Looked at before they are read: what changes in between is seen with the next look.
-        settings = self._read()
-        self._seen = _looks(settings.files)
         self._looked_at = time.monotonic()
-        self._kept = _make(settings, None)
+        self._kept, self._seen = self._load(_looks(() if file is None else (file,)))
+        self._problem = ""
         # Asked of every request, most of which come to exporters that protect nothing.
-        self._lets_all = self._kept.lets_all and not settings.files
+        self._lets_all = self._kept.lets_all and not self._seen
 
     @property
     def encrypted(self) -> bool:
@@ -129,24 +143,45 @@ class Protection:
         try:
             self._looked_at = now
             seen = _looks(kept.settings.files)
-            if seen == self._seen:
-                return
-            self._seen = seen
-            self._replace(kept)
+            if seen != self._seen:
+                self._replace(kept, seen)
+            else:
+                self._problem = ""  # the files are those again that are in use
         finally:
             self._lock.release()
 
-    def _replace(self, kept: _Kept) -> None:
+    def _replace(self, kept: _Kept, seen: Mapping[Path, object]) -> None:
         try:
-            settings = self._read()
-            _require_as_safe(settings, kept.settings)
-            self._kept = _make(settings, kept)
-            self._seen = _looks(settings.files)
+            self._kept, self._seen = self._load(seen, kept)
         except ProtectionError as error:
-            for line in str(error).splitlines():
-                _log.error("web configuration not reloaded", error=line)
+            if str(error) != self._problem:
+                self._problem = str(error)
+                for line in self._problem.splitlines():
+                    _log.error("web configuration not reloaded", error=line)
             return
-        _log.info("web configuration reloaded", file=str(settings.files[0]))
+        self._problem = ""
+        _log.info("web configuration reloaded", file=str(self._kept.settings.files[0]))
+
+    def _load(
+        self, seen: Mapping[Path, object], before: _Kept | None = None
+    ) -> tuple[_Kept, Mapping[Path, object]]:
+        """Read everything, and make of it what is needed.
+
+        Args:
+            seen: how the files looked, as far as they are known.
+            before: what there is.
+
+        Returns:
+            what there is from now on, and how its files looked before they were read.
+        """
+        settings = self._read()
+        if before is not None:
+            _require_as_safe(settings, before.settings)
+        # Also in time for files that are known only now: of certificates, what was read so far was
+        # to see whether they are right.
+        looks = {**_looks(settings.files), **seen}
+        kept = _make(settings, before)
+        return kept, {file: looks[file] for file in settings.files}
 
 
 class _Bucket:
@@ -199,16 +234,27 @@ def _require_as_safe(new: WebSettings, old: WebSettings) -> None:
         raise ProtectionError(f"{file}: basic_auth_users is gone; a restart serves everybody")
     if old.tls is None and new.tls is not None:
         raise ProtectionError(f"{file}: tls_server_config is new; a restart begins to speak TLS")
+    if old.tls is None or new.tls is None:
+        return
+    if _DEMANDS[new.tls.client_auth] < _DEMANDS[old.tls.client_auth]:
+        raise ProtectionError(
+            f"{file}: tls_server_config.client_auth_type demands less of clients; a restart does so"
+        )
+    if old.tls.client_sans and not new.tls.client_sans:
+        raise ProtectionError(
+            f"{file}: tls_server_config.client_allowed_sans is gone; a restart lets in every "
+            "client that has a certificate"
+        )
 
 
-def _looks(files: tuple[Path, ...]) -> tuple[object, ...]:
+def _looks(files: Iterable[Path]) -> dict[Path, object]:
     """Return what tells a changed file from an unchanged one."""
-    looks: list[object] = []
+    looks: dict[Path, object] = {}
     for file in files:
         try:
             status = file.stat()
         except OSError as error:
-            looks.append(error.errno)
+            looks[file] = error.errno
         else:
-            looks.append((status.st_mtime_ns, status.st_size, status.st_ino))
-    return tuple(looks)
+            looks[file] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return looks

@@ -8,8 +8,10 @@ A thread a connection, as in the standard library's threading server, with what 
   system call.
 * **Clients cannot stop scrapes.** A request must come whole within ``read_timeout``, an answer must
   be taken within ``write_timeout``, and where ``max_connections`` are open, a new one ends the one
-  that has kept the server waiting longest. A client that just connected is the last to go, and one
-  that is being answered never goes.
+  that has kept the server waiting longest. Of those that owe it a request, or the rest of one, a
+  client that just connected is the last to go. One that is taking its answer goes after all these,
+  unless it has been at it for half of ``write_timeout``: slow readers must not hold every place.
+  One whose answer is being made never goes.
 * **Stopping** closes idle connections at once and lets running answers end.
 """
 
@@ -30,6 +32,7 @@ from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.connection import Connection
 from vats_exporter.web.messages import BadRequestError, say
 from vats_exporter.web.protection import Protection
+from vats_exporter.web.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,6 +64,7 @@ class WebServer:
 
     Attributes:
         address: where it listens, with the port it got.
+        refusals: says which client's refusal is worth a line of the log.
         log: for a line a request.
 
     Raises:
@@ -95,6 +99,7 @@ class WebServer:
         self._second = 0
         self._date = ""
         self._packed: tuple[Response | None, str, Sequence[bytes]] = (None, "", ())
+        self.refusals: Final = Throttle()
         self.log: structlog.typing.FilteringBoundLogger = _log
 
     @property
@@ -164,10 +169,11 @@ class WebServer:
         """Do what is due once a second; return the time as HTTP writes it."""
         now = int(time.time())
         if now != self._second:
-            self._second = now
-            self._date = formatdate(now, usegmt=True)
             # Looking up how the log is configured takes longer than an answer.
             self.log = _log.bind()
+            # Before the second that it is of, which tells other threads that it is there.
+            self._date = formatdate(now, usegmt=True)
+            self._second = now
         return self._date
 
     def pack(
@@ -238,9 +244,11 @@ class WebServer:
 
     def _make_room(self) -> bool:
         """End the connection that has kept the server waiting longest; tell if there was one."""
+        # For those that are taking an answer: as if they had begun to wait that much later.
+        in_favour = self.write_timeout / 2
         with self._changed:
             waiting = [
-                (since, connection)
+                (since + in_favour * connection.taking, connection)
                 for connection in self._connections
                 if (since := connection.waiting_since) is not None
             ]

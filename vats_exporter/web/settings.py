@@ -36,7 +36,8 @@ class TlsServerSettings:
         cert: the server's certificate, with those between it and the authority.
         key: its key.
         client_auth: what is asked of a client.
-        client_ca: who may have signed a client's certificate; ``None`` where none is verified.
+        client_ca: who may have signed a client's certificate; where one is verified, ``None`` is
+            for the system's authorities.
         client_sans: names of which a client's certificate must have one; empty for any.
         min_version: the oldest one spoken.
         max_version: the newest one.

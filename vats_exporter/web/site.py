@@ -13,13 +13,14 @@ from vats_exporter.probe import debug_probe, probe
 from vats_exporter.refresh import SystemClock
 from vats_exporter.web.landing import render_landing_page
 from vats_exporter.web.messages import HTML, JSON, Request, Response, say
+from vats_exporter.web.places import Places
 from vats_exporter.web.targets import make_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from vats_exporter.collector import Account, Collector
-    from vats_exporter.exposition import Body, Negotiated
+    from vats_exporter.exposition import Body, Negotiated, Page
     from vats_exporter.refresh import Clock
 
 DEFAULT_TIMEOUT: Final = 10.0
@@ -43,6 +44,8 @@ class Site:
         clock: for ages on the landing page; the machine's, unless a test brings its own.
         reload: loads the configuration again, and returns why that failed, a line a reason;
             ``None`` where nobody may ask for that over HTTP.
+        max_waiting: requests that may wait for refreshes at the same time; one more is answered
+            with what there is.
 
     Attributes:
         stopping: set when the exporter is about to end; it is then no longer ready.
@@ -56,6 +59,7 @@ class Site:
         *,
         clock: Clock | None = None,
         reload: Callable[[], Sequence[str]] | None = None,
+        max_waiting: int = 256,
     ) -> None:
         self.stopping = False
         self.address = ""
@@ -63,6 +67,7 @@ class Site:
         self._collector = collector
         self._clock: Clock = clock or SystemClock()
         self._reload = reload
+        self._places = Places(max_waiting)
         # By content type and encoding, of which there are a few.
         self._served: dict[tuple[str, bool], Response] = {}
         self._pages: Mapping[str, _Page] = {
@@ -95,7 +100,7 @@ class Site:
         )
         # Who asks for the head alone wants no metrics: the page as it is tells all there is to say.
         if request.method == "GET":
-            page = self._collector.scrape(wish.negotiated.format, wish.timeout)
+            page = self._scrape(wish)
         else:
             page = self._collector.page(wish.negotiated.format)
         body = page.body(compress=wish.compress)
@@ -105,6 +110,15 @@ class Site:
             kept = self._served[key] = _metrics_response(body, wish.negotiated.content_type)
         return kept
 
+    def _scrape(self, wish: _Wish) -> Page:
+        """Return the page, refreshed if that is due and somebody may wait for it."""
+        form = wish.negotiated.format
+        page = self._collector.settled(form)
+        if page is None:
+            with self._places.wait(wish.timeout) as timeout:
+                page = self._collector.scrape(form, timeout)
+        return page
+
     def _probe(self, request: Request) -> Response:
         name = request.parameter("account")
         if not name:
@@ -113,11 +127,12 @@ class Site:
         if account is None:
             return say(404, "There is no account of this name; /sd lists the names.")
         headers = request.headers
-        timeout = scrape_timeout(headers.get("x-prometheus-scrape-timeout-seconds", ""))
-        if request.parameter("debug") == "true":
-            return _debug_response(account, timeout, self._clock)
-        wish = _read_wish(headers.get("accept", ""), headers.get("accept-encoding", ""), "")
-        page = probe(account, wish.negotiated.format, timeout)
+        allowed = scrape_timeout(headers.get("x-prometheus-scrape-timeout-seconds", ""))
+        with self._places.wait(allowed) as timeout:
+            if request.parameter("debug") == "true":
+                return _debug_response(account, timeout, self._clock)
+            wish = _read_wish(headers.get("accept", ""), headers.get("accept-encoding", ""), "")
+            page = probe(account, wish.negotiated.format, timeout)
         return _metrics_response(page.body(compress=wish.compress), wish.negotiated.content_type)
 
     def _targets(self, request: Request) -> Response:

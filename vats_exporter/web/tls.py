@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import ssl
 import tempfile
@@ -61,6 +62,8 @@ def make_context(settings: TlsServerSettings) -> ssl.SSLContext:
     _load_server_certificate(context, settings)
     if settings.client_ca is not None:
         _load_client_authorities(context, settings.client_ca)
+    elif settings.client_auth == "VerifyClientCertIfGiven":
+        context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
     context.verify_mode = {
         "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
         "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
@@ -74,12 +77,24 @@ def has_allowed_name(certificate: Mapping[str, object] | None, allowed: tuple[st
 
     Args:
         certificate: as :meth:`ssl.SSLSocket.getpeercert` gives it.
-        allowed: DNS names, addresses, e-mail addresses or URIs.
+        allowed: DNS names, addresses, e-mail addresses or URIs; an address in any of its spellings.
     """
     names = (certificate or {}).get("subjectAltName", ())
     if not isinstance(names, tuple):  # pragma: no cover - Python gives nothing else
         return False
-    return any(value in allowed for _, value in names)
+    # OpenSSL writes an address of IPv6 in full and in capitals, and people do not.
+    addresses = {_address(name) for name in allowed} - {None}
+    return any(
+        value in allowed or (kind == "IP Address" and _address(value) in addresses)
+        for kind, value in names
+    )
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text.strip())
+    except ValueError:
+        return None
 
 
 def _set_ciphers(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
