@@ -21,17 +21,9 @@ from typing import TYPE_CHECKING, Final
 from vats_exporter import gwt
 from vats_exporter.cabinet import contract
 from vats_exporter.cabinet.address import parse_address
-from vats_exporter.cabinet.discovery import (
-    Deployment,
-    find_permutations,
-    find_policies,
-    find_signatures,
-    missing_policy,
-)
 from vats_exporter.cabinet.errors import (
     CabinetError,
     GwtExceptionError,
-    NotACabinetError,
     NotGwtError,
     RedeployedError,
     SessionEndedError,
@@ -39,8 +31,9 @@ from vats_exporter.cabinet.errors import (
 )
 from vats_exporter.cabinet.lane import Lane, read_forms
 from vats_exporter.cabinet.rows import read_page, read_trunks
-from vats_exporter.cabinet.rpc import SESSION_ENDED, exchange, refusal, session_ended
-from vats_exporter.cabinet.session import http_error, is_login_page, sign_in
+from vats_exporter.cabinet.rpc import exchange, session_ended
+from vats_exporter.cabinet.scripts import discover
+from vats_exporter.cabinet.session import sign_in
 from vats_exporter.cabinet.subscribers import Listing, read_all
 from vats_exporter.cabinet.trace import Redeployed, no_trace
 from vats_exporter.cabinet.transport import Transport
@@ -53,13 +46,11 @@ if TYPE_CHECKING:
 
     from vats_exporter.cabinet.contract import Service
     from vats_exporter.cabinet.devices import Details
+    from vats_exporter.cabinet.discovery import Deployment
     from vats_exporter.cabinet.rows import Page
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.trace import Trace
     from vats_exporter.cabinet.transport import Answer
-
-_MOST_PERMUTATIONS: Final = 32
-"""Permutations of one deployment whose scripts are asked for; the first one mostly does."""
 
 _SIGN_OUT_WITHIN: Final = 1.5
 """Seconds for saying good-bye; the cabinet ends the session by itself some time later."""
@@ -413,55 +404,9 @@ class Cabinet:
             self._enterprise = sign_in(transport, self._settings, self._trace)
             self._signed_in = True
         if self._deployment is None:
-            self._deployment = self._discover(transport)
+            self._deployment = discover(transport, self._settings)
             found = self._deployment.permutation
             if self._permutation and self._permutation != found:
                 self._trace(Redeployed(self._permutation, found))
             self._permutation = found
         return self._deployment
-
-    def _discover(self, transport: Transport) -> Deployment:
-        """Read the scripts; what is configured wins over what is found."""
-        settings = self._settings
-        module_base = transport.base_url + contract.MODULE_PATH
-        if settings.permutation:
-            names: tuple[str, ...] = (settings.permutation,)
-        else:
-            script = self._script(transport, "nocache", contract.NOCACHE_PATH)
-            names = find_permutations(script)[:_MOST_PERMUTATIONS]
-        policies: dict[str, str] = {}
-        signatures: dict[str, str] = {}
-        chosen = names[0]
-        missing: CabinetError | None = None
-        for name in names:
-            path = f"{contract.MODULE_PATH}{name}.cache.js"
-            try:
-                script = self._script(transport, "permutation", path)
-            except NotACabinetError as error:
-                # Not all permutations of a deployment need have stayed; any of them works. [gwt]
-                missing = missing or error
-                continue
-            chosen, policies, signatures = name, find_policies(script), find_signatures(script)
-            if contract.LIST.path in {**policies, **settings.services}:
-                break
-        policies.update(settings.services)
-        if contract.LIST.path not in policies:
-            raise missing if missing and not policies else missing_policy(chosen, contract.LIST)
-        return Deployment(
-            module_base,
-            chosen,
-            policies,
-            {**signatures, **settings.signatures},
-        )
-
-    def _script(self, transport: Transport, call: str, path: str) -> str:
-        answer = transport.get(call, path, follow=False)
-        if answer.status in SESSION_ENDED:
-            session_ended(call, refusal(answer.status))
-        if answer.status == 404:
-            raise NotACabinetError(f"{call}: {path} is not there (HTTP 404)")
-        if answer.status != 200:
-            raise http_error(f"{call}: {path}", answer)
-        if is_login_page(answer) and answer.text.lstrip("\ufeff \t\r\n")[:1] == "<":
-            session_ended(call)
-        return answer.text
