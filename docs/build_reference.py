@@ -71,6 +71,7 @@ def configuration() -> str:
     text = [
         _GENERATED,
         "# Configuration\n",
+        "[По-русски](configuration.ru.md)\n",
         (
             "`vats-exporter.yml`, or another file given with `--config.file`. Relative paths are "
             "relative to the folder of that file. `vats-exporter check` validates it.\n"
@@ -189,7 +190,7 @@ def _default(one: dict[str, Any], value: str) -> str:
 
 def metrics() -> str:
     """Return the reference of the metrics."""
-    text = [_GENERATED, "# Metrics\n"]
+    text = [_GENERATED, "# Metrics\n", "[По-русски](metrics.ru.md)\n"]
     for scope, title in _SCOPES.items():
         text += [
             f"## {title}\n",

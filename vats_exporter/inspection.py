@@ -11,6 +11,7 @@ from vats_exporter.cabinet import contract
 from vats_exporter.cabinet.client import Cabinet
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.rows import KNOWN_PATTERNS, read_page
+from vats_exporter.cabinet.subscribers import Listing
 from vats_exporter.gwt import GwtError, decode, encode_long
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Inspection:
         trunks: all of them.
         warnings: what could not be told.
         answers: file name and body of every answer worth keeping, as the server sent it.
+        error: why the trunks could not be read, in one sentence; empty if they could.
     """
 
     enterprise: str
@@ -84,20 +86,18 @@ class Inspection:
     trunks: Sequence[Trunk]
     warnings: Sequence[str]
     answers: Sequence[tuple[str, bytes]]
+    error: str = ""
 
 
 def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
-    """Read a whole cabinet, and keep what it sent.
+    """Read a whole cabinet, and keep what it sent: most of all where that cannot be read.
 
     Args:
         settings: how it is reached and read.
         details: also read the device form of one trunk.
 
     Returns:
-        what was found.
-
-    Raises:
-        CabinetError: it could not be read.
+        what was found until everything was read, or something could not be.
     """
     answers: list[tuple[str, bytes]] = []
 
@@ -109,7 +109,11 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
             answers.append((f"{call}-{number}.txt", answer.body))
 
     with Cabinet(settings, observe=keep) as cabinet:
-        listing = cabinet.read_trunks()
+        listing, error = Listing((), (), 0), ""
+        try:
+            listing = cabinet.read_trunks()
+        except CabinetError as failed:
+            error = str(failed)
         if details and listing.trunks:
             # For the answer alone: what it says is shown by `trunks show`.
             with contextlib.suppress(CabinetError):
@@ -129,6 +133,7 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
         trunks=listing.trunks,
         warnings=listing.warnings,
         answers=answers,
+        error=error,
     )
 
 

@@ -17,7 +17,7 @@ from vats_exporter.anonymous import Anonymiser
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
-from vats_exporter.demo import Fault, Incoming, SimulatedCabinet, make_accounts
+from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.gwt import GwtError, decode, encode_long
 
 if TYPE_CHECKING:
@@ -122,6 +122,29 @@ def test_what_is_saved_has_the_same_rows_and_tells_nothing_of_anybody(
             json.dumps(secret)[1:-1].encode(),
         ):
             assert form not in saved
+
+
+def test_what_cannot_be_read_is_saved_all_the_same(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    # Exactly then the answers are wanted: here one of a list whose rows look otherwise, and a page.
+    exception = b'//EX[0,["ru.example.SomeException/12"],0,7]'
+    answers = iter([Answer(200, (), exception), Answer(200, (), b"<html>79161234567</html>")])
+
+    def fault(incoming: Incoming) -> Fault | None:
+        return Fault(instead=next(answers)) if incoming.call == "list" else None
+
+    cabinet.faults = fault
+    folder = tmp_path / "report"
+    ended = run("inspect", *config, "--account", "demo-1", "--save", str(folder))
+    assert ended.status == 1
+    assert "demo-1: list: the server answers" in ended.stderr
+    assert cabinet.deployment.policies["AbonentBrowserGwtService"] in ended.stdout
+    assert (folder / "list-1.txt").read_bytes() == exception
+    ended = run("inspect", *config, "--account", "demo-1", "--save", str(folder))
+    assert ended.status == 1
+    assert "1 left out, since what is personal in them cannot be told" in ended.stderr
+    assert "79161234567" not in "".join(file.read_text() for file in folder.iterdir())
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(

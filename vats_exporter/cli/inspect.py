@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from vats_exporter import log
-from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.rows import VARYING
 from vats_exporter.cli import options
 from vats_exporter.cli.accounts import choose
@@ -42,7 +41,7 @@ def command(*, config_file: Path | None, name: str | None, folder: Path | None) 
     of each, which of them are known, and how the configured positions read them. Compare the
     examples with the cabinet's own screen to see whether the positions are right.
 
-    Exits with 1 if the cabinet cannot be read.
+    Exits with 1 if the cabinet cannot be read, after showing and saving what it sent until then.
     """
     config = options.read_config(config_file)
     accounts = choose(config, [name] if name else [])
@@ -51,14 +50,13 @@ def command(*, config_file: Path | None, name: str | None, folder: Path | None) 
         fail(f"which account? there are {known}; say --account NAME")
     (account,) = accounts
     log.configure(level="error")
-    try:
-        found = inspect(account.cabinet, details=folder is not None)
-    except CabinetError as error:
-        fail(f"{account.name}: {log.redact(str(error))}")
-    report = _report(account.name, account.cabinet, found)
-    write(report)
-    if folder is not None:
+    found = inspect(account.cabinet, details=folder is not None)
+    if found.permutation:
+        write(_report(account.name, account.cabinet, found))
+    if folder is not None and found.answers:
         _save(folder, found)
+    if found.error:
+        fail(f"{account.name}: {log.redact(found.error)}")
 
 
 def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
@@ -126,6 +124,8 @@ def _save(folder: Path, found: Inspection) -> None:
     except OSError as error:
         fail(f"{folder}: cannot be written: {reason(error)}")
     tell(f"{folder}: {len(answers)} answers saved, without phones, names, ids and credentials")
+    if left_out := len(found.answers) - len(answers):
+        tell(f"{folder}: {left_out} left out, since what is personal in them cannot be told")
 
 
 def _yes(value: bool) -> str:  # noqa: FBT001 - the one thing it is given
