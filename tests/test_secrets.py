@@ -156,6 +156,14 @@ def break_the_cabinet(cabinet: Cabinet, exporter: Exporter) -> None:
         exporter.ask(path)
 
 
+def until(what: object) -> Iterator[None]:
+    """Try until it has happened, but not for ever: what the cabinet says may hold things up."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        yield
+    raise AssertionError(what)
+
+
 def meet(trouble: Trouble | Malformed, cabinet: Cabinet, exporter: Exporter) -> None:
     """Ask until the cabinet was asked for what goes wrong, and once more for what is said of it."""
     if trouble.call == "sign_in":
@@ -164,10 +172,10 @@ def meet(trouble: Trouble | Malformed, cabinet: Cabinet, exporter: Exporter) -> 
         cabinet.simulated.redeploy()
     # Otherwise a login that was refused before would not be tried again in a minute.
     assert exporter.ask("/-/reload", "POST") == 200
-    deadline = time.monotonic() + PATIENCE  # the trouble before it may have asked for a pause
-    while not trouble.met:
+    for _ in until(trouble):
         exporter.ask("/metrics")
-        assert time.monotonic() < deadline, trouble
+        if trouble.met:
+            break
     exporter.ask_for_everything()
 
 
@@ -177,7 +185,7 @@ def break_the_program(cabinet: Cabinet, exporter: Exporter) -> None:
     for bug in [*BUGS_AT_PAGES, *BUGS_IN_REFRESHES]:
         assert exporter.ask("/-/reload", "POST") == 200
         place.provoke(bug, cabinet.everything())
-        for _ in range(20):
+        for _ in until(bug):
             cabinet.simulated.end_sessions()
             exporter.ask_for_everything()
             if bug in place.provoked():
