@@ -25,7 +25,7 @@ INTEGER = "java.lang.Integer/3438268394"
 FIELDS = st.sampled_from(
     [
         *("true", "false", "null", "count", "text", "boxed true", "boxed false", "boxed long"),
-        *("boxed int", "state", "date", "long", "double"),
+        *("boxed int", "boxed text", "state", "date", "long", "double"),
     ]
 )
 
@@ -44,6 +44,9 @@ def write(answer: Answer, field: str, count: int = 100) -> None:
         answer.boxed(LONG, "CbwhyN")
     elif field == "boxed int":
         answer.boxed(INTEGER, 100)
+    elif field == "boxed text":
+        answer.begin("java.lang.String/2004016611")
+        answer.text("раздел")
     elif field == "state":
         answer.boxed(STATE, 0, shared=True)
     elif field == "date":
@@ -101,10 +104,47 @@ def test_where_a_count_looks_like_a_class_no_row_is_lost(
         assert len(read(answer_with(["count", *header], actives, count))) == len(actives)
 
 
+def test_a_reading_that_leaves_rows_out_gives_way_to_one_that_does_not() -> None:
+    # The count 2 is the list's class, and the list's own 2 and 3 may be a length and a record's
+    # class: two rows line up, and the third is left over. It is the next reading that is right.
+    answer = Answer()
+    answer.begin("ru.example.Response/1")
+    answer.plain(2)
+    answer.begin(LIST)
+    answer.plain(3)
+    for number in range(3):
+        answer.begin(ROW)
+        answer.boxed(STATE, 2)
+        answer.text(phone(number))
+        answer.core(ref(number), "1100")
+    assert read(answer) == [True] * 3
+
+
+def test_a_long_that_is_no_rows_does_not_hide_those_after_it() -> None:
+    answer = Answer()
+    answer.begin("ru.example.Response/1")
+    answer.plain(*[0] * 12)
+    answer.boxed(LONG, "CbwhyN")
+    answer.begin("ru.example.PageList/77")
+    answer.plain(2)
+    for number in range(2):
+        answer.row(number)
+    answer.begin(LIST)
+    answer.plain(0)
+    with pytest.raises(UndecodableError, match=r"^there are rows in the answer outside of any"):
+        read_page(answer.response())
+
+
 def test_flags_in_the_header_are_no_objects() -> None:
     # The answer's own class is the first of the table, and every true of the header looks like it.
     actives = [False, *[True] * 9]
     assert read(answer_with(["true", "true", "false"], actives)) == actives
+
+
+def test_a_boxed_text_of_the_header_counts_among_the_strings() -> None:
+    assert read(answer_with(["boxed text", "boxed true"], [True, False, True])) == [
+        *(True, False, True)
+    ]
 
 
 @pytest.mark.parametrize("actives", [[True, True, True], [False, False], [True, False]])

@@ -178,3 +178,14 @@ def test_a_web_configuration_without_a_name_is_none(run: Run, tmp_path: Path) ->
     assert (ended.status, ended.stdout, ended.stderr) == (0, f"{file}: ok, 1 account\n", "")
     ended = run("check", "--config.file", str(file), "--web.config.file=.")
     assert (ended.status, ended.stderr) == (2, ".: cannot read it: Is a directory\n")
+
+
+def test_a_wrong_web_configuration_is_one_line_and_status_2(run: Run, tmp_path: Path) -> None:
+    file, web = tmp_path / "vats-exporter.yml", tmp_path / "web.yml"
+    file.write_text(ACCOUNT)
+    web.write_text("basic_auth_users: {prometheus: hunter2}\n")
+    ended = run("check", "--config.file", str(file), "--web.config.file", str(web))
+    assert ended.status == 2
+    assert ended.stderr.startswith(f"{web}: basic_auth_users: prometheus: ")
+    assert len(ended.stderr.splitlines()) == 1
+    assert "hunter2" not in ended.stderr

@@ -47,8 +47,10 @@ BOUNDS: Final = {
     "timeouts.call": SHORT.call,
 }
 
-MOMENT: Final = 0.25
-"""Seconds that an end may come after its bound: what it takes to notice, and to tell."""
+MOMENT: Final = 1.5
+"""Seconds that an end may come after its bound: what it takes to notice, and to tell, on a machine
+that does something else as well. A timeout waited for in vain takes longer (`PATIENT`); which of the
+short ones it was is said in the log's line."""
 
 PATIENCE: Final = 20.0
 
