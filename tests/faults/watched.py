@@ -48,8 +48,8 @@ BOUNDS: Final = {
 }
 
 MOMENT: Final = 1.5
-"""Seconds that an end may come after its bound: what it takes to notice, and to tell, on a machine
-that does something else as well. A timeout waited for in vain takes longer (`PATIENT`); which of the
+"""Seconds that an end may come after its bound, on a machine that does something else as well: what
+it takes to notice, and to tell. A timeout waited for in vain takes longer (`PATIENT`); which of the
 short ones it was is said in the log's line."""
 
 PATIENCE: Final = 20.0
