@@ -62,6 +62,6 @@ def test_a_connection_lost_while_the_list_is_read_comes_to_what_the_page_says(
 def test_a_connection_lost_while_details_are_read_comes_to_what_the_page_says(
     secure_detailed: Watched, secure: NamedCabinet, bad_ports: dict[str, int], cell: Cell
 ) -> None:
-    second = secure_detailed.refs[1]
+    _, second, third = secure_detailed.refs
     trouble = BadConnection(secure, bad_ports[cell.fault], cell.step.name, second)
-    trials.read_details_in_vain(secure_detailed, cell, trouble)
+    trials.read_details_in_vain(secure_detailed, cell, trouble, third)

@@ -54,4 +54,4 @@ def test_a_fault_while_details_are_read_comes_to_what_the_page_says(
 ) -> None:
     fault, first = FAULTS[cell.fault], detailed.refs[0]
     trouble = BadAnswer(detailed.simulated, fault, cell.step.name, first)
-    trials.read_details_in_vain(detailed, cell, trouble)
+    trials.read_details_in_vain(detailed, cell, trouble, first)

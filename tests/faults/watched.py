@@ -33,12 +33,15 @@ TTL: Final = 60.0
 STALE: Final = 2 * TTL - 0.5
 """So that a snapshot is stale between two looks at whether the cabinet is asked again."""
 
-DETAILS_TTL: Final = 300.0
+DETAILS_TTL: Final = 8 * TTL + 2.0
+"""A quarter of it is over between two listings that come every ``TTL``."""
+
+DETAILS_STALE: Final = 900.0
 
 PATIENT: Final = Timeouts(connect=10.0, read=10.0, call=20.0)
 """While nothing is waited for, so that a slow machine does not make a fault of its own."""
 
-SHORT: Final = Timeouts(connect=0.3, read=0.3, call=0.6)
+SHORT: Final = Timeouts(connect=0.4, read=0.3, call=0.6)
 
 BOUNDS: Final = {
     "at once": 0.0,
@@ -111,8 +114,8 @@ class Watched:
 
     @property
     def refs(self) -> list[str]:
-        """The trunks' references, in the order of the list."""
-        return [trunk.ref for trunk in self.simulated.accounts[0].enterprise.trunks()]
+        """The trunks' references, in the order in which their details are asked for again."""
+        return sorted(trunk.ref for trunk in self.simulated.accounts[0].enterprise.trunks())
 
     def scrape(self) -> Page:
         """Ask for the page as Prometheus does, and wait for what that sets off."""
@@ -151,6 +154,10 @@ class Watched:
         stats = self.simulated.stats()
         return int(stats["sign_ins"] + stats["refused_sign_ins"])
 
+    def read_details(self) -> float:
+        """How often a trunk's details were read."""
+        return self.look().value("vats_details_total", 'result="success"') or 0.0
+
     def told(self, message: str) -> list[dict[str, str]]:
         """The fields of the log's lines with a message, since it was last asked for any."""
         lines = [_fields(line) for line in self._log.getvalue().splitlines()]
@@ -183,7 +190,7 @@ class Watched:
         self._source = DetailedSource(
             cabinet,
             ttl=DETAILS_TTL,
-            stale=lambda: STALE,
+            stale=lambda: DETAILS_STALE,
             on_details=tally.detailed,
             clock=self.clock,
         )
