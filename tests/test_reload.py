@@ -6,7 +6,6 @@ import io
 import re
 import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request as HttpRequest
@@ -14,11 +13,11 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.configurations import FILE, config_of
 from tests.process import log_put_back
 from vats_exporter import app, log
 from vats_exporter.app import Exporter, Options
-from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.config import Account, Cache, Config, ConfigError, History, Log, Problem
+from vats_exporter.config import Cache, Config, ConfigError, History, Problem
 from vats_exporter.config import Details as DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.faults import Fault, Incoming
@@ -27,10 +26,11 @@ from vats_exporter.web import ListenAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from vats_exporter.details import Detailable
 
-FILE = Path("vats-exporter.yml")
+LONG = Cache(ttl=3600.0, stale=7200.0)
 
 
 @pytest.fixture(autouse=True)
@@ -41,28 +41,11 @@ def quiet_log() -> Iterator[io.StringIO]:
         yield stream
 
 
-def config_of(cabinet: SimulatedCabinet, history: Path | None = None) -> Config:
-    return Config(
-        file=FILE,
-        accounts=tuple(
-            Account(
-                one.name,
-                CabinetSettings(address=cabinet.url, login=one.login, password=one.password),
-                {},
-            )
-            for one in cabinet.accounts
-        ),
-        cache=Cache(ttl=3600.0, stale=7200.0),
-        log=Log(format="logfmt", level="info"),
-        history=History(file=history),
-    )
-
-
 class Reloadable:
     """An exporter, and the configuration that it would load next."""
 
     def __init__(self, cabinet: SimulatedCabinet, history: Path | None = None) -> None:
-        self.next: Config | Exception = config_of(cabinet, history)
+        self.next: Config | Exception = config_of(cabinet, LONG, history)
         assert isinstance(self.next, Config)
         self.exporter = Exporter(
             self.next, ListenAddress("127.0.0.1", 0), Options(lifecycle=True), load=self._load
@@ -295,7 +278,7 @@ def test_a_post_reloads_and_tells_what_is_wrong(running: Reloadable) -> None:
 
 
 def test_reloading_over_http_has_to_be_allowed(cabinet: SimulatedCabinet) -> None:
-    config = config_of(cabinet)
+    config = config_of(cabinet, LONG)
     with Exporter(config, ListenAddress("127.0.0.1", 0), load=lambda: config) as exporter:
         status, sentence = post(f"{exporter.url}/-/reload")
     assert status == 403

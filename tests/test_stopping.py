@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import io
-import logging
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 import pytest
-import structlog
 
+from tests.configurations import config_of
+from tests.process import log_put_back
 from vats_exporter import app, log
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet import Listing
-from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.config import Account, Cache, Config, Details, History, Log
+from vats_exporter.config import Cache, Config, Details
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.faults import Fault, Incoming
 from vats_exporter.history import read_accounts, read_events
@@ -27,6 +25,7 @@ from vats_exporter.web import ListenAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PATIENCE = 20.0
 """Seconds after which a test that waits for somebody else fails."""
@@ -35,17 +34,15 @@ PROMISED = 5.0
 """Seconds within which the exporter ends, whatever hangs."""
 
 
+NONE = Cache(ttl=0.0, stale=900.0)
+"""The cabinet is read for every scrape."""
+
+
 @pytest.fixture(autouse=True)
-def _quiet_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    log.configure(stream=io.StringIO())
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+def _quiet_log() -> Iterator[None]:
+    with log_put_back():
+        log.configure(stream=io.StringIO())
+        yield
 
 
 class Cabinet(SimulatedCabinet):
@@ -70,23 +67,6 @@ def cabinet() -> Iterator[Cabinet]:
     with Cabinet() as simulated:
         yield simulated
         simulated.go_on.set()
-
-
-def config_of(cabinet: SimulatedCabinet, history: Path | None = None) -> Config:
-    return Config(
-        file=Path("vats-exporter.yml"),
-        accounts=tuple(
-            Account(
-                one.name,
-                CabinetSettings(address=cabinet.url, login=one.login, password=one.password),
-                {},
-            )
-            for one in cabinet.accounts
-        ),
-        cache=Cache(ttl=0.0, stale=900.0),
-        log=Log(format="logfmt", level="info"),
-        history=History(file=history),
-    )
 
 
 class Scrape(threading.Thread):
@@ -120,7 +100,7 @@ def started(config: Config) -> Exporter:
 def test_a_scrape_that_waits_for_a_cabinet_that_hangs_gets_what_there_is(
     cabinet: Cabinet, path: str
 ) -> None:
-    exporter = started(config_of(cabinet))
+    exporter = started(config_of(cabinet, NONE))
     cabinet.holding.add("list")
     scrape = Scrape(exporter, path)
     assert cabinet.held.acquire(timeout=PATIENCE)
@@ -147,7 +127,7 @@ def test_a_refresh_that_ends_while_the_exporter_stops_is_remembered(
 
     monkeypatch.setattr(Refresher, "close", noting_close)
     history = tmp_path / "history.sqlite"
-    exporter = started(config_of(cabinet, history))
+    exporter = started(config_of(cabinet, NONE, history))
     enterprise = cabinet.account("demo-1").enterprise
     (trunk, *_) = (one for one in enterprise.trunks() if one.state.active)
     enterprise.switch_off(trunk.phone)
@@ -170,7 +150,7 @@ def test_sessions_are_ended_while_details_are_read(cabinet: Cabinet) -> None:
     cabinet.holding.add("details")
     details = Details(enabled=True, ttl=60.0, concurrency=2)
     cache = Cache(ttl=60.0, stale=900.0)  # the list is read once, and then details alone
-    exporter = started(replace(config_of(cabinet), cache=cache, details=details))
+    exporter = started(replace(config_of(cabinet, NONE), cache=cache, details=details))
     for _ in cabinet.accounts:
         assert cabinet.held.acquire(timeout=PATIENCE)
     began = time.monotonic()
@@ -180,7 +160,7 @@ def test_sessions_are_ended_while_details_are_read(cabinet: Cabinet) -> None:
 
 
 def test_where_everything_hangs_the_end_comes_in_time(cabinet: Cabinet) -> None:
-    exporter = started(config_of(cabinet))
+    exporter = started(config_of(cabinet, NONE))
     cabinet.holding.add("everything")
     scrape = Scrape(exporter)
     assert cabinet.held.acquire(timeout=PATIENCE)
@@ -192,7 +172,7 @@ def test_where_everything_hangs_the_end_comes_in_time(cabinet: Cabinet) -> None:
 
 
 def test_accounts_that_were_just_taken_away_are_signed_out_of_as_well(cabinet: Cabinet) -> None:
-    config = config_of(cabinet)
+    config = config_of(cabinet, NONE)
     left = [config.accounts[1:], ()]
     exporter = Exporter(
         config,
@@ -238,7 +218,7 @@ def test_a_refresh_that_outlasts_the_end_is_recorded_nowhere(
     monkeypatch.setattr(app, "STOPPING", 0.1)
     monkeypatch.setattr(app, "Cabinet", lambda *_, **__: source)
     history = tmp_path / "history.sqlite"
-    config = config_of(cabinet, history)
+    config = config_of(cabinet, NONE, history)
     exporter = Exporter(
         replace(config, accounts=config.accounts[:1]), ListenAddress("127.0.0.1", 0)
     )
@@ -256,7 +236,7 @@ def test_a_reload_that_hangs_neither_holds_up_the_end_nor_comes_after_it(
     cabinet: Cabinet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "ANSWERING", 0.1)
-    config = config_of(cabinet)
+    config = config_of(cabinet, NONE)
     loading, go_on = threading.Event(), threading.Event()
 
     def load() -> Config:

@@ -118,9 +118,7 @@ class Refresher:
         Args:
             timeout: seconds to wait for a refresh at most; 0 starts it and does not wait.
         """
-        flight = self.begin()
-        if flight is not None:
-            flight.wait(timeout)
+        self.landed(self.begin(), timeout)
         return self.peek()
 
     def begin(self) -> threading.Event | None:

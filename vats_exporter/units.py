@@ -79,9 +79,7 @@ def parse_duration(text: str) -> float:
         if len(number.lstrip("0")) > 19:
             raise ValueError("is too long a duration")
         seconds += int(number) * factor
-    if seconds >= _LONGEST:
-        raise ValueError("is too long a duration")
-    return seconds
+    return _bounded(seconds)
 
 
 def parse_go_duration(text: str) -> float:
@@ -100,6 +98,10 @@ def parse_go_duration(text: str) -> float:
         return parse_duration(text)
     pieces = re.findall(_GO_PIECE, text)
     seconds = sum(float(number) * _GO_SECONDS[unit] for number, unit in pieces)
+    return _bounded(seconds)
+
+
+def _bounded(seconds: float) -> float:
     if seconds >= _LONGEST:
         raise ValueError("is too long a duration")
     return seconds

@@ -169,7 +169,7 @@ def build(app: Path, folder: Path) -> None:
         root.make_folder(path, mode, owner)
     root.write("/etc/passwd", f"vats-exporter:x:{USER}:{USER}::/var/lib/vats-exporter:/none\n")
     root.write("/etc/group", f"vats-exporter:x:{USER}:\n")
-    root.add(app, leaving_out=("pip", "pip-*", "Activate.ps1", "activate*", "pip*"))
+    root.add(app, leaving_out=("pip*", "[Aa]ctivate*"))
     root.add(app / "bin" / "python")
     root.add(Path(sysconfig.get_path("stdlib")), leaving_out=LEFT_OUT)
     for library in libraries(root.objects()):

@@ -308,13 +308,14 @@ def test_the_selector_is_not_moved_without_the_name_of_its_method(
     assert "selector" not in simulated.stats()["requests"]
 
 
+@pytest.mark.parametrize(("shared", "connections"), [(False, 3), (True, 1)])
 def test_a_lane_reads_details_in_the_session_of_its_cabinet(
-    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
+    simulate: Callable[..., SimulatedCabinet], sign_up: Reader, shared: bool, connections: int
 ) -> None:
     simulated = simulate()
     cabinet = sign_up(simulated)
     ref = simulated.trunks()[0]["ref"]
-    lane = cabinet.lane()
+    lane = cabinet.lane(shared=shared)
     with pytest.raises(CabinetError):
         lane.read_details(ref)
     assert simulated.stats()["requests"] == {}
@@ -324,7 +325,7 @@ def test_a_lane_reads_details_in_the_session_of_its_cabinet(
     assert lane.read_details(ref) == cabinet.read_details(ref)
     lane.close()
     assert simulated.stats()["sign_ins"] == 1
-    assert simulated.stats()["connections"] == 3
+    assert simulated.stats()["connections"] == connections
 
 
 def test_a_lane_does_not_sign_in_itself(
@@ -376,20 +377,3 @@ def test_names_that_were_discovered_meanwhile_are_not_taken_for_out_of_date(
     cabinet.outdated(old)
     cabinet.read_trunks()
     assert simulated.stats()["requests"]["nocache"] == 2
-
-
-def test_a_lane_on_the_cabinets_own_connection_takes_no_other(
-    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
-) -> None:
-    simulated = simulate()
-    cabinet = sign_up(simulated)
-    ref = simulated.trunks()[0]["ref"]
-    lane = cabinet.lane(shared=True)
-    with pytest.raises(CabinetError):
-        lane.read_details(ref)
-    assert simulated.stats()["requests"] == {}
-    cabinet.read_trunks()
-    assert lane.read_details(ref) == cabinet.read_details(ref)
-    lane.close()
-    assert lane.read_details(ref) == cabinet.read_details(ref)
-    assert simulated.stats()["connections"] == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import io
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.scripts import load_script
 from vats_exporter.config.schema import FileKeys
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
@@ -146,11 +146,7 @@ def test_what_is_written_and_read_is_mounted() -> None:
 
 
 def test_the_rules_are_those_of_prometheus() -> None:
-    spec = importlib.util.spec_from_file_location("build", FOLDER / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
+    build = load_script(FOLDER / "build.py")
     written = (FOLDER / "prometheusrule.yaml").read_text("utf-8")
     assert written == build.render(), "stale: `make rules`"
     rules = yaml.safe_load(build.RULES.read_text("utf-8"))

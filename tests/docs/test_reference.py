@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.scripts import load_script
 from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL
 
 ROOT = Path(__file__).parents[2]
@@ -20,12 +20,7 @@ DOCS = ROOT / "docs"
 
 
 def build() -> Any:
-    spec = importlib.util.spec_from_file_location("build_reference", DOCS / "build_reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(DOCS / "build_reference.py")
 
 
 def test_what_is_written_is_what_the_program_says() -> None:

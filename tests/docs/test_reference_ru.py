@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.scripts import load_script
 from vats_exporter.cabinet.errors import RESULTS
 from vats_exporter.metrics import METRICS
 
@@ -17,12 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture(scope="module")
 def build() -> Any:
-    spec = importlib.util.spec_from_file_location("build_ru", DOCS / "build_reference_ru.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(DOCS / "build_reference_ru.py")
 
 
 def test_what_is_written_is_what_the_program_says(build: Any) -> None:

@@ -316,9 +316,9 @@ class _Reader:
                 objects.append(DecodedObject(name, content))
                 # A long in quotes after a number is a boxed one; two numbers may be two numbers.
                 over += not first and isinstance(content, int)
-                under += content == named + 1
-                if name in TEXTUAL:
-                    named += content == named + 1
+                is_next = content == named + 1
+                under += is_next
+                named += is_next and name in TEXTUAL
                 position += 1
         shifts = range(-min(over, _MOST_SHIFTS), min(under, _MOST_SHIFTS) + 1)
         return objects, shifts
