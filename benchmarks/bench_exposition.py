@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from vats_exporter import metrics
-from vats_exporter.exposition import Block, Format, Page, Part
-from vats_exporter.rendering import TRUNK_METRICS, render_trunks
+from vats_exporter.metrics import table as metrics
+from vats_exporter.metrics.exposition import Block, Format, Page, Part
+from vats_exporter.metrics.rendering import TRUNK_METRICS, render_trunks
 from vats_exporter.trunks import Flags, Snapshot, Trunk
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from urllib.request import Request, urlopen
 
 from benchmarks.bench_exposition import make_snapshot
 from benchmarks.bench_serving import Invented
-from vats_exporter import log
-from vats_exporter.collector import Account, Collector
+from vats_exporter.logs import log
+from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.web import ListenAddress, Site, WebServer
 
 ACCOUNTS, TRUNKS = 200, 500

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, start_http_server
 
 from benchmarks.bench_exposition import ClientLibrary, make_snapshot
-from vats_exporter import log
-from vats_exporter.collector import Account, Collector
+from vats_exporter.logs import log
+from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.web import ListenAddress, Site, WebServer
 
 if TYPE_CHECKING:

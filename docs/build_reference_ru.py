@@ -15,7 +15,7 @@ import yaml
 
 from vats_exporter.cabinet.errors import RESULTS
 from vats_exporter.config.schema import FileKeys
-from vats_exporter.metrics import METRICS
+from vats_exporter.metrics.table import METRICS
 
 DOCS: Final = Path(__file__).parent
 HERE: Final = DOCS / "reference"

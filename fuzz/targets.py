@@ -18,12 +18,12 @@ from vats_exporter import gwt
 from vats_exporter.cabinet.devices import read_device_form, read_mobile_form
 from vats_exporter.cabinet.discovery import find_permutations, find_policies, find_signatures
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.recording import RecordingError, read_recording
 from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.config import ConfigError, load
 from vats_exporter.config.web_loading import load_web_config
-from vats_exporter.exposition import accepts_gzip, negotiate
+from vats_exporter.metrics.exposition import accepts_gzip, negotiate
+from vats_exporter.tools.har import RecordingError, read_recording
 from vats_exporter.web.messages import BadRequestError, parse_request
 from vats_exporter.web.passwords import _read_basic
 from vats_exporter.web.site import scrape_timeout

@@ -16,11 +16,12 @@ from urllib.request import urlopen
 import pytest
 
 from tests.process import log_put_back
-from vats_exporter import app, log
+from vats_exporter import app
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.config import Account, Cache, Config, Log
 from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.logs import log
 from vats_exporter.web import ListenAddress
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from urllib.parse import quote_plus
 import pytest
 
 from tests.process import log_put_back
-from vats_exporter import log
 from vats_exporter.cabinet import Cabinet, CabinetSettings, Timeouts
-from vats_exporter.collector import Account, Collector
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
-from vats_exporter.exposition import Format
 from vats_exporter.gwt import decode, encode_response
+from vats_exporter.logs import log
+from vats_exporter.metrics.collector import Account, Collector
+from vats_exporter.metrics.exposition import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

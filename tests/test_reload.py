@@ -15,13 +15,14 @@ import pytest
 
 from tests.configurations import FILE, config_of
 from tests.process import log_put_back
-from vats_exporter import app, log
+from vats_exporter import app
 from vats_exporter.app import Exporter, Options
 from vats_exporter.config import Cache, Config, ConfigError, History, Problem
 from vats_exporter.config import Details as DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.faults import Fault, Incoming
 from vats_exporter.details import DetailedSource
+from vats_exporter.logs import log
 from vats_exporter.web import ListenAddress
 
 if TYPE_CHECKING:

@@ -13,13 +13,14 @@ import pytest
 
 from tests.configurations import config_of
 from tests.process import log_put_back
-from vats_exporter import app, log
+from vats_exporter import app
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet import Listing
 from vats_exporter.config import Cache, Config, Details
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.faults import Fault, Incoming
 from vats_exporter.history import read_accounts, read_events
+from vats_exporter.logs import log
 from vats_exporter.refresh import Refresher
 from vats_exporter.web import ListenAddress
 

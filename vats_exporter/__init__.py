@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         UndecodableError,
         UnreachableError,
     )
+    from vats_exporter.cabinet.library import Cabinet, NotSwitchedError, UnknownTrunkError
     from vats_exporter.cabinet.settings import FlagPositions, Timeouts, TlsSettings
-    from vats_exporter.library import Cabinet, NotSwitchedError, UnknownTrunkError
     from vats_exporter.trunks import Flags, Trunk
 
 __all__ = [
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("Cabinet", "NotSwitchedError", "UnknownTrunkError"), "library"),
+    **dict.fromkeys(("Cabinet", "NotSwitchedError", "UnknownTrunkError"), "cabinet.library"),
     **dict.fromkeys(("Flags", "Trunk"), "trunks"),
     **dict.fromkeys(("FlagPositions", "Timeouts", "TlsSettings"), "cabinet.settings"),
 }

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from vats_exporter import __version__
-from vats_exporter.bugs import describe_bug
 from vats_exporter.cabinet.client import CLOSES_WITHIN, Cabinet
-from vats_exporter.collector import Account, Collector, Loaded
 from vats_exporter.config import ConfigError
 from vats_exporter.details import DetailedSource
 from vats_exporter.history import History
+from vats_exporter.logs.bugs import describe_bug
+from vats_exporter.metrics.collector import Account, Collector, Loaded
 from vats_exporter.web import Site, WebServer
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.config import Account as AccountSettings
     from vats_exporter.config import Config, Details
-    from vats_exporter.privacy import Privacy
+    from vats_exporter.metrics.counts import Tally
+    from vats_exporter.metrics.privacy import Privacy
     from vats_exporter.refresh import Source
-    from vats_exporter.tally import Tally
     from vats_exporter.web import ListenAddress, Protection
 
 STOPPING: Final = 4.0

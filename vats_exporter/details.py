@@ -28,7 +28,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from vats_exporter.bugs import describe_bug
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -38,6 +37,7 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.cabinet.subscribers import Listing
+from vats_exporter.logs.bugs import describe_bug
 from vats_exporter.refresh import RETRY_LIMIT
 from vats_exporter.states import SystemClock
 

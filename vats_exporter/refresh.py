@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from vats_exporter.bugs import describe_bug
 from vats_exporter.cabinet.errors import CabinetError, IncompleteError
+from vats_exporter.logs.bugs import describe_bug
 from vats_exporter.states import AccountState, Clock, Listing, Outcome, Source, SystemClock
 from vats_exporter.trunks import Snapshot
 

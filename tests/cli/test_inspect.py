@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vats_exporter.anonymous import Anonymiser
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.gwt import GwtError, decode, encode_long
+from vats_exporter.tools.anonymous import Anonymiser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,7 +24,7 @@ from vats_exporter.config import (
 )
 from vats_exporter.config.schema import FileKeys
 from vats_exporter.config.values import RESERVED_LABELS
-from vats_exporter.metrics import METRICS
+from vats_exporter.metrics.table import METRICS
 
 Write = Callable[[str], Path]
 

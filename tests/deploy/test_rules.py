@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from vats_exporter.metrics import METRICS
+from vats_exporter.metrics.table import METRICS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vats_exporter.metrics import METRICS
+from vats_exporter.metrics.table import METRICS
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("benchmarks", "deploy", "docs", "fuzz", "grafana", "requirements", "tests")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.scripts import load_script
 from vats_exporter.cabinet.errors import RESULTS
-from vats_exporter.metrics import METRICS
+from vats_exporter.metrics.table import METRICS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -12,8 +12,8 @@ import trustme
 from tests.faults.connections import HOST, NamedCabinet, Resolver, context_of, open_bad_ports
 from tests.faults.watched import Ward
 from tests.process import log_put_back
-from vats_exporter import log
 from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.logs import log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from tests.test_refresh import SetClock
 from vats_exporter.cabinet import Cabinet, CabinetSettings, Timeouts, TlsSettings
-from vats_exporter.collector import Account, Collector
 from vats_exporter.details import DetailedSource
-from vats_exporter.exposition import Format
+from vats_exporter.metrics.collector import Account, Collector
+from vats_exporter.metrics.exposition import Format
 
 if TYPE_CHECKING:
     import io
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from vats_exporter.demo import SimulatedCabinet
-    from vats_exporter.exposition import Page as Rendered
+    from vats_exporter.metrics.counts import Tally
+    from vats_exporter.metrics.exposition import Page as Rendered
     from vats_exporter.refresh import Source
-    from vats_exporter.tally import Tally
 
 TTL: Final = 60.0
 STALE: Final = 2 * TTL - 0.5

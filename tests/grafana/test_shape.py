@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from vats_exporter.metrics import METRICS
+from vats_exporter.metrics.table import METRICS
 
 GRAFANA = Path(__file__).parents[2] / "grafana"
 BOARD: dict[str, Any] = json.loads(

@@ -11,8 +11,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from vats_exporter.collector import Account, Collector
-from vats_exporter.exposition import Format
+from vats_exporter.metrics.collector import Account, Collector
+from vats_exporter.metrics.exposition import Format
 from vats_exporter.trunks import Flags, Trunk
 from vats_exporter.web import ListenAddress, Request, Site, WebServer
 from vats_exporter.web.site import scrape_timeout
@@ -20,7 +20,7 @@ from vats_exporter.web.site import scrape_timeout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vats_exporter.tally import Tally
+    from vats_exporter.metrics.counts import Tally
     from vats_exporter.web import Response
 
 PATIENCE = 10.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.web.conftest import PATIENCE, connect
-from vats_exporter.collector import Account, Collector
+from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.web import ListenAddress, Site, WebServer
 from vats_exporter.web.places import Places
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
-    from vats_exporter.tally import Tally
+    from vats_exporter.metrics.counts import Tally
 
 
 class Read:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from vats_exporter import __version__
-from vats_exporter.bugs import describe_bug
 from vats_exporter.cli.output import fail, tell
+from vats_exporter.logs.bugs import describe_bug
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vats_exporter import log
-from vats_exporter.bugs import describe_bug
 from vats_exporter.cabinet.client import Cabinet
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.rows import normalise_phone
 from vats_exporter.cli.output import fail, tell
 from vats_exporter.cli.progress import track
+from vats_exporter.logs import log
+from vats_exporter.logs.bugs import describe_bug
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vats_exporter import log
-from vats_exporter.bugs import describe_bug
 from vats_exporter.cabinet.client import Cabinet
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options
 from vats_exporter.cli.output import FAILED, printable, write
 from vats_exporter.cli.tables import Column, table
 from vats_exporter.config import ConfigError
+from vats_exporter.logs import log
+from vats_exporter.logs.bugs import describe_bug
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vats_exporter import log
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cli import options
@@ -18,6 +17,7 @@ from vats_exporter.cli.signals import told_to_end
 from vats_exporter.config import Account, Cache, Config, ConfigError, Details, Log
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.enterprise import Life
+from vats_exporter.logs import log
 from vats_exporter.web import ListenAddress
 
 if TYPE_CHECKING:

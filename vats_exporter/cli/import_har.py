@@ -8,13 +8,13 @@ from typing import BinaryIO, Final
 
 import click
 
-from vats_exporter.cabinet.recording import Recording, RecordingError, read_recording
 from vats_exporter.cabinet.settings import (
     DEFAULT_ADDRESS,
     DEFAULT_FILTER,
     DEFAULT_LIST_TAIL,
 )
 from vats_exporter.cli.output import fail, reason, tell, write
+from vats_exporter.tools.har import Recording, RecordingError, read_recording
 
 LARGEST: Final = 256 * 1024 * 1024
 """Bytes of a recording past which it is not read: a visit of a few minutes has some megabytes."""

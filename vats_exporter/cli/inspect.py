@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vats_exporter import log
 from vats_exporter.cabinet.rows import VARYING
 from vats_exporter.cli import options
 from vats_exporter.cli.accounts import choose
 from vats_exporter.cli.output import fail, printable, reason, tell, write
 from vats_exporter.cli.tables import Column, table
-from vats_exporter.inspection import Inspection, anonymous_answers, inspect
+from vats_exporter.logs import log
+from vats_exporter.tools.inspection import Inspection, anonymous_answers, inspect
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.settings import CabinetSettings

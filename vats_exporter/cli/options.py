@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, NoReturn, get_args
 
 import click
 
-from vats_exporter import log
 from vats_exporter.cli.output import WRONG_CONFIGURATION, fail, tell
 from vats_exporter.config import ConfigError, load
+from vats_exporter.logs import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable

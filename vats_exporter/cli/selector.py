@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vats_exporter import log
 from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cabinet.selector import Outcome, Switching
 from vats_exporter.cli import options
 from vats_exporter.cli.accounts import account_option, choose, find, read_phones, reading
 from vats_exporter.cli.output import FAILED, fail, tell, write
 from vats_exporter.cli.progress import track
 from vats_exporter.cli.tables import Column, table
-from vats_exporter.switching import Outcome, Switching
+from vats_exporter.logs import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import TextIO
 
+    from vats_exporter.cabinet.selector import Change
     from vats_exporter.cli.accounts import Found
-    from vats_exporter.switching import Change
 
 INTERRUPTED: Final = 130
 """Exit status where some trunks were not tried: as shells have it after Ctrl-C."""

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final, TypedDict
 import click
 from typing_extensions import Unpack
 
-from vats_exporter import log
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import fail, reason
+from vats_exporter.cli.service_manager import ServiceManager
 from vats_exporter.cli.signals import told_to_end
 from vats_exporter.config import ConfigError
-from vats_exporter.privacy import Privacy
-from vats_exporter.service_manager import ServiceManager
-from vats_exporter.units import parse_duration
+from vats_exporter.config.units import parse_duration
+from vats_exporter.logs import log
+from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.web import parse_listen_address
 
 if TYPE_CHECKING:

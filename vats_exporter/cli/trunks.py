@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vats_exporter import log
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options, selector
 from vats_exporter.cli.accounts import account_option, choose, find, reading
 from vats_exporter.cli.output import FAILED, printable, tell, write
 from vats_exporter.cli.progress import track
 from vats_exporter.cli.tables import Column, table
+from vats_exporter.logs import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -24,8 +24,8 @@ from vats_exporter.cabinet.settings import (
     Timeouts,
 )
 from vats_exporter.config import values
+from vats_exporter.config.units import format_duration, format_size
 from vats_exporter.history import DEFAULT_KEEP
-from vats_exporter.units import format_duration, format_size
 
 _CABINET: Final = CabinetSettings()
 _FLAGS: Final = FlagPositions()

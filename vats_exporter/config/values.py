@@ -15,9 +15,9 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSc
 from vats_exporter.cabinet.address import parse_address
 from vats_exporter.cabinet.contract import validate_list_tail
 from vats_exporter.cabinet.rows import FLAG_POSITIONS
+from vats_exporter.config.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 from vats_exporter.config.yaml_file import Plain
 from vats_exporter.gwt import LongError, decode_long
-from vats_exporter.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 
 RESERVED_LABELS: Final = frozenset(
     {

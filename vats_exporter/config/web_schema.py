@@ -20,7 +20,7 @@ from typing_extensions import Self
 
 from vats_exporter.config import values
 from vats_exporter.config.schema import Keys
-from vats_exporter.units import GO_DURATION_PATTERN, parse_go_duration
+from vats_exporter.config.units import GO_DURATION_PATTERN, parse_go_duration
 
 CIPHERS: Final = {
     "TLS_AES_128_GCM_SHA256": "",

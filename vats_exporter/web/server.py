@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from vats_exporter.bugs import describe_bug
+from vats_exporter.logs.bugs import describe_bug
 from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.connection import Connection
 from vats_exporter.web.messages import BadRequestError, say

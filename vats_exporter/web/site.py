@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.exposition import accepts_gzip, negotiate
-from vats_exporter.probe import debug_probe, probe
+from vats_exporter.metrics.exposition import accepts_gzip, negotiate
+from vats_exporter.metrics.probe import debug_probe, probe
 from vats_exporter.refresh import SystemClock
 from vats_exporter.web.landing import render_landing_page
 from vats_exporter.web.messages import HTML, JSON, Request, Response, say
@@ -19,8 +19,8 @@ from vats_exporter.web.targets import make_targets
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from vats_exporter.collector import Account, Collector
-    from vats_exporter.exposition import Body, Negotiated, Page
+    from vats_exporter.metrics.collector import Account, Collector
+    from vats_exporter.metrics.exposition import Body, Negotiated, Page
     from vats_exporter.refresh import Clock
 
 DEFAULT_TIMEOUT: Final = 10.0

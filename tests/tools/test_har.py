@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vats_exporter.cabinet.recording import Recording, RecordingError, read_recording
+from vats_exporter.tools.har import Recording, RecordingError, read_recording
 
 WIRE = Path(__file__).parents[1] / "wire"
 REQUESTS = [

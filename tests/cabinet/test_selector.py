@@ -13,7 +13,7 @@ from vats_exporter.cabinet.errors import (
     NotGwtError,
     UnreachableError,
 )
-from vats_exporter.switching import Outcome, Switching
+from vats_exporter.cabinet.selector import Outcome, Switching
 from vats_exporter.trunks import Flags, Trunk
 
 FLAGS = Flags(active=True, bound=True, marked_for_deletion=False)

@@ -6,13 +6,13 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vats_exporter.anonymous import Anonymiser
 from vats_exporter.cabinet import contract
 from vats_exporter.cabinet.client import Cabinet
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.rows import KNOWN_PATTERNS, read_page
 from vats_exporter.cabinet.subscribers import Listing
 from vats_exporter.gwt import GwtError, decode, encode_long
+from vats_exporter.tools.anonymous import Anonymiser
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,7 +138,7 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
 
 
 def anonymous_answers(found: Inspection) -> list[tuple[str, bytes]]:
-    """Replace everything personal and secret in the answers; see :mod:`vats_exporter.anonymous`.
+    """Replace everything personal and secret in the answers.
 
     Args:
         found: an inspection.

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 import structlog
 
-from vats_exporter.bugs import describe_bug
-from vats_exporter.redaction import MASK, is_telling, redact, register_secret
+from vats_exporter.logs.bugs import describe_bug
+from vats_exporter.logs.redaction import MASK, is_telling, redact, register_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping

@@ -13,14 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from vats_exporter.cabinet.errors import LoginRefusedError, UnreachableError
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, Redeployed
-from vats_exporter.collector import Account, Collector
-from vats_exporter.exposition import Format
-from vats_exporter.redaction import register_secret
+from vats_exporter.logs.redaction import register_secret
+from vats_exporter.metrics.collector import Account, Collector
+from vats_exporter.metrics.exposition import Format
 from vats_exporter.trunks import Flags, Trunk
 from vats_exporter.web import Request, Response, Site
 
 if TYPE_CHECKING:
-    from vats_exporter.tally import Tally
+    from vats_exporter.metrics.counts import Tally
 
 PATIENCE = 10.0
 

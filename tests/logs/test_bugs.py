@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vats_exporter.bugs import describe_bug
+from vats_exporter.logs.bugs import describe_bug
 
 
 def test_an_exception_is_told_by_the_line_that_raised_it() -> None:

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from vats_exporter.exposition import (
+from vats_exporter.metrics.exposition import (
     Block,
     Body,
     Family,

@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter import metrics
-from vats_exporter.exposition import (
+from vats_exporter.history import FLAGS
+from vats_exporter.metrics import table as metrics
+from vats_exporter.metrics.counts import BUCKETS
+from vats_exporter.metrics.exposition import (
     Block,
     Part,
     flag_lines,
@@ -19,17 +21,15 @@ from vats_exporter.exposition import (
     sample_line,
     value_lines,
 )
-from vats_exporter.history import FLAGS
-from vats_exporter.metrics import METRICS, Metric
-from vats_exporter.privacy import Privacy
-from vats_exporter.tally import BUCKETS
+from vats_exporter.metrics.privacy import Privacy
+from vats_exporter.metrics.table import METRICS, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from vats_exporter.history.ledger import Changes
+    from vats_exporter.metrics.counts import Counts
     from vats_exporter.refresh import AccountState
-    from vats_exporter.tally import Counts
     from vats_exporter.trunks import Snapshot
 
 TRUNK_METRICS: Final = tuple(metric for metric in METRICS if metric.scope == "trunk")

@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vats_exporter.privacy import Privacy
-from vats_exporter.rendering import render_trunks
+from vats_exporter.metrics.privacy import Privacy
+from vats_exporter.metrics.rendering import render_trunks
 from vats_exporter.trunks import Flags, Snapshot, Trunk
 
 FLAGS = Flags(active=True, bound=True, marked_for_deletion=False)

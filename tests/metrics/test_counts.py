@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from vats_exporter.cabinet.errors import RESULTS, CabinetTimeoutError
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, Redeployed, SignIn
+from vats_exporter.metrics.counts import BUCKETS, SIGN_IN_RESULTS, Tally
 from vats_exporter.refresh import Outcome
-from vats_exporter.tally import BUCKETS, SIGN_IN_RESULTS, Tally
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.trace import TraceEvent

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vats_exporter.units import (
+from vats_exporter.config.units import (
     format_duration,
     format_size,
     parse_duration,

@@ -22,8 +22,6 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 import vats_exporter
-from vats_exporter import collector as collector_module
-from vats_exporter import rendering
 from vats_exporter.cabinet.errors import (
     RESULTS,
     CabinetTimeoutError,
@@ -31,9 +29,11 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, Redeployed, SignIn
-from vats_exporter.collector import METRICS, Account, Collector, Loaded
-from vats_exporter.exposition import Format
 from vats_exporter.history import History
+from vats_exporter.metrics import collector as collector_module
+from vats_exporter.metrics import rendering
+from vats_exporter.metrics.collector import METRICS, Account, Collector, Loaded
+from vats_exporter.metrics.exposition import Format
 from vats_exporter.trunks import Flags, Snapshot, Trunk
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric as ClientFamily
 
     from vats_exporter.cabinet.trace import Trace, TraceEvent
-    from vats_exporter.tally import Tally
+    from vats_exporter.metrics.counts import Tally
 
 PATIENCE = 10.0
 

@@ -11,17 +11,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from vats_exporter import metrics
-from vats_exporter.exposition import Block, Format, Page, Part, sample_line
-from vats_exporter.metrics import METRICS
-from vats_exporter.redaction import redact
-from vats_exporter.rendering import ACCOUNT_METRICS
+from vats_exporter.logs.redaction import redact
+from vats_exporter.metrics import table as metrics
+from vats_exporter.metrics.exposition import Block, Format, Page, Part, sample_line
+from vats_exporter.metrics.rendering import ACCOUNT_METRICS
+from vats_exporter.metrics.table import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vats_exporter.collector import Account
-    from vats_exporter.metrics import Metric
+    from vats_exporter.metrics.collector import Account
+    from vats_exporter.metrics.table import Metric
     from vats_exporter.refresh import AccountState
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from vats_exporter.exposition import Family, MetricType
+from vats_exporter.metrics.exposition import Family, MetricType
 
 
 @dataclass(frozen=True, slots=True, eq=False)

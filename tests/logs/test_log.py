@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.process import log_put_back
-from vats_exporter import log, redaction
+from vats_exporter.logs import log, redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from vats_exporter import __version__, metrics
-from vats_exporter.exposition import (
+from vats_exporter import __version__
+from vats_exporter.metrics import table as metrics
+from vats_exporter.metrics.counts import Tally
+from vats_exporter.metrics.exposition import (
     Block,
     Format,
     Page,
@@ -26,21 +28,20 @@ from vats_exporter.exposition import (
     label_text,
     sample_line,
 )
-from vats_exporter.metrics import METRICS, Metric
-from vats_exporter.refresh import Refresher
-from vats_exporter.rendering import (
+from vats_exporter.metrics.rendering import (
     ACCOUNT_METRICS,
     join_families,
     render_account,
     render_trunks,
 )
-from vats_exporter.tally import Tally
+from vats_exporter.metrics.table import METRICS, Metric
+from vats_exporter.refresh import Refresher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from vats_exporter.history import History
-    from vats_exporter.privacy import Privacy
+    from vats_exporter.metrics.privacy import Privacy
     from vats_exporter.refresh import AccountState, Clock, Outcome, Source
     from vats_exporter.trunks import Snapshot
 
@@ -216,7 +217,7 @@ class Collector:
         accounts: in the order of the page; their names differ.
         history: that of the accounts, to tell whether it works; ``None`` tells nothing of it.
         probe_only: the page tells nothing of the accounts, and refreshes none: they are asked for
-            one by one, with :func:`vats_exporter.probe.probe`.
+            one by one, with :func:`vats_exporter.metrics.probe.probe`.
 
     Attributes:
         history: as given; replacing it takes effect with the next page.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vats_exporter.service_manager import ServiceManager
+from vats_exporter.cli.service_manager import ServiceManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,7 @@ def test_serve_tells_its_manager(manager: socket.socket, tmp_path: Path) -> None
     process = subprocess.Popen(
         [*command, "--web.listen-address", "127.0.0.1:0"],
         env={**os.environ, **environment(manager, WATCHDOG_USEC="200000")},
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         stderr=subprocess.DEVNULL,
     )
     try:

@@ -1,0 +1,1 @@
+"""The log: its formats, and what keeps secrets out of it."""
