@@ -15,7 +15,7 @@ FOLDERS = ("benchmarks", "deploy", "docs", "fuzz", "grafana", "requirements", "t
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(one for folder in FOLDERS for one in (ROOT / folder).rglob("*.md"))]
 )
-RULES = ROOT / "deploy" / "prometheus" / "rules" / "vats-exporter.rules.yml"
+RULES = ROOT / "deploy" / "prometheus" / "rules"
 
 SERVED = {metric.name for metric in METRICS} | {
     f"{metric.name}_{ending}"
@@ -30,7 +30,11 @@ OTHERS = {
 
 def recorded() -> set[str]:
     """The middle of a recording rule's name, such as account:vats_trunk_inactive:count."""
-    groups = yaml.safe_load(RULES.read_text("utf-8"))["groups"]
+    groups = [
+        group
+        for file in RULES.glob("*.yml")
+        for group in yaml.safe_load(file.read_text("utf-8"))["groups"]
+    ]
     names = [rule["record"] for group in groups for rule in group["rules"] if "record" in rule]
     return {name.split(":")[1] for name in names}
 

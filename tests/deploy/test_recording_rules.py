@@ -1,0 +1,65 @@
+"""The recording rules, as Prometheus' own tools read them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from vats_exporter.history import FLAGS
+from vats_exporter.metrics.table import METRICS
+
+PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
+RULES = PROMETHEUS / "rules" / "vats-recording.yml"
+
+
+def rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def promtool(*arguments: str | Path) -> str:
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("promtool, of Prometheus, is not on PATH")
+    ended = subprocess.run(
+        [program, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_promtool_accepts_the_rules() -> None:
+    assert "SUCCESS" in promtool("check", "rules", RULES)
+
+
+def test_they_record_what_their_tests_say() -> None:
+    assert "SUCCESS" in promtool("test", "rules", PROMETHEUS / "tests" / "recording.test.yml")
+
+
+def test_each_rule_but_those_in_between_is_tested() -> None:
+    tests = (PROMETHEUS / "tests" / "recording.test.yml").read_text(encoding="utf-8")
+    used = "".join(rule["expr"] for rule in rules())
+    for rule in rules():
+        assert rule["record"] in tests or rule["record"] in used
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["record"]))
+def test_a_rule_asks_for_metrics_that_exist(rule: dict[str, Any]) -> None:
+    known = {metric.name for metric in METRICS} | {other["record"] for other in rules()}
+    known.add("vats_trunk_expected_off")
+    asked = re.findall(r"\b(?:\w+:)?vats_[a-z_]+(?::\w+)?", rule["expr"])
+    assert asked
+    assert set(asked) <= known
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_each_flag_can_be_a_trouble(flag: str) -> None:
+    wrong, trouble, *_ = rules()
+    assert f'"flag", "{flag}"' in wrong["expr"]
+    assert f'trunk:vats_trunk_flag_wrong:info{{flag="{flag}"}}' in trouble["expr"]
