@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 
 from benchmarks.bench_exposition import make_snapshot
 from benchmarks.bench_serving import Invented
-from vats_exporter.logs import log
+from vats_exporter.logs import setup
 from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.web import ListenAddress, Site, WebServer
 
@@ -36,7 +36,7 @@ FORMATS = {
 
 def serve() -> None:
     """Serve until killed, and print the port; the body of the server's process."""
-    log.configure(level="error")
+    setup.configure(level="error")
     accounts = []
     for number in range(ACCOUNTS):
         trunks = make_snapshot(TRUNKS).trunks

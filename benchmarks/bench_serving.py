@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, start_http_server
 
 from benchmarks.bench_exposition import ClientLibrary, make_snapshot
-from vats_exporter.logs import log
+from vats_exporter.logs import setup
 from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.web import ListenAddress, Site, WebServer
 
@@ -75,7 +75,7 @@ def serve(server: str, trunks: int) -> None:
     """Serve until killed, and print the port; the body of a server's process."""
     snapshot = make_snapshot(trunks)
     if server == "vats-exporter":
-        log.configure()
+        setup.configure()
         # Its data stays as it is, as the baselines' does: one refresh for the whole run.
         account = Account("acme", lambda _: Invented(snapshot.trunks), ttl=3600, stale=7200)
         web = WebServer(ListenAddress("127.0.0.1", 0), Site(Collector([account])).respond)

@@ -7,7 +7,7 @@ compiled, as what pip installs does, whatever the environment says of writing by
 the script's time, 35 MB.
 
 They are not reached, and with these libraries cannot be: the script's own imports are needed before
-the first page, and click, pydantic and structlog come on top. The parts are printed.
+the first page, and click and pydantic come on top. The parts are printed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ threading.Event().wait()
 """
 
 
-PARTS = ("click", "pydantic.main", "structlog", "requests", "prometheus_client", "yaml")
+PARTS = ("click", "pydantic.main", "requests", "prometheus_client", "yaml")
 """What the exporter imports of others, in this order, and what is its own after that."""
 
 IMPORTING = """

@@ -6,9 +6,7 @@ import logging
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-import structlog
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,4 +25,28 @@ def log_put_back() -> Iterator[None]:
         logging.captureWarnings(capture=False)
         root.handlers[:] = handlers
         root.setLevel(level)
-        structlog.reset_defaults()
+        logging.getLogger("vats_exporter").setLevel(logging.NOTSET)
+
+
+class _Collector(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = getattr(record, "fields", {})
+        self.lines.append({"event": record.msg, "log_level": record.levelname.lower(), **fields})
+
+
+@contextmanager
+def capture_logs() -> Iterator[list[dict[str, Any]]]:
+    """Collect what the project logs in the block: event, log_level, and the fields."""
+    logger, collector = logging.getLogger("vats_exporter"), _Collector()
+    level = logger.level
+    logger.addHandler(collector)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield collector.lines
+    finally:
+        logger.removeHandler(collector)
+        logger.setLevel(level)

@@ -21,7 +21,7 @@ from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.config import Account, Cache, Config, Log
 from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.logs import log
+from vats_exporter.logs import setup
 from vats_exporter.web import ListenAddress
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ ANYWHERE = ListenAddress("127.0.0.1", 0)
 @pytest.fixture(autouse=True)
 def _quiet_log() -> Iterator[None]:
     with log_put_back():
-        log.configure(stream=io.StringIO())
+        setup.configure(stream=io.StringIO())
         yield
 
 

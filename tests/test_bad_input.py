@@ -22,7 +22,7 @@ from tests.process import log_put_back
 from vats_exporter.cabinet import Cabinet, CabinetSettings, Timeouts
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.gwt import decode, encode_response
-from vats_exporter.logs import log
+from vats_exporter.logs import setup
 from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.metrics.exposition import Format
 
@@ -245,7 +245,7 @@ def lines() -> Iterator[io.StringIO]:
     """The log, at its most talkative."""
     stream = io.StringIO()
     with log_put_back():
-        log.configure(stream=stream, level="debug")
+        setup.configure(stream=stream, level="debug")
         yield stream
 
 

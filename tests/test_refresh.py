@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
+from tests.process import capture_logs
 from vats_exporter.cabinet.errors import (
     RESULTS,
     CabinetError,

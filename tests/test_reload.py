@@ -22,7 +22,7 @@ from vats_exporter.config import Details as DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.faults import Fault, Incoming
 from vats_exporter.details import DetailedSource
-from vats_exporter.logs import log
+from vats_exporter.logs import setup
 from vats_exporter.web import ListenAddress
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ LONG = Cache(ttl=3600.0, stale=7200.0)
 def quiet_log() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     with log_put_back():
-        log.configure(stream=stream)
+        setup.configure(stream=stream)
         yield stream
 
 

@@ -20,7 +20,7 @@ from vats_exporter.config import Cache, Config, Details
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.faults import Fault, Incoming
 from vats_exporter.history import read_accounts, read_events
-from vats_exporter.logs import log
+from vats_exporter.logs import setup
 from vats_exporter.refresh import Refresher
 from vats_exporter.web import ListenAddress
 
@@ -42,7 +42,7 @@ NONE = Cache(ttl=0.0, stale=900.0)
 @pytest.fixture(autouse=True)
 def _quiet_log() -> Iterator[None]:
     with log_put_back():
-        log.configure(stream=io.StringIO())
+        setup.configure(stream=io.StringIO())
         yield
 
 

@@ -11,15 +11,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from vats_exporter import __version__
 from vats_exporter.cabinet.client import CLOSES_WITHIN, Cabinet
 from vats_exporter.config import ConfigError
 from vats_exporter.details import DetailedSource
 from vats_exporter.history import History
-from vats_exporter.logs.bugs import describe_bug
+from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.collector import Account, Collector, Loaded
+from vats_exporter.redaction import describe_unexpected
 from vats_exporter.web import Site, WebServer
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ STOPPING: Final = 4.0
 ANSWERING: Final = 1.5
 """Seconds of them for clients to take their answers, which wait for no cabinet any more."""
 
-_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,7 @@ class Exporter:
             except ConfigError as error:
                 return self._keep(error.lines())
             except Exception as bug:  # noqa: BLE001 - what runs goes on, as with a wrong file
-                return self._keep([describe_bug(bug)])
+                return self._keep([describe_unexpected(bug)])
             if self._site.stopping:
                 return ("the exporter is stopping",)
             gone = self._swap(config)

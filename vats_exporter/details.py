@@ -37,7 +37,7 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.cabinet.subscribers import Listing
-from vats_exporter.logs.bugs import describe_bug
+from vats_exporter.redaction import describe_unexpected
 from vats_exporter.refresh import RETRY_LIMIT
 from vats_exporter.states import SystemClock
 
@@ -336,7 +336,7 @@ class DetailedSource:
             its_own = not isinstance(error, _OF_THE_CABINET)
             run.retry_after = max(run.retry_after, error.retry_after)
         except Exception as bug:  # noqa: BLE001 - a bug here must not end the details of the rest
-            result, sentence = "undecodable", describe_bug(bug)
+            result, sentence = "undecodable", describe_unexpected(bug)
         if result == "success":
             run.fruitless = False
         else:

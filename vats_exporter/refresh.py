@@ -28,10 +28,9 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from vats_exporter.cabinet.errors import CabinetError, IncompleteError
-from vats_exporter.logs.bugs import describe_bug
+from vats_exporter.logs.logger import get_logger
+from vats_exporter.redaction import describe_unexpected
 from vats_exporter.states import AccountState, Clock, Listing, Outcome, Source, SystemClock
 from vats_exporter.trunks import Snapshot
 
@@ -62,7 +61,7 @@ every other snapshot two ttl old."""
 RETRY_WITHOUT_TTL: Final = 60.0
 """Seconds before the first repeat of a refused login where the ttl is 0."""
 
-_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 class Refresher:
@@ -252,7 +251,9 @@ class Refresher:
             if self._on_result is not None:
                 self._on_result(outcome)
         except Exception as error:  # noqa: BLE001 - a listener's bug must not end the account
-            _log.error("refresh was not recorded", account=self.name, error=describe_bug(error))
+            _log.error(
+                "refresh was not recorded", account=self.name, error=describe_unexpected(error)
+            )
         finally:
             with self._lock:
                 self._flight = None
@@ -266,7 +267,9 @@ class Refresher:
         try:
             self._on_snapshot(snapshot)
         except Exception as error:  # noqa: BLE001 - a listener's bug must not cost the snapshot
-            _log.error("snapshot was not recorded", account=self.name, error=describe_bug(error))
+            _log.error(
+                "snapshot was not recorded", account=self.name, error=describe_unexpected(error)
+            )
 
     def _read(self, began: float) -> Outcome:
         """Read the source, and say how it went, whatever happens."""
@@ -278,7 +281,7 @@ class Refresher:
             return Outcome(error.result, took, error=str(error), retry_after=error.retry_after)
         except Exception as error:  # noqa: BLE001 - a bug must not end the account
             took = self._clock.monotonic() - began
-            return Outcome("undecodable", took, error=describe_bug(error))
+            return Outcome("undecodable", took, error=describe_unexpected(error))
         took = self._clock.monotonic() - began
         snapshot = Snapshot(listing.trunks, self._clock.now(), took, listing.warnings)
         return Outcome("success", took, snapshot, listing.pages)

@@ -106,7 +106,7 @@ def imported_by(*arguments: str) -> set[str]:
     return set(ended.stderr.split())
 
 
-HEAVY = {"pydantic", "requests", "rich", "structlog", "prometheus_client", "yaml"}
+HEAVY = {"pydantic", "requests", "rich", "prometheus_client", "yaml"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["decode", "--help"]])

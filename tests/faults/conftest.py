@@ -13,7 +13,7 @@ from tests.faults.connections import HOST, NamedCabinet, Resolver, context_of, o
 from tests.faults.watched import Ward
 from tests.process import log_put_back
 from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.logs import log
+from vats_exporter.logs import setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def lines() -> Iterator[io.StringIO]:
     """The log."""
     stream = io.StringIO()
     with log_put_back():
-        log.configure(stream=stream)
+        setup.configure(stream=stream)
         yield stream
 
 

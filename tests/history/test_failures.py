@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.history.making import START, Clock, at, lock, lock_writes, snapshot, trunk
+from tests.process import capture_logs
 from vats_exporter.history import Change, History, read_events
 from vats_exporter.history import file as file_module
 from vats_exporter.history import history as history_module
@@ -151,9 +152,7 @@ def test_a_batch_whose_commit_seemed_to_fail_is_not_written_twice(
         pytest.param(lambda data: b"\0" * len(data), id="nothing but zeros"),
     ],
 )
-def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(
-    path: Path, damage: object, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(path: Path, damage: object) -> None:
     with History(path) as history:
         flip(history, 0)
         flip(history, 1)
@@ -161,7 +160,7 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(
     damaged = damage(path.read_bytes())
     path.write_bytes(damaged)
 
-    with History(path) as history:
+    with capture_logs() as logs, History(path) as history:
         assert flip(history, 2)
         assert flip(history, 3)
         assert history.problem == ""
@@ -170,7 +169,7 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(
     (aside,) = path.parent.glob("history.db.corrupt-*")
     assert aside.read_bytes() == damaged
     assert times(path) == [at(3)]
-    assert f"moved_to={aside}" in capfd.readouterr().out
+    assert [line["moved_to"] for line in logs] == [str(aside)]
 
 
 def test_a_file_damaged_while_it_is_in_use_is_begun_anew_with_what_is_known(

@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
+from tests.process import capture_logs
 from vats_exporter.cabinet.errors import RESULTS, CabinetTimeoutError
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, Redeployed, SignIn
 from vats_exporter.metrics.counts import BUCKETS, SIGN_IN_RESULTS, Tally

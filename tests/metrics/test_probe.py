@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from vats_exporter.cabinet.errors import LoginRefusedError, UnreachableError
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, Redeployed
-from vats_exporter.logs.redaction import register_secret
 from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.metrics.exposition import Format
+from vats_exporter.redaction import register_secrets
 from vats_exporter.trunks import Flags, Trunk
 from vats_exporter.web import Request, Response, Site
 
@@ -179,7 +179,7 @@ def test_names_of_any_alphabet_are_found() -> None:
 
 
 def test_debug_shows_the_steps_with_their_times_and_no_secret() -> None:
-    register_secret("hunter2-hunter2")
+    register_secrets("hunter2-hunter2")
     north = Office()
     site = site_of(north=north)
     status, text = get(site, "/probe", "account=north&debug=true")

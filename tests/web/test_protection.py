@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import bcrypt
 import pytest
-from structlog.testing import capture_logs
 
+from tests.process import capture_logs
 from tests.web.conftest import (
     PASSWORD,
     USERS,

@@ -14,8 +14,8 @@ from email.utils import formatdate
 from http.client import HTTPConnection
 
 import pytest
-from structlog.testing import capture_logs
 
+from tests.process import capture_logs
 from tests.web.conftest import GET, PATIENCE, answer, connect, everything
 from vats_exporter.web import ListenAddress, Request, Response, WebServer
 from vats_exporter.web import connection as connection_module

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from structlog.testing import capture_logs
 
+from tests.process import capture_logs
 from tests.web.conftest import (
     PATIENCE,
     connect,

@@ -14,7 +14,7 @@ import click
 
 from vats_exporter import __version__
 from vats_exporter.cli.output import fail, tell
-from vats_exporter.logs.bugs import describe_bug
+from vats_exporter.redaction import describe_unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ def _commands() -> None:
 def _tell_of_ignored(ignored: sys.UnraisableHookArgs) -> None:
     """Tell what was raised where nobody can catch it, as when an object dies; not its message."""
     if ignored.exc_value is not None:  # pragma: no branch - Python has none while it ends
-        tell(f"vats-exporter: {describe_bug(ignored.exc_value)}, ignored")
+        tell(f"vats-exporter: {describe_unexpected(ignored.exc_value)}, ignored")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -91,4 +91,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _commands.main(arguments, prog_name="vats-exporter")
     except Exception as error:  # noqa: BLE001  # a traceback's messages may quote a password
-        fail(f"vats-exporter: {describe_bug(error)}; please report it")
+        fail(f"vats-exporter: {describe_unexpected(error)}; please report it")

@@ -16,8 +16,8 @@ from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.rows import normalise_phone
 from vats_exporter.cli.output import fail, tell
 from vats_exporter.cli.progress import track
-from vats_exporter.logs import log
-from vats_exporter.logs.bugs import describe_bug
+from vats_exporter.logs import setup
+from vats_exporter.redaction import describe_unexpected, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -85,7 +85,7 @@ def reading(accounts: Sequence[Account]) -> Iterator[tuple[list[Found], bool]]:
         the trunks, account by account, and whether every account could be read. Those that could
         not are told on standard error.
     """
-    log.configure(level="error")
+    setup.configure(level="error")
     with ExitStack() as stack:
         cabinets = {
             account.name: stack.enter_context(Cabinet(account.cabinet)) for account in accounts
@@ -112,9 +112,9 @@ def _read(cabinet: Cabinet) -> Sequence[Trunk] | str:
     try:
         return cabinet.read_trunks().trunks
     except CabinetError as error:
-        return log.redact(str(error))
+        return redact(str(error))
     except Exception as bug:  # noqa: BLE001 - one account's bug must not hide the others
-        return describe_bug(bug)
+        return describe_unexpected(bug)
 
 
 def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found], list[str]]:

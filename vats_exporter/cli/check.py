@@ -15,8 +15,8 @@ from vats_exporter.cli import options
 from vats_exporter.cli.output import FAILED, printable, write
 from vats_exporter.cli.tables import Column, table
 from vats_exporter.config import ConfigError
-from vats_exporter.logs import log
-from vats_exporter.logs.bugs import describe_bug
+from vats_exporter.logs import setup
+from vats_exporter.redaction import describe_unexpected, redact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
         write(f"{printable(str(web_config_file))}: ok\n")
     if not online:
         return
-    log.configure(level="error")
+    setup.configure(level="error")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         findings = list(pool.map(_ask, config.accounts))
     write(_report(findings))
@@ -114,12 +114,12 @@ def _ask(account: Account) -> _Finding:
         except CabinetError as problem:
             result, error = problem.result, str(problem)
         except Exception as bug:  # noqa: BLE001  # one account's bug must not hide the others
-            result, error = "undecodable", describe_bug(bug)
+            result, error = "undecodable", describe_unexpected(bug)
         deployment = cabinet.deployment
         return _Finding(
             account=account.name,
             result=result,
-            error=log.redact(error),
+            error=redact(error),
             enterprise=cabinet.enterprise or account.cabinet.enterprise or "",
             permutation=deployment.permutation if deployment else "",
             trunks=trunks,

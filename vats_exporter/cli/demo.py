@@ -17,7 +17,7 @@ from vats_exporter.cli.signals import told_to_end
 from vats_exporter.config import Account, Cache, Config, ConfigError, Details, Log
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.enterprise import Life
-from vats_exporter.logs import log
+from vats_exporter.logs import setup
 from vats_exporter.web import ListenAddress
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def command(  # noqa: PLR0913 - an argument an option
     details: bool,
     write_config: Path | None,
     web_config_file: Path | None,
-    log_format: log.Format | None,
-    log_level: log.Level | None,
+    log_format: setup.Format | None,
+    log_level: setup.Level | None,
 ) -> None:
     """Try everything on a simulated cabinet, without an account.
 
@@ -108,7 +108,7 @@ def command(  # noqa: PLR0913 - an argument an option
     exporter that reads it, both on this machine only. One trunk of each account changes every 15
     seconds. Prints addresses and things to try. Ends with Ctrl-C.
     """
-    log.configure(form=log_format or "logfmt", level=log_level or "info")
+    setup.configure(form=log_format or "logfmt", level=log_level or "info")
     try:
         protection = options.read_web_config(web_config_file)
     except ConfigError as error:

@@ -12,7 +12,8 @@ from vats_exporter.cli import options
 from vats_exporter.cli.accounts import choose
 from vats_exporter.cli.output import fail, printable, reason, tell, write
 from vats_exporter.cli.tables import Column, table
-from vats_exporter.logs import log
+from vats_exporter.logs import setup
+from vats_exporter.redaction import redact
 from vats_exporter.tools.inspection import Inspection, anonymous_answers, inspect
 
 if TYPE_CHECKING:
@@ -49,14 +50,14 @@ def command(*, config_file: Path | None, name: str | None, folder: Path | None) 
         known = ", ".join(account.name for account in accounts)
         fail(f"which account? there are {known}; say --account NAME")
     (account,) = accounts
-    log.configure(level="error")
+    setup.configure(level="error")
     found = inspect(account.cabinet, details=folder is not None)
     if found.permutation:
         write(_report(account.name, account.cabinet, found))
     if folder is not None and found.answers:
         _save(folder, found)
     if found.error:
-        fail(f"{account.name}: {log.redact(found.error)}")
+        fail(f"{account.name}: {redact(found.error)}")
 
 
 def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:

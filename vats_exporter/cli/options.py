@@ -10,7 +10,8 @@ import click
 
 from vats_exporter.cli.output import WRONG_CONFIGURATION, fail, tell
 from vats_exporter.config import ConfigError, load
-from vats_exporter.logs import log
+from vats_exporter.logs import setup
+from vats_exporter.redaction import register_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,7 @@ def read_web_config(file: Path | None) -> Protection | None:
         except ConfigError as error:
             raise ProtectionError("\n".join(error.lines())) from None
         for hashed in settings.users.values():
-            log.register_secret(hashed)
+            register_secrets(hashed)
         return settings
 
     return Protection(read, file)
@@ -91,14 +92,14 @@ def logging(function: Callable[..., None]) -> Callable[..., None]:
         "--log.level",
         "log_level",
         metavar="LEVEL",
-        type=click.Choice(get_args(log.Level)),
+        type=click.Choice(get_args(setup.Level)),
         help="debug, info, warn or error; debug logs each call.  [default: info]",
     )(function)
     return click.option(
         "--log.format",
         "log_format",
         metavar="FORMAT",
-        type=click.Choice(get_args(log.Format)),
+        type=click.Choice(get_args(setup.Format)),
         help="logfmt or json.  [default: logfmt]",
     )(function)
 
@@ -148,7 +149,7 @@ def load_config(file: Path) -> Config:
     """
     config = load(file)
     for account in config.accounts:
-        log.register_secret(account.cabinet.password)
+        register_secrets(account.cabinet.password)
     return config
 
 

@@ -20,7 +20,7 @@ from vats_exporter.cli.accounts import account_option, choose, find, read_phones
 from vats_exporter.cli.output import FAILED, fail, tell, write
 from vats_exporter.cli.progress import track
 from vats_exporter.cli.tables import Column, table
-from vats_exporter.logs import log
+from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -144,7 +144,7 @@ def _discover(chosen: Sequence[Found]) -> None:
         try:
             cabinet.discover()
         except CabinetError as error:
-            fail(f"nothing was changed: {log.redact(str(error))}")
+            fail(f"nothing was changed: {redact(str(error))}")
 
 
 def _payloads(chosen: Sequence[Found], *, enabled: bool) -> str:
@@ -222,7 +222,7 @@ def _tell(runs: Mapping[str, Switching], *, enabled: bool, interrupted: bool) ->
     unfinished = {name for name, change in changes if change.outcome is Outcome.PENDING}
     for name in runs:
         if name in unfinished and runs[name].stopped:
-            tell(f"{name}: stopped: {log.redact(runs[name].stopped)}")
+            tell(f"{name}: stopped: {redact(runs[name].stopped)}")
     if interrupted or unfinished:
         told = "interrupted: " if interrupted else ""
         tell(f"{told}what is not done is left as it was")
@@ -241,7 +241,7 @@ def _report(changes: Sequence[tuple[str, Change]]) -> str:
                 change.trunk.name or "-",
                 _state(change.before),
                 _state(change.after),
-                f"{change.outcome.value}: {log.redact(change.error)}"
+                f"{change.outcome.value}: {redact(change.error)}"
                 if change.error
                 else change.outcome.value,
             ]

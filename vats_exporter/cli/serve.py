@@ -16,7 +16,7 @@ from vats_exporter.cli.service_manager import ServiceManager
 from vats_exporter.cli.signals import told_to_end
 from vats_exporter.config import ConfigError
 from vats_exporter.config.units import parse_duration
-from vats_exporter.logs import log
+from vats_exporter.logs import setup
 from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.web import parse_listen_address
 
@@ -141,8 +141,8 @@ def command(
     config_file: Path | None,
     web_config_file: Path | None,
     address: ListenAddress,
-    log_format: log.Format | None,
-    log_level: log.Level | None,
+    log_format: setup.Format | None,
+    log_level: setup.Level | None,
     **served: Unpack[_Served],
 ) -> None:
     """Export the trunks of the configured accounts to Prometheus.
@@ -161,7 +161,11 @@ def command(
 
     def load() -> Config:
         config = options.load_config(file)
-        log.configure(form=log_format or config.log.format, level=log_level or config.log.level)
+        setup.configure(
+            form=log_format or config.log.format,
+            level=log_level or config.log.level,
+            queued=True,
+        )
         return config
 
     try:

@@ -16,7 +16,7 @@ from vats_exporter.cli.accounts import account_option, choose, find, reading
 from vats_exporter.cli.output import FAILED, printable, tell, write
 from vats_exporter.cli.progress import track
 from vats_exporter.cli.tables import Column, table
-from vats_exporter.logs import log
+from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -158,7 +158,7 @@ def show_command(
             try:
                 details = found.cabinet.read_details(found.trunk.ref)
             except CabinetError as error:
-                tell(f"{found.trunk.phone or found.trunk.ref}: {log.redact(str(error))}")
+                tell(f"{found.trunk.phone or found.trunk.ref}: {redact(str(error))}")
                 failed = True
                 continue
             write(("\n" if number else "") + _card(found, details, secrets=show_secrets))

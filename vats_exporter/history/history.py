@@ -25,11 +25,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from vats_exporter.history.events import HistoryError
 from vats_exporter.history.file import Batch, CorruptError, HistoryFile
 from vats_exporter.history.ledger import Ledger
+from vats_exporter.logs.logger import get_logger
 from vats_exporter.states import SystemClock
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ MOST_WAITING: Final = 100_000
 
 _NOTHING: Final[Mapping[str, bool]] = {}
 
-_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from vats_exporter.cabinet.errors import RESULTS
 from vats_exporter.cabinet.trace import (
     CallCompleted,
@@ -24,6 +22,7 @@ from vats_exporter.cabinet.trace import (
     Redeployed,
     SignIn,
 )
+from vats_exporter.logs.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +41,7 @@ SIGN_IN_RESULTS: Final = ("success", "login_refused", "unreachable", "timeout", 
 _STEPS: Final = 200
 """Events that are kept to be looked at; a refresh of 10,000 trunks makes about that many."""
 
-_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from vats_exporter.logs.redaction import redact
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import Block, Format, Page, Part, sample_line
 from vats_exporter.metrics.rendering import ACCOUNT_METRICS
 from vats_exporter.metrics.table import METRICS
+from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

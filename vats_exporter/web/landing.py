@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from vats_exporter import __version__
-from vats_exporter.logs.redaction import redact
 from vats_exporter.metrics.exposition import clean
+from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,8 +17,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
+from vats_exporter.logs.logger import get_logger
 from vats_exporter.web.messages import say
 from vats_exporter.web.passwords import PasswordCheck, Verdict
 from vats_exporter.web.settings import RateLimit, WebSettings
@@ -45,7 +44,7 @@ _DEMANDS: Final[Mapping[ClientAuth, int]] = {
 
 _CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="vats-exporter", charset="UTF-8"')
 
-_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 class ProtectionError(Exception):

@@ -25,9 +25,8 @@ import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
-from vats_exporter.logs.bugs import describe_bug
+from vats_exporter.logs.logger import get_logger
+from vats_exporter.redaction import describe_unexpected
 from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.connection import Connection
 from vats_exporter.web.messages import BadRequestError, say
@@ -46,7 +45,7 @@ _SMALL: Final = 64 * 1024
 _ALIVE_WITHIN: Final = 2.0
 """Seconds for an answer to oneself."""
 
-_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 class WebServer:
@@ -100,7 +99,7 @@ class WebServer:
         self._date = ""
         self._packed: tuple[Response | None, str, Sequence[bytes]] = (None, "", ())
         self.refusals: Final = Throttle()
-        self.log: structlog.typing.FilteringBoundLogger = _log
+        self.log = _log
 
     @property
     def url(self) -> str:
@@ -157,7 +156,7 @@ class WebServer:
         except BadRequestError as error:
             return say(error.status, error.sentence)
         except Exception as error:  # noqa: BLE001 - a page's bug must not end the server
-            _log.error("request failed", path=request.path, error=describe_bug(error))
+            _log.error("request failed", path=request.path, error=describe_unexpected(error))
             return say(500, "The exporter failed to make this page; its log says where.")
 
     @property

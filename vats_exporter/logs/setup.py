@@ -1,0 +1,176 @@
+"""The log on standard error: lines of logfmt or JSON, from the project and from its libraries."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import re
+import sys
+import threading
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Final, Literal, TextIO
+
+from vats_exporter.logs.logger import get_logger
+from vats_exporter.redaction import Redaction, describe_unexpected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Format = Literal["logfmt", "json"]
+Level = Literal["debug", "info", "warn", "error"]
+
+QUEUED_LINES: Final = 4096
+"""Lines that wait for whoever reads the log; what comes then is dropped and counted."""
+
+_LEVELS: Final = {"warn": logging.WARNING}
+_NAMES: Final = {"WARNING": "warn", "CRITICAL": "error"}
+_log = get_logger(__name__)
+
+
+def configure(
+    *,
+    form: Format = "logfmt",
+    level: Level = "info",
+    stream: TextIO | None = None,
+    queued: bool = False,
+) -> None:
+    """Set up the log of the process; may be called again.
+
+    Args:
+        form: how a line is written.
+        level: the least serious level that is written.
+        stream: standard error, as it is when a line is written, if not given.
+        queued: write in a thread, so that a reader that stops reading stops nothing else.
+    """
+    least = _LEVELS.get(level) or getattr(logging, level.upper())
+    handler = _Handler(stream, queued=queued)
+    handler.setFormatter(_Formatter(form))
+    handler.addFilter(Redaction(with_traceback=level == "debug"))
+    root = logging.getLogger()
+    root.handlers = [one for one in root.handlers if not isinstance(one, _Handler)] + [handler]
+    root.setLevel(max(logging.WARNING, least))
+    logging.getLogger("vats_exporter").setLevel(least)
+    # They log headers that they cannot parse, cookies among them, as warnings.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    logging.captureWarnings(capture=True)
+    threading.excepthook = _log_thread_exception
+    sys.unraisablehook = _log_unraisable
+
+
+def dropped_lines() -> int:
+    """Return how many lines were dropped because the log was not read."""
+    return _writer.dropped
+
+
+def _log_thread_exception(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None and ended.exc_type is not SystemExit:
+        name = ended.thread.name if ended.thread is not None else ""
+        _log.error("thread ended", thread=name, error=describe_unexpected(ended.exc_value))
+
+
+def _log_unraisable(ignored: sys.UnraisableHookArgs) -> None:
+    error = ignored.exc_value
+    _log.error("exception ignored", error=describe_unexpected(error) if error else "no exception")
+
+
+class _Writer(threading.Thread):
+    """Writes queued lines to a file descriptor, and may be held up there for ever.
+
+    Not through a stream: a thread that holds a stream's lock aborts the interpreter's exit.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="log", daemon=True)
+        self.dropped = 0
+        self._lines: queue.Queue[tuple[int, bytes]] = queue.Queue(QUEUED_LINES)
+
+    def put(self, descriptor: int, line: bytes) -> None:
+        if not self.ident:
+            self.start()
+        try:
+            self._lines.put_nowait((descriptor, line))
+        except queue.Full:
+            self.dropped += 1
+
+    def run(self) -> None:
+        while True:
+            descriptor, line = self._lines.get()
+            with suppress(OSError):
+                while line:
+                    line = line[os.write(descriptor, line) :]
+            self._lines.task_done()
+
+    def flush(self, timeout: float) -> None:
+        with self._lines.all_tasks_done:
+            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, timeout)
+
+
+_writer: Final = _Writer()
+
+
+class _Handler(logging.Handler):
+    def __init__(self, stream: TextIO | None, *, queued: bool) -> None:
+        super().__init__()
+        self._stream, self._queued = stream, queued
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Under the handler's lock, and in one call: lines of several threads do not mix.
+        with suppress(OSError, ValueError, AttributeError):  # standard error is closed or missing
+            stream = sys.stderr if self._stream is None else self._stream
+            line = self.format(record) + "\n"
+            if self._queued:
+                _writer.put(stream.fileno(), line.encode())
+            else:
+                stream.write(line)
+                stream.flush()
+
+    def close(self) -> None:  # at exit
+        _writer.flush(timeout=1.0)
+        super().close()
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, form: Format) -> None:
+        super().__init__()
+        self._render = _json if form == "json" else _logfmt
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, timezone.utc)
+        line: dict[str, object] = {
+            "ts": time.isoformat(timespec="milliseconds")[:-6] + "Z",
+            "level": _NAMES.get(record.levelname, record.levelname.lower()),
+            "msg": record.msg,
+        }
+        for name, value in getattr(record, "fields", {}).items():
+            # A field called like one of the line's own must not take its place.
+            line[f"{name}_" if name in line else name] = value
+        return self._render(line)
+
+
+# What JSON leaves as it is, but a terminal or a reader of lines may act upon.
+_ESCAPED: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def _json(line: Mapping[str, object]) -> str:
+    text = json.dumps(line, ensure_ascii=False)
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _logfmt(line: Mapping[str, object]) -> str:
+    return " ".join(
+        (re.sub(r"[^-\w./]", "_", name) or "_") + "=" + _logfmt_value(value)
+        for name, value in line.items()
+    )
+
+
+def _logfmt_value(value: object) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else _json({"": value})[5:-1]
+    bare = re.fullmatch(r"[^\s\"=\\]+", text) and not _ESCAPED.search(text)
+    return text if bare else _json({"": text})[5:-1]
