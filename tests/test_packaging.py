@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY: Final = Path(__file__).parents[1]
-_TRACKED: Final = {".json", ".md", ".py", ".service", ".yaml", ".yml"}
+_TRACKED: Final = {".json", ".md", ".py", ".service", ".tpl", ".txt", ".yaml", ".yml"}
 """Endings of files that are in the repository, and not made by running something."""
 
 
@@ -110,6 +110,11 @@ def test_there_is_one_version(built: Path) -> None:
     kustomization = REPOSITORY / "deploy" / "kubernetes" / "kustomization.yaml"
     (image,) = yaml.safe_load(kustomization.read_text("utf-8"))["images"]
     assert image["newTag"] == __version__
+    chart = yaml.safe_load((REPOSITORY / "deploy" / "helm" / "Chart.yaml").read_text("utf-8"))
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+    for page in ("README.md", "README.ru.md"):
+        text = (REPOSITORY / "deploy" / "helm" / page).read_text("utf-8")
+        assert f"`dist/vats-exporter-{__version__}.tgz`" in text
     changes = (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
     headings = re.findall(r"^## \[(.+?)\]", changes, re.MULTILINE)
     assert headings[:2] == ["Unreleased", __version__]
