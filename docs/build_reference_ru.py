@@ -16,6 +16,7 @@ import yaml
 from vats_exporter.cabinet.errors import RESULTS
 from vats_exporter.config.schema import FileKeys
 from vats_exporter.metrics.table import METRICS
+from vats_exporter.trunks import FLAGS
 
 DOCS: Final = Path(__file__).parent
 HERE: Final = DOCS / "reference"
@@ -72,11 +73,12 @@ def configuration() -> str:
 def metrics() -> str:
     """Return the reference of the metrics."""
     texts = TEXTS["metrics"]
+    names = {**{flag.metric: flag.help.ru for flag in FLAGS}, **texts["names"]}
     results = ", ".join(f"`{one}`" for one in RESULTS)
     blocks = [_MADE, texts["head"]]
     for scope, title in texts["scopes"].items():
         rows = [
-            [f"`{one.name}`", one.type, ", ".join(one.labels), texts["names"][one.name]]
+            [f"`{one.name}`", one.type, ", ".join(one.labels), names[one.name]]
             for one in METRICS
             if one.scope == scope
         ]
@@ -119,7 +121,7 @@ def _type(one: dict[str, Any]) -> str:
         for key, word in (("minimum", "from"), ("maximum", "to"))
         if key in one
     ]
-    word = {"object": "named", "string": "text"}.get(kind, kind)
+    word = {"array": "texts", "object": "named", "string": "text"}.get(kind, kind)
     return " ".join([_WORDS[word], *limits])
 
 

@@ -311,6 +311,22 @@ def test_labels_of_discovery_change_without_a_new_sign_in(
     assert cabinet.stats()["sign_ins"] == 3
 
 
+def test_trunks_are_expected_to_be_off_from_the_next_refresh_on_without_a_new_sign_in(
+    running: Reloadable, cabinet: SimulatedCabinet
+) -> None:
+    first, *others = running.config.accounts
+    phone = cabinet.account("demo-1").enterprise.trunks()[0].phone
+    expected = replace(first, expected_off=(phone,))
+    running.next = replace(
+        running.config, accounts=(expected, *others), cache=Cache(ttl=0.0, stale=60.0)
+    )
+    running.exporter.reload()
+    page = running.page()
+    assert page.count("\nvats_trunk_expected_off{") == 1
+    assert f'phone="{phone}"' in page.partition("\nvats_trunk_expected_off{")[2].partition("}")[0]
+    assert cabinet.stats()["sign_ins"] == 3
+
+
 @pytest.mark.parametrize("enabled", [False, True])
 def test_how_details_are_read_matters_where_they_are_read(
     running: Reloadable, cabinet: SimulatedCabinet, enabled: bool

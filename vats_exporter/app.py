@@ -243,7 +243,7 @@ class Exporter:
                 accounts.append(self._account(one, config))
             elif old.cabinet == one.cabinet and same_details:
                 accounts.append(account)
-                account.labels = one.labels
+                _configure(account, one)
                 account.remember_in(self._history)
                 account.refresher.retime(config.cache.ttl, config.cache.stale)
                 if not account.refresher.peek().up:
@@ -270,8 +270,15 @@ class Exporter:
             privacy=self._options.privacy,
             before=before,
         )
-        account.labels = settings.labels
+        _configure(account, settings)
         return account
+
+
+def _configure(account: Account, settings: AccountSettings) -> None:
+    """Hand over what changes without a new session."""
+    account.labels = settings.labels
+    account.expected_off.entries = settings.expected_off
+    account.expected_off.file = settings.expected_off_file
 
 
 def _open_history(config: Config) -> History:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from vats_exporter.trunks import Trunk
 
+    Mark = Callable[[tuple[Trunk, ...]], tuple[tuple[Trunk, ...], tuple[str, ...]]]
+
 __all__ = [
     "AccountState",
     "Clock",
@@ -73,6 +75,7 @@ class Refresher:
         ttl: seconds for which a snapshot is fresh, and a failure holds; 0 reads for every view.
         stale: seconds after which a snapshot that could not be replaced is no longer served.
         clock: the machine's, unless a test brings its own.
+        mark: marks the trunks that were read, and tells what is to be warned of.
         on_snapshot: called with each snapshot, in the refresh's thread, before anyone can see it.
         on_result: called after each refresh, in its thread, before those who wait for it go on.
     """
@@ -85,6 +88,7 @@ class Refresher:
         ttl: float = 60.0,
         stale: float = 900.0,
         clock: Clock | None = None,
+        mark: Mark | None = None,
         on_snapshot: Callable[[Snapshot], None] | None = None,
         on_result: Callable[[Outcome], None] | None = None,
     ) -> None:
@@ -93,6 +97,7 @@ class Refresher:
         self.stale = stale
         self._source = source
         self._clock: Clock = clock or SystemClock()
+        self._mark = mark
         self._on_snapshot = on_snapshot
         self._on_result = on_result
         self._lock = threading.Lock()
@@ -283,7 +288,11 @@ class Refresher:
             took = self._clock.monotonic() - began
             return Outcome("undecodable", took, error=describe_unexpected(error))
         took = self._clock.monotonic() - began
-        snapshot = Snapshot(listing.trunks, self._clock.now(), took, listing.warnings)
+        trunks, warnings = listing.trunks, listing.warnings
+        if self._mark is not None:
+            trunks, more = self._mark(trunks)
+            warnings = (*warnings, *more)
+        snapshot = Snapshot(trunks, self._clock.now(), took, warnings)
         return Outcome("success", took, snapshot, listing.pages)
 
     def _keep(self, outcome: Outcome, began: float) -> None:

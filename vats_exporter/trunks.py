@@ -6,27 +6,155 @@ goes to. It imports nothing of the project.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+
+class Words(NamedTuple):
+    """The same words in both languages."""
+
+    en: str
+    ru: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flag:
+    """A flag of a trunk, as everything that shows, counts or configures it sees it.
+
+    Attributes:
+        key: its name in the configuration, in JSON, in the history and as the label ``flag``.
+        position: which of the twelve values after a row's reference it is unless configured
+            otherwise, from 1; ``None`` if it is not in the row but in the trunk's details.
+        trouble: the value with which calls may not pass.
+        help: what the metric says.
+        title: heads a column.
+        on: said of a trunk that has it.
+        off: said of a trunk that does not have it.
+        only: the words that choose such trunks on the command line: on, off.
+    """
+
+    key: str
+    position: int | None
+    trouble: bool
+    help: Words
+    title: Words
+    on: Words
+    off: Words
+    only: tuple[str, str]
+    of: Callable[[Trunk], bool | None] = field(init=False, repr=False)
+    """Reads the flag of a trunk; ``None`` where it is not known."""
+
+    def __post_init__(self) -> None:
+        """Look up once where a trunk holds it."""
+        path = self.key if self.position is None else f"flags.{self.key}"
+        object.__setattr__(self, "of", attrgetter(path))
+
+    @property
+    def metric(self) -> str:
+        """The name of its metric."""
+        return f"vats_trunk_{self.key}"
+
+    def troubles(self, trunk: Trunk) -> bool:
+        """Whether calls may not pass because of it."""
+        return self.of(trunk) is self.trouble
+
+    @property
+    def trouble_words(self) -> Words:
+        """What is said of a trunk that it troubles."""
+        return self.on if self.trouble else self.off
+
+
+FLAGS: Final = (
+    Flag(
+        "active",
+        position=4,  # this reading of the positions is the most likely one [assumed]
+        trouble=False,
+        help=Words("Whether the trunk is activated.", "1 — транк активирован."),
+        title=Words("Active", "Включён"),
+        on=Words("active", "включён"),
+        off=Words("inactive", "отключён"),
+        only=("active", "inactive"),
+    ),
+    Flag(
+        "bound",
+        position=6,
+        trouble=False,
+        help=Words(
+            "Whether the trunk has a working binding.", "1 — у транка есть рабочая привязка."
+        ),
+        title=Words("Bound", "Привязан"),
+        on=Words("bound", "привязан"),
+        off=Words("unbound", "без привязки"),
+        only=("bound", "unbound"),
+    ),
+    Flag(
+        "marked_for_deletion",
+        position=7,
+        trouble=True,
+        help=Words("Whether the trunk is marked for deletion.", "1 — транк помечен на удаление."),
+        title=Words("Marked", "Помечен"),
+        on=Words("marked for deletion", "помечен на удаление"),
+        off=Words("not marked for deletion", "не помечен на удаление"),
+        only=("marked", "unmarked"),
+    ),
+    Flag(
+        "sip_device_enabled",
+        position=None,
+        trouble=False,
+        help=Words(
+            "Whether the selector of the trunk's SIP device is on; only with details, and with a "
+            "device.",
+            "1 — «ползунок» SIP-устройства включён. Только при `details: on` и если устройство "
+            "есть.",
+        ),
+        title=Words("Selector", "«Ползунок»"),
+        on=Words("selector on", "«ползунок» включён"),
+        off=Words("selector off", "«ползунок» выключен"),
+        only=("selector-on", "selector-off"),
+    ),
+)
+"""Every flag. A new one is a line here and, if it is in the row, an attribute of :class:`Flags`."""
+
+ROW_FLAGS: Final = tuple(flag for flag in FLAGS if flag.position is not None)
+"""The flags that are in the list's rows, in the order of the attributes of :class:`Flags`."""
+
+FLAG_POSITIONS: Final = (2, 3, 4, 6, 7, 8, 9, 10, 11, 12)
+"""Positions that may hold a flag: 1 and 5 are the indices of classes. [gwt]"""
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What the cabinet shows of a trunk's state.
-
-    Attributes:
-        active: the trunk is activated.
-        bound: it has a working binding.
-        marked_for_deletion: it is marked for deletion.
-    """
+    """What the list shows of a trunk's state; :data:`ROW_FLAGS` has what each means."""
 
     active: bool
     bound: bool
     marked_for_deletion: bool
+
+
+_PHONE: Final = re.compile(r"\+?[0-9][0-9 ()\-]{8,20}", re.ASCII)
+
+
+def normalise_phone(text: str) -> str:
+    """Write a phone as eleven digits, ``79161234567``.
+
+    Args:
+        text: as the cabinet shows it, with or without ``+``, blanks, hyphens and brackets.
+
+    Returns:
+        the digits; an empty string for what is no Russian phone.
+    """
+    if not _PHONE.fullmatch(text.strip()):
+        return ""
+    digits = re.sub(r"\D", "", text)
+    if len(digits) == 11 and digits[0] in "78":
+        return "7" + digits[1:]
+    return "7" + digits if len(digits) == 10 and digits[0] == "9" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +172,7 @@ class Trunk:
         line: the SIP line, ``mobsip_9161234567``; empty where details are off or not known yet.
         sip_device_enabled: the selector; ``None`` without a SIP device, or likewise.
         details_at: when these two were read, in seconds since the epoch; ``None`` likewise.
+        expected_off: whether the configuration says that it is off on purpose.
     """
 
     ref: str
@@ -56,6 +185,12 @@ class Trunk:
     line: str = ""
     sip_device_enabled: bool | None = None
     details_at: float | None = None
+    expected_off: bool = False
+
+    @property
+    def troubles(self) -> tuple[Flag, ...]:
+        """The flags because of which calls may not pass."""
+        return tuple(flag for flag in FLAGS if flag.troubles(self))
 
 
 @dataclass(frozen=True, slots=True)

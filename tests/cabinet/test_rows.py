@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.cabinet.answers import BOOLEAN, LONG, ROW, Answer, listing, phone, ref, start_list
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.rows import normalise_phone, read_page, read_trunks
+from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import Response, decode, encode_long
 
@@ -361,25 +361,6 @@ def test_a_row_without_a_phone_stays_among_the_trunks() -> None:
     trunks, warnings = read_trunks([read_page(answer.response())], FlagPositions())
     assert [trunk.phone for trunk in trunks] == ["", phone(1), phone(2)]
     assert warnings == ("1 of 3 trunks show no phone",)
-
-
-@pytest.mark.parametrize(
-    ("shown", "phone"),
-    [
-        ("79161234567", "79161234567"),
-        ("+7 (916) 123-45-67", "79161234567"),
-        ("8 916 123-45-67", "79161234567"),
-        ("9161234567", "79161234567"),
-        ("701", ""),
-        ("", ""),
-        ("Иванов 79161234567", ""),
-        ("4951234567", ""),
-        ("791612345678", ""),
-        ("٧٩١٦١٢٣٤٥٦٧", ""),
-    ],
-)
-def test_phones_are_written_as_eleven_digits(shown: str, phone: str) -> None:
-    assert normalise_phone(shown) == phone
 
 
 TOKENS = st.lists(

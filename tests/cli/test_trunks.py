@@ -83,6 +83,26 @@ def test_the_table_has_a_line_a_trunk_and_says_how_many(
     assert ended.stderr == f"{len(expected)} of 24 trunks\n"
 
 
+def test_trunks_that_are_off_on_purpose_are_shown_as_such(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    first, second, *_ = (one["phone"] for one in cabinet.trunks() if one["account"] == "demo-1")
+    (tmp_path / "off.txt").write_text(f"{second} # closed\n", "utf-8")
+    file = tmp_path / "vats-exporter.yml"
+    text = file.read_text("utf-8").replace(
+        "- name: demo-1\n",
+        f"- name: demo-1\n    expected_off: ['{first}', 79169999999]\n"
+        "    expected_off_file: off.txt\n",
+    )
+    file.write_text(text, "utf-8")
+    ended = run("trunks", "list", *config, "--only", "expected-off", "--format", "json")
+    assert [row["phone"] for row in json.loads(ended.stdout)] == sorted([first, second])
+    assert ended.stderr == "demo-1: expected_off: no such trunk: entry 2\n"
+    rows = run("trunks", "list", *config).stdout.splitlines()
+    assert rows[0].endswith("Expected")
+    assert sorted(row.split()[1] for row in rows if row.endswith("off")) == sorted([first, second])
+
+
 def test_excel_can_open_the_csv_with_cyrillic_and_without_formulas(
     run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
 ) -> None:

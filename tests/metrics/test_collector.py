@@ -145,6 +145,7 @@ def test_the_table_holds_the_documented_metrics() -> None:
         ("vats_trunk_active", "gauge", ("account", "trunk", "phone")),
         ("vats_trunk_marked_for_deletion", "gauge", ("account", "trunk", "phone")),
         ("vats_trunk_bound", "gauge", ("account", "trunk", "phone")),
+        ("vats_trunk_expected_off", "gauge", ("account", "trunk", "phone")),
         ("vats_trunk_info", "gauge", ("account", "trunk", "phone", "name", "line")),
         ("vats_trunk_sip_device_enabled", "gauge", ("account", "trunk", "phone")),
         ("vats_trunk_flag_changes_total", "counter", ("account", "trunk", "phone", "flag")),
@@ -184,13 +185,22 @@ def test_flags_of_trunks_become_gauges(clock: SetClock) -> None:
     assert own_lines(page)[:8] == [
         f"vats_trunk_active{{{working}}} 1.0",
         f"vats_trunk_active{{{off}}} 0.0",
-        f"vats_trunk_marked_for_deletion{{{working}}} 0.0",
-        f"vats_trunk_marked_for_deletion{{{off}}} 1.0",
         f"vats_trunk_bound{{{working}}} 1.0",
         f"vats_trunk_bound{{{off}}} 0.0",
+        f"vats_trunk_marked_for_deletion{{{working}}} 0.0",
+        f"vats_trunk_marked_for_deletion{{{off}}} 1.0",
         f"vats_trunk_info{{{named}}} 1.0",
         'vats_trunk_info{account="acme",line="",name="",phone="",trunk="CaLz$_"} 1.0',
     ]
+
+
+def test_trunks_that_are_off_on_purpose_are_told(clock: SetClock) -> None:
+    account = Account("acme", ScriptedCabinet((WORKING, OFF, STRANGE)).connect, clock=clock)
+    account.expected_off.entries = ["CaLz$_", "79160000001"]
+    assert samples(scrape(Collector([account])), "vats_trunk_expected_off") == {
+        (("account", "acme"), ("phone", one.phone), ("trunk", one.ref)): 1.0
+        for one in (OFF, STRANGE)
+    }
 
 
 def test_trunks_are_counted_by_pattern_and_by_whether_it_is_described(clock: SetClock) -> None:
@@ -540,7 +550,10 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
     if promtool is None:
         pytest.skip("promtool, which comes with Prometheus, is not on PATH")
     cabinet = ScriptedCabinet(
-        (replace(WORKING, sip_device_enabled=True, details_at=1.0), OFF, STRANGE),
+        (
+            replace(WORKING, sip_device_enabled=True, details_at=1.0),
+            replace(OFF, expected_off=True),
+        ),
         (
             CallCompleted("list", 200, 0.07, 1000),
             SignIn("success", 0.2),

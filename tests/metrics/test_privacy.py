@@ -37,7 +37,8 @@ def test_nothing_is_held_back_unless_asked_for() -> None:
 
 
 def test_masked_phones_keep_their_last_four_digits_wherever_they_stand() -> None:
-    text = page(Privacy(mask_phones=True), TRUNK)
+    text = page(Privacy(mask_phones=True), replace(TRUNK, expected_off=True))
+    assert 'vats_trunk_expected_off{account="office",phone="*******4567",' in text
     assert 'phone="*******4567"' in text
     assert 'name="Иванов, моб. *******4567"' in text
     assert 'line="mobsip_******4567"' in text

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.rows import normalise_phone
+from vats_exporter.trunks import normalise_phone
 
 if TYPE_CHECKING:
     from vats_exporter.gwt import Response

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 from vats_exporter.cabinet.client import Cabinet as Client
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.rows import normalise_phone
 from vats_exporter.cabinet.selector import Outcome, Switching
 from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.trunks import Trunk
+from vats_exporter.trunks import Trunk, normalise_phone
 
 if TYPE_CHECKING:
     from typing import Any

@@ -30,7 +30,7 @@ from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.records import read_records
 from vats_exporter.cabinet.references import may_refer
 from vats_exporter.gwt import LongError, decode_long
-from vats_exporter.trunks import Flags, Trunk
+from vats_exporter.trunks import Flags, Trunk, normalise_phone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,16 +49,12 @@ KNOWN_PATTERNS: Final = {
 }
 """The known patterns, and what they mean. [user]"""
 
-FLAG_POSITIONS: Final = (2, 3, 4, 6, 7, 8, 9, 10, 11, 12)
-"""Positions that may hold a flag: 1 and 5 are the indices of classes. [gwt]"""
-
 # How many columns before the reference's own each position stands, in reading order.
 _COLUMNS_BEFORE: Final = {2: 1, 3: 2, 4: 3, 6: 4, 7: 5, 8: 6, 9: 7, 10: 8, 11: 9, 12: 10}
 _BOXED: Final = 4
 _SHORTEST_ROW: Final = 11
 """Tokens of a row before its reference, where the boxed flag is a back reference."""
 
-_PHONE: Final = re.compile(r"\+?[0-9][0-9 ()\-]{8,20}", re.ASCII)
 _NAME_WORD: Final = re.compile(r"[^\W\d_][^\W\d_.'’\-]*(?:[.'’\-][^\W\d_.'’\-]*)*")
 
 
@@ -260,23 +256,6 @@ def _is_text(page: RecordPage, cell: Cell) -> bool:
     if cell.is_object and cell.class_name != "java.lang.String":
         return False
     return cell.value == 0 or page.text(cell.value) is not None
-
-
-def normalise_phone(text: str) -> str:
-    """Write a phone as eleven digits, ``79161234567``.
-
-    Args:
-        text: as the cabinet shows it, with or without ``+``, blanks, hyphens and brackets.
-
-    Returns:
-        the digits; an empty string for what is no Russian phone.
-    """
-    if not _PHONE.fullmatch(text.strip()):
-        return ""
-    digits = re.sub(r"\D", "", text)
-    if len(digits) == 11 and digits[0] in "78":
-        return "7" + digits[1:]
-    return "7" + digits if len(digits) == 10 and digits[0] == "9" else ""
 
 
 def _phone_column(records: Sequence[Record], columns: Iterable[int]) -> int | None:

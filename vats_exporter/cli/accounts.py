@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ import click
 
 from vats_exporter.cabinet.client import Cabinet
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.rows import normalise_phone
 from vats_exporter.cli.output import fail, tell
 from vats_exporter.cli.progress import track
+from vats_exporter.expected_off import ExpectedOff, read_lines
 from vats_exporter.logs import setup
 from vats_exporter.redaction import describe_unexpected, redact
+from vats_exporter.trunks import normalise_phone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -90,15 +90,22 @@ def reading(accounts: Sequence[Account]) -> Iterator[tuple[list[Found], bool]]:
         cabinets = {
             account.name: stack.enter_context(Cabinet(account.cabinet)) for account in accounts
         }
+        expected = {
+            account.name: ExpectedOff(account.expected_off, account.expected_off_file)
+            for account in accounts
+        }
         trunks: dict[str, Sequence[Trunk]] = {}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             flights = {pool.submit(_read, cabinet): name for name, cabinet in cabinets.items()}
             for flight in track(as_completed(flights), len(flights), "reading the cabinets"):
                 outcome = flight.result()
+                name = flights[flight]
                 if isinstance(outcome, str):
-                    tell(f"{flights[flight]}: {outcome}")
-                else:
-                    trunks[flights[flight]] = outcome
+                    tell(f"{name}: {outcome}")
+                    continue
+                trunks[name], warnings = expected[name].mark(outcome)
+                for warning in warnings:
+                    tell(f"{name}: {warning}")
         found = [
             Found(name, cabinet, trunk)
             for name, cabinet in cabinets.items()
@@ -107,7 +114,7 @@ def reading(accounts: Sequence[Account]) -> Iterator[tuple[list[Found], bool]]:
         yield found, len(trunks) == len(cabinets)
 
 
-def _read(cabinet: Cabinet) -> Sequence[Trunk] | str:
+def _read(cabinet: Cabinet) -> tuple[Trunk, ...] | str:
     """An account's trunks, or why they can't be read."""
     try:
         return cabinet.read_trunks().trunks
@@ -155,5 +162,4 @@ def read_phones(text: str) -> list[str]:
     Args:
         text: the file's text.
     """
-    lines = (re.sub(r"#.*", "", line).strip() for line in text.lstrip("\ufeff").splitlines())
-    return [line for line in lines if line]
+    return [phone for _, phone in read_lines(text)]

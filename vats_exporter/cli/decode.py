@@ -20,6 +20,7 @@ from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.cli.output import fail, reason, write
 from vats_exporter.gwt import GwtError, decode
+from vats_exporter.trunks import ROW_FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,9 +105,7 @@ def _rows(response: Response) -> list[dict[str, object]]:
             "id": trunk.id,
             "phone": trunk.phone,
             "name": trunk.name,
-            "active": trunk.flags.active,
-            "bound": trunk.flags.bound,
-            "marked_for_deletion": trunk.flags.marked_for_deletion,
+            **{flag.key: flag.of(trunk) for flag in ROW_FLAGS},
             "pattern": trunk.pattern,
             "known": trunk.known,
         }

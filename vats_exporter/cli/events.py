@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vats_exporter.cabinet.rows import normalise_phone
 from vats_exporter.cli import options
 from vats_exporter.cli.accounts import account_option
 from vats_exporter.cli.output import FAILED, fail, printable, tell, write
 from vats_exporter.config.units import parse_duration
 from vats_exporter.history import HistoryError, is_known_phone, read_accounts, read_events
+from vats_exporter.trunks import normalise_phone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

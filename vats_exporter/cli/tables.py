@@ -33,12 +33,15 @@ class Column:
     right: bool = False
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> str:
+def table(
+    columns: Sequence[Column], rows: Iterable[Sequence[str]], *, grey: Sequence[bool] = ()
+) -> str:
     """Lay out a table as wide as the terminal allows; what does not fit is folded, not cut.
 
     Args:
         columns: from the left.
         rows: a text for each column; characters that cannot be shown are escaped.
+        grey: for each row, whether it is of less interest.
 
     Returns:
         the table with a line break at the end.
@@ -49,8 +52,9 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> str:
         layout.add_column(
             Text(column.title), justify="right" if column.right else "left", overflow="fold"
         )
-    for row in rows:
-        layout.add_row(*(Text(printable(text)) for text in row))
+    for number, row in enumerate(rows):
+        style = "dim" if number < len(grey) and grey[number] else None
+        layout.add_row(*(Text(printable(text)) for text in row), style=style)
     page = io.StringIO()
     console = Console(
         file=page,

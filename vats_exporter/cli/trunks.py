@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -17,6 +18,7 @@ from vats_exporter.cli.output import FAILED, printable, tell, write
 from vats_exporter.cli.progress import track
 from vats_exporter.cli.tables import Column, table
 from vats_exporter.redaction import redact
+from vats_exporter.trunks import ROW_FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,14 +26,20 @@ if TYPE_CHECKING:
 
     from vats_exporter.cabinet.devices import Details
     from vats_exporter.cli.accounts import Found
-    from vats_exporter.trunks import Trunk
+    from vats_exporter.trunks import Flag, Trunk
+
+
+def _has(flag: Flag, wanted: bool, trunk: Trunk) -> bool:  # noqa: FBT001 - bound below
+    return flag.of(trunk) is wanted
+
 
 _ONLY: Final[dict[str, Callable[[Trunk], bool]]] = {
-    "active": lambda trunk: trunk.flags.active,
-    "inactive": lambda trunk: not trunk.flags.active,
-    "bound": lambda trunk: trunk.flags.bound,
-    "unbound": lambda trunk: not trunk.flags.bound,
-    "marked": lambda trunk: trunk.flags.marked_for_deletion,
+    **{
+        word: partial(_has, flag, wanted)
+        for flag in ROW_FLAGS
+        for word, wanted in zip(flag.only, (True, False), strict=True)
+    },
+    "expected-off": lambda trunk: trunk.expected_off,
     "unknown": lambda trunk: not trunk.known,
 }
 
@@ -40,9 +48,8 @@ _SORT: Final[dict[str, Callable[[Found], object]]] = {
     "phone": lambda found: (found.trunk.phone, found.account),
     "name": lambda found: (found.trunk.name.casefold(), found.trunk.phone),
     "state": lambda found: (
-        not found.trunk.flags.marked_for_deletion,
-        found.trunk.flags.active,
-        found.trunk.flags.bound,
+        found.trunk.expected_off,
+        *(not flag.troubles(found.trunk) for flag in ROW_FLAGS),
         found.account,
         found.trunk.phone,
     ),
@@ -52,13 +59,12 @@ _FIELDS: Final = (
     "account",
     "phone",
     "name",
-    "active",
-    "bound",
-    "marked_for_deletion",
+    *(flag.key for flag in ROW_FLAGS),
     "pattern",
     "known",
     "trunk",
     "id",
+    "expected_off",
 )
 
 
@@ -180,18 +186,21 @@ def _row(found: Found) -> dict[str, str | int]:
         "account": found.account,
         "phone": trunk.phone,
         "name": trunk.name,
-        "active": trunk.flags.active,
-        "bound": trunk.flags.bound,
-        "marked_for_deletion": trunk.flags.marked_for_deletion,
+        **{flag.key: bool(flag.of(trunk)) for flag in ROW_FLAGS},
         "pattern": trunk.pattern,
         "known": trunk.known,
         "trunk": trunk.ref,
         "id": trunk.id,
+        "expected_off": trunk.expected_off,
     }
 
 
 def _as_table(shown: Sequence[Found]) -> str:
-    columns = ["Account", "Phone", "Name", "Active", "Bound", "Marked", "Pattern", "Trunk"]
+    flags = [flag.title.en for flag in ROW_FLAGS]
+    columns = ["Account", "Phone", "Name", *flags, "Pattern", "Trunk"]
+    expected = [found.trunk.expected_off for found in shown]
+    if any(expected):
+        columns.append("Expected")
     return table(
         [Column(title) for title in columns],
         [
@@ -199,14 +208,14 @@ def _as_table(shown: Sequence[Found]) -> str:
                 found.account,
                 found.trunk.phone or "-",
                 found.trunk.name or "-",
-                _yes(found.trunk.flags.active),
-                _yes(found.trunk.flags.bound),
-                _yes(found.trunk.flags.marked_for_deletion),
+                *(_yes(bool(flag.of(found.trunk))) for flag in ROW_FLAGS),
                 found.trunk.pattern + ("" if found.trunk.known else " ?"),
                 found.trunk.ref,
+                *(["off" if found.trunk.expected_off else ""] if any(expected) else []),
             ]
             for found in shown
         ],
+        grey=expected,
     )
 
 
@@ -246,12 +255,12 @@ def _card(found: Found, details: Details, *, secrets: bool) -> str:
         "name": trunk.name or "-",
         "account": found.account,
         "trunk": f"{trunk.ref} ({trunk.id})",
-        "active": _yes(trunk.flags.active),
-        "bound": _yes(trunk.flags.bound),
-        "marked for deletion": _yes(trunk.flags.marked_for_deletion),
+        **{flag.key.replace("_", " "): _yes(bool(flag.of(trunk))) for flag in ROW_FLAGS},
         "pattern": trunk.pattern + ("" if trunk.known else " (unknown)"),
         "SIP device": device.ref if device else "none",
     }
+    if trunk.expected_off:
+        lines["expected"] = "off"
     if device:
         lines["selector"] = "on" if device.enabled else "off"
         lines["line"] = device.line or "-"

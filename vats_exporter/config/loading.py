@@ -170,7 +170,11 @@ def _over(keys: AnyKeys, defaults: BaseModel) -> AnyKeys:
 
 def _account(keys: AccountKeys, password: str, flags: FlagKeys) -> Account:
     return Account(
-        name=keys.name, labels=keys.labels, cabinet=_cabinet(keys, keys.login, password, flags)
+        name=keys.name,
+        labels=keys.labels,
+        cabinet=_cabinet(keys, keys.login, password, flags),
+        expected_off=tuple(keys.expected_off),
+        expected_off_file=keys.expected_off_file,
     )
 
 

@@ -180,6 +180,16 @@ class AccountKeys(CommonKeys):
     password_env: values.Text | None = Field(
         default=None, description="Environment variable that holds the password."
     )
+    expected_off: list[values.TrunkName] = Field(
+        default_factory=list,
+        description="Trunks that are off on purpose, by phone or reference: marked by "
+        "vats_trunk_expected_off, and left out of alerts.",
+    )
+    expected_off_file: values.ReadableFile | None = Field(
+        default=None,
+        description="File with more of them, one a line; # begins a comment. Read again when it "
+        "changes, with the next refresh.",
+    )
 
 
 class CacheKeys(Keys):

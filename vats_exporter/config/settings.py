@@ -29,11 +29,15 @@ class Account:
         name: what metrics and logs call it; no two accounts share one.
         cabinet: how its cabinet is reached and read.
         labels: what service discovery adds to its target.
+        expected_off: the trunks that are off on purpose, by phone or reference.
+        expected_off_file: more of them.
     """
 
     name: str
     cabinet: CabinetSettings
     labels: Mapping[str, str]
+    expected_off: tuple[str, ...] = ()
+    expected_off_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

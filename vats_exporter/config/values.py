@@ -14,10 +14,11 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSc
 
 from vats_exporter.cabinet.address import parse_address
 from vats_exporter.cabinet.contract import validate_list_tail
-from vats_exporter.cabinet.rows import FLAG_POSITIONS
 from vats_exporter.config.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 from vats_exporter.config.yaml_file import Plain
+from vats_exporter.expected_off import read_entry
 from vats_exporter.gwt import LongError, decode_long
+from vats_exporter.trunks import FLAG_POSITIONS
 
 RESERVED_LABELS: Final = frozenset(
     {
@@ -184,5 +185,6 @@ Enterprise = Annotated[Text, AfterValidator(_enterprise)]
 PathOrNothing = Annotated[str, AfterValidator(_path_or_nothing)]
 Filter = Annotated[Literal[-2, -1, 0], BeforeValidator(_number)]
 ListTail = Annotated[str, AfterValidator(_list_tail)]
+TrunkName = Annotated[Text, AfterValidator(read_entry)]
 Signatures = Annotated[dict[Text, Text], AfterValidator(_signatures)]
 MethodName = Annotated[str, AfterValidator(_method)]

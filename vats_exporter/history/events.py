@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-FLAGS: Final = ("active", "bound", "marked_for_deletion", "sip_device_enabled")
+from vats_exporter import trunks
+
+FLAGS: Final = tuple(flag.key for flag in trunks.FLAGS)
 """The flags whose changes are counted, as the label ``flag`` names them."""
 
 EventKind = Literal["changed", "appeared", "gone", "back", "renamed", "renumbered"]

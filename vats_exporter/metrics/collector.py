@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from vats_exporter import __version__
+from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.counts import Tally
 from vats_exporter.metrics.exposition import (
@@ -72,6 +73,7 @@ class Account:
 
     Attributes:
         labels: what service discovery adds to its target.
+        expected_off: the trunks that are off on purpose.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Account:
     ) -> None:
         self.name: Final = name
         self.labels: Mapping[str, str] = {}
+        self.expected_off = ExpectedOff()
         self._history = history
         self._privacy = privacy
         self._recording = threading.Lock()
@@ -99,6 +102,7 @@ class Account:
             ttl=ttl,
             stale=stale,
             clock=clock,
+            mark=self.expected_off.mark,
             on_snapshot=self._read,
             on_result=self._refreshed,
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.history import FLAGS
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.counts import BUCKETS
 from vats_exporter.metrics.exposition import (
@@ -23,6 +22,7 @@ from vats_exporter.metrics.exposition import (
 )
 from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.metrics.table import METRICS, Metric
+from vats_exporter.trunks import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,25 +58,17 @@ def render_trunks(
         "phone": [discreet.phone(trunk) for trunk in trunks],
     }
     labels = label_column(shared, len(trunks))
-    flags = [trunk.flags for trunk in trunks]
-    raw = {
-        metrics.TRUNK_ACTIVE: flag_lines(
-            metrics.TRUNK_ACTIVE.name, labels, [one.active for one in flags]
-        ),
-        metrics.TRUNK_MARKED_FOR_DELETION: flag_lines(
-            metrics.TRUNK_MARKED_FOR_DELETION.name,
-            labels,
-            [one.marked_for_deletion for one in flags],
-        ),
-        metrics.TRUNK_BOUND: flag_lines(
-            metrics.TRUNK_BOUND.name, labels, [one.bound for one in flags]
-        ),
-    }
-    devices = [trunk.sip_device_enabled for trunk in trunks]
-    raw[metrics.TRUNK_SIP_DEVICE_ENABLED] = flag_lines(
-        metrics.TRUNK_SIP_DEVICE_ENABLED.name,
-        [label for label, enabled in zip(labels, devices, strict=True) if enabled is not None],
-        [enabled for enabled in devices if enabled is not None],
+    raw: dict[Metric, bytes] = {}
+    for flag, metric in metrics.TRUNK_FLAGS.items():
+        known = [
+            (one, on)
+            for one, on in zip(labels, map(flag.of, trunks), strict=True)
+            if on is not None
+        ]
+        raw[metric] = flag_lines(metric.name, [one for one, _ in known], [on for _, on in known])
+    expected = [one for one, trunk in zip(labels, trunks, strict=True) if trunk.expected_off]
+    raw[metrics.TRUNK_EXPECTED_OFF] = flag_lines(
+        metrics.TRUNK_EXPECTED_OFF.name, expected, [True] * len(expected)
     )
     counted, dated = _change_lines(shared, snapshot, changes)
     raw[metrics.TRUNK_FLAG_CHANGES] = counted
@@ -115,13 +107,11 @@ def _change_lines(
     trunks = snapshot.trunks
     counted, dated = [], []
     for flag in FLAGS:
-        labels = label_column({**shared, "flag": flag}, len(trunks))
+        labels = label_column({**shared, "flag": flag.key}, len(trunks))
         rows = [
-            (label, changes.get((trunk.ref, flag)))
+            (label, changes.get((trunk.ref, flag.key)))
             for trunk, label in zip(trunks, labels, strict=True)
-            if flag != "sip_device_enabled"
-            or trunk.sip_device_enabled is not None
-            or (trunk.ref, flag) in changes
+            if flag.of(trunk) is not None or (trunk.ref, flag.key) in changes
         ]
         name = metrics.TRUNK_FLAG_CHANGES.name
         totals = [0.0 if change is None else change.total for _, change in rows]

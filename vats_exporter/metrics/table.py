@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from vats_exporter.metrics.exposition import Family, MetricType
+from vats_exporter.trunks import FLAGS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,31 +38,21 @@ class Metric:
 
 _TRUNK: Final = ("account", "trunk", "phone")
 
-TRUNK_ACTIVE: Final = Metric(
-    "vats_trunk_active", "gauge", "Whether the trunk is activated.", _TRUNK, "trunk"
-)
-TRUNK_MARKED_FOR_DELETION: Final = Metric(
-    "vats_trunk_marked_for_deletion",
+TRUNK_FLAGS: Final = {
+    flag: Metric(flag.metric, "gauge", flag.help.en, _TRUNK, "trunk") for flag in FLAGS
+}
+TRUNK_EXPECTED_OFF: Final = Metric(
+    "vats_trunk_expected_off",
     "gauge",
-    "Whether the trunk is marked for deletion.",
+    "Always 1; the configuration says that the trunk is off on purpose.",
     _TRUNK,
     "trunk",
-)
-TRUNK_BOUND: Final = Metric(
-    "vats_trunk_bound", "gauge", "Whether the trunk has a working binding.", _TRUNK, "trunk"
 )
 TRUNK_INFO: Final = Metric(
     "vats_trunk_info",
     "gauge",
     "Always 1; the labels hold the trunk's name and its SIP line.",
     (*_TRUNK, "name", "line"),
-    "trunk",
-)
-TRUNK_SIP_DEVICE_ENABLED: Final = Metric(
-    "vats_trunk_sip_device_enabled",
-    "gauge",
-    "Whether the selector of the trunk's SIP device is on; only with details, and with a device.",
-    _TRUNK,
     "trunk",
 )
 TRUNK_FLAG_CHANGES: Final = Metric(
@@ -208,12 +199,10 @@ BUILD_INFO: Final = Metric(
     "exporter",
 )
 
-METRICS: Final = (
-    TRUNK_ACTIVE,
-    TRUNK_MARKED_FOR_DELETION,
-    TRUNK_BOUND,
+METRICS: Final[tuple[Metric, ...]] = (
+    *TRUNK_FLAGS.values(),
+    TRUNK_EXPECTED_OFF,
     TRUNK_INFO,
-    TRUNK_SIP_DEVICE_ENABLED,
     TRUNK_FLAG_CHANGES,
     TRUNK_FLAG_CHANGED_TIMESTAMP,
     UP,

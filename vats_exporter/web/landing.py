@@ -6,6 +6,7 @@ outside the exporter is escaped, and secrets are masked once more on their way h
 
 from __future__ import annotations
 
+from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from urllib.parse import urlencode
 from vats_exporter import __version__
 from vats_exporter.metrics.exposition import clean
 from vats_exporter.redaction import redact
+from vats_exporter.trunks import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,13 +162,10 @@ def _row(state: AccountState, now: float) -> str:
 
 def _attention(snapshot: Snapshot) -> list[str]:
     """Count the trunks over which calls may not pass, in a sentence; none if all is well."""
-    flags = [trunk.flags for trunk in snapshot.trunks]
-    counts = {
-        "inactive": sum(not one.active for one in flags),
-        "unbound": sum(not one.bound for one in flags),
-        "marked for deletion": sum(one.marked_for_deletion for one in flags),
-    }
-    found = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    wrong = Counter(
+        flag for trunk in snapshot.trunks if not trunk.expected_off for flag in trunk.troubles
+    )
+    found = ", ".join(f"{wrong[flag]} {flag.trouble_words.en}" for flag in FLAGS if wrong[flag])
     return [f"Trunks: {found}."] if found else []
 
 

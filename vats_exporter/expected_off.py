@@ -1,0 +1,163 @@
+"""Trunks that are off on purpose: told in the configuration, or in a file that others maintain.
+
+A trunk is named by its phone or by its reference. The file has one a line, ``#`` begins a comment;
+it is read again when it changed, each time the cabinet was read. What is wrong with it is a warning
+beside the list of trunks, and the entries that were read last stay.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from vats_exporter.gwt import LongError, decode_long
+from vats_exporter.trunks import normalise_phone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from vats_exporter.trunks import Trunk
+
+LARGEST: Final = 4 * 1024 * 1024
+"""Bytes of a file that are read; a hundred thousand phones need less."""
+
+_NAMED: Final = 3
+"""Entries that a warning names before it says how many more there are."""
+
+
+def read_entry(text: str) -> str:
+    """Read the name of a trunk.
+
+    Args:
+        text: a phone in any way of writing it, or a reference.
+
+    Returns:
+        the phone as eleven digits, or the reference.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if phone := normalise_phone(text):
+        return phone
+    ref = text.strip()
+    try:
+        decode_long(ref)
+    except LongError:
+        pass
+    else:
+        if not re.fullmatch("[0-9]+", ref, re.ASCII):
+            return ref
+    raise ValueError("must be a phone such as 79161234567, or a trunk's reference such as CaLztv")
+
+
+def read_lines(text: str) -> list[tuple[int, str]]:
+    """Read a list of trunks: one a line; blank lines and comments are passed over.
+
+    Args:
+        text: the file's.
+
+    Returns:
+        for each entry the number of its line, and the entry.
+    """
+    lines = enumerate(text.lstrip("\ufeff").splitlines(), 1)
+    entries = ((number, line.partition("#")[0].strip()) for number, line in lines)
+    return [(number, entry) for number, entry in entries if entry]
+
+
+class ExpectedOff:
+    """The trunks of one account that are off on purpose. Used by one thread at a time.
+
+    Args:
+        entries: as :func:`read_entry` gives them.
+        file: more of them; ``None`` for no file.
+    """
+
+    def __init__(self, entries: Sequence[str] = (), file: Path | None = None) -> None:
+        self.entries = entries
+        self.file = file
+        self._seen: tuple[Path, int, int] | None = None
+        self._listed: list[tuple[int, str]] = []
+        self._wrong: list[int] = []
+
+    def mark(self, trunks: tuple[Trunk, ...]) -> tuple[tuple[Trunk, ...], tuple[str, ...]]:
+        """Mark the trunks that are expected to be off.
+
+        Args:
+            trunks: all of the account's.
+
+        Returns:
+            the same trunks, and warnings: about entries that name no trunk, and about the file.
+        """
+        problem = self._read_again()
+        wanted = {*self.entries, *(entry for _, entry in self._listed)}
+        if not wanted and not problem and not self._wrong:
+            return trunks, ()
+        marked = tuple(
+            replace(trunk, expected_off=True)
+            if trunk.ref in wanted or (trunk.phone and trunk.phone in wanted)
+            else trunk
+            for trunk in trunks
+        )
+        there = {name for trunk in marked for name in (trunk.ref, trunk.phone)}
+        # Where not every phone is known, nothing can be said of a phone.
+        phones_known = "" not in there
+
+        def is_missing(entry: str) -> bool:
+            return entry not in there and (phones_known or not normalise_phone(entry))
+
+        missing = [number for number, one in enumerate(self.entries, 1) if is_missing(one)]
+        missing_lines = [line for line, entry in self._listed if is_missing(entry)]
+        warnings = [
+            problem,
+            _sentence("expected_off_file: neither a phone nor a reference", "line", self._wrong),
+            _sentence("expected_off: no such trunk", "entry", missing),
+            _sentence("expected_off_file: no such trunk", "line", missing_lines),
+        ]
+        return marked, tuple(warning for warning in warnings if warning)
+
+    def _read_again(self) -> str:
+        """Read the file if it changed; return why it cannot be read."""
+        if self.file is None:
+            self._seen, self._listed, self._wrong = None, [], []
+            return ""
+        try:
+            status = self.file.stat()
+            seen = (self.file, status.st_mtime_ns, status.st_size)
+            if seen == self._seen:
+                return ""
+            text = _read_text(self.file)
+        except OSError as error:
+            return f"expected_off_file: cannot be read: {error.strerror}"
+        except ValueError as error:
+            return f"expected_off_file: {error}"
+        self._seen, self._listed, self._wrong = seen, [], []
+        for line, entry in read_lines(text):
+            try:
+                self._listed.append((line, read_entry(entry)))
+            except ValueError:
+                self._wrong.append(line)
+        return ""
+
+
+def _read_text(file: Path) -> str:
+    if not file.is_file():  # reading a pipe may never end
+        raise ValueError("not a file")
+    with file.open("rb") as opened:
+        data = opened.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"longer than {LARGEST} bytes")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+
+
+def _sentence(what: str, where: str, numbers: Sequence[object]) -> str:
+    """Say which entries it is about, without quoting them: warnings hold no personal data."""
+    if not numbers:
+        return ""
+    named = ", ".join(map(str, numbers[:_NAMED]))
+    more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+    return f"{what}: {where} {named}{more}"
