@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.history.making import Clock
+from vats_exporter.history import history as history_module
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,3 +21,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(autouse=True)
+def _busy_machines_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_module, "PATIENCE", 60.0)

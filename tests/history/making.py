@@ -33,6 +33,7 @@ def trunk(
     *,
     phone: str = "79160000001",
     name: str = "Иванов",
+    selector: bool | None = None,
 ) -> Trunk:
     """A trunk; its flags are active, bound, marked for deletion."""
     active, bound, marked = (digit == "1" for digit in flags)
@@ -44,6 +45,7 @@ def trunk(
         flags=Flags(active=active, bound=bound, marked_for_deletion=marked),
         pattern="1100",
         known=True,
+        sip_device_enabled=selector,
     )
 
 

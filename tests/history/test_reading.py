@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from vats_exporter.history import (
     read_accounts,
     read_events,
 )
+from vats_exporter.history.reading import export
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +37,8 @@ def written(path: Path) -> Path:
             "office",
             snapshot(1, trunk("A", "010", phone="79160000001"), trunk("B", phone="79160000011")),
         )
-        history.record("shop", snapshot(2, trunk("A", phone="79160000002")))
+        for minute in (1, 2):
+            history.record("shop", snapshot(minute, trunk("A", phone="79160000002")))
         history.record(
             "office",
             snapshot(3, trunk("A", "010", phone="79169999999"), trunk("B", phone="79160000011")),
@@ -164,8 +168,24 @@ def test_a_name_of_the_file_that_means_something_in_an_address_is_only_a_name(
 ) -> None:
     path = tmp_path / "50% off?mode=memory#1.db"
     with History(path) as history:
-        history.record("office", snapshot(0, trunk("A")))
-        history.record("office", snapshot(1))
+        for trunks in ([trunk("A")], [], []):
+            history.record("office", snapshot(0, *trunks))
 
     assert path.exists()
     assert [event.kind for event in read_events(path)] == ["gone"]
+
+
+def test_an_export_is_a_file_of_its_own_that_is_never_written_over(written: Path) -> None:
+    copy = written.with_name("copy.db")
+    export(written, copy)
+
+    assert read_events(copy) == read_events(written)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(HistoryError, match=re.escape(f"{copy}: cannot make it: File exists")):
+        export(written, copy)
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(HistoryError, match="not a file"):
+        read_events(path)

@@ -1,7 +1,4 @@
-"""The words of the history: what can happen to a trunk, and what is counted of it.
-
-Knows nothing of where they are kept.
-"""
+"""What can happen to a trunk, and what is counted of it."""
 
 from __future__ import annotations
 
@@ -14,8 +11,6 @@ FLAGS: Final = tuple(flag.key for flag in trunks.FLAGS)
 """The flags whose changes are counted, as the label ``flag`` names them."""
 
 EventKind = Literal["changed", "appeared", "gone", "back", "renamed", "renumbered"]
-"""What can happen: a flag changed; the trunk was first seen, left the list, came back to it; its
-name or its phone changed."""
 
 
 class HistoryError(Exception):
@@ -30,8 +25,8 @@ class Event:
         time: when the snapshot that showed it was taken, in seconds since the epoch.
         account: the account's name.
         ref: the trunk's reference.
-        phone: its phone; after the change, where that is what changed.
-        name: its name, likewise.
+        phone: its phone, after the change.
+        name: its name, after the change.
         kind: what happened.
         flag: which flag changed; empty for other kinds.
         before: the flag (``0`` or ``1``), name or phone before; empty for other kinds.
@@ -53,12 +48,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is known of the changes of one flag of one trunk.
-
-    Attributes:
-        total: how often it was seen to change.
-        last_changed: when it last did, in seconds since the epoch.
-    """
+    """How often one flag of one trunk was seen to change, and when last (since the epoch)."""
 
     total: int
     last_changed: float

@@ -1,35 +1,31 @@
 """One account's trunks as last seen, and what a new snapshot changes about them. No I/O.
 
-The rules:
-
-* The **first snapshot** of an account tells of no events: it is what later ones are compared with.
-* A trunk that is missing is *gone*; it keeps its counters and what was known of it, and one that
-  comes *back* is compared with what it was when it left.
-* A flag is compared between any two sightings of a trunk, however long the exporter was off in
-  between: a difference is one change, at the time of the later one.
-* A phone or a name that the cabinet does not tell (empty) has not changed.
-* **No time lies in the future** of the latest snapshot: when the clock is set back, the times
-  known to the ledger are set back with it. Events keep the time they were given; their numbers
-  tell their order.
+* The first snapshot of an account makes no events: later ones are compared with it.
+* A trunk that is missing in two snapshots in a row is *gone*. One may miss it: a trunk is removed
+  between two pages, and another falls between them. A trunk that comes *back* is compared with
+  what it was when it left, and keeps its counters.
+* A phone, a name or a flag that the cabinet does not tell has not changed.
+* No time lies in the future of the latest snapshot: when the clock is set back, so are the times
+  of the latest changes. Events keep the time they were given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.history.events import FLAGS, Change, Event
+from vats_exporter.trunks import Flags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Iterator
 
-    from vats_exporter.history.events import EventKind
     from vats_exporter.trunks import Snapshot, Trunk
 
-Seen = tuple[str, str, str, bool, bool, bool]
-"""A trunk as the ledger compares it: reference, phone, name, and the first three of ``FLAGS``.
+Seen = tuple[Any, ...]
+"""A trunk as it is compared: phone, name, then the ``FLAGS``; ``None`` for what is not told.
 
 Tuples, made and compared by C code: ten thousand trunks that did not change cost a few
 milliseconds."""
@@ -37,228 +33,119 @@ milliseconds."""
 Changes = Mapping[tuple[str, str], Change]
 """By reference and flag; what never changed is not in it."""
 
-DEVICE: Final = FLAGS[3]
-_FIRST_FLAG: Final = 3
-
+_FIRST_FLAG: Final = 2
 _see: Final[Callable[[Trunk], Seen]] = attrgetter(
-    "ref", "phone", "name", "flags.active", "flags.bound", "flags.marked_for_deletion"
+    "ref", "phone", "name", *(f"flags.{key}" if key in Flags.__slots__ else key for key in FLAGS)
 )
-_ref: Final[Callable[[Seen], str]] = itemgetter(0)
+
+
+def see(snapshot: Snapshot) -> dict[str, Seen]:
+    """Return a snapshot's trunks by reference, ready to be compared."""
+    return {ref: (*seen,) for ref, *seen in map(_see, snapshot.trunks)}
 
 
 @dataclass(frozen=True, slots=True)
-class Delta:
-    """How one snapshot differs from the one before.
+class Ledger:
+    """What is known of one account at one moment.
 
     Attributes:
-        at: when it was taken.
-        seen: the trunks that are new or different.
-        gone: the references that are no longer there.
-        devices: the selectors that are new or different, by reference.
+        at: when its latest snapshot was taken.
+        present: its trunks, by reference.
+        gone: the trunks that left, as they were.
+        changes: of the flags.
+        missing: the present trunks that the latest snapshot did not show.
     """
 
     at: float
-    seen: Sequence[Seen]
-    gone: Collection[str] = ()
-    devices: Mapping[str, bool] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        """How much there is to it."""
-        return len(self.seen) + len(self.gone) + len(self.devices)
-
-
-@dataclass(slots=True)
-class Ledger:
-    """What is known of one account.
-
-    Attributes:
-        account: its name.
-        last_seen: when its latest snapshot was taken; ``None`` if it has none.
-        present: the trunks of the latest snapshot, by reference.
-        away: the trunks that are gone: as they were, and when they were last seen.
-        first_seen: when each trunk was first seen.
-        devices: each trunk's selector, as far as it is known.
-        changes: of the flags; replaced, never altered.
-        dirty: the references about which something changed that is not in the file.
-    """
-
-    account: str
-    last_seen: float | None = None
-    present: dict[str, Seen] = field(default_factory=dict)
-    away: dict[str, tuple[Seen, float]] = field(default_factory=dict)
-    first_seen: dict[str, float] = field(default_factory=dict)
-    devices: dict[str, bool] = field(default_factory=dict)
+    present: Mapping[str, Seen]
+    gone: Mapping[str, Seen] = field(default_factory=dict)
     changes: Changes = field(default_factory=dict)
-    dirty: set[str] = field(default_factory=set)
+    missing: frozenset[str] = frozenset()
 
-    def compare(self, snapshot: Snapshot, devices: Mapping[str, bool]) -> Delta:
-        """Find what a complete snapshot changes; the ledger stays as it is.
-
-        Args:
-            snapshot: the trunks.
-            devices: the selectors that are known, by reference.
-        """
-        known = self.present.get
-        seen = list(map(_see, snapshot.trunks))
-        candidates = [one for one in seen if known(one[0]) != one]
-        different = []
-        new = 0
-        for one in candidates:
-            old = known(one[0])
-            if old is None:
-                new += 1
-                different.append(one)
-            elif (filled := _fill(one, old)) != old:
-                different.append(filled)
-        gone: Collection[str] = ()
-        if len(seen) - new != len(self.present):
-            gone = sorted(self.present.keys() - map(_ref, seen))
-        moved: dict[str, bool] = {}
-        if devices != self.devices:
-            before = self.devices.get
-            moved = {ref: on for ref, on in devices.items() if before(ref) != on}
-        return Delta(snapshot.taken_at, different, gone, moved)
-
-    def apply(self, delta: Delta) -> list[Event]:
-        """Take over a difference.
+    def follow(self, seen: Mapping[str, Seen], at: float) -> Ledger:
+        """Return the ledger after another snapshot.
 
         Args:
-            delta: as :meth:`compare` of this ledger gave it, or of one that :meth:`replay` follows.
-
-        Returns:
-            what it tells, in an order of its own: gone, then the snapshot's.
+            seen: the snapshot's trunks, of :func:`see`.
+            at: when it was taken.
         """
-        at = delta.at
-        first = self.last_seen is None
-        if self.last_seen is not None and at < self.last_seen:
-            self._set_back(at)
-        events = [self._leave(ref, at) for ref in delta.gone]
-        changes = dict(self.changes) if delta.seen or delta.devices else {}
-        for seen in delta.seen:
-            events += self._meet(seen, at, changes)
-        for ref, on in delta.devices.items():
-            before = self.devices.get(ref)
-            self.devices[ref] = on
-            self.dirty.add(ref)
-            seen_or_none = self._known(ref)
-            if before is not None and before != on and seen_or_none is not None:
-                events.append(self._changed(seen_or_none, at, DEVICE, changes, on=on))
-        if delta.seen or delta.devices:
-            self.changes = changes
-        self.last_seen = at
-        return [] if first else events
+        missing = frozenset(self.present.keys() - seen.keys())
+        left = missing & self.missing
+        new = {ref: one for ref, one in seen.items() if self.present.get(ref) != one}
+        changes = self.changes if at >= self.at else _set_back(self.changes, at)
+        after = replace(self, at=at, changes=changes, missing=missing - left)
+        if not new and not left:
+            return after
+        present, gone, changes = dict(self.present), dict(self.gone), dict(changes)
+        for ref in left:
+            gone[ref] = present.pop(ref)
+        for ref, one in new.items():
+            old = present.get(ref) or gone.pop(ref, one)
+            present[ref] = _fill(one, old)
+            for flag, before, value in _flags(old, present[ref]):
+                if None not in (before, value):
+                    count = changes.get((ref, flag), Change(0, at)).total
+                    changes[ref, flag] = Change(count + 1, at)
+        return replace(after, present=present, gone=gone, changes=changes)
 
-    def replay(self, deltas: Sequence[Delta]) -> list[Event]:
-        """Follow what another ledger of the account, begun from nothing, went through.
+    def continued(self, later: Ledger) -> Ledger:
+        """Return this ledger, read from a file, as it goes on with one begun without the file.
 
-        Args:
-            deltas: all that it went through; the first is its first snapshot, whole.
-
-        Returns:
-            what this ledger makes of it: the events of both, had they been one from the start.
+        The later one's counters have been shown already. They go on, as after a reset: a jump up
+        to the file's would count as changes.
         """
-        events: list[Event] = []
-        for number, delta in enumerate(deltas):
-            one = delta
-            if number == 0:
-                one = replace(one, gone=sorted(self.present.keys() - map(_ref, one.seen)))
-            events += self.apply(one)
-        return events
+        shown = {ref: one for ref, one in later.present.items() if ref not in later.missing}
+        whole = self.follow(shown, later.at)
+        changes = {}
+        for key, change in whole.changes.items():
+            mine, its = self.changes.get(key), later.changes.get(key)
+            total = change.total - (mine.total if mine else 0) + (its.total if its else 0)
+            changes[key] = Change(total, its.last_changed if its else change.last_changed)
+        return replace(whole, changes={**later.changes, **changes})
 
-    def whole(self) -> Delta:
-        """The present state as the first difference of a ledger begun from nothing."""
-        return Delta(self.last_seen or 0.0, list(self.present.values()), (), dict(self.devices))
 
-    def restart_counters(self) -> None:
-        """Count from 0 again. When a flag last changed stays known."""
-        self.changes = {key: Change(0, change.last_changed) for key, change in self.changes.items()}
-        self.dirty.update(ref for ref, _ in self.changes)
+def events_between(account: str, old: Ledger, new: Ledger) -> list[Event]:
+    """Return what happened between two states of an account, at the time of the second one."""
 
-    def soil(self) -> None:
-        """Take everything for not written."""
-        self.dirty.update(self.present, self.away)
+    def event(ref: str, seen: Seen, **what: Any) -> Event:  # Event's own
+        return Event(new.at, account, ref, seen[0], seen[1], **what)
 
-    def _known(self, ref: str) -> Seen | None:
-        seen = self.present.get(ref)
-        return seen or (self.away[ref][0] if ref in self.away else None)
+    left = sorted(new.gone.keys() & old.present.keys())
+    events = [event(ref, new.gone[ref], kind="gone") for ref in left]
+    for ref, seen in new.present.items():
+        before = old.present.get(ref)
+        if before is seen or before == seen:
+            continue
+        if before is None:
+            before = old.gone.get(ref)
+            events.append(event(ref, seen, kind="appeared" if before is None else "back"))
+        if before is not None:
+            for place, kind in enumerate(("renumbered", "renamed")):
+                if before[place] and before[place] != seen[place]:
+                    texts = {"before": before[place], "after": seen[place]}
+                    events.append(event(ref, seen, kind=kind, **texts))
+            for flag, one, other in _flags(before, seen):
+                if None not in (one, other):
+                    texts = {"before": str(int(one)), "after": str(int(other))}
+                    events.append(event(ref, seen, kind="changed", flag=flag, **texts))
+    return events
 
-    def _leave(self, ref: str, at: float) -> Event:
-        seen = self.present.pop(ref)
-        last_seen = at if self.last_seen is None else min(self.last_seen, at)
-        self.away[ref] = (seen, last_seen)
-        self.dirty.add(ref)
-        return self._event(seen, at, "gone")
 
-    def _meet(self, seen: Seen, at: float, changes: dict[tuple[str, str], Change]) -> list[Event]:
-        """Take over a trunk that is new or different."""
-        ref = seen[0]
-        events = []
-        old = self.present.get(ref)
-        if old is None and ref in self.away:
-            old, _ = self.away.pop(ref)
-            events.append(self._event(_fill(seen, old), at, "back"))
-        self.dirty.add(ref)
-        if old is None:
-            self.present[ref] = seen
-            self.first_seen[ref] = at
-            return [self._event(seen, at, "appeared")]
-        seen = _fill(seen, old)
-        self.present[ref] = seen
-        _, phone, name, *_ = old
-        if phone and phone != seen[1]:
-            events.append(self._event(seen, at, "renumbered", before=phone, after=seen[1]))
-        if name and name != seen[2]:
-            events.append(self._event(seen, at, "renamed", before=name, after=seen[2]))
-        pairs = zip(FLAGS, old[_FIRST_FLAG:], seen[_FIRST_FLAG:], strict=False)
-        events += [
-            self._changed(seen, at, flag, changes, on=after)
-            for flag, before, after in pairs
-            if before != after
-        ]
-        return events
-
-    def _changed(
-        self, seen: Seen, at: float, flag: str, changes: dict[tuple[str, str], Change], *, on: bool
-    ) -> Event:
-        key = (seen[0], flag)
-        before = changes.get(key)
-        changes[key] = Change(before.total + 1 if before else 1, at)
-        return self._event(seen, at, "changed", flag, before=str(1 - on), after=str(int(on)))
-
-    def _event(
-        self,
-        seen: Seen,
-        at: float,
-        kind: EventKind,
-        flag: str = "",
-        before: str = "",
-        after: str = "",
-    ) -> Event:
-        ref, phone, name, *_ = seen
-        return Event(at, self.account, ref, phone, name, kind, flag, before, after)
-
-    def _set_back(self, at: float) -> None:
-        """Let nothing lie in the future of a clock that was set back."""
-        late = {key: change for key, change in self.changes.items() if change.last_changed > at}
-        self.changes = {
-            **self.changes,
-            **{key: Change(change.total, at) for key, change in late.items()},
-        }
-        self.dirty.update(ref for ref, _ in late)
-        for ref, first_seen in self.first_seen.items():
-            if first_seen > at:
-                self.first_seen[ref] = at
-                self.dirty.add(ref)
-        for ref, (seen, last_seen) in self.away.items():
-            if last_seen > at:
-                self.away[ref] = (seen, at)
-                self.dirty.add(ref)
+def _flags(old: Seen, new: Seen) -> Iterator[tuple[str, Any, Any]]:
+    """The flags that differ, with both values."""
+    pairs = zip(FLAGS, old[_FIRST_FLAG:], new[_FIRST_FLAG:], strict=True)
+    return (one for one in pairs if one[1] != one[2])
 
 
 def _fill(seen: Seen, old: Seen) -> Seen:
-    """Fill in the phone and the name, where they are not told, with what they were."""
-    if (seen[1] or not old[1]) and (seen[2] or not old[2]):
-        return seen
-    ref, phone, name, active, bound, marked = seen
-    return (ref, phone or old[1], name or old[2], active, bound, marked)
+    """Fill in what is not told with what it was."""
+    return tuple(
+        was if one is None or one == "" else one for one, was in zip(seen, old, strict=True)
+    )
+
+
+def _set_back(changes: Changes, at: float) -> Changes:
+    return {
+        key: change if change.last_changed <= at else replace(change, last_changed=at)
+        for key, change in changes.items()
+    }

@@ -7,21 +7,20 @@ noticed. Nothing is ever written.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
-from contextlib import closing
+import stat
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from vats_exporter.history import schema
 from vats_exporter.history.events import Event, HistoryError
+from vats_exporter.history.file import connect, is_empty, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection, Iterator
     from pathlib import Path
-    from typing import TypeVar
 
     from vats_exporter.history.events import EventKind
-
-    Result = TypeVar("Result")
 
 _BUSY_TIMEOUT: Final = 2.0
 
@@ -70,8 +69,7 @@ def read_events(
     Raises:
         HistoryError: the file cannot be read.
     """
-
-    def query(connection: sqlite3.Connection) -> list[Event]:
+    with _opened(path) as connection:
         (greatest,) = connection.execute(_GREATEST).fetchone()
         rows = connection.execute(
             _EVENTS,
@@ -85,66 +83,56 @@ def read_events(
         ).fetchall()
         return [_event(row) for row in reversed(rows)]
 
-    return _read(path, query)
-
 
 def read_accounts(path: Path) -> list[str]:
-    """Read the names of the accounts that the file knows, in order.
-
-    Args:
-        path: the history file.
-
-    Raises:
-        HistoryError: the file cannot be read.
-    """
-    return _read(
-        path,
-        lambda connection: [
-            name for (name,) in connection.execute("SELECT name FROM accounts ORDER BY name")
-        ],
-    )
+    """Return the names of the accounts in the file, in order; errors as of :func:`read_events`."""
+    with _opened(path) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM accounts ORDER BY name")]
 
 
 def is_known_phone(path: Path, phone: str) -> bool:
-    """Tell whether the file knows a trunk that has, or had, a phone.
+    """Whether a trunk has, or had, a phone of eleven digits; errors as of :func:`read_events`."""
+    with _opened(path) as connection:
+        return bool(connection.execute(_KNOWN_PHONE, {"phone": phone}).fetchone()[0])
 
-    Args:
-        path: the history file.
-        phone: eleven digits.
+
+def export(path: Path, target: Path) -> None:
+    """Copy the file, whole as it is at one moment, also while the exporter writes to it.
 
     Raises:
-        HistoryError: the file cannot be read.
+        HistoryError: it cannot be read, or the copy cannot be written; nothing is overwritten.
     """
-    return _read(
-        path,
-        lambda connection: bool(connection.execute(_KNOWN_PHONE, {"phone": phone}).fetchone()[0]),
-    )
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise HistoryError(f"{target}: cannot make it: {error.strerror or error}") from None
+    with _opened(path) as connection, closing(sqlite3.connect(target)) as copy:
+        connection.execute("COMMIT")
+        connection.backup(copy)
 
 
 def _event(row: tuple[Any, ...]) -> Event:
     at, account, ref, phone, name, kind, flag, before, after, number = row
-    phone, name, before, after = map(schema.from_column, (phone, name, before, after))
+    phone, name, before, after = map(read_text, (phone, name, before, after))
     return Event(
         at, account, ref, phone, name, cast("EventKind", kind), flag, before, after, number
     )
 
 
-def _read(path: Path, query: Callable[[sqlite3.Connection], Result]) -> Result:
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """One view of the file for all that is asked."""
     try:
-        # Of a file that is not there SQLite would say that it is unable to open it. It must not be
-        # opened here: closing it would drop the locks that an exporter in this process holds.
-        path.stat()
-        with closing(_open(path)) as connection:
-            # One view of the file for all that is asked.
+        # SQLite would only say that it is unable to open it, or wait for ever for a pipe's writer.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise HistoryError(f"{path}: cannot read it: not a file")
+        with closing(connect(path, busy_timeout=_BUSY_TIMEOUT)) as connection:
+            connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
-            if schema.is_empty(connection, path):
+            if is_empty(connection, path):
                 raise HistoryError(f"{path}: nothing is recorded in it yet")
-            return query(connection)
+            yield connection
     except OSError as error:
         raise HistoryError(f"{path}: cannot read it: {error.strerror or error}") from None
     except (sqlite3.Error, ValueError, TypeError) as error:
         raise HistoryError(f"{path}: cannot read it: {error}") from None
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    return schema.connect(path, read_only=True, busy_timeout=_BUSY_TIMEOUT)

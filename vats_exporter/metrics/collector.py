@@ -165,14 +165,9 @@ class Account:
         """Record a snapshot, before its series are made: they tell the changes it brought."""
         if self._history is None:
             return
-        devices = {
-            trunk.ref: trunk.sip_device_enabled
-            for trunk in snapshot.trunks
-            if trunk.sip_device_enabled is not None
-        }
         with self._recording:
             if not self._retired:
-                self._history.record(self.name, snapshot, devices)
+                self._history.record(self.name, snapshot)
 
     def _refreshed(self, outcome: Outcome) -> None:
         if self._retired:
