@@ -53,7 +53,8 @@ def file(tmp_path: Path) -> Path:
         b = trunk("B", phone="79160000002")
         history.record("office", snapshot(1, trunk("A", "010"), b))
         history.record("office", snapshot(2, trunk("A", "010", name="Петров"), b))
-        history.record("shop", snapshot(3))
+        for minute in (2, 3):
+            history.record("shop", snapshot(minute))
     return path
 
 
@@ -176,7 +177,8 @@ def test_a_name_cannot_act_upon_the_terminal_nor_break_the_json(run: Run, tmp_pa
     name = "\x1b]0;owned\x07\ud800\n"
     with History(path) as history:
         history.record("office", snapshot(0, trunk("A", name=name)))
-        history.record("office", snapshot(1))
+        for minute in (0, 1):
+            history.record("office", snapshot(minute))
 
     table = run("events", "--history.file", str(path))
     lines = run("events", "--history.file", str(path), "--format", "json")
@@ -261,3 +263,13 @@ def test_following_in_a_terminal_shows_what_comes_and_ctrl_c_ends_it_with_0(file
     assert (event["id"], event["event"], event["trunk"]) == (4, "appeared", "D")
     assert rest == ("", "")
     assert process.returncode == 0
+
+
+def test_an_export_is_a_copy_that_can_be_read(run: Run, file: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    ended = run("events", "--history.file", str(file), "--export", str(copy))
+
+    assert (ended.status, ended.stdout, ended.stderr) == (0, "", f"copied to {copy}\n")
+    assert read_events(copy) == read_events(file)
+    again = run("events", "--history.file", str(file), "--export", str(copy))
+    assert (again.status, again.stderr) == (1, f"{copy}: cannot make it: File exists\n")

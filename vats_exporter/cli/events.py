@@ -16,7 +16,7 @@ from vats_exporter.cli import options
 from vats_exporter.cli.accounts import account_option
 from vats_exporter.cli.output import FAILED, fail, printable, tell, write
 from vats_exporter.config.units import parse_duration
-from vats_exporter.history import HistoryError, is_known_phone, read_accounts, read_events
+from vats_exporter.history import HistoryError, export, is_known_phone, read_accounts, read_events
 from vats_exporter.trunks import normalise_phone
 
 if TYPE_CHECKING:
@@ -108,6 +108,13 @@ def _phones(
     show_default=True,
     help="json is one object per line, with times in UTC.",
 )
+@click.option(
+    "--export",
+    "target",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Copy the whole history to a new file instead, for a backup; the exporter may be running.",
+)
 def command(
     config_file: Path | None,
     *,
@@ -117,6 +124,7 @@ def command(
     since: float | None,
     follow: bool,
     format_: str,
+    target: Path | None,
 ) -> None:
     """Show what happened to the trunks: which flag changed, which trunk came or went.
 
@@ -135,6 +143,10 @@ def command(
         )
 
     try:
+        if target is not None:
+            export(path, target)
+            tell(f"copied to {target}")
+            return
         _refuse_unknown(path, names, phones)
         events = read(0, _BEFORE_FOLLOWING if follow and since is None else None)
     except HistoryError as error:
