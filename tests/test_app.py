@@ -16,13 +16,14 @@ from urllib.request import urlopen
 import pytest
 
 from tests.process import log_put_back
+from tests.web.clients import until
 from vats_exporter import app
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.config import Account, Cache, Config, Log
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.logs import setup
-from vats_exporter.web import ListenAddress
+from vats_exporter.web import Limits, ListenAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,17 +117,24 @@ def test_scrapes_that_wait_for_a_cabinet_that_hangs_keep_nobody_from_other_pages
         silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         settings = CabinetSettings(address=url, login="a", password="b")
-        exporter = stack.enter_context(
-            Exporter(config_of(("office", settings)), ANYWHERE, Options(max_connections=4))
-        )
+        options = Options(limits=Limits(max_connections=4))
+        exporter = stack.enter_context(Exporter(config_of(("office", settings)), ANYWHERE, options))
         address = urlsplit(exporter.url)
-        for _ in range(10):
-            scrape = socket.create_connection((address.hostname, address.port), timeout=20)
-            stack.enter_context(scrape).sendall(
+
+        def scrape() -> socket.socket:
+            client = socket.create_connection((address.hostname, address.port), timeout=20)
+            stack.enter_context(client).sendall(
                 b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
                 b"X-Prometheus-Scrape-Timeout-Seconds: 600\r\n\r\n"
             )
+            return client
+
+        waiting = [scrape() for _ in range(2)]
+        assert until(lambda: exporter._site._may_wait._value == 0)
+        for _ in range(8):
+            assert scrape().recv(12) == b"HTTP/1.1 200"
         assert fetch(f"{exporter.url}/-/healthy") == "The exporter is healthy.\n"
+        assert len(waiting) == 2
     let_the_rest_end()
 
 

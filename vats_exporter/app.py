@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter import __version__
@@ -19,7 +19,7 @@ from vats_exporter.history import History
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.collector import Account, Collector, Loaded
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.web import Site, WebServer
+from vats_exporter.web import Limits, Site, WebServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -50,16 +50,14 @@ class Options:
 
     Attributes:
         protection: TLS and passwords of the exporter's own address; ``None`` for neither.
-        max_connections: of clients, at the same time.
-        read_timeout: seconds for a client's request to come whole.
+        limits: what clients may take.
         lifecycle: whether the configuration may be reloaded over HTTP.
         privacy: what the trunks' labels hold back; ``None`` for nothing.
         probe_only: accounts are read for ``/probe`` alone.
     """
 
     protection: Protection | None = None
-    max_connections: int = 512
-    read_timeout: float = 10.0
+    limits: Limits = field(default_factory=Limits)
     lifecycle: bool = False
     privacy: Privacy | None = None
     probe_only: bool = False
@@ -106,13 +104,12 @@ class Exporter:
             self._collector,
             reload=self.reload if may_reload else None,
             # The other half is for those who ask for what needs no waiting.
-            max_waiting=max(1, self._options.max_connections // 2),
+            max_waiting=max(1, self._options.limits.max_connections // 2),
         )
         self._server = WebServer(
             address,
             self._site.respond,
-            max_connections=self._options.max_connections,
-            read_timeout=self._options.read_timeout,
+            limits=self._options.limits,
             protection=self._options.protection,
         )
         scheme, _, self._site.address = self._server.url.partition("://")

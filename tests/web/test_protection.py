@@ -10,7 +10,7 @@ import bcrypt
 import pytest
 
 from tests.process import capture_logs
-from tests.web.conftest import (
+from tests.web.clients import (
     PASSWORD,
     USERS,
     basic,
@@ -40,7 +40,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(
     serve: Serve, tmp_path: Path, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
     files = (tmp_path / "server.crt", tmp_path / "server.key")
-    server = serve(WebSettings(tls=tls, files=files))
+    server = serve(protected=WebSettings(tls=tls, files=files))
     before = get_encrypted(server, authority)[2]
     write_certificate(tmp_path, authority)
     touch(files[0])
@@ -67,7 +67,7 @@ def test_changed_users_count_at_once_and_wrong_files_change_nothing(
             raise step
         return step
 
-    server = serve(read)
+    server = serve(protected=Protection(read))
     assert get(server, headers=basic("alice", PASSWORD))[0] == 200
     for number in range(3):
         file.write_text("1" * (number + 2))
@@ -77,7 +77,9 @@ def test_changed_users_count_at_once_and_wrong_files_change_nothing(
 
 
 def test_headers_go_with_every_answer_and_stand_in_place_of_its_own(serve: Serve) -> None:
-    server = serve(WebSettings(headers=(("X-Frame-Options", "deny"), ("Content-Type", "x/y"))))
+    server = serve(
+        protected=WebSettings(headers=(("X-Frame-Options", "deny"), ("Content-Type", "x/y")))
+    )
     for path in ("/", "/none"):
         headers = get(server, path)[2]
         assert headers["X-Frame-Options"] == "deny"
@@ -196,7 +198,7 @@ def test_a_certificate_may_come_after_the_file_that_names_it(
     serve: Serve, tmp_path: Path, authority: trustme.CA
 ) -> None:
     text = as_it_stands(tmp_path)
-    server = serve(read_web_config(tmp_path / "web.yml"))
+    server = serve(protected=read_web_config(tmp_path / "web.yml"))
     before = get_encrypted(server, authority)[2]
     (tmp_path / "new").mkdir()
     (tmp_path / "web.yml").write_text(text.replace("server.", "new/server."))
@@ -231,7 +233,7 @@ def test_a_certificate_that_is_renewed_while_it_is_read_is_read_again(
     named: str,
 ) -> None:
     text = as_it_stands(tmp_path)
-    server = serve(read_web_config(tmp_path / "web.yml"))
+    server = serve(protected=read_web_config(tmp_path / "web.yml"))
     make_context = tls_module.make_context
     latest: list[Path] = []
 

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.web.clients import until
 from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.metrics.exposition import Format
 from vats_exporter.trunks import Flags, Trunk
@@ -195,3 +196,43 @@ def test_twenty_scrapes_at_once_over_http_read_the_cabinet_once() -> None:
     assert cabinet.reads == 1
     assert len(pages) == 20
     assert all('vats_up{account="acme"} 1.0' in page for page in pages)
+
+
+def test_where_as_many_wait_as_may_the_others_get_what_there_is_at_once() -> None:
+    go_on = threading.Event()
+    reading = threading.Event()
+
+    def hang() -> None:
+        reading.set()
+        assert go_on.wait(PATIENCE)
+
+    site = Site(Collector([Account("acme", OneTrunk(before=hang).connect)]), max_waiting=2)
+    patient = {"x-prometheus-scrape-timeout-seconds": "600"}
+    pages: list[str] = []
+
+    def scrape() -> None:
+        pages.append(text(site.respond(Request("GET", "/metrics", headers=patient))))
+
+    waiting = [threading.Thread(target=scrape) for _ in range(2)]
+    for one in waiting:
+        one.start()
+    assert reading.wait(PATIENCE)
+    assert until(lambda: site._may_wait._value == 0)
+    for query, wanted in (("", 'vats_up{account="acme"} 0.0'), ("debug=true", "too many wait")):
+        path = "/probe" if query else "/metrics"
+        request = Request("GET", path, f"account=acme&{query}", headers=patient)
+        assert wanted in text(site.respond(request))
+    go_on.set()
+    for one in waiting:
+        one.join(PATIENCE)
+    assert ['vats_up{account="acme"} 1.0' in page for page in pages] == [True] * 2
+    assert site._may_wait._value == 2
+
+
+def test_who_is_served_what_is_fresh_need_not_wait_for_others() -> None:
+    site = Site(Collector([Account("acme", OneTrunk().connect)]), max_waiting=1)
+    site.respond(Request("GET", "/metrics"))
+    with site._waiting(1.0):
+        assert 'vats_up{account="acme"} 1.0' in text(site.respond(Request("GET", "/metrics")))
+        request = Request("GET", "/probe", "account=acme")
+        assert "vats_probe_success 1.0" in text(site.respond(request))

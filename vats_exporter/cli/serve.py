@@ -18,7 +18,7 @@ from vats_exporter.config import ConfigError
 from vats_exporter.config.units import parse_duration
 from vats_exporter.logs import setup
 from vats_exporter.metrics.privacy import Privacy
-from vats_exporter.web import parse_listen_address
+from vats_exporter.web import Limits, parse_listen_address
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +32,6 @@ _PRIVACY: Final = ("mask-phones", "no-names")
 class _Served(TypedDict):
     """The options that are the exporter's own, by the names it has for them."""
 
-    max_connections: int
-    read_timeout: float
     lifecycle: bool
     privacy: Privacy
     probe_only: bool
@@ -141,6 +139,8 @@ def command(
     config_file: Path | None,
     web_config_file: Path | None,
     address: ListenAddress,
+    max_connections: int,
+    read_timeout: float,
     log_format: setup.Format | None,
     log_level: setup.Level | None,
     **served: Unpack[_Served],
@@ -185,9 +185,9 @@ def command(
 
     with told_to_end(reload) as wait:
         try:
-            exporter = Exporter(
-                config, address, Options(protection=protection, **served), load=load
-            )
+            limits = Limits(max_connections=max_connections, read_timeout=read_timeout)
+            served_as = Options(protection=protection, limits=limits, **served)
+            exporter = Exporter(config, address, served_as, load=load)
         except OSError as error:
             fail(f"--web.listen-address: cannot listen on {address}: {reason(error)}")
         with exporter:

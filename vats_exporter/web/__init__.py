@@ -2,21 +2,21 @@
 
 Layers, each knowing only the next one's types:
 
-* :mod:`~vats_exporter.web.server` and :mod:`~vats_exporter.web.connection`: sockets, threads,
-  limits; know no path
+* :mod:`~vats_exporter.web.server`, :mod:`~vats_exporter.web.handler` and
+  :mod:`~vats_exporter.web.connections`: sockets, threads, limits; know no path
 * :mod:`~vats_exporter.web.protection`: TLS, passwords, headers, a rate limit
-* :mod:`~vats_exporter.web.messages`: requests and answers, bytes to objects and back; no I/O
 * :mod:`~vats_exporter.web.site`: which path answers what; knows no socket
 """
 
 from vats_exporter.web.addresses import ListenAddress, parse_listen_address
-from vats_exporter.web.messages import BadRequestError, Request, Response
+from vats_exporter.web.connections import Limits
+from vats_exporter.web.messages import Request, Response
 from vats_exporter.web.protection import Protection, ProtectionError
 from vats_exporter.web.server import WebServer
 from vats_exporter.web.site import Site
 
 __all__ = [
-    "BadRequestError",
+    "Limits",
     "ListenAddress",
     "Protection",
     "ProtectionError",

@@ -1,17 +1,14 @@
-"""Basic authentication with bcrypt hashes, for clients that mean well and for those that do not.
+"""Basic authentication with bcrypt hashes.
 
 bcrypt is slow on purpose: tens of milliseconds of a processor for every password tried. So
 
-* an answer once found is remembered, by a keyed hash of user, password and the user's bcrypt hash:
-  a scraper's password is computed once;
-* one password is computed at a time, and a client that sends many waits for its own, not for a
-  place in front of others; beyond a few, or after some seconds, it is told to come again, so that
-  wrong passwords hold up neither scrapes nor the connections they come on. A right one that comes
-  among wrong ones of the same address, for the first time since the start, has its turn with them;
-* every wrong answer costs what the costliest hash does, so that its time tells nothing about which
-  users there are. An unknown user's password is computed against that hash. Where a user's own is
-  cheaper, the difference is computed too: hashes of cost *c* to *m* - 1 take as long, together with
-  one of cost *c*, as one of cost *m*, since each step of cost doubles the work.
+* answers are remembered, right ones apart from wrong ones: no number of guesses makes a right
+  password be forgotten, and one that is remembered waits for nothing;
+* one password is computed at a time, and only a few of one client wait for that: a password that is
+  not known yet waits for a few guesses of each guessing client, and guesses take neither all
+  processors nor all connections;
+* an unknown user's password is computed as well, against the costliest hash, so that the time of
+  an answer does not show which users exist.
 """
 
 from __future__ import annotations
@@ -21,29 +18,21 @@ import binascii
 import hmac
 import secrets
 import threading
-import time
-from collections import Counter, OrderedDict
-from contextlib import contextmanager
+from collections import OrderedDict
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _REMEMBERED: Final = 100
 """Answers of each kind that are remembered."""
 
-_PENDING_OF_CLIENT: Final = 16
-"""Passwords of one client that may be waited for at the same time."""
+_WAITING: Final = 128
+"""Requests that wait for a computation at the same time."""
 
-_PATIENCE: Final = 3.0
-"""Seconds that a password waits for its turn."""
-
-_PENDING: Final = 64
-"""Passwords of all clients that may be waited for at the same time."""
-
-_NOBODY: Final = "." * 53
-"""Salt and hash that bcrypt computes with as with any other, and that no password has."""
+_WAITING_OF_CLIENT: Final = 8
+"""Those of one client."""
 
 _LONGEST: Final = 72
 """Bytes of a password that bcrypt looks at."""
@@ -66,15 +55,13 @@ class PasswordCheck:
 
     def __init__(self, users: Mapping[str, str]) -> None:
         self.users: Final = dict(users)
-        self._costliest = max(users.values(), key=_cost)
+        self._costliest = max(users.values(), key=lambda hashed: int(hashed[4:6]))
         self._secret = secrets.token_bytes(32)
-        self._lock = threading.Lock()
         self._computing = threading.Lock()
-        self._turns: dict[str, threading.Lock] = {}
-        self._pending: Counter[str] = Counter()
-        # Apart, so that no number of wrong passwords makes a right one be forgotten.
-        self._right: OrderedDict[bytes, None] = OrderedDict()
-        self._wrong: OrderedDict[bytes, None] = OrderedDict()
+        # Of clients, one entry a request; single operations on a list are atomic.
+        self._waiting: list[str] = []
+        self._right = _Remembered()
+        self._wrong = _Remembered()
 
     def check(self, authorization: str, client: str) -> Verdict:
         """Judge the header of a request.
@@ -82,95 +69,67 @@ class PasswordCheck:
         Args:
             authorization: the header's value; empty where there is none.
             client: who sent it, as far as known: its address.
+
+        Returns:
+            ``BUSY`` where too many requests wait for theirs to be computed already.
         """
         credentials = _read_basic(authorization)
         if credentials is None:
             return Verdict.WRONG
         user, password = credentials
-        digest = self._digest(user, password)
-        with self._lock:
-            verdict = self._recall(digest)
-            if verdict is not None:
-                return verdict
-            if self._pending[client] >= _PENDING_OF_CLIENT or self._pending.total() >= _PENDING:
-                return Verdict.BUSY
-            self._pending[client] += 1
-            turn = self._turns.setdefault(client, threading.Lock())
+        digest = hmac.digest(self._secret, b"%d:%b%b" % (len(user), user, password), "sha256")
+        if verdict := self._recall(digest):
+            return verdict
+        waiting = self._waiting
+        if len(waiting) >= _WAITING or waiting.count(client) >= _WAITING_OF_CLIENT:
+            return Verdict.BUSY
+        waiting.append(client)
         try:
-            return self._judge(turn, digest, user, password)
+            with self._computing:  # of others with the same password, the first one computes it
+                return self._recall(digest) or self._compute(digest, user, password)
         finally:
-            with self._lock:
-                self._pending[client] -= 1
-                if not self._pending[client]:
-                    del self._pending[client]
-                    del self._turns[client]
-
-    def _judge(self, turn: threading.Lock, digest: bytes, user: bytes, password: bytes) -> Verdict:
-        """Compute an answer when the client's turn has come, and then one's own."""
-        deadline = time.monotonic() + _PATIENCE
-        with _held(turn, deadline) as mine:
-            if not mine:
-                return Verdict.BUSY
-            with self._lock:  # another connection's answer may have come meanwhile
-                verdict = self._recall(digest)
-            if verdict is not None:
-                return verdict
-            with _held(self._computing, deadline) as alone:
-                if not alone:
-                    return Verdict.BUSY
-                right = self._compute(user, password)
-            return self._remember(digest, right=right)
-
-    def _digest(self, user: bytes, password: bytes) -> bytes:
-        known = self.users.get(user.decode("utf-8", "replace"), "").encode()
-        text = b"".join(len(one).to_bytes(4, "big") + one for one in (user, known, password))
-        return hmac.digest(self._secret, text, "sha256")
+            waiting.remove(client)
 
     def _recall(self, digest: bytes) -> Verdict | None:
-        for answers, verdict in ((self._right, Verdict.RIGHT), (self._wrong, Verdict.WRONG)):
-            if digest in answers:
-                answers.move_to_end(digest)
-                return verdict
-        return None
+        if digest in self._right:
+            return Verdict.RIGHT
+        return Verdict.WRONG if digest in self._wrong else None
 
-    def _remember(self, digest: bytes, *, right: bool) -> Verdict:
-        with self._lock:
-            answers = self._right if right else self._wrong
-            answers[digest] = None
-            if len(answers) > _REMEMBERED:
-                answers.popitem(last=False)
-        return Verdict.RIGHT if right else Verdict.WRONG
-
-    def _compute(self, user: bytes, password: bytes) -> bool:
+    def _compute(self, digest: bytes, user: bytes, password: bytes) -> Verdict:
         # Imported here: most exporters run without passwords.
         import bcrypt  # noqa: PLC0415 - see above
 
         known = self.users.get(user.decode("utf-8", "replace"))
-        against = known or self._costliest
         try:
-            right = bcrypt.checkpw(password[:_LONGEST], against.encode()) and known is not None
-            if not right:
-                for cost in range(_cost(against), _cost(self._costliest)):
-                    bcrypt.checkpw(password[:_LONGEST], f"$2b${cost:02}${_NOBODY}".encode())
+            matches = bcrypt.checkpw(password[:_LONGEST], (known or self._costliest).encode())
         except ValueError:  # a byte that bcrypt does not take, such as NUL
-            return False
-        return right
+            return Verdict.WRONG
+        if known is not None and matches:
+            self._right.add(digest)
+            return Verdict.RIGHT
+        self._wrong.add(digest)
+        return Verdict.WRONG
 
 
-@contextmanager
-def _held(lock: threading.Lock, deadline: float) -> Iterator[bool]:
-    """Take a lock if it can be had in time, and tell whether it was."""
-    taken = lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
-    try:
-        yield taken
-    finally:
-        if taken:
-            lock.release()
+class _Remembered:
+    """The keys that were asked for last."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keys: OrderedDict[bytes, None] = OrderedDict()
 
-def _cost(hashed: str) -> int:
-    """Return the cost of a bcrypt hash: the work doubles with each."""
-    return int(hashed[4:6])
+    def __contains__(self, key: bytes) -> bool:
+        with self._lock:
+            if key not in self._keys:
+                return False
+            self._keys.move_to_end(key)
+            return True
+
+    def add(self, key: bytes) -> None:
+        with self._lock:
+            self._keys[key] = None
+            if len(self._keys) > _REMEMBERED:
+                self._keys.popitem(last=False)
 
 
 def _read_basic(header: str) -> tuple[bytes, bytes] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -12,12 +14,11 @@ from vats_exporter.metrics.exposition import accepts_gzip, negotiate
 from vats_exporter.metrics.probe import debug_probe, probe
 from vats_exporter.refresh import SystemClock
 from vats_exporter.web.landing import render_landing_page
-from vats_exporter.web.messages import HTML, JSON, Request, Response, say
-from vats_exporter.web.places import Places
+from vats_exporter.web.messages import HTML, JSON, Request, Response, say, text
 from vats_exporter.web.targets import make_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from vats_exporter.metrics.collector import Account, Collector
     from vats_exporter.metrics.exposition import Body, Negotiated, Page
@@ -67,9 +68,7 @@ class Site:
         self._collector = collector
         self._clock: Clock = clock or SystemClock()
         self._reload = reload
-        self._places = Places(max_waiting)
-        # By content type and encoding, of which there are a few.
-        self._served: dict[tuple[str, bool], Response] = {}
+        self._may_wait = threading.Semaphore(max_waiting)
         self._pages: Mapping[str, _Page] = {
             "/": _Page(_READERS, self._landing),
             "/metrics": _Page(_READERS, self._metrics),
@@ -104,20 +103,31 @@ class Site:
         else:
             page = self._collector.page(wish.negotiated.format)
         body = page.body(compress=wish.compress)
-        key = (wish.negotiated.content_type, wish.compress)
-        kept = self._served.get(key)
-        if kept is None or kept.chunks is not body.chunks:
-            kept = self._served[key] = _metrics_response(body, wish.negotiated.content_type)
-        return kept
+        return _metrics_response(body, wish.negotiated.content_type)
 
     def _scrape(self, wish: _Wish) -> Page:
         """Return the page, refreshed if that is due and somebody may wait for it."""
         form = wish.negotiated.format
         page = self._collector.settled(form)
         if page is None:
-            with self._places.wait(wish.timeout) as timeout:
+            with self._waiting(wish.timeout) as timeout:
                 page = self._collector.scrape(form, timeout)
         return page
+
+    @contextmanager
+    def _waiting(self, seconds: float) -> Iterator[float]:
+        """Give the seconds that a request may wait for a refresh: 0 where too many wait already.
+
+        One that waits for a cabinet cannot be ended to make room for another, as an idle connection
+        can: as many as there may be connections would keep all others from every page.
+        """
+        if not self._may_wait.acquire(blocking=False):
+            yield 0.0
+            return
+        try:
+            yield seconds
+        finally:
+            self._may_wait.release()
 
     def _probe(self, request: Request) -> Response:
         name = request.parameter("account")
@@ -128,7 +138,7 @@ class Site:
             return say(404, "There is no account of this name; /sd lists the names.")
         headers = request.headers
         allowed = scrape_timeout(headers.get("x-prometheus-scrape-timeout-seconds", ""))
-        with self._places.wait(allowed) as timeout:
+        with self._waiting(allowed) as timeout:
             if request.parameter("debug") == "true":
                 return _debug_response(account, timeout, self._clock)
             wish = _read_wish(headers.get("accept", ""), headers.get("accept-encoding", ""), "")
@@ -139,7 +149,7 @@ class Site:
         accounts = {account.name: account.labels for account in self._collector.accounts}
         address = request.headers.get("host") or self.address
         targets = make_targets(accounts, address, self.scheme)
-        return Response(200, (json.dumps(targets, ensure_ascii=False).encode(),), JSON)
+        return text(200, json.dumps(targets, ensure_ascii=False), JSON)
 
     def _load_again(self, _request: Request) -> Response:
         if self._reload is None:
@@ -151,16 +161,10 @@ class Site:
 
     def _landing(self, _request: Request) -> Response:
         page = render_landing_page(self._collector.states(), self._clock.now())
-        return Response(
-            200,
-            (page.encode("utf-8", "replace"),),
-            HTML,
-            (
-                # The page needs nothing but its own style.
-                ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
-                ("Cache-Control", "no-store"),
-            ),
-        )
+        # The page needs nothing but its own style.
+        policy = "default-src 'none'; style-src 'unsafe-inline'"
+        headers = (("Content-Security-Policy", policy), ("Cache-Control", "no-store"))
+        return text(200, page, HTML, headers)
 
     def _healthy(self, _request: Request) -> Response:
         return say(200, "The exporter is healthy.")
@@ -195,10 +199,8 @@ def _read_wish(accept: str, accept_encoding: str, timeout: str) -> _Wish:
 
 
 def _debug_response(account: Account, timeout: float, clock: Clock) -> Response:
-    text = debug_probe(account, timeout, clock.now)
-    return Response(
-        200, (text.encode("utf-8", "replace"),), headers=(("Cache-Control", "no-store"),)
-    )
+    page = debug_probe(account, timeout, clock.now)
+    return text(200, page, headers=(("Cache-Control", "no-store"),))
 
 
 def _metrics_response(body: Body, content_type: str) -> Response:
