@@ -18,6 +18,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
+from tests.doubles import make_due
 from tests.process import log_put_back
 from vats_exporter.cabinet import Cabinet, CabinetSettings, Timeouts
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
@@ -279,7 +280,7 @@ def collector(cabinet: SimulatedCabinet) -> Iterator[Collector]:
 
 def scrape(collector: Collector) -> str:
     for account in collector.accounts:
-        account.refresher.reset()
+        make_due(account.refresher)
     collector.refresh(PATIENCE)
     return b"".join(collector.page(Format.TEXT).body(compress=False).chunks).decode()
 

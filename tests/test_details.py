@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.doubles import view
 from vats_exporter.cabinet import (
     Cabinet,
     CabinetError,
@@ -29,7 +30,7 @@ from vats_exporter.cabinet.devices import Details, Device
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.demo.deployment import DETAILS_SERVICE
 from vats_exporter.details import MIN_BATCH, PAUSE, DetailedSource, DetailsBook
-from vats_exporter.refresh import RETRY_LIMIT, Refresher
+from vats_exporter.refresh import REFUSED_LAST, Refresher
 from vats_exporter.trunks import Flags, Trunk
 
 if TYPE_CHECKING:
@@ -345,7 +346,7 @@ def test_a_failure_that_is_not_about_one_trunk_ends_the_run_and_the_rest_stays_d
     assert cabinet.asked[2:] == ["Ca0002"]
 
 
-@pytest.mark.parametrize(("wish", "pause"), [(300.0, 300.0), (1.0, PAUSE), (1e6, RETRY_LIMIT)])
+@pytest.mark.parametrize(("wish", "pause"), [(300.0, 300.0), (1.0, PAUSE), (1e6, REFUSED_LAST)])
 def test_a_run_begins_no_sooner_than_the_cabinet_wishes_within_an_hour(
     wish: float, pause: float
 ) -> None:
@@ -526,7 +527,7 @@ def test_a_password_that_changes_among_the_details_costs_no_sign_in_but_the_list
     )
     refresher = Refresher("demo", source, ttl=60.0, clock=clock)
     simulated.faults = change_the_password
-    assert refresher.view(PATIENCE).result == "success"
+    assert view(refresher, PATIENCE).result == "success"
     source.wait()
     assert simulated.stats()["refused_sign_ins"] == 0
     assert len(told) == 1
@@ -536,7 +537,7 @@ def test_a_password_that_changes_among_the_details_costs_no_sign_in_but_the_list
     # off: after 1, 2, 4, 8, 16 and 32 minutes.
     for _ in range(60):
         clock.seconds += 60.0
-        assert refresher.view(PATIENCE).result == "login_refused"
+        assert view(refresher, PATIENCE).result == "login_refused"
         source.wait()
     assert simulated.stats()["refused_sign_ins"] == 6
     assert simulated.stats()["requests"]["details"] == asked

@@ -14,6 +14,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.configurations import FILE, config_of
+from tests.doubles import make_due, view
 from tests.process import log_put_back
 from vats_exporter import app
 from vats_exporter.app import Exporter, Options
@@ -163,8 +164,8 @@ def test_a_reading_from_before_the_reload_counts_no_change_again(
     old = running.exporter._collector.account("demo-1")
     assert old is not None
     cabinet.faults = hold
-    old.refresher.reset()
-    old.refresher.begin()
+    make_due(old.refresher)
+    old.refresher.start()
     assert asked.wait(10)
     enterprise = cabinet.account("demo-1").enterprise
     (trunk, *_) = (one for one in enterprise.trunks() if one.state.active)
@@ -175,11 +176,11 @@ def test_a_reading_from_before_the_reload_counts_no_change_again(
     running.exporter.reload()
     new = running.exporter._collector.account("demo-1")
     assert new is not None
-    new.refresher.view(10)
+    view(new.refresher, 10)
     go_on.set()
     while old.refresher.refreshing:
         pass
-    new.refresher.reset()
+    make_due(new.refresher)
     page = running.page()
     (line,) = [
         one
@@ -218,14 +219,19 @@ def test_another_ttl_holds_for_what_was_read_before_the_reload(
     assert cabinet.stats()["sign_ins"] == 3
 
 
-def test_a_reload_ends_the_back_off_of_a_refused_login(cabinet: SimulatedCabinet) -> None:
-    right = cabinet.account("demo-1").password
+def test_reloads_of_an_unchanged_file_send_no_password_and_a_changed_one_is_tried(
+    cabinet: SimulatedCabinet,
+) -> None:
     running = Reloadable(cabinet)
     cabinet.change_password("demo-1", "another-password")
     with running.exporter:
         assert value(running.page(), 'vats_up{account="demo-1"}') == 0
-        cabinet.change_password("demo-1", right)
-        assert value(running.page(), 'vats_up{account="demo-1"}') == 0
+        for _ in range(100):
+            running.exporter.reload()
+        assert cabinet.stats()["refused_sign_ins"] == 1
+        first, *others = running.config.accounts
+        changed = replace(first, cabinet=replace(first.cabinet, password="another-password"))
+        running.next = replace(running.config, accounts=(changed, *others))
         running.exporter.reload()
         assert value(running.page(), 'vats_up{account="demo-1"}') == 1
 

@@ -144,9 +144,10 @@ class Exporter:
     def reload(self) -> tuple[str, ...]:
         """Read the configuration again, and go on with it if it is valid.
 
-        Accounts whose settings are the same keep session, snapshot and history; one that was
-        refused is tried again at once. Those that changed keep their counts, and serve their last
-        good snapshot until there is another.
+        Accounts whose settings are the same keep session, snapshot and history, and wait as long
+        as they would have. Those that changed keep their counts, and serve their last good
+        snapshot until there is another; one whose login was refused is tried again at once only
+        with other credentials.
 
         Returns:
             what is wrong with the configuration, a line a problem; nothing if it is in use now.
@@ -187,7 +188,7 @@ class Exporter:
             self._reloading.release()
         accounts = self._collector.accounts
         for account in accounts:
-            account.refresher.hurry()
+            account.refresher.release()
         self._server.stop(timeout=ANSWERING)
         refreshing = deadline - CLOSES_WITHIN - time.monotonic()
         self._closing += _close(accounts, refreshing)
@@ -243,10 +244,10 @@ class Exporter:
                 _configure(account, one)
                 account.remember_in(self._history)
                 account.refresher.retime(config.cache.ttl, config.cache.stale)
-                if not account.refresher.peek().up:
-                    account.refresher.reset()
             else:
-                accounts.append(self._account(one, config, before=account))
+                same_login = _credentials(old) == _credentials(one)
+                account = self._account(one, config, before=account, same_login=same_login)
+                accounts.append(account)
         gone = [account for account in running.values() if account not in accounts]
         for account in gone:
             account.retire()
@@ -255,7 +256,12 @@ class Exporter:
         return gone
 
     def _account(
-        self, settings: AccountSettings, config: Config, *, before: Account | None = None
+        self,
+        settings: AccountSettings,
+        config: Config,
+        *,
+        before: Account | None = None,
+        same_login: bool = False,
     ) -> Account:
         account = Account(
             settings.name,
@@ -267,6 +273,8 @@ class Exporter:
             privacy=self._options.privacy,
             before=before,
         )
+        if before is not None:
+            account.refresher.adopt(before.refresher, same_login=same_login)
         _configure(account, settings)
         return account
 
@@ -276,6 +284,11 @@ def _configure(account: Account, settings: AccountSettings) -> None:
     account.labels = settings.labels
     account.expected_off.entries = settings.expected_off
     account.expected_off.file = settings.expected_off_file
+
+
+def _credentials(settings: AccountSettings) -> tuple[str, str, str]:
+    cabinet = settings.cabinet
+    return (cabinet.address, cabinet.login, cabinet.password)
 
 
 def _open_history(config: Config) -> History:

@@ -37,15 +37,15 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.cabinet.subscribers import Listing
+from vats_exporter.clock import SystemClock
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.refresh import RETRY_LIMIT
-from vats_exporter.states import SystemClock
+from vats_exporter.refresh import REFUSED_LAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from vats_exporter.cabinet.devices import Details
-    from vats_exporter.states import Clock
+    from vats_exporter.clock import Clock
     from vats_exporter.trunks import Trunk
 
 MIN_BATCH: Final = 10
@@ -137,7 +137,7 @@ class DetailsBook:
             self._fruitless = self._fruitless + 1 if given_up and fruitless else 0
             # The exponent is bounded: 2.0 to the power of a month of them is no float.
             pause = min(PAUSE * 2.0 ** min(self._fruitless, 32), self._retry)
-            pause = max(pause, min(retry_after, RETRY_LIMIT))
+            pause = max(pause, min(retry_after, REFUSED_LAST))
             self._resume = now + pause if given_up else -math.inf
 
     def put(self, ref: str, details: Details, now: float, at: float) -> None:

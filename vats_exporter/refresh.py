@@ -1,69 +1,90 @@
-"""When to ask the cabinet: freshness, one flight at a time, back-off, the last good snapshot.
+"""When to ask the cabinet: freshness, one refresh at a time, back-off, the last good snapshot.
 
 A :class:`Refresher` stands between the scrapes of one account and that account's cabinet. It knows
-time and threads, and neither HTTP nor metrics. Its rules:
+time and threads, and neither HTTP nor metrics.
 
 * A snapshot is **fresh** for ``ttl``, counted from when its reading began and less a little, so
-  that scrapes that come every ``ttl`` each find the cabinet's newest state. What is fresh is
-  served at once.
-* Otherwise the first view starts a **flight**, a thread that reads the cabinet; every other view
-  waits for the same one. A view waits no longer than its own timeout and then gets what there is;
-  the flight goes on, and the next view finds what it brought.
+  that scrapes that come every ``ttl`` each find the cabinet's newest state.
+* Otherwise the first who asks starts a **refresh**, in a thread; all others wait for the same one,
+  no longer than each wants to. It goes on, and the next one finds what it brought. A refresh that
+  a scrape has waited for in vain is **not waited for again**, nor are the account's next ones,
+  until the cabinet answers: an account that hangs delays one scrape.
 * A **failure** replaces nothing: the last good snapshot stays, with its true time, until it is
-  older than ``stale``. The failure itself holds for ``ttl`` too, so that a broken cabinet is asked
-  no more often than a working one; longer, up to an hour, where the cabinet said so itself.
-* A **refused login** is tried again after ``ttl``, then after twice that, and so on up to an hour,
-  so that a changed password never locks the account. Only a success or :meth:`Refresher.reset`
-  ends it.
+  older than ``stale``. A failure holds for ``ttl`` as well, or for as long as the cabinet said, up
+  to an hour.
+* A **refused login** is tried again after ``ttl``, but a minute at least, then after twice that,
+  and so on up to an hour. Only a success or other credentials end it.
 
-Ages are measured with a clock that only goes forward, also while the machine is suspended, so that
-a corrected wall clock neither revives nor ends a snapshot; times that people see come from the wall
-clock.
+Ages are measured with a clock that only goes forward, so that a corrected wall clock neither
+revives nor ends a snapshot; times that people see come from the wall clock.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
 
 from vats_exporter.cabinet.errors import CabinetError, IncompleteError
+from vats_exporter.clock import SystemClock
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.states import AccountState, Clock, Listing, Outcome, Source, SystemClock
-from vats_exporter.trunks import Snapshot
+from vats_exporter.trunks import AccountState, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vats_exporter.trunks import Trunk
+    from vats_exporter.clock import Clock
+    from vats_exporter.trunks import Listing, Trunk
 
     Mark = Callable[[tuple[Trunk, ...]], tuple[tuple[Trunk, ...], tuple[str, ...]]]
 
-__all__ = [
-    "AccountState",
-    "Clock",
-    "Listing",
-    "Outcome",
-    "Refresher",
-    "Source",
-    "SystemClock",
-]
-
-RETRY_LIMIT: Final = 3600.0
-"""Seconds that a refused login, or a cabinet that said when, waits at most before it is tried again
-(a longer ttl prevails)."""
+REFUSED_FIRST: Final = 60.0
+REFUSED_LAST: Final = 3600.0
+"""Seconds that a refused login waits: at least at first, and at most (a longer ttl prevails)."""
 
 EARLY: Final = 1.0
-"""Seconds, and at most a twentieth of the ttl, that a view may come before it and still find the
-snapshot due: scrapes every ``ttl`` come a few milliseconds early half of the time, and would find
-every other snapshot two ttl old."""
-
-RETRY_WITHOUT_TTL: Final = 60.0
-"""Seconds before the first repeat of a refused login where the ttl is 0."""
+"""Seconds, and at most a twentieth of the ttl, that a scrape may come early and still refresh:
+scrapes every ``ttl`` come a few milliseconds early half of the time, and would find every other
+snapshot two ttl old."""
 
 _log = get_logger(__name__)
+
+
+class Source(Protocol):
+    """What a refresher reads, by one thread at a time.
+
+    It may have a method ``credentials_changed() -> bool`` as well: whether the password in force
+    is another than the one last sent, so that a refused login is due at once.
+    """
+
+    def read_trunks(self) -> Listing:
+        """Read every trunk; a ``CabinetError`` if the list cannot be read whole."""
+
+    def close(self) -> None:
+        """Give back connections and the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one refresh ended.
+
+    Attributes:
+        result: one of :data:`vats_exporter.cabinet.errors.RESULTS`.
+        duration: seconds it took.
+        snapshot: what it brought; ``None`` unless ``result`` is ``success``.
+        pages: pages read.
+        error: one sentence; empty on success.
+        retry_after: seconds after which the cabinet wants to be asked again; 0 if it did not say.
+    """
+
+    result: str
+    duration: float
+    snapshot: Snapshot | None = None
+    pages: int = 0
+    error: str = ""
+    retry_after: float = 0.0
 
 
 class Refresher:
@@ -71,11 +92,11 @@ class Refresher:
 
     Args:
         name: the account's name, for logs.
-        source: what is read; only ever by one thread at a time.
-        ttl: seconds for which a snapshot is fresh, and a failure holds; 0 reads for every view.
+        source: what is read.
+        ttl: seconds for which a snapshot is fresh, and a failure holds; 0 always reads.
         stale: seconds after which a snapshot that could not be replaced is no longer served.
         clock: the machine's, unless a test brings its own.
-        mark: marks the trunks that were read, and tells what is to be warned of.
+        mark: marks the trunks that were read, and returns them with its warnings.
         on_snapshot: called with each snapshot, in the refresh's thread, before anyone can see it.
         on_result: called after each refresh, in its thread, before those who wait for it go on.
     """
@@ -96,14 +117,17 @@ class Refresher:
         self.ttl = ttl
         self.stale = stale
         self._source = source
+        self._credentials_changed: Callable[[], bool] | None = getattr(
+            source, "credentials_changed", None
+        )
         self._clock: Clock = clock or SystemClock()
-        self._mark = mark
-        self._on_snapshot = on_snapshot
-        self._on_result = on_result
+        self._mark = mark or (lambda trunks: (trunks, ()))
+        self._on_snapshot = on_snapshot or (lambda _: None)
+        self._on_result = on_result or (lambda _: None)
         self._lock = threading.Lock()
-        self._flight: threading.Event | None = None
-        self._thread: threading.Thread | None = None  # of the latest flight
-        self._closed = False
+        self._running: threading.Event | None = None
+        self._thread: threading.Thread | None = None  # of the latest refresh
+        self._closed = self._hangs = False
         self._state = AccountState(name)
         self._taken: float | None = None  # both are monotonic: when the snapshot was taken,
         self._next: float | None = None  # when the next attempt is due; None means now
@@ -113,42 +137,34 @@ class Refresher:
 
     @property
     def refreshing(self) -> bool:
-        """Whether a flight is under way."""
-        return self._flight is not None
+        """Whether a refresh is under way."""
+        return self._running is not None
 
-    def view(self, timeout: float) -> AccountState:
-        """Return the account's state, refreshed if that is due and can be done in time.
-
-        Args:
-            timeout: seconds to wait for a refresh at most; 0 starts it and does not wait.
-        """
-        self.landed(self.begin(), timeout)
-        return self.peek()
-
-    def begin(self) -> threading.Event | None:
+    def start(self) -> threading.Event | None:
         """Start a refresh if one is due and none is under way.
 
         Returns:
-            What is set when the refresh under way ends, or need not be waited for any longer;
-            ``None`` if there is none.
+            the refresh under way, to :meth:`wait` for; ``None`` if there is none.
         """
         with self._lock:
-            if self._flight is None and not self._closed and self._is_due():
-                self._flight = self._take_off()
+            if self._running is None and not self._closed and self._is_due():
+                self._running = self._start_thread()
                 self._settle()
-            return self._flight
+            return self._running
 
-    def landed(self, flight: threading.Event | None, timeout: float) -> bool:
-        """Wait for a flight, and tell whether it ended.
+    def wait(self, refresh: threading.Event | None, timeout: float) -> bool:
+        """Wait for a refresh, and return whether it has ended.
+
+        Not at all for an account that hangs: where it was waited for before, and the cabinet has
+        not answered since.
 
         Args:
-            flight: what :meth:`begin` gave; ``None`` is none to wait for.
+            refresh: what :meth:`start` gave.
             timeout: seconds to wait at most.
         """
-        if flight is None:
-            return True
-        flight.wait(timeout)
-        return self._flight is not flight
+        if refresh is not None and not self._hangs and not refresh.wait(timeout):
+            self._hangs = timeout > 0
+        return refresh is None or self._running is not refresh
 
     def settled(self) -> AccountState | None:
         """Return the state where nothing is due, under way or about to be stale; else ``None``.
@@ -159,7 +175,7 @@ class Refresher:
         return state if self._clock.monotonic() < until else None
 
     def peek(self) -> AccountState:
-        """Return the account's state as it is, asking nobody."""
+        """Return the account's state as it is, without a refresh."""
         with self._lock:
             if self._taken is not None and self._clock.monotonic() - self._taken >= self.stale:
                 self._taken = None
@@ -167,23 +183,8 @@ class Refresher:
                 self._settle()
             return self._state
 
-    def reset(self) -> None:
-        """Forget freshness and back-off: the next view asks the cabinet."""
-        with self._lock:
-            self._next = None
-            self._refusals = 0
-            self._state = replace(self._state, login_retry_at=None)
-            self._settle()
-
     def retime(self, ttl: float, stale: float) -> None:
-        """Change how long things hold, also what is known now.
-
-        A refused login is not affected: it waits for as long as it was told to.
-
-        Args:
-            ttl: as the constructor takes it.
-            stale: likewise.
-        """
+        """Change how long things hold, also what is known now, but for a refused login."""
         with self._lock:
             if self._next is not None and self._state.login_retry_at is None:
                 self._next += ttl - self.ttl
@@ -192,34 +193,39 @@ class Refresher:
             self.ttl, self.stale = ttl, stale
             self._settle()
 
-    def adopt(self, other: Refresher) -> None:
+    def adopt(self, other: Refresher, *, same_login: bool) -> None:
         """Serve another refresher's last good snapshot until there is one of one's own.
 
         Args:
             other: of the same account, as it was configured before.
+            same_login: the credentials are the same, so that a refusal goes on waiting.
         """
         with other._lock:
-            snapshot, taken = other._state.snapshot, other._taken
+            state, taken = other._state, other._taken
+            waits = (other._next, other._refusals) if state.login_retry_at is not None else None
         with self._lock:
-            self._state = replace(self._state, snapshot=snapshot)
             self._taken = taken
+            if same_login and waits is not None:
+                self._state, (self._next, self._refusals) = state, waits
+            else:
+                self._state = replace(self._state, snapshot=state.snapshot)
             self._settle()
 
-    def hurry(self) -> None:
-        """Start no more refreshes, and let those who wait for one go on with what there is."""
+    def release(self) -> None:
+        """Start no more refreshes, and let those who wait for one go on."""
         with self._lock:
             self._closed = True
-            if self._flight is not None:
-                self._flight.set()
+            if self._running is not None:
+                self._running.set()
 
     def close(self, timeout: float = 5.0) -> None:
-        """Start no more refreshes, and close the source; nobody waits for one any longer.
+        """Start no more refreshes, and close the source.
 
         Args:
             timeout: seconds that a refresh under way may still take. One that takes longer loses
                 its connection, which ends it.
         """
-        self.hurry()
+        self.release()
         if self._thread is not None:
             self._thread.join(timeout)
         try:
@@ -228,72 +234,67 @@ class Refresher:
             _log.warning("sign-out failed", account=self.name, error=str(error))
 
     def _is_due(self) -> bool:
+        changed = self._credentials_changed
+        if changed is not None and self._state.login_retry_at is not None and changed():
+            return True
         return self._next is None or self._clock.monotonic() >= self._next
 
-    def _take_off(self) -> threading.Event | None:
-        """Start a flight's thread; ``None`` if the machine has none left, which may pass."""
-        flight = threading.Event()
-        thread = threading.Thread(
-            target=self._fly, args=(flight,), name=f"refresh {self.name}", daemon=True
-        )
+    def _start_thread(self) -> threading.Event | None:
+        """Start a refresh; ``None`` if the machine has no thread left, which may pass."""
+        running = threading.Event()
+        name = f"refresh {self.name}"
+        thread = threading.Thread(target=self._run, args=(running,), name=name, daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
             _log.error("refresh was not started", account=self.name, error=str(error))
             return None
         self._thread = thread
-        return flight
+        return running
 
-    def _fly(self, flight: threading.Event) -> None:
-        """Refresh once; the body of the flight's thread."""
+    def _run(self, running: threading.Event) -> None:
+        """Refresh once; the body of the thread."""
         began = self._clock.monotonic()
         try:
             outcome = self._read(began)
             if outcome.snapshot is not None:
                 self._show(outcome.snapshot)
             self._keep(outcome, began)
-            self._tell(outcome)
-            if self._on_result is not None:
-                self._on_result(outcome)
-        except Exception as error:  # noqa: BLE001 - a listener's bug must not end the account
-            _log.error(
-                "refresh was not recorded", account=self.name, error=describe_unexpected(error)
-            )
+            self._log(outcome)
+            self._on_result(outcome)
+        except Exception as bug:  # noqa: BLE001 - a listener's bug must not end the account
+            error = describe_unexpected(bug)
+            _log.error("refresh was not recorded", account=self.name, error=error)
         finally:
             with self._lock:
-                self._flight = None
+                self._running = None
                 self._settle()
-            flight.set()
+            running.set()
 
     def _show(self, snapshot: Snapshot) -> None:
         """Let the listener see a snapshot first; it may fail, and the snapshot is served anyway."""
-        if self._on_snapshot is None:
-            return
         try:
             self._on_snapshot(snapshot)
-        except Exception as error:  # noqa: BLE001 - a listener's bug must not cost the snapshot
-            _log.error(
-                "snapshot was not recorded", account=self.name, error=describe_unexpected(error)
-            )
+        except Exception as bug:  # noqa: BLE001 - a listener's bug must not cost the snapshot
+            error = describe_unexpected(bug)
+            _log.error("snapshot was not recorded", account=self.name, error=error)
 
     def _read(self, began: float) -> Outcome:
         """Read the source, and say how it went, whatever happens."""
+        result, error, retry_after = "success", "", 0.0
         try:
             listing = self._source.read_trunks()
             _require_unique(listing.trunks)
-        except CabinetError as error:
-            took = self._clock.monotonic() - began
-            return Outcome(error.result, took, error=str(error), retry_after=error.retry_after)
-        except Exception as error:  # noqa: BLE001 - a bug must not end the account
-            took = self._clock.monotonic() - began
-            return Outcome("undecodable", took, error=describe_unexpected(error))
+        except CabinetError as failure:
+            result, error, retry_after = failure.result, str(failure), failure.retry_after
+        except Exception as bug:  # noqa: BLE001 - a bug must not end the account
+            result, error = "undecodable", describe_unexpected(bug)
         took = self._clock.monotonic() - began
-        trunks, warnings = listing.trunks, listing.warnings
-        if self._mark is not None:
-            trunks, more = self._mark(trunks)
-            warnings = (*warnings, *more)
-        snapshot = Snapshot(trunks, self._clock.now(), took, warnings)
-        return Outcome("success", took, snapshot, listing.pages)
+        if error:
+            return Outcome(result, took, error=error, retry_after=retry_after)
+        trunks, warnings = self._mark(listing.trunks)
+        snapshot = Snapshot(trunks, self._clock.now(), took, (*listing.warnings, *warnings))
+        return Outcome(result, took, snapshot, listing.pages)
 
     def _keep(self, outcome: Outcome, began: float) -> None:
         """Make the outcome the account's state."""
@@ -301,16 +302,18 @@ class Refresher:
             ended = self._clock.monotonic()
             now = self._clock.now()
             retry_at = None
+            if outcome.result != "timeout":
+                self._hangs = False
             if outcome.snapshot is not None:
                 self._taken = ended
                 self._next = began + self.ttl - min(EARLY, self.ttl / 20)
                 self._refusals = 0
             elif outcome.result == "login_refused":
-                delay = self._back_off()
+                delay = max(self._back_off(), min(outcome.retry_after, REFUSED_LAST))
                 self._next = ended + delay
                 retry_at = now + delay
             else:
-                self._next = ended + max(self.ttl, min(outcome.retry_after, RETRY_LIMIT))
+                self._next = ended + max(self.ttl, min(outcome.retry_after, REFUSED_LAST))
             self._state = AccountState(
                 account=self.name,
                 snapshot=outcome.snapshot or self._state.snapshot,
@@ -320,12 +323,12 @@ class Refresher:
                 duration=outcome.duration,
                 login_retry_at=retry_at,
             )
-            self._settle()
 
     def _settle(self) -> None:
         """Work out how long the state stays as it is; with the lock held, after every change."""
         until = -math.inf
-        if self._flight is None and self._next is not None:
+        watched = self._credentials_changed is not None and self._state.login_retry_at is not None
+        if self._running is None and self._next is not None and not watched:
             until = self._next
             if self._taken is not None:
                 until = min(until, self._taken + self.stale)
@@ -333,35 +336,25 @@ class Refresher:
 
     def _back_off(self) -> float:
         """Count a refusal; return the seconds until the login may be tried again."""
-        base = self.ttl or RETRY_WITHOUT_TTL
+        base = max(self.ttl, REFUSED_FIRST)
         # The exponent is bounded: 2.0 to the power of a month of refusals is no float.
         delay = base * 2.0 ** min(self._refusals, 32)
         self._refusals += 1
-        return min(delay, max(RETRY_LIMIT, base))
+        return min(delay, max(REFUSED_LAST, base))
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _log(self, outcome: Outcome) -> None:
         """Write the refresh's log line, and the warnings that were not there before."""
+        log = _log.bind(account=self.name)
         duration = round(outcome.duration, 3)
         if outcome.snapshot is None:
-            _log.warning(
-                "refresh failed",
-                account=self.name,
-                result=outcome.result,
-                error=outcome.error,
-                duration=duration,
-            )
+            result, error = outcome.result, outcome.error
+            log.warning("refresh failed", result=result, error=error, duration=duration)
             return
-        _log.info(
-            "refreshed",
-            account=self.name,
-            result=outcome.result,
-            trunks=len(outcome.snapshot.trunks),
-            pages=outcome.pages,
-            duration=duration,
-        )
+        trunks, pages = len(outcome.snapshot.trunks), outcome.pages
+        log.info("refreshed", result="success", trunks=trunks, pages=pages, duration=duration)
         for warning in outcome.snapshot.warnings:
             if warning not in self._warned:
-                _log.warning("snapshot has a flaw", account=self.name, warning=warning)
+                log.warning("snapshot has a flaw", warning=warning)
         self._warned = frozenset(outcome.snapshot.warnings)
 
 

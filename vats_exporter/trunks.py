@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -219,3 +219,50 @@ class Snapshot:
         object.__setattr__(self, "patterns", dict(counts))
         read = [trunk.details_at for trunk in self.trunks if trunk.details_at is not None]
         object.__setattr__(self, "details_at", min(read, default=None))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AccountState:
+    """What is known of an account at one moment. Compared by identity: a change makes a new one.
+
+    Attributes:
+        account: its name.
+        snapshot: the snapshot to serve; ``None`` if there is none, or it has become stale.
+        result: the latest refresh's result; ``None`` before the first one ended.
+        error: the latest refresh's error; empty if it worked.
+        refreshed_at: when the latest refresh ended, in seconds since the epoch.
+        duration: seconds the latest refresh took.
+        login_retry_at: when a refused login is tried again, in seconds since the epoch.
+    """
+
+    account: str
+    snapshot: Snapshot | None = None
+    result: str | None = None
+    error: str = ""
+    refreshed_at: float | None = None
+    duration: float | None = None
+    login_retry_at: float | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether the latest refresh worked and what it brought is served.
+
+        A snapshot that became stale while the next refresh hangs is not up.
+        """
+        return self.result == "success" and self.snapshot is not None
+
+
+class Listing(Protocol):
+    """What one reading of a cabinet gives."""
+
+    @property
+    def trunks(self) -> tuple[Trunk, ...]:
+        """Every trunk, in the cabinet's order."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about what could not be told, without personal data."""
+
+    @property
+    def pages(self) -> int:
+        """How many pages were read."""

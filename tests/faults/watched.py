@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from tests.test_refresh import SetClock
+from tests.doubles import SetClock
 from vats_exporter.cabinet import Cabinet, CabinetSettings, Timeouts, TlsSettings
 from vats_exporter.details import DetailedSource
 from vats_exporter.metrics.collector import Account, Collector

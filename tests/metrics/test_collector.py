@@ -22,6 +22,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 import vats_exporter
+from tests.doubles import let_end
 from vats_exporter.cabinet.errors import (
     RESULTS,
     CabinetTimeoutError,
@@ -355,8 +356,13 @@ def test_all_accounts_are_waited_for_with_one_deadline(clock: SetClock) -> None:
     assert 0.2 <= time.monotonic() - began < 2.0
     up = samples(page_of(collector), "vats_up")
     assert [dict(labels)["account"] for labels, value in up.items() if value] == ["good"]
-    go_on.set()
+    began = time.monotonic()
     collector.refresh(PATIENCE)
+    # Each is known to hang by now, and waited for no more.
+    assert time.monotonic() - began < PATIENCE / 2
+    go_on.set()
+    for account in collector.accounts:
+        let_end(account.refresher)
     assert all(samples(page_of(collector), "vats_up").values())
 
 

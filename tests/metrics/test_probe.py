@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.doubles import let_end, make_due
 from vats_exporter.cabinet.errors import LoginRefusedError, UnreachableError
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, Redeployed
 from vats_exporter.metrics.collector import Account, Collector
@@ -133,6 +134,7 @@ def test_a_hanging_cabinet_holds_no_probe_past_its_deadline_and_the_next_has_it(
     assert "not in time, and so no success; the refresh goes on" in text
     assert "list: asked" in text
     gate.set()
+    let_end(site._collector.accounts[0].refresher)
     found = samples(get(site, "/probe", "account=north")[1])
     assert found["vats_probe_success"] == [({}, 1.0)]
     assert north.reads == 1
@@ -142,7 +144,7 @@ def test_a_probe_whose_refresh_is_late_has_not_succeeded_whatever_the_one_before
     north = Office()
     site = site_of(north=north)
     assert samples(get(site, "/probe", "account=north")[1])["vats_probe_success"] == [({}, 1.0)]
-    site._collector.accounts[0].refresher.reset()
+    make_due(site._collector.accounts[0].refresher)
     north.gate = threading.Event()
     timeout = {"x_prometheus_scrape_timeout_seconds": "0.2"}
     page = get(site, "/probe", "account=north", **timeout)[1]
@@ -154,6 +156,7 @@ def test_a_probe_whose_refresh_is_late_has_not_succeeded_whatever_the_one_before
     assert "not in time, and so no success" in text
     assert "\nvats_probe_success 0.0\n" in text
     north.gate.set()
+    let_end(site._collector.accounts[0].refresher)
     assert samples(get(site, "/probe", "account=north")[1])["vats_probe_success"] == [({}, 1.0)]
 
 

@@ -10,8 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from vats_exporter import __version__
-from vats_exporter.refresh import AccountState
-from vats_exporter.trunks import Flags, Snapshot, Trunk
+from vats_exporter.trunks import AccountState, Flags, Snapshot, Trunk
 from vats_exporter.web.landing import render_landing_page, span
 
 NOW = 1_750_000_000.0

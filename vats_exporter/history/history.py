@@ -17,11 +17,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from vats_exporter.clock import SystemClock
 from vats_exporter.history.events import HistoryError
 from vats_exporter.history.file import CorruptError, HistoryFile
 from vats_exporter.history.ledger import Ledger, events_between, see
 from vats_exporter.logs.logger import get_logger
-from vats_exporter.states import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -41,10 +41,11 @@ from vats_exporter.refresh import Refresher
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from vats_exporter.clock import Clock
     from vats_exporter.history import History
     from vats_exporter.metrics.privacy import Privacy
-    from vats_exporter.refresh import AccountState, Clock, Outcome, Source
-    from vats_exporter.trunks import Snapshot
+    from vats_exporter.refresh import Outcome, Source
+    from vats_exporter.trunks import AccountState, Snapshot
 
 __all__ = ["METRICS", "Account", "Collector", "Loaded", "Metric"]
 
@@ -68,8 +69,7 @@ class Account:
         clock: likewise.
         history: remembers the trunks' changes; ``None`` counts none.
         privacy: what the trunks' labels hold back.
-        before: the same account as it was configured before: its counts go on, and its last good
-            snapshot is served until there is another.
+        before: the same account as it was configured before: its counts go on.
 
     Attributes:
         labels: what service discovery adds to its target.
@@ -106,8 +106,6 @@ class Account:
             on_snapshot=self._read,
             on_result=self._refreshed,
         )
-        if before is not None:
-            self.refresher.adopt(before.refresher)
         self._trunks: tuple[Snapshot | None, tuple[Block, ...]] = (None, ())
         self._samples: tuple[AccountState | None, int, Mapping[Metric, str]] = (None, -1, {})
         self._parts: dict[Format, tuple[tuple[Block, ...], Part]] = {}
@@ -262,10 +260,10 @@ class Collector:
             timeout: seconds to wait for all of them together; what takes longer goes on.
         """
         deadline = time.monotonic() + timeout
-        flights = [account.refresher.begin() for account in self._shown]
-        for flight in flights:
-            if flight is not None:
-                flight.wait(max(0.0, deadline - time.monotonic()))
+        started = [(one.refresher, one.refresher.start()) for one in self._shown]
+        for refresher, refresh in started if timeout else ():
+            # For a moment at least, so that each of those that hang is known to.
+            refresher.wait(refresh, max(0.001, deadline - time.monotonic()))
 
     def states(self) -> list[AccountState]:
         """Return every account's state as it is, asking nobody."""

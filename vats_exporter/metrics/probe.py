@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vats_exporter.metrics.collector import Account
     from vats_exporter.metrics.table import Metric
-    from vats_exporter.refresh import AccountState
+    from vats_exporter.trunks import AccountState
 
 
 def probe(account: Account, form: Format, timeout: float) -> Page:
@@ -86,7 +86,7 @@ def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> s
 def _refresh(account: Account, timeout: float) -> bool:
     """Refresh an account if that is due; tell whether it is as fresh as it was to be, in time."""
     refresher = account.refresher
-    return refresher.landed(refresher.begin(), timeout)
+    return refresher.wait(refresher.start(), timeout)
 
 
 def _result(state: AccountState, *, in_time: bool) -> str:

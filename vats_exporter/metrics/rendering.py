@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
     from vats_exporter.history.ledger import Changes
     from vats_exporter.metrics.counts import Counts
-    from vats_exporter.refresh import AccountState
-    from vats_exporter.trunks import Snapshot
+    from vats_exporter.trunks import AccountState, Snapshot
 
 TRUNK_METRICS: Final = tuple(metric for metric in METRICS if metric.scope == "trunk")
 ACCOUNT_METRICS: Final = tuple(metric for metric in METRICS if metric.scope == "account")

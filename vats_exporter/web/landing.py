@@ -19,8 +19,7 @@ from vats_exporter.trunks import FLAGS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vats_exporter.refresh import AccountState
-    from vats_exporter.trunks import Snapshot
+    from vats_exporter.trunks import AccountState, Snapshot
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c2530; --soft: #5b6875; --line: #dde3ea; --page: #f5f7f9;

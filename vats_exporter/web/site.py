@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from vats_exporter.clock import SystemClock
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
 from vats_exporter.metrics.probe import debug_probe, probe
-from vats_exporter.refresh import SystemClock
 from vats_exporter.web.landing import render_landing_page
 from vats_exporter.web.messages import HTML, JSON, Request, Response, say, text
 from vats_exporter.web.targets import make_targets
@@ -20,9 +20,9 @@ from vats_exporter.web.targets import make_targets
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from vats_exporter.clock import Clock
     from vats_exporter.metrics.collector import Account, Collector
     from vats_exporter.metrics.exposition import Body, Negotiated, Page
-    from vats_exporter.refresh import Clock
 
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds a scrape may take where the scraper does not tell; Prometheus' own default."""

@@ -1,0 +1,107 @@
+"""Doubles that many tests share: a clock set by hand, a cabinet that gives what the test says."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vats_exporter.cabinet.subscribers import Listing
+from vats_exporter.trunks import Flags, Trunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vats_exporter.refresh import Refresher
+    from vats_exporter.trunks import AccountState
+
+PATIENCE = 10.0
+"""Seconds after which a test that waits for another thread fails."""
+
+
+@dataclass
+class SetClock:
+    wall: float = 1_750_000_000.0
+    ticks: float = 100.0
+
+    def now(self) -> float:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.ticks
+
+    def advance(self, seconds: float) -> None:
+        self.wall += seconds
+        self.ticks += seconds
+
+
+@dataclass
+class ScriptedCabinet:
+    """Gives a listing, or raises, as the test says; counts and, if told, blocks."""
+
+    answer: Listing | Exception
+    before: Callable[[], object] = lambda: None
+    reads: int = 0
+    at_once: int = 0
+    highest: int = 0
+    closed: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def read_trunks(self) -> Listing:
+        with self.lock:
+            self.reads += 1
+            self.at_once += 1
+            self.highest = max(self.highest, self.at_once)
+        try:
+            self.before()
+            if isinstance(self.answer, Exception):
+                raise self.answer
+            return self.answer
+        finally:
+            with self.lock:
+                self.at_once -= 1
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def trunk(number: int = 0) -> Trunk:
+    ref = f"CaAAA{chr(ord('A') + number)}"
+    return Trunk(ref, number, f"7916000000{number}", "", Flags(True, True, False), "1100", True)
+
+
+def listing(count: int = 2, *warnings: str) -> Listing:
+    return Listing(tuple(trunk(number) for number in range(count)), warnings, 1)
+
+
+class Block:
+    """Holds a reading until the test lets it go on, and tells that it has begun."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self) -> None:
+        self.begun.set()
+        assert self.go_on.wait(PATIENCE)
+
+
+def view(refresher: Refresher, timeout: float = PATIENCE) -> AccountState:
+    """Return the account's state, refreshed if that is due and can be done in time."""
+    refresher.wait(refresher.start(), timeout)
+    return refresher.peek()
+
+
+def make_due(refresher: Refresher) -> None:
+    """Let the next scrape refresh the account, however fresh it is."""
+    with refresher._lock:
+        refresher._next = None
+        refresher._settle()
+
+
+def let_end(refresher: Refresher) -> None:
+    """Wait until no refresh is under way, whatever the refresher itself would wait for."""
+    thread = refresher._thread
+    assert thread is not None
+    thread.join(PATIENCE)
+    assert not refresher.refreshing
