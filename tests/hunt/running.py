@@ -156,18 +156,16 @@ class Place:
 
 def _descendants(pid: int) -> list[Path]:
     """The processes that descend from one, by the kernel's list; none where there is no such."""
-    parents: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            # After the program's name, which may hold anything: the state, then the parent.
-            parent = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
-            parents.setdefault(parent, []).append(int(stat.parent.name))
-    found, waiting = [], [pid]
+    found: list[Path] = []
+    waiting = [str(pid)]
     while waiting:
-        children = parents.get(waiting.pop(), [])
-        waiting += children
-        found += children
-    return [Path("/proc", str(child)) for child in found]
+        # Each thread has its own children.
+        for listed in Path("/proc", waiting.pop(), "task").glob("*/children"):
+            with suppress(OSError):
+                children = listed.read_text().split()
+                waiting += children
+                found += (Path("/proc", child) for child in children)
+    return found
 
 
 class Exporter:
