@@ -1,16 +1,6 @@
-"""The program: ``vats-exporter``, or ``python -m vats_exporter``."""
+"""``python -m vats_exporter`` is the same as ``vats-exporter``."""
 
-import signal
-
-
-def main() -> None:
-    """Run the command line and exit."""
-    # Before anything else is imported: until `serve` handles it, a SIGHUP would end the process.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    from vats_exporter.cli import main as run  # noqa: PLC0415 - see above
-
-    run()
-
+from vats_exporter.cli import main
 
 if __name__ == "__main__":
     main()

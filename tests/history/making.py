@@ -11,6 +11,8 @@ from vats_exporter.trunks import Flags, Snapshot, Trunk
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vats_exporter.history import History
+
 START = 1_795_000_000.0
 
 
@@ -57,6 +59,12 @@ def snapshot(minute: float, *trunks: Trunk) -> Snapshot:
 def at(minute: float) -> float:
     """The time a snapshot of that minute was taken."""
     return START + 60 * minute
+
+
+def saved(history: History, account: str, taken: Snapshot) -> bool:
+    """Record a snapshot; whether the file has all of it."""
+    history.record(account, taken)
+    return not history.problem
 
 
 def lock_writes(path: Path) -> sqlite3.Connection:

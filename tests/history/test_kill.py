@@ -29,7 +29,7 @@ with History(path) as history:
     while True:
         flags = ("110", "010")[number % 2]
         recorded = history.record("office", snapshot(number, trunk("A", flags, name=str(number))))
-        if not recorded.saved:
+        if history.problem:
             sys.exit(history.problem)
         print(number, flush=True)
         number += 1

@@ -5,7 +5,7 @@ Memory is the truth while the process runs; the file is what survives it. Knows
 """
 
 from vats_exporter.history.events import FLAGS, Change, Event, HistoryError
-from vats_exporter.history.history import DEFAULT_KEEP, History, Recorded
+from vats_exporter.history.history import DEFAULT_KEEP, History
 from vats_exporter.history.ledger import Changes
 from vats_exporter.history.reading import export, is_known_phone, read_accounts, read_events
 
@@ -17,7 +17,6 @@ __all__ = [
     "Event",
     "History",
     "HistoryError",
-    "Recorded",
     "export",
     "is_known_phone",
     "read_accounts",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
 from vats_exporter import trunks
@@ -44,6 +45,10 @@ class Event:
     before: str = ""
     after: str = ""
     id: int | None = None
+
+    def to_json(self) -> str:
+        """Return all but the number, in ASCII."""
+        return json.dumps({**asdict(self), "id": None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 Memory is the truth while the process runs. After each record, a thread compares the account with
 what the file has and writes the difference, in one transaction. If that fails, it is a
-``problem``, a warning in the log and a count; the account's next record tries again. So what the
-file misses for ever is a flag that changes and changes back while the file cannot be written.
+``problem``, a warning in the log and a count, and the account's next record tries again. What the
+file misses for ever is a flag that changes and changes back while it cannot be written.
 
 Old events are deleted by the wall clock, which may be wrong: at a start without a battery, or
 because somebody set it. So nothing is deleted in the first hour, nor for an hour after the wall
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.clock import SystemClock
@@ -26,7 +25,6 @@ from vats_exporter.logs.logger import get_logger
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
     from typing_extensions import Self
 
@@ -51,23 +49,14 @@ PRUNE_LIMIT: Final = 10_000
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A snapshot's events (none for an account's first), and whether the file has them."""
-
-    events: tuple[Event, ...]
-    saved: bool
-
-
-@dataclass(slots=True)
 class _Task:
-    """An account to be saved; ``times`` are the snapshot's, by the wall clock and by the other."""
+    """An account to be saved, with the events and the times of its latest snapshot."""
 
-    account: str
-    events: list[Event] = field(default_factory=list)
-    times: tuple[float, float] | None = None
-    saved: bool = False
-    done: threading.Event = field(default_factory=threading.Event)
+    def __init__(
+        self, account: str = "", events: tuple[Event, ...] = (), at: float = 0.0, tick: float = 0.0
+    ) -> None:
+        self.account, self.events, self.at, self.tick = account, events, at, tick
+        self.done = threading.Event()
 
 
 class History:
@@ -79,6 +68,10 @@ class History:
         keep: seconds that events are kept in the file. Counters and the latest state of each trunk
             stay for as long as the file.
         clock: seconds that only go forward; the machine's by default.
+
+    Attributes:
+        problem: what keeps the file from being written, as a sentence; empty if nothing does.
+        errors_total: how often it could not be read or written.
     """
 
     def __init__(
@@ -88,50 +81,48 @@ class History:
         keep: float = DEFAULT_KEEP,
         clock: Callable[[], float] | None = None,
     ) -> None:
+        self.problem = ""
+        self.errors_total = 0
         self._keep = keep
         self._clock = clock or SystemClock().monotonic
         self._live: dict[str, Ledger] = {}
         self._tasks: dict[str, _Task] = {}
         self._wake = threading.Condition()  # guards the two above
         self._closing = self._hangs = False
-        self.problem = ""
-        self.errors_total = 0
         self._thread: threading.Thread | None = None
-        if path is None:
-            return
-        # All below is the thread's.
-        self._file = HistoryFile(path)
-        self._saved: dict[str, Ledger] = {}
-        self._identity = ""
-        self._retry_at = self._move_aside_at = self._prune_at = float("-inf")
-        self._ahead = float("inf")  # the wall clock, of the other one, at the latest record
-        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-        self._thread.start()
-        self._submit(_Task(""))
+        if path is not None:  # all below is the thread's
+            self._file = HistoryFile(path)
+            self._saved: dict[str, Ledger] = {}
+            self._identity = ""
+            self._retry_at = self._move_aside_at = self._prune_at = float("-inf")
+            self._ahead = float("inf")  # the wall clock, of the other one, at the latest record
+            self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+            self._thread.start()
+            self._submit(_Task())
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
 
-    def record(self, account: str, snapshot: Snapshot) -> Recorded:
-        """Take note of an account's next snapshot, which is complete: what it lacks may be gone."""
-        times = (snapshot.taken_at, self._clock())
+    def record(self, account: str, snapshot: Snapshot) -> tuple[Event, ...]:
+        """Take note of an account's next snapshot, which is complete: what it lacks may be gone.
+
+        Returns:
+            what it tells that the one before did not; nothing for an account's first.
+        """
+        at, tick = snapshot.taken_at, self._clock()
         with self._wake:
             old = self._live.get(account)
-            seen = see(snapshot)
-            new = old.follow(seen, times[0]) if old else Ledger(times[0], seen)
+            new = old.follow(see(snapshot), at) if old else Ledger(at, see(snapshot))
             self._live[account] = new
-        events = events_between(account, old, new) if old else []
-        return Recorded(tuple(events), self._submit(_Task(account, events, times)))
+        events = events_between(account, old, new) if old else ()
+        if self._thread is not None:
+            self._submit(_Task(account, events, at, tick))
+        return events
 
     def changes(self, account: str) -> Changes:
         """Return how often, and when last, each flag of an account's trunks changed.
@@ -149,41 +140,35 @@ class History:
         if self._thread is not None:
             self._thread.join(timeout)
 
-    def _submit(self, task: _Task) -> bool:
-        """Let the thread save an account; whether it did, in time."""
-        if self._thread is None:
-            return False
+    def _submit(self, task: _Task) -> None:
+        """Let the thread save an account, and wait for it unless it hangs."""
         with self._wake:
             self._tasks[task.account] = task
             self._wake.notify()
         if not self._hangs and not task.done.wait(PATIENCE):
             self._hangs = True
             self._fail("the disk does not answer")
-        return task.saved
 
     def _run(self) -> None:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._tasks or self._closing)
-                task = self._tasks.pop(next(iter(self._tasks))) if self._tasks else None
-                live = dict(self._live)
-            if task is None:
-                break
-            task.saved = self._save(task)
+                if not self._tasks:
+                    break
+                task = self._tasks.pop(next(iter(self._tasks)))
+            self._save(task)
             self._hangs = False
             task.done.set()
         self._retry_at = float("-inf")
-        for account, ledger in live.items():
-            if self._saved.get(account) is not ledger:
-                self._save(_Task(account))
+        for account in self._live:
+            self._save(_Task(account))
         self._file.close()
 
-    def _save(self, task: _Task) -> bool:
-        """Write what the file lacks of an account; whether it has everything now."""
-        if task.times is not None:
-            self._compare_clocks(*task.times)
+    def _save(self, task: _Task) -> None:
+        if task.at:
+            self._compare_clocks(task.at, task.tick)
         if self._clock() < self._retry_at:
-            return False
+            return
         try:
             try:
                 self._write(task)
@@ -193,13 +178,11 @@ class History:
         except (HistoryError, OSError, sqlite3.Error) as error:
             self._file.close()
             self._retry_at = self._clock() + RETRY_PAUSE
-            reason = error.strerror if isinstance(error, OSError) else None
-            self._fail(str(error) if isinstance(error, HistoryError) else str(reason or error))
-            return False
+            self._fail(str(getattr(error, "strerror", None) or error))
+            return
         if self.problem:
             _log.info("history file is written again", file=str(self._file.path))
         self.problem = ""
-        return True
 
     def _write(self, task: _Task) -> None:
         if not self._file.is_open:
@@ -212,8 +195,8 @@ class History:
             events = events_between(account, old, new) if old else task.events
             self._file.write(account, old, new, events)
             self._saved[account] = new
-        if task.times is not None and self._clock() >= self._prune_at:
-            more = self._file.prune(task.times[0] - self._keep, PRUNE_LIMIT)
+        if task.at and self._clock() >= self._prune_at:
+            more = self._file.prune(task.at - self._keep, PRUNE_LIMIT)
             self._prune_at = self._clock() + (0.0 if more else HOUR)
 
     def _open(self) -> None:
@@ -239,12 +222,11 @@ class History:
         self._identity = ""
         _log.warning("history file was damaged", error=str(error), moved_to=str(aside))
 
-    def _compare_clocks(self, latest: float, recorded: float) -> None:
+    def _compare_clocks(self, at: float, tick: float) -> None:
         """Put off deleting if this is the first record, or the wall clock has moved."""
-        ahead = latest - recorded
-        if abs(ahead - self._ahead) > CLOCK_JUMP:
-            self._prune_at = recorded + HOUR
-        self._ahead = ahead
+        if abs(at - tick - self._ahead) > CLOCK_JUMP:
+            self._prune_at = tick + HOUR
+        self._ahead = at - tick
 
     def _fail(self, reason: str) -> None:
         self.errors_total += 1

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
@@ -33,6 +34,7 @@ milliseconds."""
 Changes = Mapping[tuple[str, str], Change]
 """By reference and flag; what never changed is not in it."""
 
+_COLUMNS: Final = ("phone", "name", *FLAGS)
 _FIRST_FLAG: Final = 2
 _see: Final[Callable[[Trunk], Seen]] = attrgetter(
     "ref", "phone", "name", *(f"flags.{key}" if key in Flags.__slots__ else key for key in FLAGS)
@@ -103,8 +105,55 @@ class Ledger:
             changes[key] = Change(total, its.last_changed if its else change.last_changed)
         return replace(whole, changes={**later.changes, **changes})
 
+    def to_json(self) -> str:
+        """Return the ledger but for what is missing, in ASCII."""
+        changes: dict[str, dict[str, tuple[int, float]]] = {}
+        for (ref, flag), change in self.changes.items():
+            changes.setdefault(ref, {})[flag] = (change.total, change.last_changed)
+        trunks = {"columns": _COLUMNS, "present": self.present, "gone": self.gone}
+        return json.dumps({"at": self.at, **trunks, "changes": changes})
 
-def events_between(account: str, old: Ledger, new: Ledger) -> list[Event]:
+    @classmethod
+    def from_json(cls, text: str) -> Ledger:
+        """Return the ledger of :meth:`to_json`.
+
+        Raises:
+            ValueError, TypeError, LookupError, AttributeError: it was not written there.
+        """
+        state = json.loads(text, parse_constant=_refuse)
+        columns = state["columns"]
+        present, gone = (
+            {ref: _seen(dict(zip(columns, row, strict=True))) for ref, row in state[key].items()}
+            for key in ("present", "gone")
+        )
+        changes = {
+            (ref, flag): Change(_number(total, int), _number(last_changed, float))
+            for ref, flags in state["changes"].items()
+            for flag, (total, last_changed) in flags.items()
+        }
+        return cls(_number(state["at"], float), present, gone, changes)
+
+
+def _seen(trunk: Mapping[str, Any]) -> Seen:
+    seen = tuple(map(trunk.get, _COLUMNS))
+    texts, flags = seen[:_FIRST_FLAG], seen[_FIRST_FLAG:]
+    if not all(isinstance(one, str) for one in texts) or not {*flags} <= {True, False, None}:
+        raise ValueError("not a trunk")
+    return seen
+
+
+def _number(value: Any, kind: type[int | float]) -> Any:  # a JSON value
+    """A number that the exporter can have written, and can count on from."""
+    if type(value) is not kind or not 0 <= value < 2**53:
+        raise ValueError("a number out of range")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def events_between(account: str, old: Ledger, new: Ledger) -> tuple[Event, ...]:
     """Return what happened between two states of an account, at the time of the second one."""
 
     def event(ref: str, seen: Seen, **what: Any) -> Event:  # Event's own
@@ -128,7 +177,7 @@ def events_between(account: str, old: Ledger, new: Ledger) -> list[Event]:
                 if None not in (one, other):
                     texts = {"before": str(int(one)), "after": str(int(other))}
                     events.append(event(ref, seen, kind="changed", flag=flag, **texts))
-    return events
+    return tuple(events)
 
 
 def _flags(old: Seen, new: Seen) -> Iterator[tuple[str, Any, Any]]:

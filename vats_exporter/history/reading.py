@@ -11,32 +11,34 @@ import os
 import sqlite3
 import stat
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from vats_exporter.history.events import Event, HistoryError
-from vats_exporter.history.file import connect, is_empty, read_text
+from vats_exporter.history.file import connect, is_empty
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from vats_exporter.history.events import EventKind
 
 _BUSY_TIMEOUT: Final = 2.0
 
 _EVENTS: Final = """
-    SELECT time, account, ref, phone, name, kind, flag, before, after, id FROM events
+    SELECT id, event FROM events
     WHERE (:accounts IS NULL OR account IN (SELECT value FROM json_each(:accounts)))
       AND (:phones IS NULL OR phone IN (SELECT value FROM json_each(:phones))
-        OR kind = 'renumbered' AND before IN (SELECT value FROM json_each(:phones)))
+        OR json_extract(event, '$.before') IN (SELECT value FROM json_each(:phones)))
       AND (:since IS NULL OR time >= :since)
       AND id > :after
     ORDER BY id DESC LIMIT :limit"""
 
 _KNOWN_PHONE: Final = """
-    SELECT EXISTS (SELECT 1 FROM trunks WHERE phone = :phone)
+    SELECT EXISTS (SELECT 1 FROM accounts, json_each(state, '$.present')
+        WHERE json_extract(value, '$[0]') = :phone)
+      OR EXISTS (SELECT 1 FROM accounts, json_each(state, '$.gone')
+        WHERE json_extract(value, '$[0]') = :phone)
       OR EXISTS (SELECT 1 FROM events
-        WHERE phone = :phone OR kind = 'renumbered' AND before = :phone)"""
+        WHERE :phone IN (phone, json_extract(event, '$.before')))"""
 
 # Numbers only grow within a file, so a file whose greatest is smaller is another one.
 _GREATEST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
@@ -81,7 +83,7 @@ def read_events(
                 "limit": -1 if limit is None else limit,
             },
         ).fetchall()
-        return [_event(row) for row in reversed(rows)]
+        return [Event(**{**json.loads(text), "id": number}) for number, text in reversed(rows)]
 
 
 def read_accounts(path: Path) -> list[str]:
@@ -109,14 +111,6 @@ def export(path: Path, target: Path) -> None:
     with _opened(path) as connection, closing(sqlite3.connect(target)) as copy:
         connection.execute("COMMIT")
         connection.backup(copy)
-
-
-def _event(row: tuple[Any, ...]) -> Event:
-    at, account, ref, phone, name, kind, flag, before, after, number = row
-    phone, name, before, after = map(read_text, (phone, name, before, after))
-    return Event(
-        at, account, ref, phone, name, cast("EventKind", kind), flag, before, after, number
-    )
 
 
 @contextmanager
