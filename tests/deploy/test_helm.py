@@ -176,6 +176,8 @@ def test_accounts_are_written_as_given(chart: Path) -> None:
             "address": "https://pbx.example.org:8443",
             "password_file": f"{secrets}/warehouse-cabinet/password",
             "labels": {"team": "warehouse"},
+            "expected_off": ["+7 916 765-43-22", "CaLztv"],
+            "expected_off_file": "files/warehouse-off.txt",
         },
         "shop": {
             "login": "+7-9160000000",
