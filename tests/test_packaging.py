@@ -68,7 +68,7 @@ def test_the_wheels_program_runs_without_the_repository(
     )
     assert ended.stdout == f"vats-exporter {__version__}\n"
     points = tmp_path / f"vats_exporter-{__version__}.dist-info" / "entry_points.txt"
-    assert "vats-exporter = vats_exporter.cli:main" in points.read_text()
+    assert "vats-exporter = vats_exporter.__main__:main" in points.read_text()
 
 
 def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:

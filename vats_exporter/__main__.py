@@ -1,6 +1,16 @@
-"""``python -m vats_exporter`` is the same as ``vats-exporter``."""
+"""The program: ``vats-exporter``, or ``python -m vats_exporter``."""
 
-from vats_exporter.cli import main
+import signal
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    # Before anything else is imported: until `serve` handles it, a SIGHUP would end the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    from vats_exporter.cli import main as run  # noqa: PLC0415 - see above
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -8,17 +8,18 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.conftest import fetch
+from tests.web.clients import until
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.faults import Fault, Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.cli.conftest import Run, Running
 
@@ -216,6 +217,38 @@ def test_sighup_loads_the_configuration_again_and_a_bad_one_changes_nothing(
         assert "accounts[0].colour" in str(running.logged("configuration not reloaded")["error"])
         assert fetch(url).count("\nvats_trunk_active{") == 6
         assert running.end(signal.SIGTERM).status == 0
+
+
+def blocks_hangups(process: int) -> bool:
+    (mask,) = re.findall(
+        r"^SigBlk:\s+(\w+)$", Path(f"/proc/{process}/status").read_text(), re.MULTILINE
+    )
+    return bool(int(mask, 16) >> (signal.SIGHUP - 1) & 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells of signals there")
+def test_a_hangup_while_it_starts_is_kept_for_later(start: Start, lonely: str) -> None:
+    running = start("serve", "--config.file", lonely, *ANY_PORT)
+    assert until(lambda: blocks_hangups(running.process.pid))  # it has begun, and imports
+    running.process.send_signal(signal.SIGHUP)
+    running.logged("listening")
+    running.logged("configuration reloaded")
+    assert running.end(signal.SIGTERM).status == 0
+
+
+def test_a_storm_of_hangups_around_its_end_changes_nothing_about_it(
+    start: Start, lonely: str
+) -> None:
+    running = start("serve", "--config.file", lonely, *ANY_PORT)
+    running.logged("listening")
+    drained = threading.Thread(target=running.process.communicate)
+    drained.start()
+    for number in range(4000):
+        if running.process.returncode is not None:
+            break
+        running.process.send_signal(signal.SIGTERM if number == 50 else signal.SIGHUP)
+    drained.join(30)
+    assert running.process.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
-from vats_exporter.cli.signals import told_to_end
+from vats_exporter.cli.signals import handled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROGRAM = """
 import sys
-from vats_exporter.cli.signals import told_to_end
-with told_to_end() as wait:
+from vats_exporter.cli.signals import handled
+with handled() as wait:
     print("waiting", flush=True)
     wait()
     print("ending", flush=True)
@@ -23,7 +27,7 @@ with told_to_end() as wait:
 
 TAKEN_ELSEWHERE = """
 import signal, sys, threading
-from vats_exporter.cli.signals import told_to_end
+from vats_exporter.cli.signals import handled
 number = int(sys.argv[1])
 def take():
     print("waiting", flush=True)
@@ -31,22 +35,29 @@ def take():
     # As if the kernel had chosen this thread.
     signal.pthread_kill(threading.get_ident(), number)
     threading.Event().wait()
-with told_to_end(lambda: sys.exit(0)) as wait:
+with handled(lambda: sys.exit(0)) as wait:
     threading.Thread(target=take, daemon=True).start()
     wait()
 """
 
 
+@pytest.fixture(autouse=True)
+def _hangups_as_they_were() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_comes_before_anybody_waits_is_remembered(number: int) -> None:
-    with told_to_end() as wait:
+    with handled() as wait:
         os.kill(os.getpid(), number)
         wait()
 
 
 def test_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    with told_to_end() as wait:
+    with handled() as wait:
         os.kill(os.getpid(), signal.SIGTERM)
         wait()
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
@@ -72,7 +83,7 @@ def test_a_signal_that_another_thread_takes_wakes_the_one_that_waits(number: int
 
 
 def test_a_wish_to_end_is_not_lost_behind_any_number_of_wishes_to_reload() -> None:
-    with told_to_end(lambda: pytest.fail("reloaded first")) as wait:
+    with handled(lambda: pytest.fail("reloaded first")) as wait:
         for _ in range(70_000):  # more than the pipe holds
             os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -94,7 +105,7 @@ def test_a_signal_of_somebody_else_neither_ends_nor_reloads(
     monkeypatch.setattr(os, "read", read_then_end)
     before = signal.signal(signal.SIGUSR1, lambda *_: None)
     try:
-        with told_to_end(lambda: pytest.fail("reloaded")) as wait:
+        with handled(lambda: pytest.fail("reloaded")) as wait:
             os.kill(os.getpid(), signal.SIGUSR1)
             wait()
     finally:
@@ -114,3 +125,26 @@ def test_a_second_signal_ends_the_process_at_once(second: int) -> None:
         assert process.stdout.readline() == b"ending\n"
         process.send_signal(second)
         assert process.wait(timeout=20) == -second
+
+
+def test_no_hangup_ends_a_process_that_ends_already() -> None:
+    with handled(lambda: pytest.fail("reloaded")) as wait:
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait()
+        os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+def test_a_hangup_that_came_before_it_was_handled_reloads() -> None:
+    reloaded: list[bool] = []
+
+    def reload() -> None:
+        reloaded.append(True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # as the program begins
+    os.kill(os.getpid(), signal.SIGHUP)
+    with handled(reload) as wait:
+        wait()
+    assert reloaded == [True]
+    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

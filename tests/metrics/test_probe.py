@@ -195,6 +195,16 @@ def test_debug_shows_the_steps_with_their_times_and_no_secret() -> None:
     assert "hunter2" not in get(site, "/probe", "account=north&debug=true")[1]
 
 
+def test_readers_of_the_debug_page_share_the_trunks_lines() -> None:
+    site = site_of(north=Office("CaLztv"))
+    request = Request("GET", "/probe", "account=north&debug=true")
+    first, second = (list(site.respond(request).chunks) for _ in range(2))
+    shared = {id(piece) for piece in first} & {id(piece) for piece in second}
+    trunks = [piece for piece in first if piece.startswith(b"vats_trunk_")]
+    assert trunks
+    assert {id(piece) for piece in trunks} <= shared
+
+
 def test_debug_says_where_nothing_was_asked_and_what_a_redeployed_cabinet_became() -> None:
     class Silent(Office):
         def read_trunks(self) -> Read:

@@ -14,6 +14,7 @@ import click
 
 from vats_exporter import __version__
 from vats_exporter.cli.output import fail, tell
+from vats_exporter.cli.signals import let_hangups_in
 from vats_exporter.redaction import describe_unexpected
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ COMMANDS: Final = {
 """The commands, in the order of ``--help``, each with the line that stands there."""
 
 
+_HANDLES_SIGNALS: Final = ("serve", "demo")
+
+
 class _LazyGroup(click.Group):
     """A group whose commands are imported one by one, when they are asked for."""
 
@@ -41,6 +45,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name not in _HANDLES_SIGNALS:
+            let_hangups_in()
         module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
         command = module.command
         if not isinstance(command, click.Command):  # pragma: no cover - a mistake in this package

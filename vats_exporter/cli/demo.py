@@ -11,9 +11,8 @@ import click
 
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.cli import options
+from vats_exporter.cli import options, signals
 from vats_exporter.cli.output import fail, reason, write
-from vats_exporter.cli.signals import told_to_end
 from vats_exporter.config import Account, Cache, Config, ConfigError, Details, Log
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.enterprise import Life
@@ -115,7 +114,7 @@ def command(  # noqa: PLR0913 - an argument an option
         options.refuse(error)
     simulated = make_accounts(accounts, trunks=trunks, life=_LIFE)
     cabinet_port = 0 if port == _CABINET_PORT else _CABINET_PORT
-    with told_to_end() as wait, _running_cabinet(simulated, cabinet_port) as cabinet:
+    with signals.handled() as wait, _running_cabinet(simulated, cabinet_port) as cabinet:
         address = ListenAddress(host, port)
         if write_config is not None:
             _write_configuration(write_config, cabinet, simulated)

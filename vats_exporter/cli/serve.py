@@ -10,10 +10,9 @@ import click
 from typing_extensions import Unpack
 
 from vats_exporter.app import Exporter, Options
-from vats_exporter.cli import options
+from vats_exporter.cli import options, signals
 from vats_exporter.cli.output import fail, reason
 from vats_exporter.cli.service_manager import ServiceManager
-from vats_exporter.cli.signals import told_to_end
 from vats_exporter.config import ConfigError
 from vats_exporter.config.units import parse_duration
 from vats_exporter.logs import setup
@@ -183,7 +182,7 @@ def command(
             exporter.reload()
             manager.ready(_status(exporter))
 
-    with told_to_end(reload) as wait:
+    with signals.handled(reload) as wait:
         try:
             limits = Limits(max_connections=max_connections, read_timeout=read_timeout)
             served_as = Options(protection=protection, limits=limits, **served)

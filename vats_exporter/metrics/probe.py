@@ -39,13 +39,17 @@ def probe(account: Account, form: Format, timeout: float) -> Page:
     return _page(account, state, form, time.monotonic() - began, in_time=in_time)
 
 
-def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> str:
+def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> tuple[bytes, ...]:
     """Do the same, and tell a person how it went, step by step, without anything secret.
 
     Args:
         account: the one asked for.
-        timeout: seconds to wait for the refresh; 0 where nobody may wait for it.
+        timeout: seconds to wait for the refresh; 0 where none may be waited for.
         now: gives seconds since the epoch.
+
+    Returns:
+        UTF-8, in pieces; all but the first are those of the account's page, which every reader
+        shares.
     """
     began, asked_at = time.monotonic(), now()
     in_time = _refresh(account, timeout)
@@ -79,8 +83,8 @@ def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> s
     lines += [f"  {moment - at:9.3f}  {redact(text)}" for at, text in steps]
     if not steps:
         lines.append("  none yet")
-    text = b"".join(page.chunks).decode()
-    return "\n".join([*lines, "", "Metrics:", "", text])
+    text = "\n".join([*lines, "", "Metrics:", "", ""])
+    return (text.encode("utf-8", "replace"), *page.chunks)
 
 
 def _refresh(account: Account, timeout: float) -> bool:

@@ -199,8 +199,9 @@ def _read_wish(accept: str, accept_encoding: str, timeout: str) -> _Wish:
 
 
 def _debug_response(account: Account, timeout: float, clock: Clock) -> Response:
-    page = debug_probe(account, timeout, clock.now)
-    return text(200, page, headers=(("Cache-Control", "no-store"),))
+    pieces = debug_probe(account, timeout, clock.now)
+    headers = (("Cache-Control", "no-store"),)
+    return Response(200, pieces, headers=headers, length=sum(map(len, pieces)))
 
 
 def _metrics_response(body: Body, content_type: str) -> Response:
