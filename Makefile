@@ -102,8 +102,8 @@ chart: $(BIN)/.installed ## Make the Helm chart, dist/vats-exporter-VERSION.tgz
 	$(BIN)/python deploy/helm/build.py build/vats-exporter
 	$(BIN)/helm package build/vats-exporter --destination dist
 
-dashboard: $(BIN)/.installed ## Make the Grafana dashboard's JSON from its source
-	$(BIN)/python grafana/build.py
+dashboard: $(BIN)/.installed ## Make the Grafana dashboards from their source (ARGS=--share: for grafana.com as well)
+	$(BIN)/python grafana/build.py $(ARGS)
 
 lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header \

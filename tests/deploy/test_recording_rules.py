@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from vats_exporter.history import FLAGS
 from vats_exporter.metrics.table import METRICS
+from vats_exporter.trunks import FLAGS, Flag
 
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
 RULES = PROMETHEUS / "rules" / "vats-recording.yml"
@@ -52,14 +52,15 @@ def test_each_rule_but_those_in_between_is_tested() -> None:
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["record"]))
 def test_a_rule_asks_for_metrics_that_exist(rule: dict[str, Any]) -> None:
     known = {metric.name for metric in METRICS} | {other["record"] for other in rules()}
-    known.add("vats_trunk_expected_off")
+    known |= {f"{metric.name}_bucket" for metric in METRICS if metric.type == "histogram"}
     asked = re.findall(r"\b(?:\w+:)?vats_[a-z_]+(?::\w+)?", rule["expr"])
     assert asked
     assert set(asked) <= known
 
 
-@pytest.mark.parametrize("flag", FLAGS)
-def test_each_flag_can_be_a_trouble(flag: str) -> None:
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: str(flag.key))
+def test_each_flag_can_be_a_trouble(flag: Flag) -> None:
     wrong, trouble, *_ = rules()
-    assert f'"flag", "{flag}"' in wrong["expr"]
-    assert f'trunk:vats_trunk_flag_wrong:info{{flag="{flag}"}}' in trouble["expr"]
+    said = f'({flag.metric}) == {int(flag.trouble)}, "flag", "{flag.key}"'
+    assert said in wrong["expr"]
+    assert f'trunk:vats_trunk_flag_wrong:info{{flag="{flag.key}"}}' in trouble["expr"]

@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
-from urllib.parse import quote
+from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
@@ -139,6 +139,7 @@ class Stack:
         self.exporter_port = free_port()
         self.prometheus_port = free_port()
         self.alertmanager_port = free_port()
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._programs = ExitStack()
         self.webhook = Webhook()
         self._programs.callback(self.webhook.close)
@@ -180,9 +181,10 @@ class Stack:
         )
 
     def _start_prometheus(self) -> None:
-        rules = (DEPLOY / "prometheus" / "rules" / "vats-exporter.rules.yml").read_text()
         (self.folder / "rules").mkdir()
-        (self.folder / "rules" / "vats.rules.yml").write_text(sixtieth(rules), encoding="utf-8")
+        for file in (DEPLOY / "prometheus" / "rules").glob("*.yml"):
+            text = sixtieth(file.read_text(encoding="utf-8"))
+            (self.folder / "rules" / file.name).write_text(text, encoding="utf-8")
         text = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
         configuration = yaml.safe_load(text)
         configuration["global"] = {
@@ -245,6 +247,7 @@ class Stack:
             subprocess.Popen([program, *command[1:]], stdout=log, stderr=subprocess.STDOUT)
         )
         self._programs.callback(process.terminate)
+        self.processes[name] = process
 
         def is_ready() -> bool:
             assert process.poll() is None, (self.folder / f"{name}.log").read_text()
@@ -273,8 +276,17 @@ class Stack:
         }
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Ask Prometheus."""
-        url = f"http://127.0.0.1:{self.prometheus_port}/api/v1/query?query={quote(expression)}"
-        with urlopen(url, timeout=10) as answer:
+        """Ask Prometheus for this moment."""
+        return self._ask("query", query=expression)
+
+    def query_range(
+        self, expression: str, start: float, end: float, step: float
+    ) -> list[dict[str, Any]]:
+        """Ask Prometheus for every ``step`` seconds of a time."""
+        return self._ask("query_range", query=expression, start=start, end=end, step=step)
+
+    def _ask(self, kind: str, **asked: str | float) -> list[dict[str, Any]]:
+        url = f"http://127.0.0.1:{self.prometheus_port}/api/v1/{kind}"
+        with urlopen(url, urlencode(asked).encode(), timeout=10) as answer:
             result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
             return result
