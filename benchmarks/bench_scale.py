@@ -42,9 +42,9 @@ def serve() -> None:
         trunks = make_snapshot(TRUNKS).trunks
         source = Invented(trunks)
         accounts.append(Account(f"account-{number:03}", source.connect, ttl=3600, stale=7200))
-    web = WebServer(ListenAddress("127.0.0.1", 0), Site(Collector(accounts)).respond)
+    web = WebServer([ListenAddress("127.0.0.1", 0)], Site(Collector(accounts)).respond)
     web.start()
-    print(web.address.port, flush=True)
+    print(web.addresses[0].port, flush=True)
     threading.Event().wait()
 
 

@@ -78,9 +78,9 @@ def serve(server: str, trunks: int) -> None:
         setup.configure()
         # Its data stays as it is, as the baselines' does: one refresh for the whole run.
         account = Account("acme", lambda _: Invented(snapshot.trunks), ttl=3600, stale=7200)
-        web = WebServer(ListenAddress("127.0.0.1", 0), Site(Collector([account])).respond)
+        web = WebServer([ListenAddress("127.0.0.1", 0)], Site(Collector([account])).respond)
         web.start()
-        print(web.address.port, flush=True)
+        print(web.addresses[0].port, flush=True)
     else:
         registry = CollectorRegistry()
         registry.register(ClientLibrary(snapshot))

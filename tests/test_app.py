@@ -118,7 +118,9 @@ def test_scrapes_that_wait_for_a_cabinet_that_hangs_keep_nobody_from_other_pages
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         settings = CabinetSettings(address=url, login="a", password="b")
         options = Options(limits=Limits(max_connections=4))
-        exporter = stack.enter_context(Exporter(config_of(("office", settings)), ANYWHERE, options))
+        exporter = stack.enter_context(
+            Exporter(config_of(("office", settings)), ANYWHERE, options=options)
+        )
         address = urlsplit(exporter.url)
 
         def scrape() -> socket.socket:

@@ -50,7 +50,10 @@ class Reloadable:
         self.next: Config | Exception = config_of(cabinet, LONG, history)
         assert isinstance(self.next, Config)
         self.exporter = Exporter(
-            self.next, ListenAddress("127.0.0.1", 0), Options(lifecycle=True), load=self._load
+            self.next,
+            ListenAddress("127.0.0.1", 0),
+            options=Options(lifecycle=True),
+            load=self._load,
         )
 
     @property

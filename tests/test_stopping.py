@@ -245,7 +245,9 @@ def test_a_reload_that_hangs_neither_holds_up_the_end_nor_comes_after_it(
         assert go_on.wait(PATIENCE)
         return config
 
-    exporter = Exporter(config, ListenAddress("127.0.0.1", 0), Options(lifecycle=True), load=load)
+    exporter = Exporter(
+        config, ListenAddress("127.0.0.1", 0), options=Options(lifecycle=True), load=load
+    )
     exporter.start()
     problems: list[str] = []
     reloading = threading.Thread(target=lambda: problems.extend(exporter.reload()))

@@ -19,7 +19,7 @@ from vats_exporter.history import History
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.collector import Account, Collector, Loaded
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.web import Limits, Site, WebServer
+from vats_exporter.web import DIRECT, Limits, Site, WebServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vats_exporter.metrics.counts import Tally
     from vats_exporter.metrics.privacy import Privacy
     from vats_exporter.refresh import Source
-    from vats_exporter.web import ListenAddress, Protection
+    from vats_exporter.web import ListenAddress, Protection, Urls
 
 STOPPING: Final = 4.0
 """Seconds for everything under way to end; who asked for the end waits no longer than five."""
@@ -51,6 +51,7 @@ class Options:
     Attributes:
         protection: TLS and passwords of the exporter's own address; ``None`` for neither.
         limits: what clients may take.
+        urls: where the pages are.
         lifecycle: whether the configuration may be reloaded over HTTP.
         privacy: what the trunks' labels hold back; ``None`` for nothing.
         probe_only: accounts are read for ``/probe`` alone.
@@ -58,33 +59,33 @@ class Options:
 
     protection: Protection | None = None
     limits: Limits = field(default_factory=Limits)
+    urls: Urls = DIRECT
     lifecycle: bool = False
     privacy: Privacy | None = None
     probe_only: bool = False
 
 
 class Exporter:
-    """All accounts of a configuration, behind one address.
+    """All accounts of a configuration, served.
 
     Listens from its construction on, and answers from :meth:`start` on, whether or not a cabinet
     can be reached.
 
     Args:
         config: the accounts, and how long their snapshots are served.
-        address: where to listen.
+        addresses: where to listen, one at least.
         options: how it is served.
         load: reads the configuration again; ``None`` where there is nothing to read.
 
     Raises:
-        OSError: the address is not to be had.
+        OSError: an address cannot be listened on; its ``filename`` is the address.
     """
 
     def __init__(
         self,
         config: Config,
-        address: ListenAddress,
+        *addresses: ListenAddress,
         options: Options | None = None,
-        *,
         load: Callable[[], Config] | None = None,
     ) -> None:
         self._config = config
@@ -102,12 +103,13 @@ class Exporter:
         may_reload = self._options.lifecycle and load is not None
         self._site = Site(
             self._collector,
+            urls=self._options.urls,
             reload=self.reload if may_reload else None,
             # The other half is for those who ask for what needs no waiting.
             max_waiting=max(1, self._options.limits.max_connections // 2),
         )
         self._server = WebServer(
-            address,
+            addresses,
             self._site.respond,
             limits=self._options.limits,
             protection=self._options.protection,
@@ -132,13 +134,14 @@ class Exporter:
     def start(self) -> None:
         """Answer requests, and begin to read the cabinets, so that the first scrape finds some."""
         self._server.start()
-        _log.info(
-            "listening",
-            address=str(self._server.address),
-            accounts=len(self._config.accounts),
-            config=str(self._config.file),
-            version=__version__,
-        )
+        for address in self._server.addresses:
+            _log.info(
+                "listening",
+                address=str(address),
+                accounts=len(self._config.accounts),
+                config=str(self._config.file),
+                version=__version__,
+            )
         self._collector.refresh(timeout=0)
 
     def reload(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -63,9 +64,10 @@ def run(capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
 class Running:
     """A command in a process of its own, which goes on until it is told to end."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, **variables: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "vats_exporter", *arguments],
+            env={**os.environ, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -100,8 +102,8 @@ def start() -> Iterator[Callable[..., Running]]:
     """Starts command lines in processes of their own."""
     started: list[Running] = []
 
-    def start_command(*arguments: str) -> Running:
-        started.append(Running(*arguments))
+    def start_command(*arguments: str, **variables: str) -> Running:
+        started.append(Running(*arguments, **variables))
         return started[-1]
 
     yield start_command

@@ -6,6 +6,8 @@ import re
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -219,6 +221,67 @@ def test_sighup_loads_the_configuration_again_and_a_bad_one_changes_nothing(
         assert running.end(signal.SIGTERM).status == 0
 
 
+def test_it_serves_at_each_address_it_is_given(start: Start, lonely: str) -> None:
+    running = start("serve", "--config.file", lonely, *ANY_PORT, *ANY_PORT)
+    addresses = {str(running.logged("listening")["address"]) for _ in range(2)}
+    assert len(addresses) == 2
+    for address in addresses:
+        assert fetch(f"http://{address}/-/healthy") == "The exporter is healthy.\n"
+    assert running.end(signal.SIGTERM).status == 0
+
+
+def test_every_option_may_be_a_variable(start: Start, lonely: str) -> None:
+    running = start(
+        "serve",
+        VATS_EXPORTER_CONFIG_FILE=lonely,
+        VATS_EXPORTER_WEB_LISTEN_ADDRESS="127.0.0.1:0 127.0.0.2:0",
+        VATS_EXPORTER_WEB_TELEMETRY_PATH="/m",
+        VATS_EXPORTER_WEB_EXTERNAL_URL="https://example.org/vats",
+        VATS_EXPORTER_WEB_ENABLE_LIFECYCLE="true",
+        VATS_EXPORTER_COLLECTOR_PRIVACY="mask-phones no-names",
+        VATS_EXPORTER_LOG_FORMAT="json",
+    )
+    addresses = [str(running.logged("listening")["address"]) for _ in range(2)]
+    assert [address.rpartition(":")[0] for address in addresses] == ["127.0.0.1", "127.0.0.2"]
+    assert "vats_up" in fetch(f"http://{addresses[1]}/vats/m")
+    assert "was loaded" in fetch(f"http://{addresses[0]}/vats/-/reload", "")
+    assert '"__scheme__": "https"' in fetch(f"http://{addresses[0]}/vats/sd")
+    assert running.end(signal.SIGTERM).status == 0
+
+
+def test_it_serves_on_a_socket_that_systemd_passes(lonely: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        # As systemd does it: the socket is descriptor 3, and the variables name the process.
+        code = (
+            "import os, sys; os.dup2(int(sys.argv[1]), 3); "
+            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); "
+            "os.execv(sys.executable, [sys.executable, '-m', 'vats_exporter', *sys.argv[2:]])"
+        )
+        options = ("serve", "--web.systemd-socket", "--config.file", lonely)
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(listening.fileno()), *options],
+            pass_fds=[listening.fileno()],
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            # The socket listens before there is a process; a client waits for it to answer.
+            assert fetch(f"http://127.0.0.1:{port}/-/ready") == "The exporter is ready.\n"
+            process.terminate()
+            _, told = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert f"address=127.0.0.1:{port}" in told
+        # It is systemd's, and listens on.
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
+def test_without_a_socket_of_systemds_there_is_one_line(run: Run, lonely: str) -> None:
+    ended = run("serve", "--config.file", lonely, "--web.systemd-socket")
+    assert ended.status == 1
+    assert ended.stderr.startswith("--web.systemd-socket: systemd passed no socket")
+    assert ended.stderr.count("\n") == 1
+
+
 def blocks_hangups(process: int) -> bool:
     (mask,) = re.findall(
         r"^SigBlk:\s+(\w+)$", Path(f"/proc/{process}/status").read_text(), re.MULTILINE
@@ -257,6 +320,10 @@ def test_a_storm_of_hangups_around_its_end_changes_nothing_about_it(
         (("--web.max-connections", "0"), "--web.max-connections"),
         (("--web.read-timeout", "soon"), "--web.read-timeout"),
         (("--web.read-timeout", "0s"), "longer than 0s"),
+        (("--web.telemetry-path", "/probe"), "path of another page"),
+        (("--web.external-url", "example.org"), "must be a URL"),
+        (("--web.route-prefix", "a b"), "must be a path"),
+        (("--web.listen-address", "2001:db8::1"), '"[2001:db8::1]:9742"'),
         (("--collector.privacy", "mask-phones,all"), "'all' is not one of"),
     ],
 )

@@ -39,7 +39,7 @@ USERS = {"alice": hashed(PASSWORD)}
 
 def connect(server: WebServer, source: str = "127.0.0.1") -> socket.socket:
     """A connection from an address of this machine."""
-    address = ("127.0.0.1", server.address.port)
+    address = ("127.0.0.1", server.addresses[0].port)
     return socket.create_connection(address, timeout=PATIENCE, source_address=(source, 0))
 
 
@@ -86,6 +86,13 @@ def until(condition: Callable[[], bool]) -> bool:
     return True
 
 
+def passed_by_systemd(*sockets: socket.socket) -> dict[str, str]:
+    """Put sockets where systemd would; return the variables it would set."""
+    for place, one in enumerate(sockets, 3):
+        os.dup2(one.fileno(), place)
+    return {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(sockets))}
+
+
 def basic(user: str, password: str) -> dict[str, str]:
     token = base64.b64encode(f"{user}:{password}".encode()).decode()
     return {"Authorization": f"Basic {token}"}
@@ -98,7 +105,7 @@ def get(
     source: str = "127.0.0.1",
 ) -> tuple[int, str, dict[str, str]]:
     """Status, body and headers."""
-    port = server.address.port
+    port = server.addresses[0].port
     client = HTTPConnection("127.0.0.1", port, timeout=PATIENCE, source_address=(source, 0))
     with contextlib.closing(client):
         client.request("GET", path, headers=headers or {})
@@ -138,7 +145,7 @@ def get_encrypted(
     if version is not None:
         context.maximum_version = version
     connection = HTTPSConnection(
-        "127.0.0.1", server.address.port, timeout=PATIENCE, context=context
+        "127.0.0.1", server.addresses[0].port, timeout=PATIENCE, context=context
     )
     with contextlib.closing(connection):
         connection.request("GET", "/metrics")

@@ -41,7 +41,7 @@ def serve() -> Iterator[Serve]:
                 settings = protected
                 protected = Protection(lambda: settings)
             server = WebServer(
-                ListenAddress("127.0.0.1", 0),
+                [ListenAddress("127.0.0.1", 0)],
                 respond,
                 limits=replace(Limits(), **limits),  # type: ignore[arg-type]  # by name
                 protection=protected,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from vats_exporter.web import ListenAddress, parse_listen_address
+from vats_exporter.web.addresses import systemd_addresses
 
 
 @pytest.mark.parametrize(
@@ -39,10 +44,14 @@ def test_addresses_are_read_as_exporters_write_them(text: str, host: str, port: 
         (":65536", "port from 0 to 65535"),
         (":-1", "port from 0 to 65535"),
         (":٣", "port from 0 to 65535"),
-        ("::1:9742", r"write it as \"\[::1\]:9742\""),
+        ("::1:9742", r"write \"\[::1\]:9742\""),
+        ("2001:db8::1", r"write \"\[2001:db8::1\]:9742\""),
+        ("fe80::1%eth0:80", r"write \"\[fe80::1%eth0\]:80\""),
         ("[::g]:9742", "no IPv6 address"),
         ("[127.0.0.1]:9742", "no IPv6 address"),
-        ("http://localhost:9742", "IPv6|not an address"),
+        ("http://localhost:9742", "is a URL; write only where to listen"),
+        ("https://example.org/vats", "--web.external-url"),
+        ("a:b:9742", "not an address"),
         ("a b:9742", "not an address"),
         ("user@host:9742", "not an address"),
     ],
@@ -75,8 +84,11 @@ def connects(host: str, port: int) -> bool:
     return True
 
 
-def test_no_host_listens_on_every_family_the_machine_has() -> None:
-    with parse_listen_address(":0").listen() as listener:
+@pytest.mark.parametrize("text", [":0", "[::]:0"])
+def test_all_addresses_are_those_of_every_family_the_machine_has(text: str) -> None:
+    if text != ":0" and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with parse_listen_address(text).listen() as listener:
         port = listener.getsockname()[1]
         assert connects("127.0.0.1", port)
         assert connects("::1", port) == (listener.family == socket.AF_INET6)
@@ -101,8 +113,72 @@ def test_a_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch)
         assert listener.family == socket.AF_INET
 
 
-def test_a_port_in_use_is_an_error() -> None:
+def test_a_port_in_use_is_an_error_that_names_the_address() -> None:
     with parse_listen_address(":0").listen() as first:
         port = first.getsockname()[1]
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(OSError, match="in use") as caught:
             parse_listen_address(f":{port}").listen()
+    assert caught.value.filename == f":{port}"
+
+
+IN_A_CHILD = """
+import os, socket, sys
+from tests.web.clients import passed_by_systemd
+from vats_exporter.web.addresses import systemd_addresses
+{body}
+"""
+
+
+def in_a_child(body: str) -> str:
+    """Run some lines where descriptors can be put anywhere."""
+    ended = subprocess.run(
+        [sys.executable, "-c", IN_A_CHILD.format(body=body)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    return ended.stdout
+
+
+def test_sockets_that_systemd_passes_are_listened_on() -> None:
+    told = in_a_child(
+        """
+first, second = (socket.create_server((host, 0)) for host in ("127.0.0.1", "127.0.0.2"))
+ports = [one.getsockname()[1] for one in (first, second)]
+addresses = systemd_addresses(passed_by_systemd(first, second))
+assert [str(one) for one in addresses] == [f"127.0.0.{n}:{p}" for n, p in zip((1, 2), ports)]
+assert not os.get_inheritable(3)
+with addresses[1].listen() as listening:
+    socket.create_connection(("127.0.0.2", ports[1])).close()
+    print(listening.accept()[0].getsockname()[0])
+"""
+    )
+    assert told == "127.0.0.2\n"
+
+
+def test_a_socket_that_is_none_of_tcp_is_refused() -> None:
+    told = in_a_child(
+        """
+near, far = socket.socketpair()
+try:
+    systemd_addresses(passed_by_systemd(near))
+except ValueError as error:
+    print(error)
+"""
+    )
+    assert "none of TCP" in told
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"LISTEN_FDS": "1"},
+        {"LISTEN_FDS": "1", "LISTEN_PID": "1"},
+        {"LISTEN_FDS": "", "LISTEN_PID": str(os.getpid())},
+    ],
+)
+def test_without_a_socket_of_systemds_there_is_a_sentence(environment: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="systemd passed no socket"):
+        systemd_addresses(environment)

@@ -32,9 +32,14 @@ class Opened:
         far.setblocking(False)
         return self.connections.admit(near), near, far
 
+    def _stay(self, near: socket.socket) -> Connection:
+        connection = self.connections.get(near)
+        assert connection is not None
+        return connection
+
     def three(self) -> list[tuple[Connection, socket.socket]]:
         made = [self.admit()[1:] for _ in range(3)]
-        return [(self.connections[near], far) for near, far in made]
+        return [(self._stay(near), far) for near, far in made]
 
 
 @pytest.fixture
@@ -162,23 +167,21 @@ def is_idle(connection: Connection) -> bool:
 
 def test_past_the_limit_the_client_that_was_idle_longest_goes(serve: Serve) -> None:
     server = serve(max_connections=3)
-    with contextlib.ExitStack() as stack:
-        clients = []
-        for _ in range(3):
-            client = stack.enter_context(connect(server))
-            client.sendall(GET)
-            answer(client)
-            clients.append(client)
-        clients[0].sendall(GET)  # the first is now the one that was heard of last
-        answer(clients[0])
+
+    def ask(client: socket.socket) -> None:
+        client.sendall(GET)
+        assert answer(client).startswith(b"HTTP/1.1 200 ")
         assert until(lambda: all(is_idle(one) for one in server.connections._open.values()))
+
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(server)) for _ in range(3)]
+        for client in (*clients, clients[0]):
+            ask(client)  # the first is in the end the one that was heard of last
         late = stack.enter_context(connect(server))
-        late.sendall(GET)
-        assert answer(late).startswith(b"HTTP/1.1 200 ")
+        ask(late)
         assert everything(clients[1]) == b""
         for kept in (clients[0], clients[2]):
-            kept.sendall(GET)
-            assert answer(kept).startswith(b"HTTP/1.1 200 ")
+            ask(kept)
 
 
 def test_a_crowd_of_clients_cuts_no_answer_that_is_being_taken(serve: Serve) -> None:

@@ -53,7 +53,7 @@ def told(server: WebServer, target: str, accept: str = "*/*") -> list[str]:
 
 
 def test_many_requests_share_a_connection(serve: Serve) -> None:
-    connection = HTTPConnection("127.0.0.1", serve().address.port, timeout=PATIENCE)
+    connection = HTTPConnection("127.0.0.1", serve().addresses[0].port, timeout=PATIENCE)
     with contextlib.closing(connection):
         for at in range(5):
             connection.request("GET", f"/{at}")
@@ -206,7 +206,7 @@ def test_a_request_that_could_not_be_read_is_quoted_nowhere(serve: Serve) -> Non
 
 @pytest.fixture(scope="module")
 def fuzzed() -> Iterator[WebServer]:
-    server = WebServer(ListenAddress("127.0.0.1", 0), lambda _: say(200, "fine"), limits=Limits())
+    server = WebServer([ListenAddress("127.0.0.1", 0)], lambda _: say(200, "fine"), limits=Limits())
     server.start()
     yield server
     server.stop(1.0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import select
 import socket
 import threading
 import time
@@ -13,7 +15,7 @@ import pytest
 
 from tests.process import capture_logs
 from tests.web.clients import GET, PATIENCE, answer, ask, connect, everything, until
-from vats_exporter.web import ListenAddress, Request, Response, WebServer
+from vats_exporter.web import Limits, ListenAddress, Request, Response, WebServer
 from vats_exporter.web import handler as handler_module
 from vats_exporter.web.messages import say
 
@@ -25,8 +27,40 @@ LOOPBACK = ListenAddress("127.0.0.1", 0)
 
 def test_the_url_has_the_port_that_was_free(serve: Serve) -> None:
     server = serve()
-    assert server.address.port > 0
-    assert server.url == f"http://127.0.0.1:{server.address.port}"
+    assert server.addresses[0].port > 0
+    assert server.url == f"http://127.0.0.1:{server.addresses[0].port}"
+
+
+def test_several_addresses_are_served_within_one_limit() -> None:
+    addresses = [ListenAddress(f"127.0.0.{last}", 0) for last in (1, 2, 3)]
+    server = WebServer(addresses, lambda _: say(200, "fine"), limits=Limits(max_connections=2))
+    server.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop, 1.0)
+        clients = [stack.enter_context(one.connect(timeout=PATIENCE)) for one in server.addresses]
+        clients[2].sendall(GET)
+        assert answer(clients[2]).endswith(b"fine\n")
+        assert len(server.connections) == 2
+        (ended, *_), _, _ = select.select(clients[:2], [], [], PATIENCE)
+        assert ended.recv(1) == b""
+
+
+def test_where_one_of_several_addresses_is_taken_none_stays_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        addresses = [LOOPBACK, ListenAddress("127.0.0.1", taken.getsockname()[1])]
+        made: list[socket.socket] = []
+        listen = ListenAddress.listen
+
+        class Noted(ListenAddress):
+            def listen(self) -> socket.socket:
+                made.append(listen(self))
+                return made[-1]
+
+        noted = [Noted(one.host, one.port) for one in addresses]
+        with pytest.raises(OSError, match="in use") as caught:
+            WebServer(noted, lambda _: say(200, "never"))
+    assert caught.value.filename == str(addresses[1])
+    assert [one.fileno() for one in made] == [-1]
 
 
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.EAGAIN])
@@ -157,14 +191,14 @@ def test_stopping_cuts_off_what_takes_too_long(serve: Serve) -> None:
 
 
 def test_a_server_that_never_started_can_be_stopped() -> None:
-    server = WebServer(LOOPBACK, lambda _: say(200, "never"))
+    server = WebServer([LOOPBACK], lambda _: say(200, "never"))
     server.stop()
     with pytest.raises(ConnectionRefusedError):
         connect(server)
 
 
 def test_a_server_that_no_longer_listens_is_not_alive() -> None:
-    server = WebServer(LOOPBACK, lambda request: say(200, request.path))
+    server = WebServer([LOOPBACK], lambda request: say(200, request.path))
     server.start()
     assert server.is_alive()
     server.stop(1.0)

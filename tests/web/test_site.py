@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import threading
 import time
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from tests.web.clients import until
 from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.metrics.exposition import Format
 from vats_exporter.trunks import Flags, Trunk
-from vats_exporter.web import ListenAddress, Request, Site, WebServer
+from vats_exporter.web import DIRECT, ListenAddress, Request, Site, Urls, WebServer
 from vats_exporter.web.site import scrape_timeout
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class OneTrunk:
         pass
 
 
-def site_of(cabinet: OneTrunk) -> Site:
-    return Site(Collector([Account("acme", cabinet.connect)]))
+def site_of(cabinet: OneTrunk, urls: Urls = DIRECT) -> Site:
+    return Site(Collector([Account("acme", cabinet.connect)]), urls=urls)
 
 
 def text(response: Response) -> str:
@@ -151,6 +152,45 @@ def test_an_exporter_that_stops_is_healthy_and_not_ready() -> None:
     assert site.respond(Request("GET", "/-/ready")).status == 503
 
 
+def test_a_prefix_precedes_every_path_and_the_way_there_is_shown() -> None:
+    site = site_of(OneTrunk(), Urls(metrics="/m", prefix="/a/b"))
+    for path in ("/a/b/", "/a/b/m", "/a/b/sd", "/a/b/-/healthy"):
+        assert site.respond(Request("GET", path)).status == 200
+    for path in ("/m", "/metrics", "/a/b/metrics", "/-/healthy", "/a", "/a/bm", "/a/b//m"):
+        response = site.respond(Request("GET", path))
+        assert response.status == 404
+        assert "/a/b/m" in text(response)
+    for path, relative in (("/", "a/b/"), ("/a/b", "b/")):
+        response = site.respond(Request("GET", path))
+        assert (response.status, header(response, "Location")) == (302, relative)
+
+
+@pytest.mark.parametrize(
+    ("urls", "address", "scheme", "path"),
+    [
+        (DIRECT, "exporter:9742", "http", "/probe"),
+        (Urls(prefix="/vats"), "exporter:9742", "http", "/vats/probe"),
+        (Urls(external="https://example.org"), "example.org:443", "https", "/probe"),
+        (Urls(prefix="/x", external="https://a.b/vats"), "a.b:443", "https", "/vats/probe"),
+    ],
+)
+def test_targets_are_where_clients_find_them(
+    urls: Urls, address: str, scheme: str, path: str
+) -> None:
+    request = Request("GET", f"{urls.prefix}/sd", headers={"host": "exporter:9742"})
+    (target,) = json.loads(text(site_of(OneTrunk(), urls).respond(request)))
+    labels = target["labels"]
+    assert target["targets"] == [address]
+    assert (labels["__scheme__"], labels["__metrics_path__"]) == (scheme, path)
+
+
+def test_a_path_that_is_not_found_is_told_what_is_on_alone() -> None:
+    collector = Collector([Account("acme", OneTrunk().connect)])
+    assert "/-/reload" not in text(Site(collector).respond(Request("GET", "/nope")))
+    lively = Site(collector, reload=lambda: ())
+    assert "/-/reload" in text(lively.respond(Request("GET", "/nope")))
+
+
 @pytest.mark.parametrize("path", ["/nope", "/metrics/", "/-/", "", "*", "/../metrics"])
 def test_another_path_is_not_found_and_is_told_what_is(path: str) -> None:
     response = site_of(OneTrunk()).respond(Request("GET", path))
@@ -178,7 +218,7 @@ def test_twenty_scrapes_at_once_over_http_read_the_cabinet_once() -> None:
         arrived.release()
         return site.respond(request)
 
-    server = WebServer(ListenAddress("127.0.0.1", 0), respond)
+    server = WebServer([ListenAddress("127.0.0.1", 0)], respond)
     server.start()
     pages: list[str] = []
 

@@ -68,9 +68,9 @@ def test_a_client_that_says_nothing_is_not_waited_for(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
     server = serve(protected=WebSettings(tls=tls), read_timeout=0.3)
-    with socket.create_connection(("127.0.0.1", server.address.port), timeout=10) as silent:
+    with socket.create_connection(("127.0.0.1", server.addresses[0].port), timeout=10) as silent:
         assert silent.recv(1) == b""
-    with socket.create_connection(("127.0.0.1", server.address.port), timeout=10) as slow:
+    with socket.create_connection(("127.0.0.1", server.addresses[0].port), timeout=10) as slow:
         slow.sendall(b"\x16\x03\x01")
         while slow.recv(1024):  # an alert, perhaps, and then the end
             pass

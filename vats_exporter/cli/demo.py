@@ -122,7 +122,7 @@ def command(  # noqa: PLR0913 - an argument an option
             exporter = Exporter(
                 _configuration(cabinet, simulated, details=details),
                 address,
-                Options(protection=protection),
+                options=Options(protection=protection),
             )
         except OSError as error:
             fail(f"--port: cannot listen on {address}: {reason(error)}; try --port 0")

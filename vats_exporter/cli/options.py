@@ -32,6 +32,7 @@ def config_file(function: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--config.file",
         "config_file",
+        envvar="VATS_EXPORTER_CONFIG_FILE",
         metavar="FILE",
         type=click.Path(path_type=Path),
         help="Configuration, by default vats-exporter.yml here or in /etc/vats-exporter.",
@@ -50,6 +51,7 @@ def web_config_file(function: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--web.config.file",
         "web_config_file",
+        envvar="VATS_EXPORTER_WEB_CONFIG_FILE",
         metavar="FILE",
         callback=_file_or_none,
         help="TLS, passwords and headers of the HTTP interface, in exporter-toolkit's format. Read "
@@ -91,6 +93,7 @@ def logging(function: Callable[..., None]) -> Callable[..., None]:
     function = click.option(
         "--log.level",
         "log_level",
+        envvar="VATS_EXPORTER_LOG_LEVEL",
         metavar="LEVEL",
         type=click.Choice(get_args(setup.Level)),
         help="debug, info, warn or error; debug logs each call.  [default: info]",
@@ -98,6 +101,7 @@ def logging(function: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--log.format",
         "log_format",
+        envvar="VATS_EXPORTER_LOG_FORMAT",
         metavar="FORMAT",
         type=click.Choice(get_args(setup.Format)),
         help="logfmt or json.  [default: logfmt]",

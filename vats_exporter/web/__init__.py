@@ -14,8 +14,10 @@ from vats_exporter.web.messages import Request, Response
 from vats_exporter.web.protection import Protection, ProtectionError
 from vats_exporter.web.server import WebServer
 from vats_exporter.web.site import Site
+from vats_exporter.web.urls import DIRECT, Urls
 
 __all__ = [
+    "DIRECT",
     "Limits",
     "ListenAddress",
     "Protection",
@@ -23,6 +25,7 @@ __all__ = [
     "Request",
     "Response",
     "Site",
+    "Urls",
     "WebServer",
     "parse_listen_address",
 ]

@@ -82,8 +82,9 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def __getitem__(self, client: socket.socket) -> Connection:
-        return self._open[client]
+    def get(self, client: socket.socket) -> Connection | None:
+        """Return a connection that was admitted; ``None`` if it has lost its place."""
+        return self._open.get(client)
 
     def admit(self, client: socket.socket) -> bool:
         """Take a new connection, in place of another if need be; tell whether there was room."""

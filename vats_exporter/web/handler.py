@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-    from vats_exporter.web.connections import Connections, Limits
+    from vats_exporter.web.connections import Connection, Connections, Limits
     from vats_exporter.web.messages import Response
     from vats_exporter.web.protection import Protection
 
@@ -97,6 +97,7 @@ class Handler(BaseHTTPRequestHandler):
 
     Args:
         service: what all connections share.
+        connection: the client's.
         rest: as :class:`socketserver.BaseRequestHandler` takes it.
     """
 
@@ -106,8 +107,9 @@ class Handler(BaseHTTPRequestHandler):
     rfile: io.BufferedReader
     wbufsize = 64 * 1024  # an answer of up to so many bytes leaves in one piece
 
-    def __init__(self, service: Service, *rest: Any) -> None:
+    def __init__(self, service: Service, connection: Connection, *rest: Any) -> None:
         self._service = service
+        self._connection = connection
         self._limits = service.limits
         self._refusal: Response | None = None
         super().__init__(*rest)
@@ -116,7 +118,6 @@ class Handler(BaseHTTPRequestHandler):
         """Shake hands, where TLS is spoken, and get ready to read requests."""
         self.command, self.request_version, self.close_connection = "", "HTTP/1.1", True
         self._client = str(self.client_address[0]).removeprefix("::ffff:")
-        self._connection = self._service.connections[self.request]
         self._encrypt()
         super().setup()
         self._received = _Received(self.request, "rb")

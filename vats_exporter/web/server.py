@@ -22,8 +22,7 @@ from vats_exporter.web.log_limit import LogLimit
 from vats_exporter.web.protection import Protection
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from vats_exporter.web.messages import Request, Response
 
@@ -48,21 +47,21 @@ class WebServer:
     """An HTTP server. Listens from its construction on, and answers from :meth:`start` on.
 
     Args:
-        address: where to listen.
+        addresses: where to listen, one at least.
         respond: answers a request; called from many threads.
-        limits: what clients may take.
+        limits: what clients may take, of all addresses together.
         protection: TLS, passwords and headers; none if not given.
 
     Attributes:
-        address: where it listens, with the port it got.
+        addresses: where it listens, with the ports it got.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: an address cannot be listened on; its ``filename`` is the address.
     """
 
     def __init__(
         self,
-        address: ListenAddress,
+        addresses: Iterable[ListenAddress],
         respond: Callable[[Request], Response],
         *,
         limits: Limits | None = None,
@@ -71,23 +70,25 @@ class WebServer:
         limits = limits or Limits()
         self.connections: Final = Connections(limits)
         self._service = Service(respond, protection or Protection(), limits, self.connections)
-        self._listener = _Listener(address.listen(), self._service)
-        self.address: Final = ListenAddress(address.host, self._listener.server_port)
-        self._thread = threading.Thread(
-            target=self._listener.serve_forever, args=(_LOOK_EVERY,), name="web", daemon=True
-        )
+        self._listeners: list[_Listener] = []
+        try:
+            for address in addresses:
+                self._listeners.append(_Listener(address, self._service))
+        except OSError:
+            self.stop()
+            raise
+        self.addresses: Final = [listener.address for listener in self._listeners]
 
     @property
     def url(self) -> str:
         """A URL that reaches the server from this machine, without a slash at the end."""
-        if self._service.protection.encrypted:
-            return self.address.url.replace("http:", "https:", 1)
-        return self.address.url
+        url = self.addresses[0].url
+        return url.replace("http:", "https:", 1) if self._service.protection.encrypted else url
 
     def is_alive(self) -> bool:
         """Tell whether requests are answered, by making one; with TLS, a refusal is an answer."""
         try:
-            with self.address.connect(timeout=_ALIVE_WITHIN) as client:
+            with self.addresses[0].connect(timeout=_ALIVE_WITHIN) as client:
                 client.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
                 return client.recv(1) != b""
         except OSError:
@@ -95,7 +96,8 @@ class WebServer:
 
     def start(self) -> None:
         """Answer requests, in threads of its own."""
-        self._thread.start()
+        for listener in self._listeners:
+            listener.thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Take no more connections, let running answers end, and close.
@@ -105,35 +107,38 @@ class WebServer:
         """
         deadline = time.monotonic() + timeout
         self._service.stopping = True
-        if self._thread.is_alive():
-            self._listener.shutdown()
-        self._listener.server_close()
+        for listener in self._listeners:
+            if listener.thread.is_alive():
+                listener.shutdown()
+            listener.server_close()
         self.connections.end_all(max(0.0, deadline - time.monotonic()))
 
 
 class _Listener(ThreadingHTTPServer):
-    """One socket's accept loop.
+    """One address, and the thread that accepts its connections.
 
     Args:
-        listening: the socket, bound and listening.
+        address: where to listen.
         service: what all connections share.
     """
 
     block_on_close = False
 
-    def __init__(self, listening: socket.socket, service: Service) -> None:
-        address = listening.getsockname()
-        super().__init__(address, Handler, bind_and_activate=False)
+    def __init__(self, address: ListenAddress, service: Service) -> None:
+        super().__init__((address.host, address.port), Handler, bind_and_activate=False)
         self.socket.close()
-        self.socket = listening
+        self.socket = address.listen()
         # A client may be gone before it is accepted; the loop must not wait for the next one.
-        listening.setblocking(False)  # noqa: FBT003 - the socket's own interface
-        self.server_port = address[1]
+        self.socket.setblocking(False)  # noqa: FBT003 - the socket's own interface
+        self.address = ListenAddress(address.host, self.socket.getsockname()[1])
+        self.thread = threading.Thread(
+            target=self.serve_forever, args=(_LOOK_EVERY,), name="web", daemon=True
+        )
         self._service = service
         self._connections = service.connections
         self._failures = LogLimit()
 
-    def get_request(self) -> tuple[socket.socket, Any]:
+    def get_request(self) -> tuple[Any, Any]:
         """Accept a connection."""
         try:
             client, address = self.socket.accept()
@@ -164,9 +169,11 @@ class _Listener(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection to its end; the body of its thread."""
-        connection = self._connections[request]
+        connection = self._connections.get(request)
+        if connection is None:
+            return
         try:
-            Handler(self._service, request, client_address, self)
+            Handler(self._service, connection, request, client_address, self)
         finally:
             self._connections.forget(request)
             connection.socket.close()

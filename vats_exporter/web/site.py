@@ -16,6 +16,7 @@ from vats_exporter.metrics.probe import debug_probe, probe
 from vats_exporter.web.landing import render_landing_page
 from vats_exporter.web.messages import HTML, JSON, Request, Response, say, text
 from vats_exporter.web.targets import make_targets
+from vats_exporter.web.urls import DIRECT, Urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +43,7 @@ class Site:
 
     Args:
         collector: of the metrics.
+        urls: where the pages are.
         clock: for ages on the landing page; the machine's, unless a test brings its own.
         reload: loads the configuration again, and returns why that failed, a line a reason;
             ``None`` where nobody may ask for that over HTTP.
@@ -58,6 +60,7 @@ class Site:
         self,
         collector: Collector,
         *,
+        urls: Urls = DIRECT,
         clock: Clock | None = None,
         reload: Callable[[], Sequence[str]] | None = None,
         max_waiting: int = 256,
@@ -66,12 +69,13 @@ class Site:
         self.address = ""
         self.scheme = "http"
         self._collector = collector
+        self._urls = urls
         self._clock: Clock = clock or SystemClock()
         self._reload = reload
         self._may_wait = threading.Semaphore(max_waiting)
         self._pages: Mapping[str, _Page] = {
             "/": _Page(_READERS, self._landing),
-            "/metrics": _Page(_READERS, self._metrics),
+            urls.metrics: _Page(_READERS, self._metrics),
             "/probe": _Page(_READERS, self._probe),
             "/sd": _Page(_READERS, self._targets),
             "/-/healthy": _Page(_READERS, self._healthy),
@@ -81,9 +85,18 @@ class Site:
 
     def respond(self, request: Request) -> Response:
         """Answer a request."""
-        page = self._pages.get(request.path)
+        prefix = self._urls.prefix
+        if prefix and request.path in {"/", prefix}:
+            # A relative one, which holds behind a proxy as well.
+            path = f"{prefix[1:] if request.path == '/' else prefix.rpartition('/')[2]}/"
+            return say(302, f"The pages are at {path}.", ("Location", path))
+        within = request.path.startswith(f"{prefix}/")
+        page = self._pages.get(request.path[len(prefix) :]) if within else None
         if page is None:
-            return say(404, f"There is no such page; there are {', '.join(self._pages)}.")
+            pages = [prefix + path for path in self._pages]
+            if self._reload is None:
+                pages.remove(f"{prefix}/-/reload")
+            return say(404, f"There is no such page; there are {', '.join(pages)}.")
         if request.method not in page.methods:
             allowed = ", ".join(page.methods)
             sentence = f"This page answers {' and '.join(page.methods)}."
@@ -148,7 +161,8 @@ class Site:
     def _targets(self, request: Request) -> Response:
         accounts = {account.name: account.labels for account in self._collector.accounts}
         address = request.headers.get("host") or self.address
-        targets = make_targets(accounts, address, self.scheme)
+        base = self._urls.external or f"{self.scheme}://{address}{self._urls.prefix}"
+        targets = make_targets(accounts, base)
         return text(200, json.dumps(targets, ensure_ascii=False), JSON)
 
     def _load_again(self, _request: Request) -> Response:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _HAS_PORT: Final = re.compile(r".*[^:\]]:[0-9]+|\[.*\]:[0-9]+")
-_PORTS: Final = {"http": "80", "https": "443"}
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Target(TypedDict):
@@ -19,9 +19,7 @@ class Target(TypedDict):
     labels: dict[str, str]
 
 
-def make_targets(
-    accounts: Mapping[str, Mapping[str, str]], address: str, scheme: str
-) -> list[Target]:
+def make_targets(accounts: Mapping[str, Mapping[str, str]], base: str) -> list[Target]:
     """Make a target an account.
 
     The labels are such that no relabelling is needed: path, parameter and scheme lead to the
@@ -30,9 +28,10 @@ def make_targets(
 
     Args:
         accounts: each account's configured labels, by name.
-        address: the exporter's, as the client that asks knows it.
-        scheme: ``http`` or ``https``.
+        base: the URL below which clients find the exporter's pages, without a slash at the end.
     """
+    scheme, _, rest = base.partition("://")
+    address, slash, path = rest.partition("/")
     if not _HAS_PORT.fullmatch(address):
         address = f"{address}:{_PORTS[scheme]}"
     return [
@@ -40,7 +39,7 @@ def make_targets(
             "targets": [address],
             "labels": {
                 "__scheme__": scheme,
-                "__metrics_path__": "/probe",
+                "__metrics_path__": f"{slash}{path}/probe",
                 "__param_account": name,
                 "instance": name,
                 **labels,
