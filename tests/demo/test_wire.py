@@ -13,7 +13,7 @@ from tests.demo.captures import (
     captured_trunks,
     truth,
 )
-from vats_exporter.demo import RowLayout
+from vats_exporter.demo import Deployment, RowLayout
 from vats_exporter.demo.deployment import EXTRA_COLUMNS, ROW_COLUMNS
 from vats_exporter.demo.wire import (
     application_error,
@@ -102,7 +102,9 @@ def test_a_device_can_be_null_instead_of_missing_from_the_list() -> None:
 def test_an_extra_column_leaves_the_twelve_values_as_they_are(column: str) -> None:
     usual = RowLayout()
     layout = RowLayout(before=(*usual.before, column), after=(column, *usual.after))
-    deployment = replace(captured_deployment(), layout=layout)
+    captured = captured_deployment()
+    signatures = {**Deployment.make().signatures, **captured.signatures}
+    deployment = replace(captured, layout=layout, signatures=signatures)
     trunks = captured_trunks("list_page3")
     plain = decode(list_answer(captured_deployment(), ENTERPRISE, trunks, 237))
     response = decode(list_answer(deployment, ENTERPRISE, trunks, 237))
@@ -141,4 +143,4 @@ def test_a_layout_refuses_columns_that_nobody_can_write() -> None:
 
 
 def test_the_usual_layout_has_every_usual_column() -> None:
-    assert {*RowLayout().before, *RowLayout().after} == ROW_COLUMNS
+    assert {*RowLayout().before, *RowLayout().after} == set(ROW_COLUMNS)

@@ -11,8 +11,8 @@ import logging
 import re
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.demo import http, pages, rpc
-from vats_exporter.demo.deployment import SERVICES, Deployment
+from vats_exporter.demo import http, pages, rpc, script
+from vats_exporter.demo.deployment import MODULE, SERVICES, Deployment
 from vats_exporter.demo.http import Answer, HttpRequest
 from vats_exporter.demo.sessions import Sessions, new_cookie
 
@@ -30,9 +30,10 @@ _COMPRESSED_FROM: Final = 257
 """Bytes from which on an answer is compressed for those who accept it. [gwt]"""
 
 _ENTERPRISE: Final = re.compile(r"/gwt/enterprise/([0-9]+)/?")
-_MODULE: Final = f"/{pages.MODULE}/"
-_SELECTION_SCRIPT: Final = f"{pages.MODULE}.nocache.js"
+_MODULE: Final = f"/{MODULE}/"
+_SELECTION_SCRIPT: Final = f"{MODULE}.nocache.js"
 _PERMUTATION_SUFFIX: Final = ".cache.js"
+_FRAGMENT: Final = re.compile(r"deferredjs/([0-9A-F]{32})/([0-9]{1,4})\.cache\.js")
 _LOGIN: Final = "/login"
 _SIGN_IN: Final = "/j_spring_security_check"
 _SIGN_OUT: Final = "/j_spring_security_logout"
@@ -143,7 +144,12 @@ class Application:
             return http.text(pages.selection_script(deployment), http.SCRIPT)
         permutation = name.removesuffix(_PERMUTATION_SUFFIX)
         if name.endswith(_PERMUTATION_SUFFIX) and permutation in deployment.permutations:
-            return http.text(pages.permutation_script(deployment, permutation), http.SCRIPT)
+            return http.text(script.permutation_script(deployment, permutation), http.SCRIPT)
+        fragment = _FRAGMENT.fullmatch(name)
+        if fragment and fragment[1] in deployment.permutations:
+            number = int(fragment[2])
+            if 1 <= number <= deployment.fragments:
+                return http.text(script.fragment_script(deployment, number), http.SCRIPT)
         return http.text("Not Found", status=404)
 
     def _call(self, path: str, request: HttpRequest) -> Answer:

@@ -1,28 +1,25 @@
 """The pages and scripts of the application: what a browser loads before it makes a call.
 
-They look like the real ones where a client has to look: the login page's form, the selection script
-that names the permutations, the compiled permutation in which services stand beside their hashes
-and the classes' signatures are literals. The rest is only as long as it takes to be plausible, and
-minified names differ from deployment to deployment. [observed] [gwt]
+They look like the real ones where a client has to look: the login page's form, and the selection
+script that names the permutations. The compiled application is
+:mod:`vats_exporter.demo.script`. [observed] [gwt]
 """
 
 from __future__ import annotations
 
 import html
 import itertools
-import json
 import random
 import string
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.demo.deployment import LIST_SERVICE, SERVICES
+from vats_exporter.demo.deployment import LIST_SERVICE, MODULE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vats_exporter.demo.deployment import Deployment
 
-MODULE: Final = "vpbxGwt"
 REFUSED: Final = "Неверный логин или пароль"
 
 _LOGIN_PAGE: Final = """\
@@ -50,7 +47,6 @@ _APPLICATION_PAGE: Final = """\
 
 _BROWSERS: Final = ("safari", "gecko1_8", "ie10", "ie9", "ie8")
 _LOCALES: Final = ("default", "ru")
-_LONGEST_LINE: Final = 6
 
 
 def login_page(*, refused: bool = False) -> str:
@@ -113,52 +109,6 @@ def selection_script(deployment: Deployment) -> str:
         f"{stats}({literals['bootstrap']},{literals['end']});return {select}()}}\n"
         f"{MODULE}.succeeded={MODULE}();\n"
     )
-
-
-def permutation_script(deployment: Deployment, permutation: str) -> str:
-    """Return ``{permutation}.cache.js``, the compiled application.
-
-    Args:
-        deployment: whose it is.
-        permutation: its strong name.
-    """
-    names = _minified(deployment)
-    proxy, call = next(names), next(names)
-    release = "2.7.0" if deployment.style.quote == "'" else "2.13.1"
-    start = (
-        f"var $wnd = $wnd || window.parent;var __gwtModuleFunction = $wnd.{MODULE};"
-        "var $sendStats = __gwtModuleFunction.__sendStats;"
-        "$sendStats('moduleStartup', 'moduleEvalStart');"
-        f'var $gwt_version = "{release}";'
-        f"var $strongName = '{permutation}';var $gwt = {{}};var $doc = $wnd.document;"
-        "function _(){}"
-    )
-    lines = [start, f"function {proxy}(a,b,c,d){{this.e=a+b;this.c=c;this.d=b;this.b=d}}"]
-    for path, service in SERVICES.items():
-        name = next(names)
-        lines.append(
-            f"function {name}(){{{name}_init();"
-            f"{proxy}.call(this,$moduleBase,'{path}','{deployment.policies[path]}',T{name})}}"
-        )
-        for method, parameters in service.methods.items():
-            types = "".join(
-                f"{call}(f,'{deployment.signature(parameter)}');" for parameter in parameters
-            )
-            lines.append(
-                f"function {name}_call(b,c,d){{var f={call}(b,"
-                f"'{path.removesuffix('GwtService')}_Proxy','{method}','{service.interface}',"
-                f"{len(parameters)});{types}{call}(f,c,d)}}"
-            )
-    table = [
-        f"a['{deployment.signature(class_name)}']=[{next(names)},{next(names)}];"
-        for class_name in sorted(deployment.signatures)
-    ]
-    lines.append(f"function {next(names)}(){{var a={{}};")
-    lines += ["".join(table[at : at + _LONGEST_LINE]) for at in range(0, len(table), _LONGEST_LINE)]
-    lines.append("return a}")
-    lines.append("$sendStats('moduleStartup', 'moduleEvalEnd');gwtOnLoad();\n")
-    script = "\n".join(lines)
-    return f"{MODULE}.onScriptDownloaded([{json.dumps(script, ensure_ascii=False)}]);\n"
 
 
 def _minified(deployment: Deployment) -> Iterator[str]:

@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from vats_exporter.demo import wire
-from vats_exporter.demo.deployment import DETAILS_SERVICE, LIST_SERVICE, SELECTOR_SERVICE, SERVICES
+from vats_exporter.demo.deployment import (
+    DETAILS_SERVICE,
+    LIST_SERVICE,
+    MODULE,
+    SELECTOR_SERVICE,
+    SERVICES,
+)
 from vats_exporter.demo.enterprise import NoDeviceError, UnknownTrunkError
-from vats_exporter.demo.pages import MODULE
 from vats_exporter.gwt import (
     EnumConstant,
     GwtError,

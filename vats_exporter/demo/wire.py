@@ -39,6 +39,8 @@ def list_answer(
     writer = _Writer(deployment)
     writer.write_class(names.LIST_RESPONSE)
     writer.write_boxed_long(enterprise)
+    for number in range(deployment.other_lists):
+        _write_queues(writer, number)
     writer.write_class(names.ARRAY_LIST)
     writer.write_int(len(trunks))
     for trunk in trunks:
@@ -119,8 +121,9 @@ class _Writer(ResponseWriter):
         self.write_class(names.LONG)
         self.write_long(value)
 
-    def write_boxed_boolean(self, *, value: bool) -> None:
-        share = (names.BOOLEAN, value) if self._deployment.shared_booleans else None
+    def write_boxed_boolean(self, *, value: bool, shared: bool = False) -> None:
+        is_shared = shared or self._deployment.shared_booleans
+        share = (names.BOOLEAN, value) if is_shared else None
         if self.write_object(self._deployment.signature(names.BOOLEAN), share=share):
             self.write_boolean(value)
 
@@ -149,12 +152,47 @@ def _write_row(writer: _Writer, trunk: SimulatedTrunk, deployment: Deployment) -
     writer.write_int(0)
     writer.write_boolean(trunk.state.marked)
     writer.write_boolean(trunk.state.bound)
-    writer.write_boxed_boolean(value=trunk.state.active)
+    _ACTIVE[deployment.layout.kind](writer, trunk.state.active)
     for _ in range(2):
         writer.write_null()
     writer.write_boxed_long(trunk.id)
     for column in deployment.layout.after:
         _COLUMNS[column](writer, trunk)
+
+
+def _write_queues(writer: _Writer, length: int) -> None:
+    """Write a list that is not the trunks': two flags at most look like a row's."""
+    writer.write_class(names.ARRAY_LIST)
+    writer.write_int(length)
+    for number in range(length):
+        writer.write_class(names.QUEUE)
+        writer.write_string(f"Очередь {number + 1}")
+        writer.write_int(number)
+        writer.write_boolean(number % 2 == 0)
+
+
+def _write_contact(writer: _Writer, trunk: SimulatedTrunk) -> None:
+    writer.write_class(names.CONTACT)
+    writer.write_string(trunk.phone)
+    writer.write_date(trunk.created)
+    writer.write_string(trunk.name)
+
+
+def _write_options(writer: _Writer, trunk: SimulatedTrunk) -> None:
+    options = {"transport": "UDP", "inner": trunk.inner_number}
+    writer.write_class(names.HASH_MAP)
+    writer.write_int(len(options))
+    for option in options.items():
+        for text in option:
+            writer.write_class(names.STRING)
+            writer.write_string(text)
+
+
+def _write_codes(writer: _Writer, trunk: SimulatedTrunk) -> None:
+    codes = [int(digit) for digit in trunk.inner_number[:2]]
+    writer.write_class(names.INT_ARRAY)
+    for number in (len(codes), *codes):
+        writer.write_int(number)
 
 
 def _write_device(writer: _Writer, trunk: SimulatedTrunk, device: Device | None) -> None:
@@ -178,6 +216,29 @@ def _write_device(writer: _Writer, trunk: SimulatedTrunk, device: Device | None)
     writer.write_string("Generic SIP Phone")
 
 
+def _write_tagged(write_tag: Callable[[_Writer], None]) -> Callable[[_Writer, bool], None]:
+    """A primitive boolean behind something that is the same in all rows."""
+
+    def write(writer: _Writer, value: bool) -> None:  # noqa: FBT001 - one of several alike
+        write_tag(writer)
+        writer.write_boolean(value)
+
+    return write
+
+
+def _write_integer(writer: _Writer, value: bool) -> None:  # noqa: FBT001 - as above
+    writer.write_class(names.INTEGER)
+    writer.write_int(int(value))
+
+
+_ACTIVE: Final[Mapping[str, Callable[[_Writer, bool], None]]] = {
+    "a": lambda writer, value: writer.write_boxed_boolean(value=value),
+    "b": _write_tagged(lambda writer: writer.write_string("SIM")),
+    "c": _write_tagged(lambda writer: writer.write_int(8)),
+    "d": _write_integer,
+    "e": lambda writer, value: writer.write_boxed_boolean(value=value, shared=True),
+}
+
 _COLUMNS: Final[Mapping[str, Callable[[_Writer, SimulatedTrunk], None]]] = {
     "department": lambda writer, trunk: writer.write_string(trunk.department),
     "name": lambda writer, trunk: writer.write_string(trunk.name),
@@ -193,5 +254,8 @@ _COLUMNS: Final[Mapping[str, Callable[[_Writer, SimulatedTrunk], None]]] = {
     "paid_until": lambda writer, trunk: writer.write_date(trunk.created),
     "limit": lambda writer, trunk: writer.write_boxed_long(trunk.balance),
     "weight": lambda writer, trunk: writer.write_double(trunk.balance / 7),
+    "contact": _write_contact,
+    "options": _write_options,
+    "codes": _write_codes,
     "is_roaming": lambda writer, trunk: writer.write_boxed_boolean(value=trunk.state.bound),
 }

@@ -1,0 +1,153 @@
+"""The compiled application, as a JavaScript engine runs it: it reads the cabinet's own answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from py_mini_racer import MiniRacer
+
+from tests.demo.captures import truth
+from vats_exporter.demo import Deployment, RowLayout, make_accounts
+from vats_exporter.demo.script import fragment_script, minified_names, permutation_script
+from vats_exporter.demo.wire import list_answer
+from vats_exporter.gwt import GWT_2_13
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vats_exporter.demo import SimulatedTrunk
+    from vats_exporter.demo.deployment import Reading
+
+ENTERPRISE = 2613189773
+BROWSER = "var window={parent:{vpbxGwt:{__sendStats:function(){}}}};"
+# What a client keeps of an object: the values of its properties, in the order they were read.
+FLATTEN = (
+    "function flat(a){return a===null||typeof a!=='object'?a:Array.isArray(a)?a.map(flat)"
+    ":Object.values(a).map(flat)}"
+)
+COLUMNS: dict[str, Callable[[SimulatedTrunk], Any]] = {
+    "department": lambda trunk: trunk.department,
+    "name": lambda trunk: trunk.name,
+    "phone": lambda trunk: trunk.phone,
+    "inner_number": lambda trunk: trunk.inner_number,
+    "migration": lambda trunk: trunk.migration,
+    "created": lambda trunk: trunk.created,
+    "note": lambda trunk: trunk.note,
+    "balance": lambda trunk: trunk.balance,
+    "contact": lambda trunk: [trunk.phone, trunk.created, trunk.name],
+    "options": lambda trunk: [["transport", "UDP", "inner", trunk.inner_number]],
+    "codes": lambda trunk: [int(digit) for digit in trunk.inner_number[:2]],
+}
+KINDS: tuple[Reading, ...] = ("a", "b", "c", "d", "e")
+DEPLOYMENTS = {
+    "as usual": Deployment.make(),
+    "with interned strings": replace(Deployment.make(), interned=True),
+    "with the list in a fragment": replace(Deployment.make(), fragments=3, list_fragment=2),
+    "with shared Booleans": replace(Deployment.make(), shared_booleans=True),
+    "of GWT 2.13": replace(Deployment.make(), style=GWT_2_13),
+    "with other lists": replace(Deployment.make(), other_lists=3),
+    "with nested objects, maps and arrays": replace(
+        Deployment.make(),
+        layout=RowLayout(before=("contact", "codes", "department"), after=("options", "note")),
+    ),
+    **{
+        f"of kind {kind}": replace(Deployment.make(), layout=RowLayout(kind=kind)) for kind in KINDS
+    },
+}
+
+
+@pytest.fixture(params=[*DEPLOYMENTS.values()], ids=[*DEPLOYMENTS])
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    chosen: Deployment = request.param
+    return chosen
+
+
+def code(script: str) -> str:
+    """What a wrapped script holds."""
+    literals = script[script.index("(") + 1 : script.rindex(")")]
+    loaded = json.loads(literals)
+    return loaded if isinstance(loaded, str) else "".join(loaded)
+
+
+def run(deployment: Deployment, answer: str) -> Any:
+    """Read an answer as the compiled application does."""
+    engine, names = MiniRacer(), minified_names(deployment)
+    engine.eval(BROWSER + FLATTEN)
+    engine.eval(code(permutation_script(deployment, deployment.permutations[0])))
+    for number in range(1, deployment.fragments + 1):
+        engine.eval(code(fragment_script(deployment, number)))
+    read = f"{names['object']}({names['prepare']}({answer.removeprefix('//OK')}))"
+    return json.loads(str(engine.eval(f"JSON.stringify(flat({read}))")))
+
+
+def expected_row(trunk: SimulatedTrunk, layout: RowLayout) -> list[Any]:
+    state = trunk.state
+    kinds: dict[str, list[Any]] = {"b": ["SIM", state.active], "c": [8, state.active]}
+    active = kinds.get(layout.kind, [state.active])
+    block = [0, 0, 0, state.off, 0, state.marked, state.bound, *active, None, None, trunk.id]
+    before, after = (
+        [COLUMNS[column](trunk) for column in columns] for columns in (layout.before, layout.after)
+    )
+    return [*before, *block, *after]
+
+
+def test_the_compiled_application_reads_the_list(deployment: Deployment) -> None:
+    (account,) = make_accounts(trunks=30)
+    trunks = account.enterprise.trunks()
+
+    enterprise, *lists, total = run(
+        deployment, list_answer(deployment, ENTERPRISE, trunks, len(trunks))
+    )
+
+    assert (enterprise, total) == (ENTERPRISE, 30)
+    *others, [rows] = lists
+    assert rows == [expected_row(trunk, deployment.layout) for trunk in trunks]
+    queues = [[f"Очередь {at + 1}", at, at % 2 == 0] for at in range(3)]
+    assert others == [[queues[:length]] for length in range(deployment.other_lists)]
+
+
+def test_a_deployment_without_a_list_in_its_permutation_has_it_in_one_fragment() -> None:
+    deployment = replace(Deployment.make(), fragments=3, list_fragment=2)
+    texts = [permutation_script(deployment, deployment.permutations[0])]
+    texts += [fragment_script(deployment, number) for number in (1, 2, 3)]
+    policy = deployment.policies["AbonentBrowserGwtService"]
+    assert [policy in text for text in texts] == [False, False, True, False]
+
+
+def test_a_permutation_is_javascript_in_a_string_in_an_array() -> None:
+    deployment = Deployment.make()
+    script = permutation_script(deployment, deployment.permutations[0])
+    outer = re.fullmatch(r"vpbxGwt\.onScriptDownloaded\((\[.*\])\);\n", script)
+    assert outer is not None
+    (inner,) = json.loads(outer[1])
+    assert f"$strongName = '{deployment.permutations[0]}'" in inner
+
+
+def test_a_permutation_has_every_service_beside_its_hash() -> None:
+    deployment = Deployment.make()
+    script = permutation_script(deployment, deployment.permutations[0])
+    found = dict(re.findall(r"'(\w+GwtService)','([0-9A-F]{32})'", script))
+    assert found == deployment.policies
+    assert set(found) == set(truth("permutation_cache")["service_policies"])
+
+
+def test_a_permutation_has_every_signature_as_a_literal() -> None:
+    deployment = Deployment.make()
+    script = permutation_script(deployment, deployment.permutations[0])
+    found = set(re.findall(r"'(\[?[\w.$]+/[0-9]+)'", script))
+    assert found == {deployment.signature(name) for name in deployment.signatures}
+    captured = truth("permutation_cache")["type_signatures"]
+    assert {name.partition("/")[0] for name in found} >= {
+        name.partition("/")[0] for name in captured
+    }
+
+
+def test_the_release_of_gwt_stands_in_the_permutation() -> None:
+    old = Deployment.make()
+    new = replace(old, style=GWT_2_13)
+    assert r"$gwt_version = \"2.7.0\"" in permutation_script(old, old.permutations[0])
+    assert r"$gwt_version = \"2.13.1\"" in permutation_script(new, new.permutations[0])
