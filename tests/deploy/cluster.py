@@ -79,7 +79,7 @@ def _check_operators(manifest: Manifest) -> None:
     assert set(spec) == {"selector", endpoints[manifest["kind"]]}
     for endpoint in spec[endpoints[manifest["kind"]]]:
         assert set(endpoint) <= {
-            *("port", "interval", "scrapeTimeout", "scheme", "tlsConfig", "basicAuth"),
+            *("port", "path", "interval", "scrapeTimeout", "scheme", "tlsConfig", "basicAuth"),
             *("relabelings", "metricRelabelings"),
         }
 

@@ -285,6 +285,29 @@ def test_probes_speak_tls_where_the_exporter_does(chart: Path) -> None:
     assert "httpGet" not in tls["livenessProbe"]
 
 
+@pytest.mark.parametrize(
+    ("web", "prefix"),
+    [
+        ("web.externalUrl=https://monitoring.example.org/vats/", "/vats"),
+        ("web.externalUrl=https://monitoring.example.org/vats,web.routePrefix=/", ""),
+        ("web.routePrefix=/vats", "/vats"),
+    ],
+)
+def test_probes_and_scrapes_have_the_prefix_of_all_paths(
+    chart: Path, web: str, prefix: str
+) -> None:
+    manifests = template(
+        *(chart, "-f", VALUES["one-account"], f"--set={web},monitor.kind=PodMonitor")
+    )
+    (container,) = pod(manifests)["containers"]
+    assert container["readinessProbe"]["httpGet"]["path"] == f"{prefix}/-/ready"
+    (endpoint,) = cluster.the("PodMonitor", manifests)["spec"]["podMetricsEndpoints"]
+    assert endpoint.get("path", "/metrics") == f"{prefix}/metrics"
+    for setting in web.split(","):
+        value = setting.partition("=")[2]
+        assert any(value == one.partition("=")[2] for one in container["args"])
+
+
 def test_the_monitor_trusts_the_exporters_authority(chart: Path) -> None:
     manifests = template(chart, "-f", VALUES["tls-and-passwords"])
     (endpoint,) = cluster.the("ServiceMonitor", manifests)["spec"]["endpoints"]
@@ -352,7 +375,12 @@ def test_dashboards_are_those_of_grafana(chart: Path) -> None:
         one.name: json.loads(one.read_text("utf-8"))
         for one in (ROOT / "grafana" / "dashboards").glob("*.json")
     }
-    assert {name: json.loads(text) for name, text in found.items()} == built
+    assert {name: json.loads(text) for name, text in found.items()} == {
+        name: board for name, board in built.items() if name.endswith("-ru.json")
+    }
+    both = template(chart, "--set=demo=true,dashboards.enabled=true")
+    names = [one["metadata"]["name"] for one in both if "dashboard" in str(one["metadata"])]
+    assert len(names) == len(built)
 
 
 @pytest.mark.parametrize(

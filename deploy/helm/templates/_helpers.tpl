@@ -137,11 +137,19 @@ accounts:
 {{- end }}
 {{- end }}
 
-{{/* A probe, over HTTPS where the exporter speaks it. */}}
+{{/* What every path of the exporter begins with. */}}
+{{- define "vats-exporter.prefix" -}}
+{{- default (get (urlParse .Values.web.externalUrl) "path") .Values.web.routePrefix | trimSuffix "/" }}
+{{- end }}
+
+{{/* A probe, at the path and with the scheme of the exporter's pages. */}}
 {{- define "vats-exporter.probe" -}}
 {{- $probe := deepCopy .probe }}
-{{- if and $probe.httpGet .root.Values.web.tlsSecret }}
-{{- $_ := set $probe.httpGet "scheme" (default "HTTPS" $probe.httpGet.scheme) }}
+{{- with $probe.httpGet }}
+{{- $_ := set . "path" (print (include "vats-exporter.prefix" $.root) .path) }}
+{{- if $.root.Values.web.tlsSecret }}
+{{- $_ := set . "scheme" (default "HTTPS" .scheme) }}
+{{- end }}
 {{- end }}
 {{- toYaml $probe }}
 {{- end }}
