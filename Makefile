@@ -9,7 +9,7 @@ PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 # extras, and find them without a hash.
 INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r
 
-.PHONY: help demo test e2e check format lint types bench soak fuzz mutants package reference docs audit manifests chart dashboard lock clean
+.PHONY: help demo test shapes e2e check format lint types bench soak fuzz mutants package reference docs audit manifests chart dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -36,6 +36,9 @@ demo: $(BIN)/.runnable ## Start a simulated cabinet and the exporter on it (ARGS
 
 test: $(BIN)/.installed ## Run the tests, on all cores (WORKERS=0: in one process)
 	$(BIN)/pytest --ignore tests/e2e --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+shapes: $(BIN)/.installed ## Read all scripts and answers of the corpora, where they are (SHAPES=../shared/shapes)
+	SHAPES=$(or $(SHAPES),../shared/shapes) $(BIN)/pytest -k of_a_corpus tests/gwt $(ARGS)
 
 e2e: $(BIN)/.installed ## From the cabinet to the alert, with real Prometheus and Alertmanager
 	$(BIN)/pytest tests/e2e $(ARGS)

@@ -1,31 +1,34 @@
-"""What a compiled GWT permutation tells: classes, services and methods."""
+"""What a compiled GWT permutation tells: classes, services and methods.
+
+A class's handlers stand in tables that the compiled type serializers fill, one or more a service::
+
+    a['java.lang.Long/4227064769']=[instantiate,deserialize,serialize]
+
+The key may be a literal or an interned string, a handler a function's name or a function; those
+that the client never calls are ``undefined`` or left out. Up to GWT 2.0 a table is an object:
+``{'java.lang.Long/4227064769':[function(a){…},…],…}``.
+"""
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from vats_exporter.gwt.fields import NotUnderstood
+from vats_exporter.gwt.fields import ClassFields, NotUnderstood, Repeat
+from vats_exporter.gwt.interpreter import Known, Loop, Token
+from vats_exporter.gwt.javascript import NotFollowedError, Source
+from vats_exporter.gwt.services import Method, find_services
+from vats_exporter.gwt.streams import Reader, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vats_exporter.gwt.fields import ClassFields, Field
+    from tree_sitter import Node
 
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """A remote method that the script calls.
-
-    Attributes:
-        interface: the service's Java interface.
-        name: the method.
-        parameters: the types as a request names them: ``java.lang.Long/4227064769``, ``Z``.
-    """
-
-    interface: str
-    name: str
-    parameters: tuple[str, ...]
+    from vats_exporter.gwt.fields import Field
+    from vats_exporter.gwt.javascript import Function
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,10 @@ class Script:
     signatures: Mapping[str, str]
 
     def merge(self, other: Script) -> Script:
-        """Both together; what this one has understood stays."""
+        """Both together. Of a class, fields go before those not understood or never read."""
         classes = dict(other.classes)
         for signature, fields in self.classes.items():
-            if fields is None or isinstance(fields, NotUnderstood):
-                classes.setdefault(signature, fields)
-            else:
+            if isinstance(fields, ClassFields) or not classes.get(signature):
                 classes[signature] = fields
         return Script(
             classes=classes,
@@ -61,3 +62,106 @@ class Script:
             methods=tuple(dict.fromkeys(self.methods + other.methods)),
             signatures={**other.signatures, **self.signatures},
         )
+
+
+F = TypeVar("F", Reader, Writer)
+_NAME: Final = r"[\w$]{1,200}"
+_SIGNATURE: Final = (
+    rf"(?:\[{{1,8}}(?:[ZBCDFIJS]|L(?:{_NAME}\.){{0,40}}{_NAME};)|(?:{_NAME}\.){{1,40}}{_NAME})"
+    r"/[0-9]{1,10}"
+)
+_SIGNATURE_ALONE: Final = re.compile(_SIGNATURE)
+_SIGNATURE_LITERAL: Final = re.compile(rf"(['\"])({_SIGNATURE})\1")
+_ENTRY: Final = re.compile(rf"\[ ?(?:({_NAME})|(['\"]) *\2) ?\] ?= ?\[|(['\"]) *\3 ?: ?\[")
+_NOT_CALLED: Final = {"undefined", "null", "void 0"}
+_FORWARDS: Final = re.compile(
+    r"function ?\(([\w$]+)((?:,[\w$]+)?)\) ?\{(?:return )?([\w$]+)\(\1\2\);? ?\}"
+)
+
+
+def read_script(*texts: str) -> Script:
+    """What the texts of one permutation tell: of the main script and its fragments together.
+
+    Functions of one are called from another, so a text alone tells less.
+
+    Raises:
+        MalformedError: a text whose wrapper is broken.
+    """
+    source = Source(*texts)
+    classes: dict[str, ClassFields | NotUnderstood | None] = {}
+    requests: dict[str, tuple[Field, ...]] = {}
+    for signature, starts in _tables(source).items():
+        try:
+            instantiate, deserialize, serialize = _handlers(source, starts)
+            classes[signature] = None
+            if instantiate or deserialize:
+                made = _follow(Reader(source), instantiate)
+                filled = _follow(Reader(source), deserialize)
+                classes[signature] = ClassFields(
+                    _plain(made.fields), _plain(filled.fields), filled.own
+                )
+        except NotFollowedError as error:
+            classes[signature] = NotUnderstood(str(error))
+            continue
+        with suppress(NotFollowedError):
+            if serialize:
+                requests[signature] = _plain(_follow(Writer(source), serialize).fields)
+    policies, methods = find_services(source)
+    signatures = [signature for _, signature in source.literals(_SIGNATURE_LITERAL)]
+    return Script(
+        classes=classes,
+        requests=requests,
+        policies=policies,
+        methods=methods,
+        signatures={each.partition("/")[0]: each for each in (*signatures, *classes)},
+    )
+
+
+def _tables(source: Source) -> dict[str, dict[str, int]]:
+    """For each signature, the arrays of handlers that tables hold: text and place."""
+    found: dict[str, dict[str, int]] = {}
+    for match in _ENTRY.finditer(source.masked):
+        literal = match.start(2 if match[2] else 3)
+        key = source.constants.get(match[1], "") if match[1] else source.literal(literal)
+        if _SIGNATURE_ALONE.fullmatch(key):
+            start, text = match.end() - 1, ""
+            with suppress(NotFollowedError):
+                text = source.array_text(start)
+            found.setdefault(key, {})[text] = start
+    return found
+
+
+def _handlers(source: Source, starts: dict[str, int]) -> list[list[tuple[Function, Node]]]:
+    """The nodes of *instantiate*, *deserialize* and *serialize* in each different array."""
+    handlers: list[list[tuple[Function, Node]]] = [[], [], []]
+    for array in map(source.array, starts.values()):
+        place = 0
+        for node in array.body.children[1:-1]:
+            if node.type == ",":
+                place += 1
+            elif place < len(handlers) and array.text(node) not in _NOT_CALLED:
+                handlers[place].append((array, node))
+    return handlers
+
+
+def _follow(follower: F, handlers: list[tuple[Function, Node]]) -> F:
+    """Follow the one handler that all tables name; where there is none, there is no field."""
+    functions = []
+    for array, node in handlers:
+        text = array.text(node)
+        forwards = _FORWARDS.fullmatch(text)
+        if node.type == "identifier" or forwards:
+            functions.append(array.source.function(forwards[3] if forwards else text))
+        else:
+            functions.append(array.source.function_of(node, array.offset))
+    if any(function.code != functions[0].code for function in functions[1:]):
+        raise NotFollowedError("tables that differ")
+    for function in functions[:1]:
+        follower.follow(function, [Known.STREAM, Known.OBJECT])
+    return follower
+
+
+def _plain(items: list[Token | Loop]) -> tuple[Field, ...]:
+    return tuple(
+        Repeat(_plain(item.fields)) if isinstance(item, Loop) else item.kind for item in items
+    )

@@ -1,0 +1,370 @@
+"""What one handler of a class takes from a stream or puts into it, field by field.
+
+A handler is a small function: straight lines, calls of helpers, a loop for a collection. It is not
+executed but *followed*: an expression has a value only as far as that matters, which is the stream,
+the object that is read or written, a field, or 0. Helpers are followed where they are called with
+the stream, whatever their names are.
+
+Nothing is guessed. A field under a condition, a loop whose count is not the number right before it,
+a stream that goes where it can't be followed, a helper that is missing: each ends it with
+:class:`NotFollowedError`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from vats_exporter.gwt.fields import Kind
+from vats_exporter.gwt.javascript import NotFollowedError, descendants, part, stripped
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from vats_exporter.gwt.javascript import Function, Source
+
+DEEPEST: Final = 160
+"""Expressions, statements and calls within each other; real handlers have up to 60."""
+MOST_STEPS: Final = 20_000
+"""Expressions and statements followed for one handler; real ones take up to 2,000."""
+MOST_STEPS_IN_ALL: Final = 1_000_000
+"""The same for all handlers of a script; real ones take about 100 for a class."""
+MOST_FIELDS: Final = 4_096
+
+_IN_ORDER: Final = {
+    "expression_statement", "else_clause", "empty_statement",
+    "array", "string", "string_fragment", "true", "false", "null", "undefined", "this",
+}  # fmt: skip
+"""Nodes whose parts run one after the other, and no more."""
+
+
+class Known(Enum):
+    """Values that are followed; others are ``None``."""
+
+    STREAM = auto()
+    PART = auto()
+    """A part of the stream that is written to: its text, its table of strings."""
+    OBJECT = auto()
+    LENGTH = auto()
+    """The length of the object, which is an array then."""
+    ZERO = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Token:
+    """One field of the stream. What kind it is may show only when it is used."""
+
+    kind: Kind = Kind.NUMBER
+
+
+@dataclass(slots=True, eq=False)
+class Loop:
+    """Fields that stand there as often as the number before them says."""
+
+    fields: list[Token | Loop]
+
+
+Value: TypeAlias = Known | Token | Kind | None
+
+
+@dataclass(slots=True)
+class Frame:
+    """A call that is followed: the function, its variables, what it returns, how it is left."""
+
+    function: Function
+    variables: dict[str, Value]
+    result: Value = None
+    left_by: str = ""
+
+
+class Follower:
+    """Follows one handler. Subclasses say what a use of the stream means."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.fields: list[Token | Loop] = []
+        self._steps = 0
+        self.frames: list[Frame] = []
+        self._count = 0
+        self._depth = 0
+        self._loops = 0
+        self._conditions = 0
+
+    def follow(self, function: Function, values: list[Value]) -> Value:
+        """Follow a call, and give what it returns."""
+        frame = Frame(function, dict(zip(function.parameters, values, strict=False)))
+        conditions = self._conditions
+        self.frames.append(frame)
+        self.visit(function.body)
+        self.frames.pop()
+        certain, self._conditions = self._conditions == conditions, conditions
+        return frame.result if certain else None
+
+    def emit(self, kind: Kind = Kind.NUMBER) -> Token:
+        """Note a field."""
+        self._count += 1
+        if self._conditions or self._count > MOST_FIELDS:
+            raise NotFollowedError(
+                "a field under a condition" if self._conditions else "too many fields"
+            )
+        token = Token(kind)
+        self.fields.append(token)
+        return token
+
+    @property
+    def variables(self) -> dict[str, Value]:
+        """The variables of the function that is followed."""
+        return self.frames[-1].variables
+
+    def text(self, node: Node) -> str:
+        """A node's text."""
+        return self.frames[-1].function.text(node)
+
+    def visit(self, node: Node) -> Value:
+        """Follow a statement or an expression, and give its value."""
+        self.spend(1)
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise NotFollowedError("code too deep for a handler")
+        known: Value = getattr(self, f"_on_{node.type}", self._on_other)(node)
+        self._depth -= 1
+        return known
+
+    def spend(self, steps: int) -> None:
+        """Count what following costs."""
+        self._steps += steps
+        self.source.steps += steps
+        if self._steps > MOST_STEPS or self.source.steps > MOST_STEPS_IN_ALL:
+            raise NotFollowedError("too much code to be followed")
+
+    def touches(self, node: Node) -> bool:
+        """Whether the stream is somewhere within."""
+        names = {self.text(each) for each in descendants(node) if each.type == "identifier"}
+        self.spend(len(self.frames[-1].function.text(node)) // 8)
+        return any(self.variables.get(name) is Known.STREAM for name in names | {"arguments"})
+
+    def away(self, value: Value) -> None:
+        """A value goes where it isn't followed, which the stream must not."""
+        if value is Known.STREAM:
+            raise NotFollowedError("the stream in a place where it can't be followed")
+
+    def uncertain(self, *nodes: Node | None) -> list[str]:
+        """Visit what may run or not: no field may be there. Give how each leaves the function."""
+        before, ways = dict(self.variables), []
+        self.spend(len(before))
+        self._conditions += 1
+        for node in nodes:
+            self.away(self.visit(node) if node is not None else None)
+            ways.append(self.frames[-1].left_by)
+            self.frames[-1].left_by = ""
+        self._conditions -= 1
+        self._forget(before)
+        return ways
+
+    def _forget(self, before: dict[str, Value]) -> None:
+        for name, value in self.variables.items():
+            if before.get(name) is not value:
+                self.variables[name] = None
+
+    # Statements
+
+    def _on_other(self, node: Node) -> Value:
+        """Follow what has no meaning of its own: its parts, or nothing that has the stream."""
+        if node.type in _IN_ORDER:
+            for each in node.named_children:
+                self.away(self.visit(each))
+        elif self.touches(node):
+            raise NotFollowedError(f"the stream within {node.type}")
+        else:
+            self._pass_over(node)
+        return None
+
+    def _pass_over(self, node: Node) -> None:
+        for each in descendants(node):
+            if each.type == "return_statement":
+                self._conditions += 1  # what follows runs or not
+            elif self.variables.get(self.text(each)) not in {None, Known.OBJECT}:
+                self.variables[self.text(each)] = None
+        if self._loops and node.type.endswith("_statement"):
+            raise NotFollowedError(f"{node.type} in a loop")
+
+    def _on_statement_block(self, node: Node) -> None:
+        for statement in node.named_children:
+            self.visit(statement)
+            if self.frames[-1].left_by:
+                break
+
+    def _on_variable_declaration(self, node: Node) -> None:
+        for declarator in node.named_children:
+            name = self.text(part(declarator, "name"))
+            initial = declarator.child_by_field_name("value")
+            self.variables.setdefault(name, None)
+            if initial is not None:
+                self.variables[name] = self.visit(initial)
+
+    def _on_return_statement(self, node: Node) -> None:
+        self.frames[-1].result = self.visit(node.named_children[0]) if node.named_children else None
+        self.frames[-1].left_by = "return"
+
+    def _on_throw_statement(self, _: Node) -> None:
+        self.frames[-1].left_by = "throw"
+
+    def _on_if_statement(self, node: Node) -> None:
+        self.truth(self.visit(part(node, "condition")))
+        ways = self.uncertain(part(node, "consequence"), node.child_by_field_name("alternative"))
+        if all(ways):
+            self.frames[-1].left_by = min(ways)
+        elif "return" in ways:
+            self._conditions += 1  # what follows runs or not
+
+    def _on_for_statement(self, node: Node) -> None:
+        if not self.touches(node):
+            self._on_other(node)
+            return
+        self.visit(part(node, "initializer"))
+        counter, outer, before = self.counter(node), self.fields, dict(self.variables)
+        conditions, self.fields = self._conditions, []
+        self._loops += 1
+        self.visit(part(node, "body"))
+        self._loops -= 1
+        if self.frames[-1].left_by or self._conditions != conditions or not self.fields:
+            raise NotFollowedError("a loop that is left or has no field")
+        self.step(counter)
+        outer.append(Loop(self.fields))
+        self.fields = outer
+        self._forget(before)
+
+    def counter(self, node: Node) -> str:
+        """The variable that counts a loop in ones, from 0 to the number before it."""
+        test, step = stripped(part(node, "condition")), stripped(part(node, "increment"))
+        name, bound = self.text(part(step, "argument")), self.visit(part(test, "right"))
+        if (
+            (part(test, "operator").type, part(step, "operator").type) != ("<", "++")
+            or self.text(stripped(part(test, "left"))) != name
+            or self.variables.get(name) is not Known.ZERO
+            or bound is not (self.fields[-1] if self.fields else Known.LENGTH)
+            or (isinstance(bound, Token) and bound.kind is not Kind.NUMBER)
+        ):
+            raise NotFollowedError("a loop whose count is not the number before it")
+        return name
+
+    def step(self, counter: str) -> None:
+        """A loop has been followed once."""
+        if self.variables.pop(counter) is not Known.ZERO:
+            raise NotFollowedError("a loop that changes its count")
+        self.variables[counter] = None
+
+    # Expressions
+
+    def _on_identifier(self, node: Node) -> Value:
+        if self.text(node) == "arguments":
+            raise NotFollowedError("arguments without names")
+        return self.variables.get(self.text(node))
+
+    def _on_number(self, node: Node) -> Value:
+        return Known.ZERO if self.text(node) == "0" else None
+
+    def _on_parenthesized_expression(self, node: Node) -> Value:
+        return [self.visit(each) for each in node.named_children][-1]
+
+    _on_sequence_expression = _on_parenthesized_expression
+
+    def _on_assignment_expression(self, node: Node) -> Value:
+        place, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+        place = stripped(place or part(node, "argument"))
+        if place.type != "identifier":
+            self.visit(place)
+        value = None if right is None else self.visit(right)
+        name, plain = self.text(place), node.type == "assignment_expression"
+        if not plain or name not in self.variables:
+            self.away(value)
+            self.away(self.variables.get(name))
+            value = None
+        if name in self.variables:
+            self.variables[name] = value
+        return value
+
+    _on_augmented_assignment_expression = _on_update_expression = _on_assignment_expression
+
+    def _on_unary_expression(self, node: Node) -> Value:
+        value = self.visit(part(node, "argument"))
+        self.away(value)
+        if part(node, "operator").type == "!":
+            self.truth(value)
+            return value
+        return None
+
+    def _on_binary_expression(self, node: Node) -> Value:
+        self.away(self.visit(part(node, "left")))
+        if part(node, "operator").type in {"&&", "||"}:
+            self.uncertain(part(node, "right"))
+        else:
+            self.away(self.visit(part(node, "right")))
+        return None
+
+    def _on_ternary_expression(self, node: Node) -> Value:
+        self.truth(self.visit(part(node, "condition")))
+        self.uncertain(part(node, "consequence"), part(node, "alternative"))
+        return None
+
+    def _on_member_expression(self, node: Node) -> Value:
+        value = self.visit(part(node, "object"))
+        length = value is Known.OBJECT and self.text(part(node, "property")) == "length"
+        return Known.LENGTH if length else self.member(value)
+
+    def _on_subscript_expression(self, node: Node) -> Value:
+        self.member(self.visit(part(node, "object")))
+        index = self.visit(part(node, "index"))
+        self.away(index)
+        if isinstance(index, Token):
+            self.mark(index, Kind.ENUM)
+        return None
+
+    def _on_call_expression(self, node: Node) -> Value:
+        callee = node.child_by_field_name("function") or part(node, "constructor")
+        given = node.child_by_field_name("arguments")
+        arguments = [] if given is None else given.named_children
+        if callee.type == "parenthesized_expression":
+            self.away(self.visit(callee))
+        callee = stripped(callee)
+        if callee.type == "member_expression":
+            receiver = stripped(part(callee, "object"))
+            if self.text(part(callee, "property")) == "call" and receiver.type == "identifier":
+                callee, arguments = receiver, arguments[1:]
+            else:
+                self.method(self.visit(receiver), self.text(part(callee, "property")))
+        values = [self.visit(argument) for argument in arguments]
+        name = self.text(callee) if callee.type == "identifier" else ""
+        if Known.STREAM not in values and Known.PART not in values:
+            return self.call_plain(name, values)
+        if not name or name in self.variables:
+            raise NotFollowedError("the stream given to a method")
+        return self.call_with_stream(self.source.function(name), values)
+
+    _on_new_expression = _on_call_expression
+
+    # What subclasses say of it
+
+    def truth(self, value: Value) -> None:
+        """A value is asked whether it is true."""
+
+    def mark(self, token: Token, kind: Kind) -> None:
+        """A token is used as one of that kind."""
+
+    def member(self, value: Value) -> Value:
+        """A part of something is used."""
+        self.away(value)
+        return None
+
+    def method(self, receiver: Value, _name: str) -> None:
+        """A method is called."""
+        self.member(receiver)
+
+    def call_plain(self, _name: str, _values: list[Value]) -> Value:
+        """A function is called without the stream."""
+        return None
+
+    def call_with_stream(self, function: Function, values: list[Value]) -> Value:
+        """A function is called with the stream."""
+        return self.follow(function, values)

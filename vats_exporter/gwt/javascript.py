@@ -1,0 +1,294 @@
+r"""JavaScript as GWT's compiler writes it: unwrapped, told from its strings, parsed on demand.
+
+How it works. A permutation may hold eleven megabytes, of which the handlers of its classes are a
+few percent, so it is not parsed whole: tree-sitter takes up to a kilobyte of memory for a byte of
+hostile text, and the square of the time for some. Instead:
+
+* The text is *masked*: a copy of the same length in which the contents of string literals, comments
+  and regular expressions are blank. What is found in it is code, whatever the strings hold.
+* Functions and literals are found in the masked text by searches of linear time.
+* A function that somebody asks for is cut out of the masked text by its braces and parsed; each
+  once, within a limit of its own and one of all.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from vats_exporter.gwt.errors import MalformedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tree_sitter import Node
+
+LONGEST_FUNCTION: Final = 64 * 1024
+"""Characters; the longest reader of a class seen in real scripts has 9,000."""
+MOST_PARSED: Final = 6 * 1024 * 1024
+"""Characters parsed of one script; real ones need about 500 for a class."""
+_MOST_KEPT: Final = 512
+"""Functions whose trees are kept for another use; helpers are used often, handlers once."""
+_LEAST_PARSED: Final = 128
+"""Characters that the parsing of a few counts as."""
+_BROKEN: Final = 16
+"""Times that broken code counts, which the parser may need long for."""
+_WRAPPER: Final = re.compile(
+    r"\s*(?:[\w$]+\s*\.\s*)*(?:onScriptDownloaded|runAsyncCallback[0-9]+)\s*\(\s*\[?\s*(?=[\"'])"
+)
+_SCRIPT: Final = re.compile("<script", re.IGNORECASE | re.ASCII)
+_SCRIPT_END: Final = re.compile("</script", re.IGNORECASE | re.ASCII)
+_SEPARATOR: Final = re.compile(r"\s*,\s*(?=[\"'])")
+_ESCAPED: Final = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|([\s\S]))")
+_ESCAPES: Final = {
+    "n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": "",
+}  # fmt: skip
+_ESCAPE: Final = re.compile(r"\\[^\n]")
+_PUNCTUATION: Final = r"[(,=:\[!&|?{};+\-*%^~<>"
+# What has no end on its line, where it must have one, hides the rest of the line. A slash starts a
+# regular expression where an operand is due, otherwise it divides.
+_HIDDEN: Final = re.compile(
+    r"'[^'\n]*'|\"[^\"\n]*\"|['\"][^\n]*|`[^`]*(?:`|\Z)|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)"
+    rf"|/(?:(?<={_PUNCTUATION}\n]/)|(?<={_PUNCTUATION}] /)|(?<=return /)|(?<=return/))"
+    r"(?:[^/\[\n]*(?:\[[^\]\n]*\][^/\[\n]*)*/[a-z]*|[^\n]*)"
+)
+_FUNCTION: Final = re.compile(r"function(?<![\w$]function)\b\s*([\w$]*)\s*\(")
+_BRACES: Final = re.compile(r"[{}]")
+_BRACKETS: Final = re.compile(r"[\[\]]")
+_ASSIGNED: Final = re.compile(r"['\"](?:(?<==['\"])|(?<== ['\"]))")
+_LONGEST_NAME: Final = 256
+_NAME_BACKWARDS: Final = re.compile(rf" ?= ?([\w$]{{0,{_LONGEST_NAME}}}[A-Za-z_$])(?![\w$.])")
+_MOST_SIBLINGS: Final = 8
+"""Functions right before a place, among which the one around it is."""
+
+
+class NotFollowedError(Exception):
+    """A place of the script that is not as GWT's compiler writes it. Never leaves the package."""
+
+
+def unwrap(text: str) -> str:
+    """The JavaScript of a ``.cache.js``, a ``.cache.html`` or a deferred fragment.
+
+    Raises:
+        MalformedError: a wrapper whose string literal has no end.
+    """
+    text = text.removeprefix("\ufeff")
+    if text.lstrip()[:1] == "<":
+        return "\n".join(_script_elements(text))
+    wrapper = _WRAPPER.match(text)
+    if wrapper is None:
+        return text
+    plain = _ESCAPE.sub("\0\0", text)
+    pieces, start = [], wrapper.end()
+    while True:
+        end = plain.find(plain[start], start + 1)
+        if end < 0:
+            raise MalformedError("script: the literal that wraps it has no end", where=start)
+        pieces.append(unescape(text[start + 1 : end]))
+        separator = _SEPARATOR.match(plain, end + 1)
+        if separator is None:
+            return "".join(pieces)
+        start = separator.end()
+
+
+def _script_elements(text: str) -> Iterator[str]:
+    end = 0
+    while (tag := _SCRIPT.search(text, end)) and (start := text.find(">", tag.end())) >= 0:
+        close = _SCRIPT_END.search(text, start)
+        end = close.start() if close else len(text)
+        yield text[start + 1 : end].strip().removeprefix("<!--").removesuffix("-->")
+
+
+def part(node: Node, name: str) -> Node:
+    """The part of a node that the grammar calls so."""
+    found = node.child_by_field_name(name)
+    if found is None:
+        raise NotFollowedError(f"{node.type} without {name}")
+    return found
+
+
+def stripped(node: Node) -> Node:
+    """What stands within parentheses, and last in a sequence."""
+    while node.type in {"parenthesized_expression", "sequence_expression"}:
+        node = node.named_children[-1]
+    return node
+
+
+def descendants(node: Node) -> Iterator[Node]:
+    """The node and all within it, in the order of the text."""
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        yield node
+        todo += reversed(node.named_children)
+
+
+def unescape(literal: str) -> str:
+    """The value of a string literal, given what stands between its quotes."""
+    if "\\" not in literal:
+        return literal
+    return _ESCAPED.sub(
+        lambda m: chr(int(m[1] or m[2], 16)) if m[3] is None else _ESCAPES.get(m[3], m[3]),
+        literal,
+    )
+
+
+def _blank(match: re.Match[str]) -> str:
+    text = match[0]
+    if text[0] in "'\"`" and len(text) > 1 and text[-1] == text[0]:
+        return text[0] + " " * (len(text) - 2) + text[0]
+    operand = text[0] == "/" and "/" in text[2:] and text[1] not in "/*"
+    return ("0" if operand else " ") + " " * (len(text) - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
+    """A function: its parameters' names and its parsed body. An array is one without a name."""
+
+    source: Source
+    offset: int
+    parameters: tuple[str, ...]
+    body: Node
+
+    @property
+    def code(self) -> str:
+        """The body's text, strings blanked."""
+        return self.text(self.body)
+
+    def text(self, node: Node) -> str:
+        """A node's text, strings blanked."""
+        return self.source.masked[self.offset + node.start_byte : self.offset + node.end_byte]
+
+    def string(self, node: Node) -> str | None:
+        """The value of a string literal or of an interned one; ``None`` for other nodes."""
+        if node.type == "string":
+            return self.source.literal(self.offset + node.start_byte)
+        return self.source.constants.get(self.text(node)) if node.type == "identifier" else None
+
+
+class Source:
+    """The code of one permutation, of its main script and its fragments together."""
+
+    def __init__(self, *texts: str) -> None:
+        # Only a discovery needs the parser; starting the exporter does not pay for it.
+        import tree_sitter_javascript  # noqa: PLC0415
+        from tree_sitter import Language, Parser  # noqa: PLC0415
+
+        self.code: Final = "\n".join(map(unwrap, texts))
+        self.masked: Final = _HIDDEN.sub(_blank, _ESCAPE.sub("\0\0", self.code))
+        self._parser = Parser(Language(tree_sitter_javascript.language()))
+        self._parsed: dict[str, Function] = {}
+        self._to_scan = 8 * len(self.masked) + MOST_PARSED
+        self._to_parse = MOST_PARSED
+        self.steps = 0
+
+    def literal(self, start: int) -> str:
+        """The value of the string literal whose quote stands at ``start``."""
+        return unescape(self.code[start + 1 : self.masked.find(self.masked[start], start + 1)])
+
+    def literals(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+        """Offset and value of each string literal that the pattern, quotes included, matches."""
+        for match in pattern.finditer(self.code):
+            start, end = match.span()
+            if self.masked[start:end] == match[0][0] + " " * (end - start - 2) + match[0][-1]:
+                yield start, unescape(match[0][1:-1])
+
+    @cached_property
+    def constants(self) -> dict[str, str]:
+        """Strings that the compiler interned, by variable; none that is assigned two values."""
+        found: dict[str, str] = {}
+        twice = set()
+        for match in _ASSIGNED.finditer(self.masked):
+            start = match.start()
+            before = self.masked[max(0, start - _LONGEST_NAME - 4) : start]
+            name = _NAME_BACKWARDS.match(before[::-1])
+            if name is not None:
+                value = self.literal(start)
+                if found.setdefault(name[1][::-1], value) != value:
+                    twice.add(name[1][::-1])
+        for variable in twice:
+            del found[variable]
+        return found
+
+    @cached_property
+    def _starts(self) -> tuple[list[int], dict[str, list[int]]]:
+        """Where all functions start, and where those of each name do."""
+        starts: list[int] = []
+        named: dict[str, list[int]] = {}
+        for match in _FUNCTION.finditer(self.masked):
+            starts.append(match.start())
+            if match[1]:
+                named.setdefault(match[1], []).append(match.start())
+        return starts, named
+
+    def function(self, name: str) -> Function:
+        """The function of that name, parsed.
+
+        Raises:
+            NotFollowedError: there is none, or there are several that differ, or it is broken.
+        """
+        if name not in self._parsed:
+            starts = self._starts[1].get(name, [])
+            texts = {self.code[start : self._end(start, _BRACES)] for start in starts}
+            if len(texts) != 1:
+                raise NotFollowedError(f"{len(texts) or 'no'} functions of one name")
+            if len(self._parsed) >= _MOST_KEPT:
+                self._parsed.pop(next(iter(self._parsed)))
+            self._parsed[name] = self.function_from(starts[0])
+        return self._parsed[name]
+
+    def start_around(self, offset: int) -> int | None:
+        """Where the innermost function around an offset starts; ``None`` where there is none."""
+        starts = self._starts[0]
+        nearest = bisect_right(starts, offset)
+        for start in reversed(starts[max(0, nearest - _MOST_SIBLINGS) : nearest]):
+            try:
+                if self._end(start, _BRACES) > offset:
+                    return start
+            except NotFollowedError:
+                continue
+        return None
+
+    def function_from(self, start: int) -> Function:
+        """The function that starts there, parsed."""
+        return self.function_of(self._parse(start, self._end(start, _BRACES)), start)
+
+    def function_of(self, node: Node, offset: int) -> Function:
+        """The function of a node, ``offset`` being the place of its tree in the code."""
+        code = self.masked[offset + node.start_byte : offset + node.end_byte]
+        parameters = code.partition("(")[2].partition(")")[0].replace(" ", "").split(",")
+        return Function(self, offset, tuple(parameters), part(node, "body"))
+
+    def array_text(self, start: int) -> str:
+        """The text of the array that opens at ``start``, strings blanked."""
+        return self.masked[start : self._end(start, _BRACKETS)]
+
+    def array(self, start: int) -> Function:
+        """The array that opens at ``start``, parsed, as the body of a function without a name."""
+        return Function(self, start, (), self._parse(start, self._end(start, _BRACKETS)))
+
+    def _end(self, start: int, delimiters: re.Pattern[str]) -> int:
+        depth, end = 0, start + LONGEST_FUNCTION
+        matches = delimiters.finditer(self.masked, start, end) if self._to_scan > 0 else ()
+        for match in matches:
+            depth += 1 if match[0] in "{[" else -1
+            if depth <= 0:
+                self._to_scan -= match.end() - start
+                return match.end()
+        self._to_scan -= LONGEST_FUNCTION
+        raise NotFollowedError("a function that has no end, or none near")
+
+    def _parse(self, start: int, end: int) -> Node:
+        self._to_parse -= max(end - start, _LEAST_PARSED)
+        if self._to_parse < 0:
+            raise NotFollowedError("more code than a script of GWT has")
+        # One byte a character, so that the parser's offsets are the text's.
+        root = self._parser.parse(self.masked[start:end].encode("ascii", "replace")).root_node
+        if root.has_error or root.child_count != 1:
+            self._to_parse -= _BROKEN * (end - start)
+            raise NotFollowedError("code that is no JavaScript")
+        statement = root.children[0]
+        return statement.children[0] if statement.type == "expression_statement" else statement

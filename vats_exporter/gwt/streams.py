@@ -1,0 +1,206 @@
+"""What a handler asks of a stream, known by its structure in all releases of GWT.
+
+=========  ==========================================  ===========================================
+field      read                                        written
+=========  ==========================================  ===========================================
+number     ``a.x[--a.y]``                              a token with ``|`` after it
+boolean    a number after ``!``, or asked whether true ``b?'1':'0'``
+string     ``i>0?a.z[i-1]:null`` of a number           a token that the stream gives for a value
+long       a number whose characters are looked at     a token made six bits at a time
+enum       a number that is an index                   a number
+object     ``-(i+1)`` of a number that is ``<0``       ``-(i+1)`` of a number that is ``>=0``
+=========  ==========================================  ===========================================
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from vats_exporter.gwt.fields import Kind
+from vats_exporter.gwt.interpreter import Follower, Known, Token, Value
+from vats_exporter.gwt.javascript import NotFollowedError, descendants, part, stripped
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from vats_exporter.gwt.javascript import Function, Source
+
+DEEPEST_HELPER: Final = 3
+_COMPARED: Final = re.compile(r"([\w$]+) ?(?:<|>=) ?0(?![\w.])")
+_NEGATED: Final = re.compile(r"- ?\(([\w$]+) ?\+ ?1\)")
+_SIX_BITS: Final = re.compile(r"& ?63(?![\w.])")
+
+
+def refers_back(function: Function) -> bool:
+    """Whether a function compares a number with 0 and makes ``-(i+1)`` of it."""
+    negated = set(_NEGATED.findall(function.code))
+    return bool(negated) and not negated.isdisjoint(_COMPARED.findall(function.code))
+
+
+class Reader(Follower):
+    """Follows *instantiate* and *deserialize*."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self._properties: dict[str, str] = {}
+        self._super = (0, -1)
+
+    @property
+    def own(self) -> int:
+        """How many fields come before those of the superclass, whose handler is called last."""
+        start, end = self._super
+        return start if end == len(self.fields) else len(self.fields)
+
+    def truth(self, value: Value) -> None:
+        """A number that is asked whether it is true is a boolean."""
+        if isinstance(value, Token) and value.kind is Kind.NUMBER:
+            value.kind = Kind.BOOLEAN
+
+    def mark(self, token: Token, kind: Kind) -> None:
+        """A number turns out to be of that kind."""
+        if token.kind is not Kind.NUMBER:
+            raise NotFollowedError(f"a {token.kind.value} that is used as {kind.value}")
+        token.kind = kind
+
+    def _on_subscript_expression(self, node: Node) -> Value:
+        """``a.x[--a.y]`` reads a token."""
+        array, index = stripped(part(node, "object")), stripped(part(node, "index"))
+        if index.type != "update_expression":
+            return super()._on_subscript_expression(node)
+        place = stripped(part(index, "argument"))
+        if not self.text(index).startswith("--"):
+            raise NotFollowedError("a token read in another order")
+        self._property("tokens", array)
+        self._property("place", place)
+        return self.emit()
+
+    def _on_ternary_expression(self, node: Node) -> Value:
+        """``i>0?a.z[i-1]:null`` is a string."""
+        test, found = stripped(part(node, "condition")), stripped(part(node, "consequence"))
+        if test.type != "binary_expression" or part(test, "operator").type != ">":
+            return super()._on_ternary_expression(node)
+        token = self.visit(part(test, "left"))
+        if not isinstance(token, Token):
+            self.uncertain(part(test, "right"), found, part(node, "alternative"))
+            return None
+        index = stripped(part(found, "index"))
+        self._property("strings", stripped(part(found, "object")))
+        if (
+            self.text(part(test, "right")) != "0"
+            or self.visit(part(index, "left")) is not token
+            or part(index, "operator").type != "-"
+            or self.text(part(index, "right")) != "1"
+            or part(node, "alternative").type != "null"
+        ):
+            raise NotFollowedError("a string looked up in another way")
+        self.mark(token, Kind.STRING)
+        return token
+
+    def _property(self, role: str, node: Node) -> None:
+        """See that the node is that property of the stream, the same each time."""
+        name = self.text(part(node, "property"))
+        of_stream = self.visit(part(node, "object")) is Known.STREAM
+        if not of_stream or self._properties.setdefault(role, name) != name:
+            raise NotFollowedError(f"{role} of something else")
+
+    def method(self, receiver: Value, name: str) -> None:
+        """What has its characters looked at is a long."""
+        if isinstance(receiver, Token) and name == "charCodeAt":
+            self.mark(receiver, Kind.LONG)
+        super().method(receiver, name)
+
+    def call_plain(self, name: str, values: list[Value]) -> Value:
+        """The same, where a helper looks at them."""
+        for place, value in enumerate(values):
+            if not isinstance(value, Token) or value.kind is not Kind.NUMBER:
+                continue
+            if self._looks_at_characters(name, place):
+                self.mark(value, Kind.LONG)
+        return None
+
+    def _looks_at_characters(self, name: str, place: int, depth: int = 0) -> bool:
+        try:
+            function = self.source.function(name)
+        except NotFollowedError:
+            return False
+        self.spend(1 + len(function.code) // 16)
+        if place >= len(function.parameters):
+            return False
+        parameter = re.escape(function.parameters[place])
+        if re.search(rf"(?<![\w$.]){parameter}\.charCodeAt\(", function.code):
+            return True
+        helpers = re.findall(rf"([\w$]+)\({parameter}[,)]", function.code)
+        return depth < DEEPEST_HELPER and any(
+            self._looks_at_characters(helper, 0, depth + 1) for helper in helpers
+        )
+
+    def call_with_stream(self, function: Function, values: list[Value]) -> Value:
+        """``-(i+1)`` for a negative token refers to an object met before."""
+        self.spend(len(function.code) // 16)
+        if values == [Known.STREAM] and refers_back(function):
+            return self.emit(Kind.OBJECT)
+        before, kinds = len(self.fields), self._kinds(values)
+        result = self.follow(function, values)
+        if values == [Known.STREAM, Known.OBJECT]:
+            if len(self.frames) == 1:
+                self._super = before, len(self.fields)
+        elif before == len(self.fields) and kinds == self._kinds(values):
+            raise NotFollowedError("a helper that takes the stream for nothing")
+        return result
+
+    def _kinds(self, values: list[Value]) -> list[Kind]:
+        return [value.kind for value in values if isinstance(value, Token)]
+
+
+class Writer(Follower):
+    """Follows *serialize*."""
+
+    def member(self, value: Value) -> Value:
+        """Parts of the stream are written to as well."""
+        return Known.PART if value in {Known.STREAM, Known.PART} else None
+
+    def _on_binary_expression(self, node: Node) -> Value:
+        """``''+x`` is as x is."""
+        values = [self.visit(part(node, side)) for side in ("left", "right")]
+        return next((value for value in values if isinstance(value, Kind)), None)
+
+    def _on_ternary_expression(self, node: Node) -> Value:
+        """``b?'1':'0'`` is a boolean."""
+        function = self.frames[-1].function
+        choices = [part(node, name) for name in ("consequence", "alternative")]
+        if [function.string(choice) for choice in choices] == ["1", "0"]:
+            return Kind.BOOLEAN
+        return super()._on_ternary_expression(node)
+
+    def counter(self, _: Node) -> str:
+        """A loop may be over an iterator."""
+        last = self.fields[-1] if self.fields else None
+        if not isinstance(last, Token) or last.kind is not Kind.NUMBER:
+            raise NotFollowedError("a loop with no number before it")
+        return ""
+
+    def step(self, counter: str) -> None:
+        """How an iterator goes on is not followed."""
+
+    def call_plain(self, name: str, values: list[Value]) -> Value:
+        """What takes six bits at a time makes a long."""
+        try:
+            code = self.source.function(name).code if len(values) == 1 else ""
+        except NotFollowedError:
+            return None
+        self.spend(len(code) // 16)
+        return Kind.LONG if _SIX_BITS.search(code) else None
+
+    def call_with_stream(self, function: Function, values: list[Value]) -> Value:
+        """What ends with ``|`` is a token."""
+        self.spend(len(function.code) // 16)
+        if any(function.string(node) == "|" for node in descendants(function.body)):
+            return self.emit(next((v for v in values if isinstance(v, Kind)), Kind.NUMBER))
+        if Known.STREAM not in values:
+            return None
+        if refers_back(function):
+            return self.emit(Kind.OBJECT)
+        before = len(self.fields)
+        result = self.follow(function, values)
+        return Kind.STRING if before == len(self.fields) and len(values) == 2 else result
