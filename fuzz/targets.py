@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.demo.captures import captured_deployment
 from vats_exporter import gwt
 from vats_exporter.cabinet.devices import read_device_form, read_mobile_form
 from vats_exporter.cabinet.discovery import find_permutations, find_policies, find_signatures
@@ -22,6 +21,8 @@ from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.config import ConfigError, load
 from vats_exporter.config.web_loading import load_web_config
+from vats_exporter.demo.deployment import Deployment
+from vats_exporter.demo.requests import RequestReader
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
 from vats_exporter.tools.har import RecordingError, read_recording
 from vats_exporter.web.messages import Request
@@ -36,7 +37,7 @@ WIRE: Final = ROOT / "tests" / "wire"
 SEEDS: Final = ROOT / "fuzz" / "seeds"
 """Damaged captures that reach what no whole one does, found by an hour of fuzzing."""
 
-_CLASSES: Final = captured_deployment().classes()
+_DEPLOYMENT = Deployment.make()
 _LONG: Final = re.compile(r"[A-Za-z0-9$_]*")
 _FILE: Final = Path(tempfile.gettempdir()) / "vats-exporter-fuzz.yml"
 
@@ -80,7 +81,7 @@ def request(data: bytes) -> None:
     """A request to the cabinet, as the simulated one reads it, to its last parameter."""
     try:
         parsed = gwt.parse_request(data.decode("utf-8", "replace"))
-        gwt.RequestReader(parsed, _CLASSES).read_parameters()
+        RequestReader(parsed, _DEPLOYMENT, None).read_parameters()
     except gwt.GwtError:
         return
 

@@ -14,15 +14,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from vats_exporter.gwt import (
-    GWT_2_7,
-    BoxedClass,
-    ClassDescription,
-    EnumClass,
-    Primitive,
-    RecordClass,
-    Style,
-)
+from vats_exporter.gwt import GWT_2_7, Style
 from vats_exporter.gwt.fields import ClassFields, Kind, Repeat
 
 if TYPE_CHECKING:
@@ -118,20 +110,6 @@ MODULE: Final = "vpbxGwt"
 CONSTANTS: Final = {DISPATCHER: 40, MIGRATION_STATE: 3}
 """How many constants each enum has."""
 
-_REQUEST_FIELDS: Final[Mapping[str, Primitive | str]] = {
-    "search": STRING,
-    "ascending": BOOLEAN,
-    "order": STRING,
-    "deleted": BOOLEAN,
-    "migrationState": MIGRATION_STATE,
-    "enterprise": LONG,
-    "department": LONG,
-    "tariff": LONG,
-    "page": LONG,
-    "pageSize": LONG,
-    "total": LONG,
-}
-
 _NUMBER, _BOOLEAN, _LONG, _STRING, _OBJECT = (
     Kind.NUMBER,
     Kind.BOOLEAN,
@@ -139,6 +117,27 @@ _NUMBER, _BOOLEAN, _LONG, _STRING, _OBJECT = (
     Kind.STRING,
     Kind.OBJECT,
 )
+
+REQUEST_FIELDS: Final[Mapping[str, Kind]] = {
+    "search": _STRING,
+    "ascending": _OBJECT,
+    "order": _STRING,
+    **dict.fromkeys(
+        (
+            "deleted",
+            "migrationState",
+            "enterprise",
+            "department",
+            "tariff",
+            "page",
+            "pageSize",
+            "total",
+        ),
+        _OBJECT,
+    ),
+}
+"""Of the list request, in the order of the wire."""
+
 
 ROW_COLUMNS: Final = {
     "department": _STRING,
@@ -314,9 +313,7 @@ class Deployment:
             LIST_RESPONSE: _fields(*(_OBJECT,) * (2 + self.other_lists), _NUMBER),
             CONTACT: _fields(_STRING, _OBJECT, _STRING),
             QUEUE: _fields(_STRING, _NUMBER, _BOOLEAN),
-            LIST_REQUEST: _fields(
-                *(_STRING if of == STRING else _OBJECT for of in _REQUEST_FIELDS.values())
-            ),
+            LIST_REQUEST: _fields(*REQUEST_FIELDS.values()),
             MOBILE_FORM: _fields(_STRING, _BOOLEAN, _OBJECT, _NUMBER),
             FORM: _fields(_OBJECT, _STRING),
             DEVICE_FORM: _fields(_OBJECT, _OBJECT, _OBJECT, _NUMBER),
@@ -330,15 +327,3 @@ class Deployment:
         return frozenset(
             (LIST_RECORD, LIST_RESPONSE, LIST_REQUEST, CONTACT, QUEUE, HASH_MAP, INT_ARRAY)
         )
-
-    def classes(self) -> dict[str, ClassDescription]:
-        """Describe the classes that requests may hold."""
-        numbers = {name: str(number) for name, number in self.signatures.items()}
-        return {
-            LONG: BoxedClass(numbers[LONG], Primitive.LONG),
-            BOOLEAN: BoxedClass(numbers[BOOLEAN], Primitive.BOOLEAN),
-            STRING: BoxedClass(numbers[STRING], Primitive.STRING),
-            MIGRATION_STATE: EnumClass(numbers[MIGRATION_STATE], CONSTANTS[MIGRATION_STATE]),
-            DISPATCHER: EnumClass(numbers[DISPATCHER], CONSTANTS[DISPATCHER]),
-            LIST_REQUEST: RecordClass(numbers[LIST_REQUEST], _REQUEST_FIELDS),
-        }

@@ -10,33 +10,29 @@ The application's own refusals (whose trunk it is, which form applies) are inven
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from vats_exporter.demo import wire
 from vats_exporter.demo.deployment import (
+    BOOLEAN,
     DETAILS_SERVICE,
+    LIST_REQUEST,
     LIST_SERVICE,
     MODULE,
+    REQUEST_FIELDS,
     SELECTOR_SERVICE,
     SERVICES,
 )
 from vats_exporter.demo.enterprise import NoDeviceError, UnknownTrunkError
-from vats_exporter.gwt import (
-    EnumConstant,
-    GwtError,
-    Record,
-    RequestError,
-    RequestReader,
-    encode_long,
-    parse_request,
-)
+from vats_exporter.demo.requests import RequestReader
+from vats_exporter.gwt import GwtError, RequestError, encode_long, parse_request
+from vats_exporter.gwt.request import incompatible
 
 if TYPE_CHECKING:
     from vats_exporter.demo.deployment import Deployment
     from vats_exporter.demo.enterprise import Enterprise
     from vats_exporter.demo.model import SimulatedTrunk
-    from vats_exporter.gwt import Value
 
 DEVICE_FORM: Final = 31
 MOBILE_FORM: Final = 32
@@ -77,7 +73,7 @@ def describe(path: str, payload: str, deployment: Deployment) -> Call:
         deployment: the one that would answer.
     """
     try:
-        reader = RequestReader(parse_request(payload), deployment.classes())
+        reader = RequestReader(parse_request(payload), deployment, None)
         name = _CALLS.get((path, reader.method), "other")
         parameters = reader.read_parameters() if name != "other" else []
     except GwtError:
@@ -125,16 +121,17 @@ class _ApplicationError(Exception):
         self.message = message
 
 
-def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[Value]]:
+def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[Any]]:
     request = parse_request(payload)
-    policies = [deployment.policies[path]]
-    reader = RequestReader(request, deployment.classes(), policies=policies)
-    if urlsplit(reader.module_base or "").path != f"/{MODULE}/":
+    reader = RequestReader(request, deployment, deployment.policies[path])
+    if urlsplit(reader.module_base).path != f"/{MODULE}/":
         # The server looks for the policy's file under the path that the client says it is from.
-        reader = RequestReader(request, deployment.classes(), policies=())
+        reader = RequestReader(request, deployment, "")
     service = SERVICES[path]
     if reader.service not in {known.interface for known in SERVICES.values()}:
-        raise reader.service_not_found()
+        raise incompatible(
+            f"Could not locate requested interface '{reader.service}' in default classloader"
+        )
     if reader.service != service.interface:
         raise RequestError(
             f"Blocked attempt to access interface '{reader.service}', which is not implemented by"
@@ -147,7 +144,7 @@ def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[Va
 
 
 def _invoke(
-    method: str, parameters: list[Value], deployment: Deployment, enterprise: Enterprise
+    method: str, parameters: list[Any], deployment: Deployment, enterprise: Enterprise
 ) -> str:
     if method == "list":
         return _list(parameters, deployment, enterprise)
@@ -156,12 +153,17 @@ def _invoke(
     return _set_enabled(parameters, deployment, enterprise)
 
 
-def _list(parameters: list[Value], deployment: Deployment, enterprise: Enterprise) -> str:
+def _list(parameters: list[Any], deployment: Deployment, enterprise: Enterprise) -> str:
     (request,) = parameters
-    if not isinstance(request, Record):
+    if request is None:
         raise CallFailedError("java.lang.NullPointerException")
-    fields = request.fields
+    fields = dict(zip(REQUEST_FIELDS, request, strict=True))
     # Clients of an older deployment give the enterprise in the field after its own. [user]
+    if isinstance(fields["deleted"], list):  # -1, which is the request itself [gwt]
+        raise incompatible(
+            f"java.lang.IllegalArgumentException: Can not set {BOOLEAN}"
+            f" field {LIST_REQUEST}.deleted to {LIST_REQUEST}"
+        )
     asked = fields["enterprise"] if fields["enterprise"] is not None else fields["department"]
     if asked != enterprise.number:
         raise _ApplicationError("ACCESS_DENIED", "Нет доступа к предприятию")
@@ -182,19 +184,19 @@ def _list(parameters: list[Value], deployment: Deployment, enterprise: Enterpris
     )
 
 
-def _get_form(parameters: list[Value], deployment: Deployment, enterprise: Enterprise) -> str:
+def _get_form(parameters: list[Any], deployment: Deployment, enterprise: Enterprise) -> str:
     key, form = parameters
-    if not isinstance(form, EnumConstant):
+    if form is None:
         raise CallFailedError("java.lang.NullPointerException")
     trunk = _find(key, enterprise)
-    if form.ordinal == DEVICE_FORM and not trunk.mobile:
+    if form == DEVICE_FORM and not trunk.mobile:
         return wire.device_form_answer(deployment, enterprise.number, trunk)
-    if form.ordinal == MOBILE_FORM and trunk.mobile:
+    if form == MOBILE_FORM and trunk.mobile:
         return wire.mobile_form_answer(deployment, enterprise.number, trunk)
     raise _ApplicationError("FORM_NOT_APPLICABLE", "Форма недоступна для данного типа абонента")
 
 
-def _set_enabled(parameters: list[Value], deployment: Deployment, enterprise: Enterprise) -> str:
+def _set_enabled(parameters: list[Any], deployment: Deployment, enterprise: Enterprise) -> str:
     key, is_enabled = parameters
     if not isinstance(is_enabled, bool):
         raise CallFailedError("java.lang.NullPointerException")
@@ -206,7 +208,7 @@ def _set_enabled(parameters: list[Value], deployment: Deployment, enterprise: En
     return wire.boolean_answer(deployment, value=True)
 
 
-def _find(key: Value, enterprise: Enterprise) -> SimulatedTrunk:
+def _find(key: object, enterprise: Enterprise) -> SimulatedTrunk:
     if not isinstance(key, int):
         raise CallFailedError("java.lang.NullPointerException")
     try:
@@ -215,7 +217,7 @@ def _find(key: Value, enterprise: Enterprise) -> SimulatedTrunk:
         raise _ApplicationError("ABONENT_NOT_FOUND", "Абонент не найден") from None
 
 
-def _page_of(parameters: list[Value]) -> int | None:
+def _page_of(parameters: list[Any]) -> int | None:
     request = parameters[0] if parameters else None
-    page = request.fields["page"] if isinstance(request, Record) else None
+    page = request[[*REQUEST_FIELDS].index("page")] if request else None
     return page if isinstance(page, int) else None

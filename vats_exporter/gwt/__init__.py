@@ -14,17 +14,6 @@ from vats_exporter.gwt.errors import (
     UnsupportedVersionError,
 )
 from vats_exporter.gwt.longs import decode_long, encode_long
-from vats_exporter.gwt.reader import (
-    BoxedClass,
-    ClassDescription,
-    EnumClass,
-    EnumConstant,
-    Primitive,
-    Record,
-    RecordClass,
-    RequestReader,
-    Value,
-)
 from vats_exporter.gwt.request import Request, build_request, parse_request
 from vats_exporter.gwt.response import DEFAULT_LIMIT, Response, Status, decode
 from vats_exporter.gwt.scanner import Token
@@ -34,20 +23,12 @@ __all__ = [
     "DEFAULT_LIMIT",
     "GWT_2_7",
     "GWT_2_13",
-    "BoxedClass",
-    "ClassDescription",
-    "EnumClass",
-    "EnumConstant",
     "GwtError",
     "LongError",
     "MalformedError",
     "NotGwtError",
-    "Primitive",
-    "Record",
-    "RecordClass",
     "Request",
     "RequestError",
-    "RequestReader",
     "Response",
     "ResponseWriter",
     "Status",
@@ -55,7 +36,6 @@ __all__ = [
     "Token",
     "TooLargeError",
     "UnsupportedVersionError",
-    "Value",
     "build_request",
     "decode",
     "decode_long",
