@@ -73,7 +73,7 @@ def _series_override(name: str, say: Json) -> Json:
     """By its query's letter, where that is what it is called, else by the series' legend."""
     properties: Json = {}
     if "color" in say:
-        properties["color"] = {"mode": "fixed", "fixedColor": say["color"]}
+        properties["color"] = {"mode": "fixed", "fixedColor": _color(say["color"])}
     if "thresholds" in say:
         properties["thresholds"] = _thresholds(say["thresholds"])
     if "title" in say:
@@ -206,7 +206,9 @@ class Builder:
             defaults["decimals"] = panel["decimals"]
         series = panel.get("overrides", {})
         series = self.overrides[series] if isinstance(series, str) else series
-        overrides = [_series_override(name, say) for name, say in series.items()]
+        overrides = [
+            _series_override(expand(name, self.pieces), say) for name, say in series.items()
+        ]
         overrides += [
             _override("byName", column["title"], self._column(column))
             for column in panel.get("columns", [])
@@ -308,23 +310,26 @@ class Builder:
             "name": "Annotations & Alerts",
             "type": "dashboard",
         }
-        own = [
-            {
-                "datasource": DATASOURCE,
-                "enable": True,
-                "expr": expand(one["expr"], {**self.pieces, **one.get("with", {})}),
-                "hide": False,
-                "iconColor": one["color"],
-                "name": one["label"],
-                "step": MIN_STEP,
-                "tagKeys": "account",
-                "textFormat": one.get("text", ""),
-                "titleFormat": one["title"],
-                "useValueForTime": True,
-            }
-            for one in self.source["annotations"]
-        ]
-        return [builtin, *own]
+        return [builtin, *map(self._annotation, self.source["annotations"])]
+
+    def _annotation(self, one: Json) -> Json:
+        """One whose values are the times, in milliseconds."""
+        expr = expand(one["expr"], {**self.pieces, **one.get("with", {})})
+        target = {"editorMode": "code", "expr": expr, "instant": False, "interval": MIN_STEP}
+        return {
+            "datasource": DATASOURCE,
+            "enable": True,
+            "expr": expr,  # older Grafanas read it here, newer ones from the target
+            "hide": False,
+            "iconColor": one["color"],
+            "name": one["label"],
+            "step": MIN_STEP,
+            "tagKeys": "account",
+            "target": {**target, "legendFormat": "", "range": True, "refId": "Anno"},
+            "textFormat": one.get("text", ""),
+            "titleFormat": one["title"],
+            "useValueForTime": True,
+        }
 
 
 def _title(panel: Json, field: str) -> str:

@@ -137,6 +137,18 @@ def test_each_trunk_in_trouble_has_a_row_the_newest_first_with_its_name_and_sinc
     assert before - 1 <= since[newest.ref] <= time.time()
 
 
+def test_an_annotation_tells_when_and_what_in_milliseconds_and_words(stack: Stack) -> None:
+    found = Looked(stack, "vats-trunks").results["annotation Trunks going wrong"]
+    assert {one["metric"]["what"] for one in found} >= {
+        "inactive",
+        "unbound",
+        "marked for deletion",
+    }
+    for one in found:
+        for _, value in one["values"]:
+            assert time.time() - 600 < float(value) / 1000 <= time.time()
+
+
 def test_a_redeployment_is_counted_once(stack: Stack) -> None:
     for series in Looked(stack, "vats-trunks").results["Redeployments A"]:
         assert sum(float(value) for _, value in series["values"]) == 1
