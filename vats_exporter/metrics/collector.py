@@ -29,6 +29,7 @@ from vats_exporter.metrics.exposition import (
     label_text,
     sample_line,
 )
+from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.metrics.rendering import (
     ACCOUNT_METRICS,
     join_families,
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from vats_exporter.clock import Clock
-    from vats_exporter.history import History
-    from vats_exporter.metrics.privacy import Privacy
+    from vats_exporter.history import Changes, History
     from vats_exporter.refresh import Outcome, Source
     from vats_exporter.trunks import AccountState, Snapshot
 
@@ -92,7 +92,7 @@ class Account:
         self.labels: Mapping[str, str] = {}
         self.expected_off = ExpectedOff()
         self._history = history
-        self._privacy = privacy
+        self.privacy: Final = privacy or Privacy()
         self._recording = threading.Lock()
         self._retired = False
         self.tally: Final[Tally] = Tally(name) if before is None else before.tally
@@ -115,6 +115,10 @@ class Account:
         if history is not self._history:
             self._history = history
             self._trunks = (None, ())  # they tell changes, and are to be rendered again
+
+    def changes(self) -> Changes:
+        """Return how often, and when last, each flag of its trunks changed."""
+        return self._history.changes(self.name) if self._history is not None else {}
 
     def retire(self) -> None:
         """Record and count nothing more, from when this returns.
@@ -157,7 +161,7 @@ class Account:
 
     def _render(self, snapshot: Snapshot) -> tuple[Block, ...]:
         changes = self._history.changes(self.name) if self._history is not None else None
-        return render_trunks(self.name, snapshot, changes, self._privacy)
+        return render_trunks(self.name, snapshot, changes, self.privacy)
 
     def _read(self, snapshot: Snapshot) -> None:
         """Record a snapshot, before its series are made: they tell the changes it brought."""

@@ -1,181 +1,239 @@
 """The landing page: what a person who opens the exporter's address wants to know.
 
-Plain HTML with its style inside: nothing is loaded, nothing runs. Everything that comes from
-outside the exporter is escaped, and secrets are masked once more on their way here.
+Plain HTML that loads nothing and runs nothing, in English or Russian; its frame and style are in
+``landing.html``. Everything that comes from outside the exporter is escaped, and secrets are masked
+once more on their way here.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from datetime import datetime, timezone
 from html import escape
-from typing import TYPE_CHECKING, Final
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from vats_exporter import __version__
 from vats_exporter.metrics.exposition import clean
 from vats_exporter.redaction import redact
-from vats_exporter.trunks import FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from vats_exporter.trunks import AccountState, Snapshot
+    from vats_exporter.history import Changes
+    from vats_exporter.metrics.privacy import Privacy
+    from vats_exporter.trunks import AccountState, Flag, Trunk
 
-_STYLE: Final = """
-:root { color-scheme: light dark; --ink: #1c2530; --soft: #5b6875; --line: #dde3ea; --page: #f5f7f9;
-  --card: #ffffff; --link: #0b5cad; --good: #14713d; --good-bg: #e0f4e8; --bad: #a3211b;
-  --bad-bg: #fde8e6; --idle: #5b6875; --idle-bg: #e9edf1; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --soft: #9aa7b4; --line: #2d3742;
-  --page: #12171d; --card: #1a2129; --link: #7db8f5; --good: #7ddba3; --good-bg: #143322;
-  --bad: #ff9d94; --bad-bg: #451b18; --idle: #9aa7b4; --idle-bg: #27303a; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .25rem; }
-h1 small { font-size: .95rem; font-weight: 400; color: var(--soft); }
-h2 { font-size: 1.1rem; margin: 2rem 0 .75rem; }
-p { margin: 0 0 1rem; color: var(--soft); }
-a { color: var(--link); }
-nav ul { list-style: none; margin: 1.25rem 0 0; padding: 0; display: flex; flex-wrap: wrap;
-  gap: .5rem; }
-nav a { display: block; padding: .4rem .9rem; border: 1px solid var(--line); border-radius: .5rem;
-  background: var(--card); text-decoration: none; }
-nav a:hover, nav a:focus { border-color: var(--link); }
-table { width: 100%; border-collapse: separate; border-spacing: 0; background: var(--card);
-  border: 1px solid var(--line); border-radius: .75rem; }
-th, td { padding: .65rem 1rem; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
-thead th { font-size: .8rem; font-weight: 600; color: var(--soft); }
-tbody th, tbody td { border-top: 1px solid var(--line); }
-tbody th { font-weight: 600; }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.state { display: inline-block; padding: 0 .6rem; border-radius: 1rem; font-size: .85rem;
-  font-weight: 600; white-space: nowrap; }
-.up { color: var(--good); background: var(--good-bg); }
-.down { color: var(--bad); background: var(--bad-bg); }
-.waiting { color: var(--idle); background: var(--idle-bg); }
-.note { display: block; margin-top: .25rem; font-size: .9rem; color: var(--soft); }
-@media (max-width: 38rem) {
-  main { padding: 1.5rem 1rem; }
-  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-  table, tbody, tr, th, td { display: block; }
-  tbody tr { padding: .5rem 0; }
-  tbody tr + tr { border-top: 1px solid var(--line); }
-  tbody th, tbody td { border: 0; padding: .2rem 1rem; }
-  .number { text-align: left; }
-  td.number::before { content: attr(data-label) ": "; color: var(--soft); }
+Language = Literal["en", "ru"]
+
+MOST: Final = 200
+"""Trunks that the page shows."""
+
+RUNBOOKS: Final = "https://github.com/vats-exporter/vats-exporter/blob/main/docs/runbooks/"
+_FILE: Final = files("vats_exporter.web").joinpath("landing.html")
+_PARTS: Final = {
+    name: Template(text.strip())
+    for name, text in re.findall(
+        r"<!-- part: (\w+) -->\n(.*?)(?=<!-- part: |\Z)", _FILE.read_text("utf-8"), re.DOTALL
+    )
 }
-"""
+"""The page's parts, by name; ``w_`` begins the names of words."""
 
-_PAGE: Final = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>vats-exporter</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<h1>vats-exporter <small>{version}</small></h1>
-<p>Prometheus metrics of the MTS virtual PBX: the state of every SIM trunk.</p>
-<nav aria-label="Pages">
-<ul>
-<li><a href="/metrics">Metrics</a></li>
-<li><a href="/sd">Targets</a></li>
-<li><a href="/-/healthy">Health</a></li>
-<li><a href="/-/ready">Readiness</a></li>
-</ul>
-</nav>
-<h2>{title}</h2>
-{accounts}
-</main>
-</body>
-</html>
-"""
-
-_TABLE: Final = """<table>
-<thead>
-<tr><th scope="col">Account</th><th scope="col">State</th>\
-<th scope="col" class="number">Trunks</th><th scope="col" class="number">Read</th></tr>
-</thead>
-<tbody>
-{rows}
-</tbody>
-</table>"""
-
-_ROW: Final = """<tr>
-<th scope="row"><a href="{probe}" title="Its probe, with the latest steps">{name}</a></th>
-<td><span class="state {kind}">{word}</span>{notes}</td>
-<td class="number" data-label="Trunks">{trunks}</td>
-<td class="number" data-label="Read">{age}</td>
-</tr>"""
+_WORDS: Final = {
+    name: (english, russian)
+    for name, english, russian in re.findall(
+        r"^(\w+): (.*) = (.*)$", _PARTS["words"].template, re.MULTILINE
+    )
+}
+"""In both languages, by name."""
 
 
-def render_landing_page(states: Sequence[AccountState], now: float) -> str:
+class Shown(NamedTuple):
+    """What the page shows of an account.
+
+    Attributes:
+        state: the account's.
+        troubled: the trunks over which calls may not pass.
+        changes: of its trunks' flags.
+        privacy: what is held back of them.
+    """
+
+    state: AccountState
+    troubled: Sequence[Trunk]
+    changes: Changes
+    privacy: Privacy
+
+
+def choose_language(accept: str) -> Language:
+    """Return the language that a client likes better, by its header ``Accept-Language``."""
+    liked = {"en": 0.0, "ru": 0.0}
+    for offer in accept.lower().split(","):
+        language, _, quality = offer.strip().partition(";q=")
+        code = language.split("-")[0]
+        if code in liked:
+            known = re.fullmatch(r"[01](?:\.\d*)?", quality)
+            liked[code] = max(liked[code], float(known[0]) if known else 1.0)
+    return "ru" if liked["ru"] > liked["en"] else "en"
+
+
+def span(seconds: float, language: Language = "en") -> str:
+    """Write a duration for people, in its largest whole unit."""
+    whole = max(0, int(seconds))
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    unit, size = next((one for one in units if whole >= 2 * one[1]), units[-1])
+    return f"{whole // size} {_WORDS[unit][language == 'ru']}"
+
+
+def render_landing_page(
+    accounts: Sequence[Shown],
+    now: float,
+    language: Language = "en",
+    metrics_path: str = "/metrics",
+) -> str:
     """Write the page.
 
     Args:
-        states: of all accounts, in order.
+        accounts: in order.
         now: seconds since the epoch.
+        language: of the page.
+        metrics_path: where the metrics are.
 
     Returns:
-        HTML.
+        HTML, with links relative to the page.
     """
-    if states:
-        accounts = _TABLE.format(rows="\n".join(_row(state, now) for state in states))
-    else:
-        accounts = "<p>No account is configured.</p>"
-    title = f"Accounts ({sum(state.up for state in states)} of {len(states)} up)"
-    return _PAGE.format(style=_STYLE, version=escape(__version__), title=title, accounts=accounts)
+    return _Writer(language, now).page(accounts, metrics_path)
 
 
-def _row(state: AccountState, now: float) -> str:
-    if state.result is None:
-        kind, word = "waiting", "not read yet"
-    elif state.up:
-        kind, word = "up", "up"
-    else:
-        kind, word = "down", state.result.replace("_", " ")
-    snapshot = state.snapshot
-    sentences = [redact(state.error)] if state.error else []
-    if state.login_retry_at is not None:
-        left = state.login_retry_at - now
-        sentences.append(
-            f"The login is tried again in {span(left)}."
-            if left > 0
-            else "The login is tried again with the next scrape."
+class _Writer:
+    """Writes the parts of one page. Values are escaped where they are put in."""
+
+    def __init__(self, language: Language, now: float) -> None:
+        self._words = {f"w_{key}": words[language == "ru"] for key, words in _WORDS.items()}
+        self._language: Language = language
+        self._now = now
+        self._left = MOST
+
+    def page(self, accounts: Sequence[Shown], metrics_path: str) -> str:
+        rows = [self._account(shown) for shown in accounts]
+        attention = [*self._trunks(accounts, expected=False)]
+        expected = [*self._trunks(accounts, expected=True)]
+        troubled = sum(_needing_attention(shown) for shown in accounts)
+        return self._write(
+            "page",
+            lang=self._language,
+            title=f"({troubled}) vats-exporter" if troubled else "vats-exporter",
+            version=escape(__version__),
+            metrics_path=escape(metrics_path[1:]),
+            up=sum(shown.state.up for shown in accounts),
+            count=len(accounts),
+            accounts=self._write("accounts", rows="\n".join(rows))
+            if rows
+            else self._say("no_account"),
+            attention="\n".join(attention or [self._say("none")]),
+            expected=self._write("expected", trunks="\n".join(expected)) if expected else "",
         )
-    if snapshot is not None:
-        sentences += [*_attention(snapshot), *map(redact, snapshot.warnings)]
-    return _ROW.format(
-        name=_text(state.account),
-        probe=escape("/probe?" + urlencode({"account": clean(state.account), "debug": "true"})),
-        kind=kind,
-        word=_text(word),
-        notes="".join(f'<span class="note">{_text(one)}</span>' for one in sentences),
-        trunks="–" if snapshot is None else len(snapshot.trunks),
-        age="–" if snapshot is None else f"{span(now - snapshot.taken_at)} ago",
-    )
+
+    def _account(self, shown: Shown) -> str:
+        state, snapshot = shown.state, shown.state.snapshot
+        notes = [redact(state.error)] if state.error else []
+        if state.login_retry_at is not None:
+            left = state.login_retry_at - self._now
+            text = self._words["w_retry_in" if left > 0 else "w_retry_now"]
+            notes.append(text.format(span(left, self._language)))
+        trunks = troubled = read = "–"
+        if snapshot is not None:
+            notes += map(redact, snapshot.warnings)
+            trunks, read = str(len(snapshot.trunks)), self._span("ago", snapshot.taken_at)
+            troubled = str(_needing_attention(shown))
+        result = state.result or "waiting"
+        if result == "success" and not state.up:
+            result = "outdated"
+        return self._write(
+            "account",
+            probe=_probe(state.account),
+            name=_text(state.account),
+            kind="up" if state.up else "down" if state.result else "waiting",
+            state=_text(self._words.get(f"w_{result}", result)),
+            notes="".join(self._write("note", text=_text(note)) for note in notes),
+            trunks=trunks,
+            troubled=troubled,
+            read=read,
+        )
+
+    def _trunks(self, accounts: Sequence[Shown], *, expected: bool) -> Iterator[str]:
+        for shown in accounts:
+            trunks = [one for one in shown.troubled if one.expected_off is expected]
+            named = trunks[: self._left]
+            self._left -= len(named)
+            more = self._words["w_more"].format(len(trunks) - len(named))
+            if trunks:
+                yield self._write(
+                    "trunks",
+                    account=_text(shown.state.account),
+                    count=len(trunks),
+                    rows="\n".join(self._trunk(shown, trunk) for trunk in named),
+                    more=self._write("paragraph", text=more) if len(named) < len(trunks) else "",
+                )
+
+    def _trunk(self, shown: Shown, trunk: Trunk) -> str:
+        name = _text(shown.privacy.name(trunk))
+        return self._write(
+            "trunk",
+            phone=_text(_grouped(shown.privacy.phone(trunk)) or trunk.ref),
+            note=self._write("note", text=name) if name else "",
+            troubles="".join(self._trouble(shown, trunk, flag) for flag in trunk.troubles),
+            probe=_probe(shown.state.account),
+        )
+
+    def _trouble(self, shown: Shown, trunk: Trunk, flag: Flag) -> str:
+        change = shown.changes.get((trunk.ref, flag.key))
+        since = (
+            self._words["w_long"] if change is None else self._span("lasting", change.last_changed)
+        )
+        word = getattr(flag.trouble_words, self._language)
+        runbook = runbook_of(flag, self._language)
+        part = "trouble_with_runbook" if runbook else "trouble"
+        return self._write(part, word=_text(word), since=since, runbook=runbook)
+
+    def _span(self, word: str, at: float) -> str:
+        when = datetime.fromtimestamp(at, timezone.utc)
+        return self._write(
+            "time",
+            iso=f"{when:%Y-%m-%dT%H:%M:%SZ}",
+            exact=f"{when:%Y-%m-%d %H:%M:%S} UTC",
+            text=self._words[f"w_{word}"].format(span(self._now - at, self._language)),
+        )
+
+    def _say(self, key: str) -> str:
+        return self._write("paragraph", text=self._words[f"w_{key}"])
+
+    def _write(self, part: str, **values: object) -> str:
+        return _PARTS[part].substitute(self._words, **values)
 
 
-def _attention(snapshot: Snapshot) -> list[str]:
-    """Count the trunks over which calls may not pass, in a sentence; none if all is well."""
-    wrong = Counter(
-        flag for trunk in snapshot.trunks if not trunk.expected_off for flag in trunk.troubles
-    )
-    found = ", ".join(f"{wrong[flag]} {flag.trouble_words.en}" for flag in FLAGS if wrong[flag])
-    return [f"Trunks: {found}."] if found else []
+def runbook_of(flag: Flag, language: Language) -> str:
+    """Return the URL of the runbook for a flag's alert; empty for a flag without an alert."""
+    if flag.position is None:
+        return ""
+    name = "VatsTrunk" + flag.trouble_words.en.title().replace(" ", "")
+    return f"{RUNBOOKS}{name}{'.ru' if language == 'ru' else ''}.md"
+
+
+def _needing_attention(shown: Shown) -> int:
+    return sum(not trunk.expected_off for trunk in shown.troubled)
+
+
+def _probe(account: str) -> str:
+    return escape("probe?" + urlencode({"account": clean(account), "debug": "true"}))
+
+
+def _grouped(phone: str) -> str:
+    """Write a phone as people do; what is masked stays as it is."""
+    found = re.fullmatch(r"7(\d{3})(\d{3})(\d\d)(\d\d)", phone)
+    return "+7 {} {}-{}-{}".format(*found.groups()) if found else phone
 
 
 def _text(text: str) -> str:
     return escape(clean(text))
-
-
-def span(seconds: float) -> str:
-    """Write a duration for people, in its largest whole unit."""
-    whole = max(0, int(seconds))
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if whole >= 2 * size:
-            return f"{whole // size} {unit}"
-    return f"{whole} s"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from vats_exporter.clock import SystemClock
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
 from vats_exporter.metrics.probe import debug_probe, probe
-from vats_exporter.web.landing import render_landing_page
+from vats_exporter.web.landing import Shown, choose_language, render_landing_page
 from vats_exporter.web.messages import HTML, JSON, Request, Response, say, text
 from vats_exporter.web.targets import make_targets
 from vats_exporter.web.urls import DIRECT, Urls
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vats_exporter.clock import Clock
     from vats_exporter.metrics.collector import Account, Collector
     from vats_exporter.metrics.exposition import Body, Negotiated, Page
+    from vats_exporter.trunks import Snapshot, Trunk
 
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds a scrape may take where the scraper does not tell; Prometheus' own default."""
@@ -72,6 +73,8 @@ class Site:
         self._urls = urls
         self._clock: Clock = clock or SystemClock()
         self._reload = reload
+        # By account, looked for once in a snapshot.
+        self._troubled: dict[str, tuple[Snapshot | None, Sequence[Trunk]]] = {}
         self._may_wait = threading.Semaphore(max_waiting)
         self._pages: Mapping[str, _Page] = {
             "/": _Page(_READERS, self._landing),
@@ -173,12 +176,28 @@ class Site:
             return say(500, "\n".join(("The configuration stays as it was:", *problems)))
         return say(200, "The configuration was loaded again.")
 
-    def _landing(self, _request: Request) -> Response:
-        page = render_landing_page(self._collector.states(), self._clock.now())
+    def _landing(self, request: Request) -> Response:
+        language = choose_language(request.headers.get("accept-language") or "")
+        shown = [self._shown(account) for account in self._collector.accounts]
+        page = render_landing_page(shown, self._clock.now(), language, self._urls.metrics)
         # The page needs nothing but its own style.
         policy = "default-src 'none'; style-src 'unsafe-inline'"
-        headers = (("Content-Security-Policy", policy), ("Cache-Control", "no-store"))
+        headers = (
+            ("Content-Security-Policy", policy),
+            ("Content-Language", language),
+            ("Vary", "Accept-Language"),
+            ("Cache-Control", "no-store"),
+        )
         return text(200, page, HTML, headers)
+
+    def _shown(self, account: Account) -> Shown:
+        state = account.refresher.peek()
+        snapshot, troubled = self._troubled.get(account.name, (None, ()))
+        if snapshot is not state.snapshot:
+            trunks = () if state.snapshot is None else state.snapshot.trunks
+            troubled = tuple(trunk for trunk in trunks if trunk.troubles)
+            self._troubled[account.name] = (state.snapshot, troubled)
+        return Shown(state, troubled, account.changes(), account.privacy)
 
     def _healthy(self, _request: Request) -> Response:
         return say(200, "The exporter is healthy.")
