@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -217,6 +218,31 @@ def test_debug_says_where_nothing_was_asked_and_what_a_redeployed_cabinet_became
     silent.tally.trace(Redeployed("A" * 32, "B" * 32))
     text = get(site, "/probe", "account=silent&debug=true")[1]
     assert f"the cabinet was redeployed: {'A' * 32} became {'B' * 32}" in text
+
+
+def test_the_latest_refreshes_are_told_with_their_steps_newest_first() -> None:
+    register_secrets("hunter2-hunter2")
+    north = Office()
+    site = site_of(north=north)
+    get(site, "/probe", "account=north")
+    north.error = UnreachableError("list: hunter2-hunter2 is not there")
+    make_due(site._collector.accounts[0].refresher)
+    get(site, "/probe", "account=north")
+    status, text = get(site, "/refreshes", "account=north")
+    assert status == 200
+    _, failed, succeeded = text.split("\n\n")
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  unreachable after 0\.\d+ s: list: ", failed)
+    assert "  success after 0." in succeeded
+    assert "s: 1 trunks on 1 pages\n" in succeeded
+    assert "list: HTTP 200, 12345 bytes, after 0.250 s" in succeeded
+    assert "hunter2" not in text
+
+
+def test_refreshes_are_of_an_account_that_there_is() -> None:
+    site = site_of(north=Office())
+    assert get(site, "/refreshes", "account=north")[1].endswith("\n\nnone yet\n")
+    assert get(site, "/refreshes")[0] == 400
+    assert get(site, "/refreshes", "account=south")[0] == 404
 
 
 def test_discovery_gives_a_target_an_account_that_needs_no_relabelling() -> None:

@@ -287,13 +287,14 @@ def test_the_page_shows_no_secret_and_holds_back_what_labels_hold_back() -> None
 
 
 def test_the_page_loads_nothing_and_its_links_are_relative() -> None:
-    links = Reader(render_landing_page([shown(up())], NOW, metrics_path="/internal/m")).links
+    page = render_landing_page([shown(up())], NOW, metrics_path="/internal/m")
+    links = Reader(page).links
     assert links == [
         "internal/m",
         "sd",
         "-/healthy",
         "-/ready",
-        "probe?account=acme&debug=true",
+        "refreshes?account=acme",
     ]
 
 

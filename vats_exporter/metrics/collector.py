@@ -12,6 +12,8 @@ from __future__ import annotations
 import platform
 import threading
 import time
+from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -54,6 +56,9 @@ HEADERS: Final = {
 }
 """The lines before each family's samples."""
 
+_REFRESHES: Final = 20
+"""Refreshes of an account that can be looked at."""
+
 _PROCESS_AGE: Final = 1.0
 """Seconds for which the process's own metrics are sent again."""
 
@@ -74,6 +79,8 @@ class Account:
     Attributes:
         labels: what service discovery adds to its target.
         expected_off: the trunks that are off on purpose.
+        refreshes: the latest ones: when each ended, in seconds since the epoch, how, without its
+            snapshot, and how many trunks it brought.
     """
 
     def __init__(
@@ -95,6 +102,9 @@ class Account:
         self.privacy: Final = privacy or Privacy()
         self._recording = threading.Lock()
         self._retired = False
+        self.refreshes: deque[tuple[float, Outcome, int]] = deque(maxlen=_REFRESHES)
+        if before is not None:
+            self.refreshes.extend(before.refreshes)
         self.tally: Final[Tally] = Tally(name) if before is None else before.tally
         self.refresher: Final = Refresher(
             name,
@@ -175,6 +185,8 @@ class Account:
         if self._retired:
             return
         self.tally.refreshed(outcome)
+        trunks = 0 if outcome.snapshot is None else len(outcome.snapshot.trunks)
+        self.refreshes.append((time.time(), replace(outcome, snapshot=None), trunks))
         if outcome.snapshot is not None:
             for block in self.trunk_blocks(outcome.snapshot):
                 _ = block.deflated  # compressed here, so that no scrape has to wait for it

@@ -9,13 +9,16 @@ succeeded: it serves what there is, and what there is says nothing of the cabine
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Final
 
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import Block, Format, Page, Part, sample_line
 from vats_exporter.metrics.rendering import ACCOUNT_METRICS
 from vats_exporter.metrics.table import METRICS
 from vats_exporter.redaction import redact
+
+_SLACK: Final = 0.01
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +88,25 @@ def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> t
         lines.append("  none yet")
     text = "\n".join([*lines, "", "Metrics:", "", ""])
     return (text.encode("utf-8", "replace"), *page.chunks)
+
+
+def latest_refreshes(account: Account) -> str:
+    """Tell of an account's latest refreshes and their steps, newest first."""
+    lines = [f'Latest refreshes of account "{account.name}", newest first, in UTC:']
+    steps = account.tally.steps()
+    for ended_at, outcome, trunks in reversed(account.refreshes.copy()):
+        when = datetime.fromtimestamp(ended_at, timezone.utc)
+        what = redact(outcome.error) or f"{trunks} trunks on {outcome.pages} pages"
+        took = f"{outcome.duration:.3f} s"
+        lines += ["", f"{when:%Y-%m-%d %H:%M:%S}  {outcome.result} after {took}: {what}"]
+        began_at = ended_at - outcome.duration
+        lines += [
+            f"  {at - began_at:9.3f}  {redact(text)}"
+            for at, text in steps
+            # The two clocks that were read for this may differ a little.
+            if began_at - _SLACK <= at <= ended_at
+        ]
+    return "\n".join([*lines, ""] if account.refreshes else [*lines, "", "none yet", ""])
 
 
 def _refresh(account: Account, timeout: float) -> bool:

@@ -152,7 +152,7 @@ class _Writer:
             result = "outdated"
         return self._write(
             "account",
-            probe=_probe(state.account),
+            refreshes=_link("refreshes", account=state.account),
             name=_text(state.account),
             kind="up" if state.up else "down" if state.result else "waiting",
             state=_text(self._words.get(f"w_{result}", result)),
@@ -184,7 +184,7 @@ class _Writer:
             phone=_text(_grouped(shown.privacy.phone(trunk)) or trunk.ref),
             note=self._write("note", text=name) if name else "",
             troubles="".join(self._trouble(shown, trunk, flag) for flag in trunk.troubles),
-            probe=_probe(shown.state.account),
+            probe=_link("probe", account=shown.state.account, debug="true"),
         )
 
     def _trouble(self, shown: Shown, trunk: Trunk, flag: Flag) -> str:
@@ -225,8 +225,9 @@ def _needing_attention(shown: Shown) -> int:
     return sum(not trunk.expected_off for trunk in shown.troubled)
 
 
-def _probe(account: str) -> str:
-    return escape("probe?" + urlencode({"account": clean(account), "debug": "true"}))
+def _link(page: str, **parameters: str) -> str:
+    clear = {name: clean(value) for name, value in parameters.items()}
+    return escape(f"{page}?{urlencode(clear)}")
 
 
 def _grouped(phone: str) -> str:

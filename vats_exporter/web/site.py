@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from vats_exporter.clock import SystemClock
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
-from vats_exporter.metrics.probe import debug_probe, probe
+from vats_exporter.metrics.probe import debug_probe, latest_refreshes, probe
 from vats_exporter.web.landing import Shown, choose_language, render_landing_page
 from vats_exporter.web.messages import HTML, JSON, Request, Response, say, text
 from vats_exporter.web.targets import make_targets
@@ -80,6 +80,7 @@ class Site:
             "/": _Page(_READERS, self._landing),
             urls.metrics: _Page(_READERS, self._metrics),
             "/probe": _Page(_READERS, self._probe),
+            "/refreshes": _Page(_READERS, self._refreshes),
             "/sd": _Page(_READERS, self._targets),
             "/-/healthy": _Page(_READERS, self._healthy),
             "/-/ready": _Page(_READERS, self._ready),
@@ -145,13 +146,25 @@ class Site:
         finally:
             self._may_wait.release()
 
-    def _probe(self, request: Request) -> Response:
+    def _account(self, request: Request) -> Account | Response:
+        """Return the account that is asked for, or what is wrong with asking so."""
         name = request.parameter("account")
         if not name:
-            return say(400, "Which account? Ask for /probe?account=NAME; /sd lists the names.")
+            example = f"{request.path}?account=NAME"
+            return say(400, f"Which account? Ask for {example}; /sd lists the names.")
         account = self._collector.account(name)
-        if account is None:
-            return say(404, "There is no account of this name; /sd lists the names.")
+        return account or say(404, "There is no account of this name; /sd lists the names.")
+
+    def _refreshes(self, request: Request) -> Response:
+        account = self._account(request)
+        if isinstance(account, Response):
+            return account
+        return text(200, latest_refreshes(account), headers=(("Cache-Control", "no-store"),))
+
+    def _probe(self, request: Request) -> Response:
+        account = self._account(request)
+        if isinstance(account, Response):
+            return account
         headers = request.headers
         allowed = scrape_timeout(headers.get("x-prometheus-scrape-timeout-seconds", ""))
         with self._waiting(allowed) as timeout:
