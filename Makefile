@@ -81,8 +81,8 @@ package: $(BIN)/.installed ## Build wheel and sdist, and try the wheel on every 
 	done
 
 reference: $(BIN)/.installed ## Make docs/reference from the program itself
-	$(BIN)/python docs/build_reference.py
-	$(BIN)/python docs/build_reference_ru.py
+	$(BIN)/python -m docs.build_reference
+	$(BIN)/python -m docs.build_reference_ru
 
 docs: ## Make the documentation's site, and stop at any warning
 	$(PYTHON) -m venv $(VENV)-docs

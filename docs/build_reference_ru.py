@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import yaml
 
+from docs.build_reference import schema_of
 from vats_exporter.cabinet.errors import RESULTS
-from vats_exporter.config.schema import FileKeys
+from vats_exporter.config.models import Config
 from vats_exporter.metrics.table import METRICS
-from vats_exporter.trunks import FLAGS
+from vats_exporter.trunks import FLAGS, ROW_FLAGS
 
 DOCS: Final = Path(__file__).parent
 HERE: Final = DOCS / "reference"
@@ -34,16 +35,17 @@ def render() -> dict[str, str]:
 def sections() -> dict[str, dict[str, Any]]:
     """Return the properties of each mapping with keys of its own, by the path that leads to it.
 
-    ``defaults`` has some of an account's keys, and is not gone into.
+    ``defaults`` has some of an account's keys, and an account the same ``flags`` as the file: they
+    are not gone into.
     """
-    made = FileKeys.model_json_schema()
+    made = schema_of(Config)
     found: dict[str, dict[str, Any]] = {}
 
     def walk(path: str, properties: dict[str, Any]) -> None:
         found[path] = properties
         for key, one in properties.items():
             definition = _definition(one)
-            if definition and path != "defaults":
+            if definition and path != "defaults" and (path, key) != ("accounts[]", "flags"):
                 inner = f"{path}.{key}".lstrip(".") + "[]" * (one.get("type") == "array")
                 walk(inner, made["$defs"][definition]["properties"])
 
@@ -61,10 +63,13 @@ def configuration() -> str:
         blocks.append(f"## {section.get('title') or f'`{path}`'}\n")
         if "about" in section:
             blocks.append(f"{section['about']}\n")
-        if "keys" in section:
+        keys = section.get("keys", {})
+        if path == "flags":
+            keys = {flag.key: flag.help.ru for flag in ROW_FLAGS}
+        if keys:
             rows = [
                 [f"`{key}`", _type(made[path][key]), _default(made[path][key]), text]
-                for key, text in section["keys"].items()
+                for key, text in keys.items()
             ]
             blocks.append(_table(texts["columns"], rows))
     return "\n".join(blocks)
@@ -127,7 +132,7 @@ def _type(one: dict[str, Any]) -> str:
 
 def _default(one: dict[str, Any]) -> str:
     default = one.get("default")
-    if default is None:
+    if default is None or default == "":
         return ""
     text = str(default).lower() if isinstance(default, bool) else str(default)
     if "|" in text:  # a cell ends at each bar, in Python's Markdown also at one within backquotes

@@ -19,12 +19,13 @@ from vats_exporter.cabinet.discovery import find_permutations, find_policies, fi
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
-from vats_exporter.config import ConfigError, load
-from vats_exporter.config.web_loading import load_web_config
+from vats_exporter.config.loading import load
+from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo.deployment import Deployment
 from vats_exporter.demo.requests import RequestReader
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
 from vats_exporter.tools.har import RecordingError, read_recording
+from vats_exporter.web.loading import load_web_config
 from vats_exporter.web.messages import Request
 from vats_exporter.web.passwords import _read_basic
 from vats_exporter.web.site import scrape_timeout

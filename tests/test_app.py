@@ -19,8 +19,7 @@ from tests.process import log_put_back
 from tests.web.clients import until
 from vats_exporter import app
 from vats_exporter.app import Exporter, Options
-from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.config import Account, Cache, Config, Log
+from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.logs import setup
 from vats_exporter.web import Limits, ListenAddress
@@ -38,19 +37,18 @@ def _quiet_log() -> Iterator[None]:
         yield
 
 
-def config_of(*accounts: tuple[str, CabinetSettings]) -> Config:
-    return Config(
-        file=Path("vats-exporter.yml"),
-        accounts=tuple(Account(name, settings, {}) for name, settings in accounts),
-        cache=Cache(ttl=60.0, stale=900.0),
-        log=Log(format="logfmt", level="info"),
-    )
+def config_of(*accounts: AccountSettings) -> Config:
+    return Config(accounts=list(accounts)).with_origin(Path("vats-exporter.yml"))
 
 
-def settings_for(cabinet: SimulatedCabinet, name: str) -> CabinetSettings:
+def settings_for(cabinet: SimulatedCabinet, name: str) -> AccountSettings:
     account = cabinet.account(name)
-    return CabinetSettings(
-        address=cabinet.url, login=account.login, password=account.password, page_size=10
+    return AccountSettings(
+        name=name,
+        address=cabinet.url,
+        login=account.login,
+        password=account.password,
+        page_size=10,
     )
 
 
@@ -69,7 +67,7 @@ def let_the_rest_end() -> None:
 
 def test_starting_reads_each_cabinet_once_and_scrapes_add_nothing_while_that_is_fresh() -> None:
     with SimulatedCabinet(make_accounts(2, trunks=25)) as cabinet:
-        accounts = [(name, settings_for(cabinet, name)) for name in ("demo-1", "demo-2")]
+        accounts = [settings_for(cabinet, name) for name in ("demo-1", "demo-2")]
         with Exporter(config_of(*accounts), ANYWHERE) as exporter:
             page = fetch(f"{exporter.url}/metrics")
             assert fetch(f"{exporter.url}/metrics").count("\nvats_trunk_active{") == 50
@@ -81,7 +79,7 @@ def test_starting_reads_each_cabinet_once_and_scrapes_add_nothing_while_that_is_
 
 def test_after_stopping_nobody_listens_and_every_connection_is_closed() -> None:
     with SimulatedCabinet() as cabinet:
-        exporter = Exporter(config_of(("demo", settings_for(cabinet, "demo"))), ANYWHERE)
+        exporter = Exporter(config_of(settings_for(cabinet, "demo")), ANYWHERE)
         with exporter:
             fetch(f"{exporter.url}/metrics")
         with pytest.raises(URLError):
@@ -92,7 +90,7 @@ def test_an_address_in_use_is_an_error_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = ListenAddress("127.0.0.1", taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
-            Exporter(config_of(("office", CabinetSettings(login="a", password="b"))), address)
+            Exporter(config_of(AccountSettings(name="office", login="a", password="b")), address)
 
 
 def test_a_cabinet_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,8 +98,11 @@ def test_a_cabinet_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.Monke
     # Connections are accepted by the kernel, and nobody ever answers.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        settings = CabinetSettings(address=url, login="a", password="b")
-        exporter = Exporter(config_of(*((f"office {n}", settings) for n in range(20))), ANYWHERE)
+        settings = [
+            AccountSettings(name=f"office {number}", address=url, login="a", password="b")
+            for number in range(20)
+        ]
+        exporter = Exporter(config_of(*settings), ANYWHERE)
         exporter.start()
         began = time.monotonic()
         exporter.stop()
@@ -116,11 +117,9 @@ def test_scrapes_that_wait_for_a_cabinet_that_hangs_keep_nobody_from_other_pages
     with contextlib.ExitStack() as stack:
         silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        settings = CabinetSettings(address=url, login="a", password="b")
+        settings = AccountSettings(name="office", address=url, login="a", password="b")
         options = Options(limits=Limits(max_connections=4))
-        exporter = stack.enter_context(
-            Exporter(config_of(("office", settings)), ANYWHERE, options=options)
-        )
+        exporter = stack.enter_context(Exporter(config_of(settings), ANYWHERE, options=options))
         address = urlsplit(exporter.url)
 
         def scrape() -> socket.socket:
@@ -141,5 +140,5 @@ def test_scrapes_that_wait_for_a_cabinet_that_hangs_keep_nobody_from_other_pages
 
 
 def test_an_exporter_without_a_file_has_nothing_to_read_again() -> None:
-    with Exporter(config_of(), ANYWHERE) as exporter:
+    with Exporter(Config.model_construct(accounts=[]), ANYWHERE) as exporter:
         assert exporter.reload() == ()

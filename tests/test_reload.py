@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request as HttpRequest
@@ -13,13 +12,13 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.configurations import FILE, config_of
+from tests.configurations import FILE, changed, config_of
 from tests.doubles import make_due, view
 from tests.process import log_put_back
 from vats_exporter import app
 from vats_exporter.app import Exporter, Options
-from vats_exporter.config import Cache, Config, ConfigError, History, Problem
-from vats_exporter.config import Details as DetailsSettings
+from vats_exporter.config.models import CacheSettings, Config, DetailsSettings, HistorySettings
+from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.faults import Fault, Incoming
 from vats_exporter.details import DetailedSource
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from vats_exporter.details import Detailable
 
-LONG = Cache(ttl=3600.0, stale=7200.0)
+LONG = CacheSettings(ttl=3600.0, stale=7200.0)
 
 
 @pytest.fixture(autouse=True)
@@ -106,12 +105,12 @@ def test_unchanged_accounts_keep_session_and_snapshot(
 
 def test_accounts_come_and_go(running: Reloadable, cabinet: SimulatedCabinet) -> None:
     first, *others = running.config.accounts
-    running.next = replace(running.config, accounts=tuple(others))
+    running.next = changed(running.config, accounts=others)
     running.exporter.reload()
     page = running.page()
     assert 'account="demo-1"' not in page
     assert page.count("\nvats_trunk_active{") == 10
-    running.next = replace(running.config, accounts=(*others, first))
+    running.next = changed(running.config, accounts=[*others, first])
     running.exporter.reload()
     assert running.page().count("\nvats_trunk_active{") == 15
     # It signed in anew; the other two did not.
@@ -130,12 +129,12 @@ def test_details_learn_how_long_they_are_told_from_the_configuration_in_use(
 
     monkeypatch.setattr(app, "DetailedSource", Watched)
     running = Reloadable(cabinet)
-    running.next = replace(running.config, details=DetailsSettings(enabled=True, ttl=3600.0))
+    running.next = changed(running.config, details=DetailsSettings(enabled=True, ttl=3600.0))
     with running.exporter:
         running.exporter.reload()
         assert {stale() for stale in told} == {7200.0}
-        kept = replace(running.config.cache, stale=9000.0)
-        running.next = replace(running.config, cache=kept)
+        kept = changed(running.config.cache, stale=9000.0)
+        running.next = changed(running.config, cache=kept)
         running.exporter.reload()
     assert [stale() for stale in told] == [9000.0] * 3
 
@@ -144,8 +143,8 @@ def test_a_changed_account_signs_in_anew_and_its_counts_go_on(
     running: Reloadable, cabinet: SimulatedCabinet
 ) -> None:
     first, *others = running.config.accounts
-    changed = replace(first, cabinet=replace(first.cabinet, page_size=2))
-    running.next = replace(running.config, accounts=(changed, *others))
+    other = changed(first, page_size=2)
+    running.next = changed(running.config, accounts=[other, *others])
     running.exporter.reload()
     page = running.page()
     assert value(page, 'vats_refreshes_total{account="demo-1",result="success"}') == 2
@@ -174,8 +173,8 @@ def test_a_reading_from_before_the_reload_counts_no_change_again(
     (trunk, *_) = (one for one in enterprise.trunks() if one.state.active)
     enterprise.switch_off(trunk.phone)
     first, *others = running.config.accounts
-    changed = replace(first, cabinet=replace(first.cabinet, page_size=20))
-    running.next = replace(running.config, accounts=(changed, *others))
+    other = changed(first, page_size=20)
+    running.next = changed(running.config, accounts=[other, *others])
     running.exporter.reload()
     new = running.exporter._collector.account("demo-1")
     assert new is not None
@@ -199,14 +198,14 @@ def test_a_reading_from_before_the_reload_counts_no_change_again(
 
 def test_a_wrong_new_password_serves_the_last_good_snapshot(running: Reloadable) -> None:
     first, *others = running.config.accounts
-    wrong = replace(first, cabinet=replace(first.cabinet, password="not-the-password"))
-    running.next = replace(running.config, accounts=(wrong, *others))
+    wrong = changed(first, password="not-the-password")
+    running.next = changed(running.config, accounts=[wrong, *others])
     running.exporter.reload()
     page = running.page()
     assert value(page, 'vats_up{account="demo-1"}') == 0
     assert page.count("\nvats_trunk_active{") == 15
     # The right one again, and at once: no back-off of the refused one stays.
-    running.next = replace(running.config, accounts=(first, *others))
+    running.next = changed(running.config, accounts=[first, *others])
     running.exporter.reload()
     assert value(running.page(), 'vats_up{account="demo-1"}') == 1
 
@@ -215,7 +214,7 @@ def test_another_ttl_holds_for_what_was_read_before_the_reload(
     running: Reloadable, cabinet: SimulatedCabinet
 ) -> None:
     lists = cabinet.stats()["requests"]["list"]
-    running.next = replace(running.config, cache=Cache(ttl=0.0, stale=7200.0))
+    running.next = changed(running.config, cache=CacheSettings(ttl=0.0, stale=7200.0))
     running.exporter.reload()
     running.page()
     assert cabinet.stats()["requests"]["list"] > lists
@@ -233,8 +232,8 @@ def test_reloads_of_an_unchanged_file_send_no_password_and_a_changed_one_is_trie
             running.exporter.reload()
         assert cabinet.stats()["refused_sign_ins"] == 1
         first, *others = running.config.accounts
-        changed = replace(first, cabinet=replace(first.cabinet, password="another-password"))
-        running.next = replace(running.config, accounts=(changed, *others))
+        other = changed(first, password="another-password")
+        running.next = changed(running.config, accounts=[other, *others])
         running.exporter.reload()
         assert value(running.page(), 'vats_up{account="demo-1"}') == 1
 
@@ -299,7 +298,7 @@ def test_the_history_moves_to_another_file(
     running: Reloadable, cabinet: SimulatedCabinet, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.sqlite"
-    running.next = replace(running.config, history=History(file=other))
+    running.next = changed(running.config, history=HistorySettings(file=other))
     running.exporter.reload()
     assert other.exists()
     page = running.page()
@@ -311,8 +310,8 @@ def test_labels_of_discovery_change_without_a_new_sign_in(
     running: Reloadable, cabinet: SimulatedCabinet
 ) -> None:
     first, *others = running.config.accounts
-    running.next = replace(
-        running.config, accounts=(replace(first, labels={"city": "Omsk"}), *others)
+    running.next = changed(
+        running.config, accounts=[changed(first, labels={"city": "Omsk"}), *others]
     )
     running.exporter.reload()
     with urlopen(f"{running.exporter.url}/sd", timeout=20) as answer:
@@ -325,9 +324,9 @@ def test_trunks_are_expected_to_be_off_from_the_next_refresh_on_without_a_new_si
 ) -> None:
     first, *others = running.config.accounts
     phone = cabinet.account("demo-1").enterprise.trunks()[0].phone
-    expected = replace(first, expected_off=(phone,))
-    running.next = replace(
-        running.config, accounts=(expected, *others), cache=Cache(ttl=0.0, stale=60.0)
+    expected = changed(first, expected_off=[phone])
+    running.next = changed(
+        running.config, accounts=[expected, *others], cache=CacheSettings(ttl=0.0, stale=60.0)
     )
     running.exporter.reload()
     page = running.page()
@@ -340,7 +339,7 @@ def test_trunks_are_expected_to_be_off_from_the_next_refresh_on_without_a_new_si
 def test_how_details_are_read_matters_where_they_are_read(
     running: Reloadable, cabinet: SimulatedCabinet, enabled: bool
 ) -> None:
-    running.next = replace(running.config, details=DetailsSettings(enabled=enabled, ttl=60.0))
+    running.next = changed(running.config, details=DetailsSettings(enabled=enabled, ttl=60.0))
     running.exporter.reload()
     running.page()
     assert cabinet.stats()["sign_ins"] == (6 if enabled else 3)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import io
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.configurations import config_of
+from tests.configurations import changed, config_of
 from tests.process import log_put_back
 from vats_exporter import app
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cabinet import Listing
-from vats_exporter.config import Cache, Config, Details
+from vats_exporter.config.models import CacheSettings, Config, DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.faults import Fault, Incoming
 from vats_exporter.history import read_accounts, read_events
@@ -35,7 +34,7 @@ PROMISED = 5.0
 """Seconds within which the exporter ends, whatever hangs."""
 
 
-NONE = Cache(ttl=0.0, stale=900.0)
+NONE = CacheSettings(ttl=0.0, stale=900.0)
 """The cabinet is read for every scrape."""
 
 
@@ -149,9 +148,9 @@ def test_a_refresh_that_ends_while_the_exporter_stops_is_remembered(
 
 def test_sessions_are_ended_while_details_are_read(cabinet: Cabinet) -> None:
     cabinet.holding.add("details")
-    details = Details(enabled=True, ttl=60.0, concurrency=2)
-    cache = Cache(ttl=60.0, stale=900.0)  # the list is read once, and then details alone
-    exporter = started(replace(config_of(cabinet, NONE), cache=cache, details=details))
+    details = DetailsSettings(enabled=True, ttl=60.0, concurrency=2)
+    cache = CacheSettings(ttl=60.0, stale=900.0)  # the list is read once, and then details alone
+    exporter = started(changed(config_of(cabinet, NONE), cache=cache, details=details))
     for _ in cabinet.accounts:
         assert cabinet.held.acquire(timeout=PATIENCE)
     began = time.monotonic()
@@ -178,7 +177,7 @@ def test_accounts_that_were_just_taken_away_are_signed_out_of_as_well(cabinet: C
     exporter = Exporter(
         config,
         ListenAddress("127.0.0.1", 0),
-        load=lambda: replace(config, accounts=left.pop(0)),
+        load=lambda: changed(config, accounts=left.pop(0)),
     )
     exporter.start()
     Scrape(exporter).join(PATIENCE)
@@ -221,7 +220,7 @@ def test_a_refresh_that_outlasts_the_end_is_recorded_nowhere(
     history = tmp_path / "history.sqlite"
     config = config_of(cabinet, NONE, history)
     exporter = Exporter(
-        replace(config, accounts=config.accounts[:1]), ListenAddress("127.0.0.1", 0)
+        changed(config, accounts=config.accounts[:1]), ListenAddress("127.0.0.1", 0)
     )
     exporter.start()
     assert source.asked.wait(PATIENCE)

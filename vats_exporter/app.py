@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from vats_exporter import __version__
 from vats_exporter.cabinet.client import CLOSES_WITHIN, Cabinet
-from vats_exporter.config import ConfigError
+from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource
 from vats_exporter.history import History
 from vats_exporter.logs.logger import get_logger
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from vats_exporter.cabinet.settings import CabinetSettings
-    from vats_exporter.config import Account as AccountSettings
-    from vats_exporter.config import Config, Details
+    from vats_exporter.config.models import AccountSettings, Config, DetailsSettings
     from vats_exporter.metrics.counts import Tally
     from vats_exporter.metrics.privacy import Privacy
     from vats_exporter.refresh import Source
@@ -242,7 +240,7 @@ class Exporter:
             old = settings.get(one.name)
             if account is None or old is None:
                 accounts.append(self._account(one, config))
-            elif old.cabinet == one.cabinet and same_details:
+            elif old.reads_like(one) and same_details:
                 accounts.append(account)
                 _configure(account, one)
                 account.remember_in(self._history)
@@ -269,7 +267,7 @@ class Exporter:
         account = Account(
             settings.name,
             # As it is configured when it is asked for: a reload may change it.
-            _connector(settings.cabinet, config.details, lambda: self._config.cache.stale),
+            _connector(settings, config.details, lambda: self._config.cache.stale),
             ttl=config.cache.ttl,
             stale=config.cache.stale,
             history=self._history,
@@ -290,8 +288,7 @@ def _configure(account: Account, settings: AccountSettings) -> None:
 
 
 def _credentials(settings: AccountSettings) -> tuple[str, str, str]:
-    cabinet = settings.cabinet
-    return (cabinet.address, cabinet.login, cabinet.password)
+    return (settings.address, settings.login, settings.password)
 
 
 def _open_history(config: Config) -> History:
@@ -319,7 +316,7 @@ def _close(accounts: Iterable[Account], timeout: float) -> list[threading.Thread
 
 
 def _connector(
-    settings: CabinetSettings, details: Details, stale: Callable[[], float]
+    settings: AccountSettings, details: DetailsSettings, stale: Callable[[], float]
 ) -> Callable[[Tally], Source]:
     def connect(tally: Tally) -> Source:
         cabinet = Cabinet(settings, trace=tally.trace)

@@ -90,10 +90,10 @@ class ExpectedOff:
         Returns:
             the same trunks, and warnings: about entries that name no trunk, and about the file.
         """
-        problem = self._read_again()
+        faults = self.faults()
         wanted = {*self.entries, *(entry for _, entry in self._listed)}
-        if not wanted and not problem and not self._wrong:
-            return trunks, ()
+        if not wanted:
+            return trunks, faults
         marked = tuple(
             replace(trunk, expected_off=True)
             if trunk.ref in wanted or (trunk.phone and trunk.phone in wanted)
@@ -109,13 +109,17 @@ class ExpectedOff:
 
         missing = [number for number, one in enumerate(self.entries, 1) if is_missing(one)]
         missing_lines = [line for line, entry in self._listed if is_missing(entry)]
-        warnings = [
-            problem,
-            _sentence("expected_off_file: neither a phone nor a reference", "line", self._wrong),
+        warnings = (
             _sentence("expected_off: no such trunk", "entry", missing),
             _sentence("expected_off_file: no such trunk", "line", missing_lines),
-        ]
-        return marked, tuple(warning for warning in warnings if warning)
+        )
+        return marked, (*faults, *filter(None, warnings))
+
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with the file, which is read again if it changed."""
+        problem = self._read_again()
+        wrong = _sentence("expected_off_file: neither a phone nor a reference", "line", self._wrong)
+        return tuple(filter(None, (problem, wrong)))
 
     def _read_again(self) -> str:
         """Read the file if it changed; return why it cannot be read."""

@@ -111,8 +111,8 @@ def test_a_refused_login_is_told_apart(simulated: SimulatedCabinet) -> None:
 def test_an_address_or_a_setting_that_is_none_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="login and password do not belong"):
         Cabinet("https://a:b@vpbx.mts.ru", "", "")
-    with pytest.raises(TypeError, match="pagesize"):
-        Cabinet("vpbx.mts.ru", "", "", pagesize=10)
+    with pytest.raises(ValueError, match="pagesize"):
+        Cabinet("vpbx.mts.ru", "a", "b", pagesize=10)
 
 
 def test_everything_that_is_offered_is_there_and_nothing_else() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ def test_a_cabinet_that_was_not_used_is_not_signed_out_of() -> None:
 
 def test_without_a_path_the_session_is_left_to_the_cabinet() -> None:
     with SimulatedCabinet() as simulated:
-        with Cabinet(replace(settings_of(simulated), sign_out_path="")) as cabinet:
+        with Cabinet(settings_of(simulated).model_copy(update={"sign_out_path": ""})) as cabinet:
             cabinet.read_trunks()
         assert sessions(simulated) == 1
 
@@ -61,7 +60,7 @@ def test_without_a_path_the_session_is_left_to_the_cabinet() -> None:
 def test_a_path_that_is_not_there_is_told_by_the_trace_and_harms_nothing(path: str) -> None:
     seen: list[TraceEvent] = []
     with SimulatedCabinet() as simulated:
-        settings = replace(settings_of(simulated), sign_out_path=path)
+        settings = settings_of(simulated).model_copy(update={"sign_out_path": path})
         with Cabinet(settings, trace=seen.append) as cabinet:
             cabinet.read_trunks()
     last = [one for one in seen if isinstance(one, CallCompleted)][-1]

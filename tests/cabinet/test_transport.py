@@ -46,7 +46,8 @@ class TransportMaker(Protocol):
 def make_transport(stack: ExitStack, events: list[TraceEvent]) -> TransportMaker:
     def make(server: ReplayServer, **changes: Any) -> Transport:
         settings = {"timeouts": Timeouts(connect=5, read=5, call=10), **changes}
-        transport = Transport(server.url, CabinetSettings(**settings), events.append)
+        given = CabinetSettings().model_copy(update=settings)
+        transport = Transport(server.url, given, events.append)
         stack.callback(transport.close)
         return transport
 

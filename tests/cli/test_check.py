@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,9 +20,16 @@ if TYPE_CHECKING:
 ACCOUNT = "accounts:\n  - {name: office, login: +7-9161234567, password: hunter2}\n"
 
 
+def write(folder: Path, text: str = ACCOUNT) -> Path:
+    """Write a configuration that only its owner can read."""
+    file = folder / "vats-exporter.yml"
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o600)
+    return file
+
+
 def test_a_right_configuration_is_ok(run: Run, tmp_path: Path) -> None:
-    file = tmp_path / "vats-exporter.yml"
-    file.write_text(ACCOUNT)
+    file = write(tmp_path)
     ended = run("check", "--config.file", str(file))
     assert (ended.status, ended.stdout, ended.stderr) == (0, f"{file}: ok, 1 account\n", "")
 
@@ -36,23 +45,47 @@ def test_the_example_configuration_is_right_once_its_password_file_is_there(
 
 
 def test_a_wrong_configuration_is_one_line_a_defect_and_status_2(run: Run, tmp_path: Path) -> None:
-    file = tmp_path / "vats-exporter.yml"
-    file.write_text(ACCOUNT.replace("password: hunter2", "pasword: hunter2") + "cach: {}\n")
+    file = write(tmp_path, ACCOUNT.replace("password: hunter2", "pasword: hunter2") + "cach: {}\n")
     ended = run("check", "--config.file", str(file))
     assert (ended.status, ended.stdout) == (2, "")
-    needed = "no password: one of password, password_file and password_env is needed"
     assert ended.stderr.splitlines() == [
-        f"{file}: accounts[0].pasword: unknown key; did you mean password?",
-        f"{file}: accounts[0]: {needed}",
-        f"{file}: cach: unknown key; did you mean cache?",
+        f"{file}: line 2: accounts[0].pasword: unknown key; did you mean password?",
+        f"{file}: line 3: cach: unknown key; did you mean cache?",
     ]
+
+
+def test_what_is_most_likely_wrong_is_a_warning_and_no_failure(run: Run, tmp_path: Path) -> None:
+    file = write(tmp_path, ACCOUNT + "  - {name: b, login: '${LOGIN}', password: hunter2}\n")
+    ended = run("check", "--config.file", str(file))
+    assert (ended.status, ended.stdout) == (0, f"{file}: ok, 2 accounts\n")
+    assert ended.stderr.startswith(f"{file}: warning: line 3: accounts[1].login: ${{…}} is not")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("none/history.db", "its folder is not there"),
+        (".", "not a file"),
+        ("/proc/history.db", "this user cannot write there"),
+    ],
+)
+def test_a_history_that_cannot_be_written_is_told(
+    run: Run, tmp_path: Path, path: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda place, _mode: not str(place).startswith("/proc"))
+    file = write(tmp_path, ACCOUNT + f"history: {{file: {path}}}\n")
+    ended = run("check", "--config.file", str(file))
+    assert (ended.status, ended.stderr) == (2, f"{file}: history.file: {problem}\n")
+    write(tmp_path, ACCOUNT + "history: {file: history.db}\n")
+    assert run("check", "--config.file", str(file)).status == 0
 
 
 def test_without_a_name_the_file_of_the_working_folder_is_taken(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "vats-exporter.yml").write_text(ACCOUNT)
+    write(tmp_path)
     assert run("check").stdout == "vats-exporter.yml: ok, 1 account\n"
 
 
@@ -79,10 +112,8 @@ def configure(folder: Path, cabinet: SimulatedCabinet, *more: str, page_size: in
         f"  - {{name: {one.name}, login: {one.login}, password: {one.password}}}\n"
         for one in cabinet.accounts
     ]
-    file = folder / "vats-exporter.yml"
     defaults = f"defaults: {{address: '{cabinet.url}', page_size: {page_size}}}\n"
-    file.write_text("accounts:\n" + "".join([*lines, *more]) + defaults, encoding="utf-8")
-    return str(file)
+    return str(write(folder, "accounts:\n" + "".join([*lines, *more]) + defaults))
 
 
 def rows(stdout: str) -> dict[str, list[str]]:
@@ -119,6 +150,21 @@ def test_online_reads_one_page_and_signs_in_once_per_account(
     run("check", "--config.file", configure(tmp_path, cabinet, page_size=2), "--online")
     requests = cabinet.stats()["requests"]
     assert (requests["sign_in"], requests["list"]) == (2, 2)
+
+
+def test_online_compares_the_trunks_that_are_expected_to_be_off_with_the_whole_list(
+    run: Run, tmp_path: Path, cabinet: SimulatedCabinet
+) -> None:
+    last = cabinet.accounts[0].enterprise.trunks()[-1].phone
+    file = configure(tmp_path, cabinet, page_size=3)
+    text = pathlib.Path(file).read_text("utf-8")
+    write(
+        tmp_path, text.replace("{name: demo-1,", f"{{name: demo-1, expected_off: [{last}, CaAAAA],")
+    )
+    ended = run("check", "--config.file", file, "--online")
+    assert (ended.status, rows(ended.stdout)["demo-1"][1]) == (0, "7")
+    assert ended.stdout.count("no such trunk") == 1
+    assert "demo-1: expected_off: no such trunk: entry 2\n" in ended.stdout
 
 
 def test_online_tells_apart_what_does_not_work_and_hides_the_password(
@@ -171,8 +217,7 @@ def test_a_bug_in_one_account_does_not_hide_the_others(
 
 
 def test_a_web_configuration_without_a_name_is_none(run: Run, tmp_path: Path) -> None:
-    file = tmp_path / "vats-exporter.yml"
-    file.write_text(ACCOUNT)
+    file = write(tmp_path)
     # As with --web.config.file=$WEB_CONFIG in a unit where that is not set.
     ended = run("check", "--config.file", str(file), "--web.config.file=")
     assert (ended.status, ended.stdout, ended.stderr) == (0, f"{file}: ok, 1 account\n", "")
@@ -181,11 +226,10 @@ def test_a_web_configuration_without_a_name_is_none(run: Run, tmp_path: Path) ->
 
 
 def test_a_wrong_web_configuration_is_one_line_and_status_2(run: Run, tmp_path: Path) -> None:
-    file, web = tmp_path / "vats-exporter.yml", tmp_path / "web.yml"
-    file.write_text(ACCOUNT)
+    file, web = write(tmp_path), tmp_path / "web.yml"
     web.write_text("basic_auth_users: {prometheus: hunter2}\n")
     ended = run("check", "--config.file", str(file), "--web.config.file", str(web))
     assert ended.status == 2
-    assert ended.stderr.startswith(f"{web}: basic_auth_users: prometheus: ")
+    assert ended.stderr.startswith(f"{web}: line 1: basic_auth_users: not a bcrypt hash")
     assert len(ended.stderr.splitlines()) == 1
     assert "hunter2" not in ended.stderr

@@ -11,7 +11,7 @@ from requests.adapters import HTTPAdapter
 
 from vats_exporter.cabinet import Cabinet, CabinetSettings
 from vats_exporter.cli import import_har
-from vats_exporter.config import load
+from vats_exporter.config.loading import load
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_a_recorded_visit_becomes_a_configuration_that_loads(
     ended = run("import-har", str(file), "--name", "филиал", "--output", str(tmp_path / "v.yml"))
     assert ended.status == 0
     (tmp_path / "филиал.password").write_text("secret")
-    settings = load(tmp_path / "v.yml").accounts[0].cabinet
+    settings = load(tmp_path / "v.yml").accounts[0]
     assert settings.address == document["log"]["entries"][0]["request"]["url"].rsplit("/", 1)[0]
     assert settings.enterprise == str(account.enterprise.number)
     assert settings.selector_method == "setEnabled"
@@ -153,7 +153,7 @@ def test_what_differs_from_the_default_is_written(run: Run, tmp_path: Path) -> N
     ended = run("import-har", file, "--output", str(tmp_path / "v.yml"))
     assert ended.status == 0
     (tmp_path / "office.password").write_text("secret")
-    settings = load(tmp_path / "v.yml").accounts[0].cabinet
+    settings = load(tmp_path / "v.yml").accounts[0]
     assert settings.filter == 0
     assert settings.list_tail == "{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
     assert "list_tail: {filter}|7|0|0|8|" in ended.stderr

@@ -33,6 +33,7 @@ ANY_PORT = ("--web.listen-address", "127.0.0.1:0", "--log.format", "json")
 def configure(folder: Path, *accounts: str) -> str:
     file = folder / "vats-exporter.yml"
     file.write_text("accounts:\n" + "".join(f"  - {{{one}}}\n" for one in accounts), "utf-8")
+    file.chmod(0o600)
     return str(file)
 
 
@@ -163,9 +164,9 @@ def test_a_wrong_configuration_ends_it_with_every_line(run: Run, tmp_path: Path)
     ended = run("serve", "--config.file", file)
     assert (ended.status, ended.stdout) == (2, "")
     assert ended.stderr.splitlines() == [
-        f"{file}: accounts[0].password: the password is empty",
-        f"{file}: accounts[1].login: missing",
-        f"{file}: accounts[1].name: the same name as accounts[0]",
+        f"{file}: line 2: accounts[0].password: the password is empty",
+        f"{file}: line 3: accounts[1].login: missing",
+        f"{file}: line 3: accounts[1].name: the same name as accounts[0]",
     ]
 
 
@@ -214,9 +215,9 @@ def test_sighup_loads_the_configuration_again_and_a_bad_one_changes_nothing(
         running.process.send_signal(signal.SIGHUP)
         assert running.logged("configuration reloaded")["accounts"] == 2
         assert fetch(url).count("\nvats_trunk_active{") == 6
-        configure(tmp_path, accounts[0] + ", colour: red")
+        configure(tmp_path, accounts[0] + ", logn: red")
         running.process.send_signal(signal.SIGHUP)
-        assert "accounts[0].colour" in str(running.logged("configuration not reloaded")["error"])
+        assert "accounts[0].logn" in str(running.logged("configuration not reloaded")["error"])
         assert fetch(url).count("\nvats_trunk_active{") == 6
         assert running.end(signal.SIGTERM).status == 0
 
@@ -344,7 +345,7 @@ def test_a_wrong_web_configuration_is_refused_in_one_line(
     ended = run(command, "--config.file", lonely, "--web.config.file", str(web))
     assert ended.status == 2
     (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"{web}: basic_auth_users: alice: not a bcrypt hash")
+    assert line.startswith(f"{web}: line 2: basic_auth_users: not a bcrypt hash")
     assert "hunter2" not in ended.stdout + ended.stderr
 
 

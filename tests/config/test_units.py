@@ -8,7 +8,6 @@ from vats_exporter.config.units import (
     format_duration,
     format_size,
     parse_duration,
-    parse_go_duration,
     parse_size,
 )
 
@@ -59,37 +58,6 @@ def test_what_prometheus_refuses_is_no_duration(text: str) -> None:
 def test_a_number_without_a_unit_is_told_how_to_get_one() -> None:
     with pytest.raises(ValueError, match="has no unit: write 60s, 60m or 60ms"):
         parse_duration("60")
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("1.5s", 1.5),
-        ("100us", 1e-4),
-        ("100\u00b5s", 1e-4),
-        ("100\u03bcs", 1e-4),
-        ("5ns", 5e-9),
-        ("30m1h", 5400.0),
-        (".5h", 1800.0),
-        ("1.m", 60.0),
-        ("1d", 86400.0),
-        ("0", 0.0),
-    ],
-)
-def test_durations_are_read_as_go_writes_them(text: str, seconds: float) -> None:
-    assert parse_go_duration(text) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize("text", ["", "-1s", "1", ".s", "1.5", "1s.", "1e3s", "1.5d", "\u0661s"])
-def test_what_go_refuses_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match=r"must be a duration|has no unit"):
-        parse_go_duration(text)
-
-
-@pytest.mark.parametrize("text", ["2562048h", "9" * 5000 + "s"])
-def test_a_duration_past_what_go_can_hold_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is too long a duration"):
-        parse_go_duration(text)
 
 
 @pytest.mark.parametrize("text", ["293y", "9223372037s", "9" * 5000 + "s"])

@@ -11,7 +11,7 @@ import yaml
 
 from tests.deploy import cluster
 from tests.scripts import load_script
-from vats_exporter.config.schema import FileKeys
+from vats_exporter.config.models import Config
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "deploy" / "kubernetes"
@@ -73,7 +73,7 @@ def test_the_pod_mounts_what_its_configuration_names(
 ) -> None:
     cluster.mount(rendered, {"vats-exporter": {"office": "12345"}}, tmp_path)
     keys = yaml.safe_load((tmp_path / "etc/vats-exporter/vats-exporter.yml").read_text("utf-8"))
-    assert set(keys) <= set(FileKeys.model_fields)
+    assert set(keys) <= set(Config.model_fields)
     (account,) = keys["accounts"]
     assert (tmp_path / account["password_file"].lstrip("/")).read_text() == "12345"
     assert (tmp_path / keys["history"]["file"].lstrip("/")).parent.is_dir()

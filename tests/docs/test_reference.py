@@ -14,6 +14,8 @@ import yaml
 
 from tests.scripts import load_script
 from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL
+from vats_exporter.config.models import Config
+from vats_exporter.web.settings import WebSettings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -31,6 +33,14 @@ def test_what_is_written_is_what_the_program_says() -> None:
         if not file.name.endswith(".ru.md")
     }
     assert written == made, "stale: `make reference`"
+
+
+def test_every_key_has_a_text_under_it() -> None:
+    for model in (Config, WebSettings):
+        made = build().schema_of(model)
+        for name, definition in {**made["$defs"], model.__name__: made}.items():
+            for key, value in definition["properties"].items():
+                assert value["description"], f"{name}.{key}"
 
 
 def test_defaults_are_shown_as_they_are_written_in_the_file() -> None:

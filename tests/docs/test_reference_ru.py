@@ -11,7 +11,7 @@ import pytest
 from tests.scripts import load_script
 from vats_exporter.cabinet.errors import RESULTS
 from vats_exporter.metrics.table import METRICS
-from vats_exporter.trunks import FLAGS
+from vats_exporter.trunks import FLAGS, ROW_FLAGS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -35,6 +35,8 @@ def test_each_key_has_a_text_and_each_text_a_key(build: Any) -> None:
     # What `defaults` may have is told of an account.
     assert texts.pop("defaults") == set()
     assert keys.pop("defaults") <= keys["accounts[]"]
+    assert texts.pop("flags") == set()  # their texts are in the table of flags
+    assert keys.pop("flags") == {flag.key for flag in ROW_FLAGS}
     assert texts == keys
 
 

@@ -177,11 +177,11 @@ class Watched:
     @contextmanager
     def _in_a_hurry(self) -> Iterator[None]:
         # Timeouts are read for each call, and settings are frozen for all others.
-        object.__setattr__(self._settings, "timeouts", SHORT)
+        self._settings.__dict__["timeouts"] = SHORT
         try:
             yield
         finally:
-            object.__setattr__(self._settings, "timeouts", PATIENT)
+            self._settings.__dict__["timeouts"] = PATIENT
 
     def _connect(self, tally: Tally) -> Source:
         cabinet = Cabinet(self._settings, trace=tally.trace)

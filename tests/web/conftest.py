@@ -14,7 +14,7 @@ from vats_exporter.web import Limits, ListenAddress, WebServer
 from vats_exporter.web import protection as protection_module
 from vats_exporter.web.messages import Request, Response, say
 from vats_exporter.web.protection import Protection
-from vats_exporter.web.settings import Pem, TlsServerSettings, WebSettings
+from vats_exporter.web.settings import TlsServerSettings, WebSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ def authority() -> trustme.CA:
 @pytest.fixture
 def tls(tmp_path: Path, authority: trustme.CA) -> TlsServerSettings:
     write_certificate(tmp_path, authority)
-    return TlsServerSettings(Pem(tmp_path / "server.crt"), Pem(tmp_path / "server.key"))
+    return TlsServerSettings(cert_file=tmp_path / "server.crt", key_file=tmp_path / "server.key")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def test_the_right_password_opens_and_everything_else_gets_401(serve: Serve) -> None:
-    server = serve(protected=WebSettings(users=USERS))
+    server = serve(protected=WebSettings(basic_auth_users=USERS))
     assert get(server, headers=basic("alice", PASSWORD))[0] == 200
     for headers in (
         {},
@@ -39,9 +39,11 @@ def test_the_right_password_opens_and_everything_else_gets_401(serve: Serve) -> 
 
 
 def test_paths_are_open_only_where_configured(serve: Serve) -> None:
-    closed = serve(protected=WebSettings(users=USERS))
+    closed = serve(protected=WebSettings(basic_auth_users=USERS))
     assert get(closed, "/-/healthy")[0] == 401
-    opened = serve(protected=WebSettings(users=USERS, open_paths=frozenset({"/-/healthy"})))
+    opened = serve(
+        protected=WebSettings(basic_auth_users=USERS, auth_excluded_paths=["/-/healthy"])
+    )
     assert get(opened, "/-/healthy")[0] == 200
     assert get(opened, "/-/ready")[0] == 401
     assert get(opened, "/-/healthy/../metrics")[0] == 401
@@ -129,7 +131,7 @@ def test_the_right_password_that_was_used_last_is_forgotten_last(
 def test_a_flood_of_wrong_passwords_stalls_no_scrape(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = serve(protected=WebSettings(users=USERS))
+    server = serve(protected=WebSettings(basic_auth_users=USERS))
     scraper = basic("alice", PASSWORD)
     assert get(server, headers=scraper)[0] == 200
     counting = Counting(monkeypatch)
@@ -158,7 +160,7 @@ def test_a_flood_of_wrong_passwords_stalls_no_scrape(
 
 def test_a_new_password_gets_through_beside_eight_guessing_addresses(serve: Serve) -> None:
     users = {"alice": hashed(PASSWORD, cost=8)}
-    server = serve(protected=WebSettings(users=users))
+    server = serve(protected=WebSettings(basic_auth_users=users))
     ended, guessed = threading.Event(), threading.Semaphore(0)
 
     def guess(source: str, first: int) -> None:

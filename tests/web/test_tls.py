@@ -7,7 +7,6 @@ import os
 import socket
 import ssl
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,8 +23,9 @@ from tests.web.clients import (
     none_open,
 )
 from vats_exporter.web import Request, Response
+from vats_exporter.web import settings as settings_module
 from vats_exporter.web.protection import Protection, ProtectionError
-from vats_exporter.web.settings import Pem, TlsServerSettings, WebSettings
+from vats_exporter.web.settings import TlsServerSettings, WebSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def test_pages_are_served_over_tls(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
-    server = serve(protected=WebSettings(tls=tls))
+    server = serve(protected=WebSettings(tls_server_config=tls))
     assert server.url.startswith("https://127.0.0.1:")
     status, body, _ = get_encrypted(server, authority)
     assert (status, body) == (200, b"/metrics\n")
@@ -52,14 +52,14 @@ def test_a_body_of_many_pieces_and_megabytes_arrives_whole(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
     pieces = tuple(os.urandom(size) for size in (1, 0, 70_000, 3_000_000, 17))
-    server = serve(piecewise(pieces), WebSettings(tls=tls))
+    server = serve(piecewise(pieces), WebSettings(tls_server_config=tls))
     assert get_encrypted(server, authority)[1] == b"".join(pieces)
 
 
 def test_plain_http_at_an_encrypted_address_gets_a_sentence(
     serve: Serve, tls: TlsServerSettings
 ) -> None:
-    status, body, _ = get(serve(protected=WebSettings(tls=tls)))
+    status, body, _ = get(serve(protected=WebSettings(tls_server_config=tls)))
     assert status == 400
     assert "HTTPS" in body
 
@@ -67,7 +67,7 @@ def test_plain_http_at_an_encrypted_address_gets_a_sentence(
 def test_a_client_that_says_nothing_is_not_waited_for(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
-    server = serve(protected=WebSettings(tls=tls), read_timeout=0.3)
+    server = serve(protected=WebSettings(tls_server_config=tls), read_timeout=0.3)
     with socket.create_connection(("127.0.0.1", server.addresses[0].port), timeout=10) as silent:
         assert silent.recv(1) == b""
     with socket.create_connection(("127.0.0.1", server.addresses[0].port), timeout=10) as slow:
@@ -81,7 +81,7 @@ def test_versions_older_than_the_least_are_refused(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
     server = serve(
-        protected=WebSettings(tls=TlsServerSettings(tls.cert, tls.key, min_version="TLS13"))
+        protected=WebSettings(tls_server_config=tls.model_copy(update={"min_version": "TLS13"}))
     )
     with pytest.raises((ssl.SSLError, ConnectionError)):
         get_encrypted(server, authority, version=ssl.TLSVersion.TLSv1_2)
@@ -95,12 +95,12 @@ def test_clients_need_a_certificate_of_the_authority_with_an_allowed_name(
     clients.cert_pem.write_to_path(tmp_path / "clients.crt")
     server = serve(
         protected=WebSettings(
-            tls=TlsServerSettings(
-                tls.cert,
-                tls.key,
-                client_auth="RequireAndVerifyClientCert",
-                client_ca=Pem(tmp_path / "clients.crt"),
-                client_sans=("prometheus.example",),
+            tls_server_config=TlsServerSettings(
+                cert_file=tls.cert_file,
+                key_file=tls.key_file,
+                client_auth_type="RequireAndVerifyClientCert",
+                client_ca_file=tmp_path / "clients.crt",
+                client_allowed_sans=["prometheus.example"],
             )
         )
     )
@@ -124,7 +124,11 @@ def test_certificates_if_given_are_verified_by_the_systems_authorities_unless_to
 ) -> None:
     authority.cert_pem.write_to_path(tmp_path / "system.crt")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.crt"))
-    server = serve(protected=WebSettings(tls=replace(tls, client_auth="VerifyClientCertIfGiven")))
+    server = serve(
+        protected=WebSettings(
+            tls_server_config=tls.model_copy(update={"client_auth_type": "VerifyClientCertIfGiven"})
+        )
+    )
     for client in (None, authority.issue_cert("prometheus.example")):
         assert get_encrypted(server, authority, client)[0] == 200
     with pytest.raises((OSError, AttributeError)):
@@ -134,11 +138,12 @@ def test_certificates_if_given_are_verified_by_the_systems_authorities_unless_to
 def test_why_clients_are_refused_is_told_once_a_client_and_minute(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
-    demanding = replace(
-        tls,
-        client_auth="RequireAndVerifyClientCert",
-        client_ca=Pem(text=authority.cert_pem.bytes().decode()),
-        client_sans=("prometheus.example",),
+    demanding = tls.model_copy(
+        update={
+            "client_auth_type": "RequireAndVerifyClientCert",
+            "client_ca": authority.cert_pem.bytes().decode(),
+            "client_allowed_sans": ["prometheus.example"],
+        }
     )
     refusals: dict[trustme.LeafCert | None, tuple[str, str]] = {
         None: ("TLS handshake failed", "peer did not return a certificate"),
@@ -152,7 +157,7 @@ def test_why_clients_are_refused_is_told_once_a_client_and_minute(
         ),
     }
     for client, (event, reason) in refusals.items():
-        server = serve(protected=WebSettings(tls=demanding))
+        server = serve(protected=WebSettings(tls_server_config=demanding))
         with capture_logs() as logs:
             for _ in range(3):
                 with pytest.raises((OSError, AttributeError)):
@@ -166,7 +171,7 @@ def test_why_clients_are_refused_is_told_once_a_client_and_minute(
 def test_a_client_that_leaves_in_the_middle_of_a_handshake_is_not_told_of(
     serve: Serve, tls: TlsServerSettings
 ) -> None:
-    server = serve(protected=WebSettings(tls=tls))
+    server = serve(protected=WebSettings(tls_server_config=tls))
     with capture_logs() as logs, connect(server) as client:
         client.sendall(b"\x16\x03\x01")
         client.shutdown(socket.SHUT_WR)
@@ -178,13 +183,14 @@ def test_a_client_that_leaves_in_the_middle_of_a_handshake_is_not_told_of(
 def test_an_allowed_address_may_be_spelt_in_any_way(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA, allowed: str
 ) -> None:
-    demanding = replace(
-        tls,
-        client_auth="RequireAndVerifyClientCert",
-        client_ca=Pem(text=authority.cert_pem.bytes().decode()),
-        client_sans=(allowed, "10.0.0.1", "prometheus.example"),
+    demanding = tls.model_copy(
+        update={
+            "client_auth_type": "RequireAndVerifyClientCert",
+            "client_ca": authority.cert_pem.bytes().decode(),
+            "client_allowed_sans": [allowed, "10.0.0.1", "prometheus.example"],
+        }
     )
-    server = serve(protected=WebSettings(tls=demanding))
+    server = serve(protected=WebSettings(tls_server_config=demanding))
     for name in ("2001:db8::1", "10.0.0.1", "prometheus.example"):
         assert get_encrypted(server, authority, authority.issue_cert(name))[0] == 200
     with pytest.raises((OSError, AttributeError)):
@@ -194,22 +200,29 @@ def test_an_allowed_address_may_be_spelt_in_any_way(
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"ciphers": ("NO_SUCH_CIPHER",)}, "cipher_suites: this OpenSSL has none of them"),
-        ({"curve": "no-such-curve"}, "curve_preferences: this OpenSSL has no such curve"),
+        ({"cipher_suites": ["NO_SUCH_CIPHER"]}, "cipher_suites: this OpenSSL has none of them"),
+        ({"curve_preferences": ["none"]}, "curve_preferences: this OpenSSL has no such curve"),
     ],
 )
 def test_what_this_openssl_cannot_do_is_refused_by_its_key(
-    tls: TlsServerSettings, wrong: dict[str, Any], sentence: str
+    tls: TlsServerSettings,
+    wrong: dict[str, Any],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setitem(settings_module._CIPHERS, "NO_SUCH_CIPHER", "NO_SUCH_CIPHER")
+    monkeypatch.setitem(settings_module._CURVES, "none", "no-such-curve")
     with pytest.raises(ProtectionError) as caught:
-        Protection(lambda: WebSettings(tls=replace(tls, **wrong)))
+        Protection(lambda: WebSettings(tls_server_config=tls.model_copy(update=wrong)))
     assert str(caught.value) == f"tls_server_config.{sentence}"
 
 
 def test_the_last_answer_of_a_connection_ends_as_tls_ends(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
-    with connect_encrypted(serve(protected=WebSettings(tls=tls)), authority) as client:
+    with connect_encrypted(
+        serve(protected=WebSettings(tls_server_config=tls)), authority
+    ) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         data = b""
         # An end without TLS' own would be an SSLEOFError: anybody on the way could have cut it off.
@@ -221,7 +234,9 @@ def test_the_last_answer_of_a_connection_ends_as_tls_ends(
 def test_a_client_that_takes_no_encrypted_answer_is_given_up(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
-    server = serve(piecewise((bytes(1 << 20),) * 64), WebSettings(tls=tls), write_timeout=0.2)
+    server = serve(
+        piecewise((bytes(1 << 20),) * 64), WebSettings(tls_server_config=tls), write_timeout=0.2
+    )
     with connect_encrypted(server, authority) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(4) == b"HTTP"
@@ -231,14 +246,16 @@ def test_a_client_that_takes_no_encrypted_answer_is_given_up(
 def test_a_key_in_the_configuration_works_without_files_in_memory(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert tls.cert.file is not None
-    assert tls.key.file is not None
-    inline = replace(
-        tls, cert=Pem(text=tls.cert.file.read_text()), key=Pem(text=tls.key.file.read_text())
+    assert tls.cert_file is not None
+    assert tls.key_file is not None
+    inline = TlsServerSettings(cert=tls.cert_file.read_text(), key=tls.key_file.read_text())
+    assert (
+        get_encrypted(serve(protected=WebSettings(tls_server_config=inline)), authority)[0] == 200
     )
-    assert get_encrypted(serve(protected=WebSettings(tls=inline)), authority)[0] == 200
     monkeypatch.delattr(os, "memfd_create")
-    assert get_encrypted(serve(protected=WebSettings(tls=inline)), authority)[0] == 200
+    assert (
+        get_encrypted(serve(protected=WebSettings(tls_server_config=inline)), authority)[0] == 200
+    )
 
 
 def test_a_client_that_never_ends_its_handshake_gives_its_place_to_another(
@@ -252,7 +269,9 @@ def test_a_client_that_never_ends_its_handshake_gives_its_place_to_another(
         shake(encrypted, block)
 
     monkeypatch.setattr(ssl.SSLSocket, "do_handshake", do_handshake)
-    server = serve(protected=WebSettings(tls=tls), max_connections=2, read_timeout=60.0)
+    server = serve(
+        protected=WebSettings(tls_server_config=tls), max_connections=2, read_timeout=60.0
+    )
     with contextlib.ExitStack() as stack:
         clients = []
         for _ in range(3):
@@ -265,7 +284,7 @@ def test_a_client_that_never_ends_its_handshake_gives_its_place_to_another(
 def test_a_client_that_loses_its_place_while_its_socket_changes_hands_is_gone(
     serve: Serve, tls: TlsServerSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = serve(protected=WebSettings(tls=tls), read_timeout=60.0)
+    server = serve(protected=WebSettings(tls_server_config=tls), read_timeout=60.0)
     wrap = ssl.SSLContext.wrap_socket
 
     def wrap_socket(context: ssl.SSLContext, plain: socket.socket, **how: Any) -> ssl.SSLSocket:

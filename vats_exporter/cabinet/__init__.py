@@ -3,8 +3,8 @@
 :class:`Cabinet` is the way in. What can go wrong is one of :mod:`vats_exporter.cabinet.errors`;
 what it does can be watched with one hook, :mod:`vats_exporter.cabinet.trace`.
 
-:class:`Cabinet` is imported when it is first asked for: what only reads rows, or names errors,
-needs no HTTP client and starts fast without one.
+:class:`Cabinet` and its settings are imported when they are first asked for: what only reads rows,
+or names errors, needs no HTTP client and starts fast without one.
 """
 
 from importlib import import_module
@@ -25,7 +25,6 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
     UnreachableError,
 )
-from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, Timeouts, TlsSettings
 from vats_exporter.cabinet.subscribers import Listing
 from vats_exporter.cabinet.trace import (
     CallCompleted,
@@ -39,6 +38,7 @@ from vats_exporter.cabinet.trace import (
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.client import Cabinet
+    from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, Timeouts, TlsSettings
 
 __all__ = [
     "RESULTS",
@@ -71,6 +71,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "Cabinet":
-        return import_module("vats_exporter.cabinet.client").Cabinet
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "client" if name == "Cabinet" else "settings"
+    return getattr(import_module(f"vats_exporter.cabinet.{home}"), name)

@@ -19,8 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter import gwt
+from vats_exporter.address import parse_address
 from vats_exporter.cabinet import contract
-from vats_exporter.cabinet.address import parse_address
 from vats_exporter.cabinet.errors import (
     CabinetError,
     GwtExceptionError,

@@ -105,7 +105,7 @@ def validate_list_tail(template: str) -> None:
             raise ValueError(f'value {number} is empty: nothing stands between two "|"')
         if "{" in value or "}" in value:
             known = ", ".join(_PLACEHOLDERS)
-            raise ValueError(f"unknown placeholder {value}; known are {known}")
+            raise ValueError(f"value {number} is an unknown placeholder; known are {known}")
         if not _VALUE.fullmatch(value):
             raise ValueError(f"value {number} is neither a number nor a reference")
     for placeholder in _REQUIRED:

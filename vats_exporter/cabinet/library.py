@@ -48,8 +48,7 @@ class Cabinet:
             ``page_size`` or ``selector_method``.
 
     Raises:
-        ValueError: the address is not one.
-        TypeError: there is no such setting.
+        ValueError: a setting is wrong, or there is none of this name.
     """
 
     def __init__(self, address: str, login: str, password: str, **settings: Any) -> None:

@@ -320,11 +320,7 @@ def _trunk(record: Record, positions: FlagPositions, phone: int | None, name: in
         id=number,
         phone=normalise_phone(record.texts[phone] or "") if phone is not None else "",
         name=(record.texts[name] or "") if name is not None else "",
-        flags=Flags(
-            active=bool(record.values[positions.active]),
-            bound=bool(record.values[positions.bound]),
-            marked_for_deletion=bool(record.values[positions.marked_for_deletion]),
-        ),
+        flags=Flags(*(bool(record.values[position]) for position in positions.in_order)),
         pattern=pattern,
         known=pattern in KNOWN_PATTERNS,
     )

@@ -1,118 +1,239 @@
 """How one cabinet is reached and read: the settings of :class:`vats_exporter.cabinet.Cabinet`.
 
-Plain values, already validated by whoever makes them (the configuration file, or a program that
-uses the library). **Every guess about the cabinet that can be configured has its default here**;
-CABINET's tags say where each comes from.
+Every guess about the cabinet that can be configured has its default here; CABINET's tags say where
+each comes from. The texts under the keys are those of the reference.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from typing_extensions import Self
+
+from vats_exporter.address import parse_address
+from vats_exporter.cabinet.contract import validate_list_tail
+from vats_exporter.config.values import (
+    CertificateFile,
+    Duration,
+    Number,
+    Password,
+    PasswordFile,
+    PasswordVariable,
+    Section,
+    Size,
+    Switch,
+    Text,
+    password_of_file,
+    password_of_variable,
+    read_number,
+    written_as,
+)
+from vats_exporter.gwt import LongError, decode_long
+from vats_exporter.redaction import register_secrets
+from vats_exporter.trunks import FLAG_POSITIONS, ROW_FLAGS
 
 DEFAULT_ADDRESS: Final = "vpbx.mts.ru"
 """[user]"""
 
-DEFAULT_LIST_TAIL: Final = "{filter}|7|0|8|{enterprise}|0|0|8|{page}|8|{page_size}|0|"
-"""The end of the list request, as a template. [observed]"""
-
 DEFAULT_FILTER: Final = -2
 """[observed]"""
 
-DEFAULT_SIGN_OUT: Final = "/j_spring_security_logout"
-"""Spring Security's own path beside the one that signs in, which the cabinet has. [assumed]"""
-
-DEFAULT_PAGE_SIZE: Final = 100
-"""Rows asked for with one request; the cabinet's own page offers it. [user]"""
+DEFAULT_LIST_TAIL: Final = "{filter}|7|0|8|{enterprise}|0|0|8|{page}|8|{page_size}|0|"
+"""[observed]"""
 
 
-@dataclass(frozen=True, slots=True)
-class FlagPositions:
-    """Which of the twelve values after a row's reference is which flag, counted from 1.
-
-    Which is which is not known for certain; this is the default reading. [assumed]
-    """
-
-    active: int = 4
-    bound: int = 6
-    marked_for_deletion: int = 7
+def _enterprise(value: str) -> str:
+    if not re.fullmatch("[0-9]{1,18}", value, re.ASCII):
+        try:
+            decode_long(value)
+        except LongError:
+            raise ValueError("must be the enterprise's number, such as 2613189773") from None
+    return value
 
 
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """How the cabinet's certificate is verified; it always is.
-
-    Attributes:
-        ca_file: a PEM file of certificate authorities to trust instead of the system's.
-        security_level: OpenSSL's ``@SECLEVEL`` (0 to 5); ``None`` leaves OpenSSL's own. Some
-            installations of the cabinet need 1, for their weak DH parameters. [observed]
-    """
-
-    ca_file: Path | None = None
-    security_level: int | None = None
+def _address(value: str) -> str:
+    parse_address(value, allow_plain_http=True)  # whether it is allowed is another key's
+    return value
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Bounds on one HTTP call, in seconds.
-
-    Attributes:
-        connect: for the TCP connection and the TLS handshake.
-        read: between two pieces of an answer.
-        call: for the whole call, however steadily its answer drips in.
-    """
-
-    connect: float = 5.0
-    read: float = 15.0
-    call: float = 60.0
+def _list_tail(template: str) -> str:
+    validate_list_tail(template)
+    return template
 
 
-@dataclass(frozen=True, slots=True)
-class CabinetSettings:
-    """One cabinet: an address, and one login into it.
+def _in_full(value: dict[str, str]) -> dict[str, str]:
+    """Write signatures in full, such as ``java.lang.Long/4227064769``."""
+    return {name: f"{name}/{one.rpartition('/')[2]}" for name, one in value.items()}
 
-    Attributes:
-        address: ``host``, ``https://host:port`` or ``http://…`` (loopback only unless
-            ``allow_plain_http``).
-        login: looks like ``+7-9XXXXXXXXX``.
-        password: in the clear; kept out of ``repr``.
-        allow_plain_http: lets an ``http://`` address be other than loopback.
-        enterprise: the enterprise's number or reference; ``None`` finds it after sign-in.
-        filter: the list request's filter: 0, -1 or -2. [user]
-        page_size: rows a page.
-        list_tail: the end of the list request, a template with ``{filter}``, ``{enterprise}``,
-            ``{page}`` and ``{page_size}``.
-        check_total: compare the number of rows with the total that the answer seems to give.
-        permutation: strong name of the permutation; ``None`` finds it.
-        services: policy hash by service path, for those not to be found by itself.
-        signatures: type signature by class name, likewise.
-        selector_method: name of the method that moves a selector; it is not known. [user]
-        sign_out_path: what ends the session; empty leaves it to the cabinet. [assumed]
-        flags: which position is which flag.
-        tls: certificate verification.
-        timeouts: bounds on one call.
-        max_response: bytes of an answer past which it is refused.
-    """
 
-    address: str = DEFAULT_ADDRESS
-    login: str = ""
-    password: str = field(default="", repr=False)
-    allow_plain_http: bool = False
-    enterprise: str | None = None
-    filter: int = DEFAULT_FILTER
-    page_size: int = DEFAULT_PAGE_SIZE
-    list_tail: str = DEFAULT_LIST_TAIL
-    check_total: bool = True
-    permutation: str | None = None
-    services: Mapping[str, str] = field(default_factory=dict)
-    signatures: Mapping[str, str] = field(default_factory=dict)
-    selector_method: str | None = None
-    sign_out_path: str = DEFAULT_SIGN_OUT
-    flags: FlagPositions = field(default_factory=FlagPositions)
-    tls: TlsSettings = field(default_factory=TlsSettings)
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    max_response: int = 64 * 1024 * 1024
+def _position(value: int) -> int:
+    if value not in FLAG_POSITIONS:
+        raise ValueError(f"must be one of {', '.join(map(str, FLAG_POSITIONS))}")
+    return value
+
+
+Hash = Annotated[
+    str,
+    written_as("[0-9A-Fa-f]{32}", "must be 32 hexadecimal digits"),
+    AfterValidator(str.upper),
+]
+Position = Annotated[Number, AfterValidator(_position)]
+Address = Annotated[str, AfterValidator(_address)]
+Enterprise = Annotated[Text, AfterValidator(_enterprise)]
+PathOrNothing = Annotated[
+    str,
+    written_as(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?", 'must be a path such as /logout, or ""'),
+]
+Filter = Annotated[Literal[-2, -1, 0], BeforeValidator(read_number)]
+ListTail = Annotated[str, AfterValidator(_list_tail)]
+Signatures = Annotated[
+    dict[
+        Text,
+        Annotated[str, written_as("(?:.*/)?[0-9]{1,10}", "must be a number such as 4227064769")],
+    ],
+    AfterValidator(_in_full),
+]
+MethodName = Annotated[
+    str, written_as("[A-Za-z_$][A-Za-z0-9_$]*", "must be the name of a Java method")
+]
+
+
+class TlsSettings(Section):
+    """How the cabinet's certificate is verified; it always is."""
+
+    ca_file: CertificateFile | None = None
+    """PEM file of certificate authorities to trust instead of the system's."""
+    security_level: Number | None = Field(default=None, ge=0, le=5)
+    """OpenSSL's security level. Cabinets with weak DH parameters need 1; without this key OpenSSL's
+    own default applies."""
+
+
+class Timeouts(Section):
+    """Time limits for one HTTP call to the cabinet."""
+
+    connect: Duration = 5.0
+    """For the TCP connection and the TLS handshake."""
+    read: Duration = 15.0
+    """Between two pieces of a response."""
+    call: Duration = 60.0
+    """For the whole call, however steadily the response trickles in."""
+
+
+class FlagPositions(Section):
+    """Which of the twelve values after a row's reference is which flag, counted from 1."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **positions: int) -> None: ...
+
+    @property
+    def in_order(self) -> tuple[int, ...]:
+        """The positions, in the order of the attributes of :class:`~vats_exporter.trunks.Flags`."""
+        return tuple(getattr(self, flag.key) for flag in ROW_FLAGS)
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        taken: dict[int, str] = {}
+        for flag, position in self:
+            other = taken.setdefault(position, flag)
+            if other != flag:
+                raise ValueError(f"{other} and {flag} are both at position {position}")
+        return self
+
+
+if not TYPE_CHECKING:  # the keys are those of the table of flags
+    _fields = {flag.key: (Position, flag.position) for flag in ROW_FLAGS}
+    FlagPositions = create_model(
+        "FlagPositions", __base__=FlagPositions, __doc__=FlagPositions.__doc__, **_fields
+    )
+
+
+class ReadingSettings(Section):
+    """How a cabinet is reached and read, whoever signs in."""
+
+    allow_plain_http: Switch = False
+    """Allow an http:// address that is not this machine; passwords then cross the network
+    unprotected."""
+    address: Address = DEFAULT_ADDRESS
+    """The cabinet: host, https://host:port or http://host:port."""
+    enterprise: Enterprise | None = None
+    """The enterprise's number, as in the cabinet's address after sign-in, or its reference as GWT
+    writes it. Discovered after sign-in if not set."""
+    filter: Filter = DEFAULT_FILTER
+    """Filter of the list request, as the cabinet's own page sends it."""
+    page_size: Number = Field(default=100, ge=1, le=10_000)  # the cabinet's page has it
+    """Rows per list request."""
+    list_tail: ListTail = DEFAULT_LIST_TAIL
+    """The end of the list request, with {filter}, {enterprise}, {page} and {page_size}."""
+    check_total: Switch = True
+    """Reject a list whose length differs from the total that the cabinet gives."""
+    permutation: Hash | None = None
+    """X-GWT-Permutation, 32 hexadecimal digits. Discovered if not set."""
+    services: dict[Text, Hash] = Field(default_factory=dict)
+    """Serialization policy hash by service, such as AbonentBrowserGwtService. Discovered if not
+    set."""
+    signatures: Signatures = Field(default_factory=dict)
+    """Type signature by class, such as java.lang.Long: 4227064769. Discovered if not set."""
+    selector_method: MethodName | None = None
+    """Name of the service method that switches a trunk's selector; import-har finds it in a browser
+    recording. Needed only for trunks enable and disable."""
+    sign_out_path: PathOrNothing = "/j_spring_security_logout"  # Spring's own [assumed]
+    """Requested when the session is no longer needed; "" requests nothing and lets the session
+    expire."""
+    max_response: Size = Field(default=64 * 1024**2, ge=64 * 1024)
+    """Largest response accepted."""
+    tls: TlsSettings = TlsSettings()
+    """How certificates are verified."""
+    timeouts: Timeouts = Timeouts()
+    """Time limits for one call to the cabinet."""
+    flags: FlagPositions = FlagPositions()
+    """Which position is which flag, where it differs from the other accounts'."""
+
+
+class CabinetSettings(ReadingSettings):
+    """One login into one cabinet, as :class:`vats_exporter.cabinet.Cabinet` takes it."""
+
+    login: Text = ""
+    password: Password = Field(default="", repr=False)
+    """The password itself."""
+    password_file: PasswordFile | None = None
+    """File that holds the password; relative to the configuration file. One trailing line break is
+    ignored."""
+    password_env: PasswordVariable | None = None
+    """Environment variable that holds the password."""
+
+    def current_password(self) -> str:
+        """The password as it is now: its file may have been rewritten."""
+        if self.password_file is None:
+            return self.password
+        try:
+            password = password_of_file(self.password_file)
+        except ValueError:
+            return self.password  # half written, or gone: the last one may still be right
+        register_secrets(password)
+        return password
+
+    @field_validator("address", mode="after")
+    @classmethod
+    def _keeps_the_password(cls, address: str, info: ValidationInfo) -> str:
+        parse_address(address, allow_plain_http=info.data.get("allow_plain_http", True))
+        return address
+
+    @model_validator(mode="after")
+    def _find_password(self, info: ValidationInfo) -> Self:
+        if self.password_file is not None:
+            self.__dict__["password"] = password_of_file(self.password_file)
+        elif self.password_env is not None:
+            environment = (info.context or {}).get("environment")
+            self.__dict__["password"] = password_of_variable(self.password_env, environment)
+        return self

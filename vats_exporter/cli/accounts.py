@@ -22,7 +22,7 @@ from vats_exporter.trunks import normalise_phone
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from vats_exporter.config import Account, Config
+    from vats_exporter.config.models import AccountSettings, Config
     from vats_exporter.trunks import Trunk
 
 _AT_ONCE: Final = 8
@@ -55,7 +55,7 @@ def account_option(function: Callable[..., None]) -> Callable[..., None]:
     )(function)
 
 
-def choose(config: Config, names: Sequence[str]) -> list[Account]:
+def choose(config: Config, names: Sequence[str]) -> list[AccountSettings]:
     """The accounts of these names, or all of them.
 
     Args:
@@ -75,7 +75,7 @@ def choose(config: Config, names: Sequence[str]) -> list[Account]:
 
 
 @contextmanager
-def reading(accounts: Sequence[Account]) -> Iterator[tuple[list[Found], bool]]:
+def reading(accounts: Sequence[AccountSettings]) -> Iterator[tuple[list[Found], bool]]:
     """Read every trunk of the accounts; their cabinets stay open within the block.
 
     Args:
@@ -87,9 +87,7 @@ def reading(accounts: Sequence[Account]) -> Iterator[tuple[list[Found], bool]]:
     """
     setup.configure(level="error")
     with ExitStack() as stack:
-        cabinets = {
-            account.name: stack.enter_context(Cabinet(account.cabinet)) for account in accounts
-        }
+        cabinets = {account.name: stack.enter_context(Cabinet(account)) for account in accounts}
         expected = {
             account.name: ExpectedOff(account.expected_off, account.expected_off_file)
             for account in accounts

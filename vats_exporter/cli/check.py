@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,16 +13,18 @@ import click
 from vats_exporter.cabinet.client import Cabinet
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options
-from vats_exporter.cli.output import FAILED, printable, write
+from vats_exporter.cli.output import FAILED, WRONG_CONFIGURATION, fail, printable, tell, write
 from vats_exporter.cli.tables import Column, table
-from vats_exporter.config import ConfigError
+from vats_exporter.config.problems import ConfigError
+from vats_exporter.config.warnings import readable_passwords
+from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.logs import setup
 from vats_exporter.redaction import describe_unexpected, redact
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vats_exporter.config import Account
+    from vats_exporter.config.models import AccountSettings
 
 _AT_ONCE: Final = 8
 """Cabinets asked at the same time; each is a cabinet of its own."""
@@ -47,14 +50,20 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
     Reads the file as serve does, with the password files and environment variables that it names.
     Prints ok, or every mistake, one per line with the path of its key. Nothing is started, and
     without --online no cabinet is contacted. With --web.config.file, that file and the certificates
-    it names are checked as well.
+    it names are checked as well. What is valid but most likely wrong is a warning on standard
+    error.
 
     With --online it signs in to each account's cabinet, discovers what the exporter discovers,
-    reads the first page of trunks, and prints a table of what it found.
+    reads the first page of trunks, and prints a table of what it found. Where trunks are expected
+    to be off, it reads the whole list and warns of those that are not in it.
 
     Exits with 2 if the configuration is invalid, and with 1 if an account does not work.
     """
     config = options.read_config(config_file)
+    for warning in (*config.warnings, *readable_passwords(config)):
+        tell(f"{config.file}: warning: {warning}")
+    if problem := _unusable(config.history.file):
+        fail(f"{config.file}: history.file: {problem}", WRONG_CONFIGURATION)
     count = len(config.accounts)
     write(f"{printable(str(config.file))}: ok, {count} account{'s' if count != 1 else ''}\n")
     if web_config_file is not None:
@@ -71,6 +80,20 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
     write(_report(findings))
     if not all(finding.works for finding in findings):
         sys.exit(FAILED)
+
+
+def _unusable(history: Path | None) -> str:
+    """Say why a history could not be kept there; nothing if it can."""
+    if history is None:
+        return ""
+    folder = history.parent
+    if not folder.is_dir():
+        return "its folder is not there"
+    if history.exists() and not history.is_file():
+        return "not a file"
+    if not all(os.access(one, os.W_OK) for one in (folder, history) if one.exists()):
+        return "this user cannot write there"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +125,19 @@ class _Finding:
         return self.result == "success"
 
 
-def _ask(account: Account) -> _Finding:
-    """Sign in to an account's cabinet and read one page."""
-    with Cabinet(account.cabinet) as cabinet:
+def _ask(account: AccountSettings) -> _Finding:
+    """Sign in to an account's cabinet and read one page, or all where a list is to be compared."""
+    whole = bool(account.expected_off or account.expected_off_file)
+    with Cabinet(account) as cabinet:
         result, error = "success", ""
         trunks: int | None = None
         warnings: tuple[str, ...] = ()
         try:
-            listing = cabinet.read_first_page()
+            listing = cabinet.read_trunks() if whole else cabinet.read_first_page()
             trunks, warnings = len(listing.trunks), listing.warnings
+            if whole:
+                expected = ExpectedOff(account.expected_off, account.expected_off_file)
+                warnings = (*warnings, *expected.mark(listing.trunks)[1])
         except CabinetError as problem:
             result, error = problem.result, str(problem)
         except Exception as bug:  # noqa: BLE001  # one account's bug must not hide the others
@@ -120,10 +147,10 @@ def _ask(account: Account) -> _Finding:
             account=account.name,
             result=result,
             error=redact(error),
-            enterprise=cabinet.enterprise or account.cabinet.enterprise or "",
+            enterprise=cabinet.enterprise or account.enterprise or "",
             permutation=deployment.permutation if deployment else "",
             trunks=trunks,
-            full=trunks == account.cabinet.page_size,
+            full=trunks == account.page_size and not whole,
             warnings=warnings,
         )
 

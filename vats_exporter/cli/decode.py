@@ -17,7 +17,6 @@ import click
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.rows import read_page, read_trunks
-from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.cli.output import fail, reason, write
 from vats_exporter.gwt import GwtError, decode
 from vats_exporter.trunks import ROW_FLAGS
@@ -95,6 +94,9 @@ def _rows(response: Response) -> list[dict[str, object]]:
     """The trunks of a page of the list; none where the answer is anything else."""
     if response.status != "OK":
         return []
+    # Imported here: what only decodes needs no settings.
+    from vats_exporter.cabinet.settings import FlagPositions  # noqa: PLC0415 - see above
+
     try:
         trunks, _ = read_trunks([read_page(response)], FlagPositions())
     except UndecodableError:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from vats_exporter.app import Exporter, Options
-from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cli import options, signals
 from vats_exporter.cli.output import fail, reason, write
-from vats_exporter.config import Account, Cache, Config, ConfigError, Details, Log
+from vats_exporter.config.models import AccountSettings, CacheSettings, Config, DetailsSettings
+from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.enterprise import Life
 from vats_exporter.logs import setup
@@ -170,20 +170,17 @@ def _configuration(
     cabinet: SimulatedCabinet, accounts: Sequence[SimulatedAccount], *, details: bool
 ) -> Config:
     return Config(
-        file=Path("demo"),
-        accounts=tuple(
-            Account(
+        accounts=[
+            AccountSettings(
                 name=account.name,
-                cabinet=CabinetSettings(
-                    address=cabinet.url, login=account.login, password=account.password
-                ),
-                labels={},
+                address=cabinet.url,
+                login=account.login,
+                password=account.password,
             )
             for account in accounts
-        ),
-        cache=Cache(ttl=_TTL, stale=_STALE),
-        log=Log(format="logfmt", level="info"),
-        details=Details(enabled=details, ttl=_DETAILS_TTL),
+        ],
+        cache=CacheSettings(ttl=_TTL, stale=_STALE),
+        details=DetailsSettings(enabled=details, ttl=_DETAILS_TTL),
     )
 
 

@@ -15,6 +15,7 @@ from vats_exporter.cli.tables import Column, table
 from vats_exporter.logs import setup
 from vats_exporter.redaction import redact
 from vats_exporter.tools.inspection import Inspection, anonymous_answers, inspect
+from vats_exporter.trunks import ROW_FLAGS
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.settings import CabinetSettings
@@ -51,9 +52,9 @@ def command(*, config_file: Path | None, name: str | None, folder: Path | None) 
         fail(f"which account? there are {known}; say --account NAME")
     (account,) = accounts
     setup.configure(level="error")
-    found = inspect(account.cabinet, details=folder is not None)
+    found = inspect(account, details=folder is not None)
     if found.permutation:
-        write(_report(account.name, account.cabinet, found))
+        write(_report(account.name, account, found))
     if folder is not None and found.answers:
         _save(folder, found)
     if found.error:
@@ -82,15 +83,12 @@ def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
         [[key, value.rpartition("/")[2]] for key, value in sorted(found.signatures.items())],
     )
     positions = ", ".join(map(str, VARYING))
-    flags = settings.flags
     patterns = table(
         [
             Column("Pattern"),
             Column("Trunks", right=True),
             Column("Example"),
-            Column("Active"),
-            Column("Bound"),
-            Column("Marked"),
+            *(Column(flag.title.en) for flag in ROW_FLAGS),
             Column("Meaning"),
         ],
         [
@@ -98,19 +96,17 @@ def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
                 one.pattern,
                 str(one.count),
                 one.example.phone or one.example.ref,
-                _yes(one.flags.active),
-                _yes(one.flags.bound),
-                _yes(one.flags.marked_for_deletion),
+                *(_yes(bool(flag.of(one.example))) for flag in ROW_FLAGS),
                 one.meaning or "unknown",
             ]
             for one in found.patterns
         ],
     )
-    reading = (
-        f"A pattern is a row's values at {positions}. Read as configured: "
-        f"active at {flags.active}, bound at {flags.bound}, "
-        f"marked for deletion at {flags.marked_for_deletion}.\n"
+    flags = ", ".join(
+        f"{flag.on.en} at {position}"
+        for flag, position in zip(ROW_FLAGS, settings.flags.in_order, strict=True)
     )
+    reading = f"A pattern is a row's values at {positions}. Read as configured: {flags}.\n"
     warnings = "".join(f"! {printable(warning)}\n" for warning in found.warnings)
     sections = [head, services, classes, patterns + reading, warnings]
     return "\n".join(section for section in sections if section)

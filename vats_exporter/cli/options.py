@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Final, NoReturn, get_args
 import click
 
 from vats_exporter.cli.output import WRONG_CONFIGURATION, fail, tell
-from vats_exporter.config import ConfigError, load
+from vats_exporter.config.loading import load
+from vats_exporter.config.problems import ConfigError
 from vats_exporter.logs import setup
 from vats_exporter.redaction import register_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vats_exporter.config import Config
+    from vats_exporter.config.models import Config
     from vats_exporter.web import Protection
     from vats_exporter.web.settings import WebSettings
 
@@ -71,8 +72,8 @@ def read_web_config(file: Path | None) -> Protection | None:
     if file is None:
         return None
     # Imported here, since only serving and checking need it.
-    from vats_exporter.config.web_loading import load_web_config  # noqa: PLC0415 - see above
     from vats_exporter.web import Protection, ProtectionError  # noqa: PLC0415 - likewise
+    from vats_exporter.web.loading import load_web_config  # noqa: PLC0415 - see above
 
     load_web_config(file)  # told in full, before anything is made of it
 
@@ -81,8 +82,7 @@ def read_web_config(file: Path | None) -> Protection | None:
             settings = load_web_config(file)
         except ConfigError as error:
             raise ProtectionError("\n".join(error.lines())) from None
-        for hashed in settings.users.values():
-            register_secrets(hashed)
+        register_secrets(*settings.basic_auth_users.values())
         return settings
 
     return Protection(read, file)
@@ -153,7 +153,7 @@ def load_config(file: Path) -> Config:
     """
     config = load(file)
     for account in config.accounts:
-        register_secrets(account.cabinet.password)
+        register_secrets(account.password)
     return config
 
 

@@ -14,9 +14,10 @@ from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options, signals
 from vats_exporter.cli.output import fail, reason
 from vats_exporter.cli.service_manager import ServiceManager
-from vats_exporter.config import ConfigError
+from vats_exporter.config.problems import ConfigError
 from vats_exporter.config.units import parse_duration
 from vats_exporter.logs import setup
+from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.web import Limits, Urls, parse_listen_address, urls
 from vats_exporter.web.addresses import systemd_addresses
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from vats_exporter.config import Config
+    from vats_exporter.config.models import Config
     from vats_exporter.web import ListenAddress
+
+_log = get_logger(__name__)
 
 _PRIVACY: Final = ("mask-phones", "no-names")
 
@@ -204,6 +207,8 @@ def command(**given: Unpack[_Given]) -> None:
             level=given["log_level"] or config.log.level,
             queued=True,
         )
+        for warning in config.warnings:
+            _log.warning("configuration is suspicious", config=str(file), warning=str(warning))
         return config
 
     try:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from vats_exporter.cabinet.address import parse_address
-from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, Timeouts, TlsSettings
-from vats_exporter.config import messages
-from vats_exporter.config.passwords import PasswordError, read_password
-from vats_exporter.config.problems import ConfigError, Problem, key_path
-from vats_exporter.config.schema import AccountKeys, CommonKeys, FileKeys, FlagKeys
-from vats_exporter.config.settings import Account, Cache, Config, Details, History, Log
-from vats_exporter.config.yaml_file import YamlError, read_yaml
+from vats_exporter.config.models import AccountSettings, Config, SharedSettings
+from vats_exporter.config.problems import ConfigError, Problem, known_path, meant, problem_of
+from vats_exporter.config.warnings import find_warnings
+from vats_exporter.config.yaml_file import read_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from vats_exporter.config.yaml_file import Value
+    from pydantic_core import ErrorDetails
 
-    Located = tuple[tuple[str | int, ...], Problem]
+    from vats_exporter.config.problems import Keys
+    from vats_exporter.config.yaml_file import Document, Value
 
-AnyKeys = TypeVar("AnyKeys", bound=BaseModel)
+_PASSWORD_KEYS: Final = ("password", "password_file", "password_env")
+"""An account has exactly one of these."""
 
-_SECTIONS: Final = tuple(FileKeys.model_fields)
+_WITHOUT_DEFAULT: Final = ("name", "login", *_PASSWORD_KEYS)
 
 
 def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
@@ -34,7 +31,7 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
 
     Args:
         file: where it is. Relative paths in it start from its folder.
-        environment: what ``password_env`` looks into; the process' own if not given.
+        environment: what ``password_env`` looks into; the process's own if not given.
 
     Returns:
         the configuration, with the defaults applied and the passwords read.
@@ -42,160 +39,132 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
     Raises:
         ConfigError: with all that is wrong with it.
     """
-    try:
-        raw, problems = read_yaml(file)
-    except YamlError as error:
-        raise ConfigError([error.problem], file=file) from None
-    if raw is None:
-        message = "is empty: it needs at least accounts, with one account"
-        raise ConfigError([*problems, Problem("", message)], file=file)
+    document = read_yaml(file)
+    problems = document.problems_in(Config)
+    raw = document.value
     if not isinstance(raw, dict):
-        message = "must be a mapping that starts with accounts:"
+        message = "is empty: it needs at least accounts, with one account"
+        if raw is not None:
+            message = "must be a mapping that starts with accounts:"
         raise ConfigError([*problems, Problem("", message)], file=file)
-    keys, found = _validate(raw, file.parent)
-    passwords, missing = _passwords(
-        raw, file.parent, os.environ if environment is None else environment
-    )
-    found += missing
-    found += _equal_names(raw)
-    found += _plain_http(raw)
-    if keys is None or found or problems:
-        found.sort(key=_order)
-        raise ConfigError([*problems, *(problem for _, problem in found)], file=file)
-    return Config(
-        file=file,
-        accounts=tuple(
-            _account(_over(account, keys.defaults), password, keys.flags)
-            for account, password in zip(keys.accounts, passwords, strict=True)
-        ),
-        cache=Cache(ttl=keys.cache.ttl, stale=keys.cache.stale),
-        details=Details(
-            enabled=keys.details.enabled,
-            ttl=keys.details.ttl,
-            concurrency=keys.details.concurrency,
-        ),
-        history=History(file=keys.history.file, keep=keys.history.keep),
-        log=Log(format=keys.log.format, level=keys.log.level),
-    )
-
-
-def _validate(raw: dict[str, Value], folder: Path) -> tuple[FileKeys | None, list[Located]]:
+    errors: list[ErrorDetails] = []
+    config = None
     try:
-        return FileKeys.model_validate(raw, context={"folder": folder}), []
+        config = Config.model_validate(
+            _with_defaults(raw), context={"folder": file.parent, "environment": environment}
+        )
     except ValidationError as error:
-        return None, list(messages.problems(error))
+        errors = error.errors(include_url=False)
+    mistyped = _mistyped(errors)
+    passwords = dict(_wrong_passwords(document, mistyped))
+    problems += passwords.values()
+    problems += [
+        _misplaced(error, line) or problem_of(error, Config, line)
+        for error in _each_once(errors, document)
+        for line in [document.line_of(error["loc"])]
+        if error["type"] != "missing" or error["loc"] not in mistyped
+        if error["loc"][-1] not in _PASSWORD_KEYS or error["loc"][:-1] not in passwords
+    ]
+    problems += _equal_names(document)
+    if config is None or problems:
+        raise ConfigError(problems, file=file)
+    return config.with_origin(file, find_warnings(config, document))
 
 
-def _raw_accounts(raw: dict[str, Value]) -> list[tuple[int, dict[str, Value]]]:
-    accounts = raw.get("accounts")
+def _with_defaults(raw: dict[str, Value]) -> dict[str, Value]:
+    """Give each account the keys that it does not have itself, in mappings key by key."""
+    accounts, defaults = raw.get("accounts"), raw.get("defaults")
     if not isinstance(accounts, list):
-        return []
-    return [(index, one) for index, one in enumerate(accounts) if isinstance(one, dict)]
+        return raw
+    shared: Value = {"flags": raw.get("flags")}
+    if isinstance(defaults, dict):
+        known = SharedSettings.model_fields
+        shared = _over({key: value for key, value in defaults.items() if key in known}, shared)
+    filled = [_over(one, shared) if isinstance(one, dict) else one for one in accounts]
+    return {**raw, "accounts": filled}
 
 
-def _passwords(
-    raw: dict[str, Value], folder: Path, environment: Mapping[str, str]
-) -> tuple[list[str], list[Located]]:
-    passwords: list[str] = []
-    found: list[Located] = []
-    for index, account in _raw_accounts(raw):
-        path = ("accounts", index)
-        try:
-            passwords.append(read_password(account, path, folder=folder, environment=environment))
-        except PasswordError as error:
-            found += [(path, problem) for problem in error.problems]
-    return passwords, found
+def _over(own: Value, default: Value) -> Value:
+    if own is None:
+        return default
+    if isinstance(own, dict) and isinstance(default, dict):
+        return {**default, **{key: _over(value, default.get(key)) for key, value in own.items()}}
+    return own
 
 
-def _equal_names(raw: dict[str, Value]) -> list[Located]:
-    found: list[Located] = []
+def _each_once(errors: list[ErrorDetails], document: Document) -> list[ErrorDetails]:
+    """Leave out what is wrong with an account only because it is wrong with what it was given."""
+    told = set()
+    for error in errors:
+        keys = error["loc"]
+        told.add((keys[1:] if keys[:1] == ("defaults",) else keys, error["msg"]))
+    return [
+        error
+        for error in errors
+        if error["loc"][:1] != ("accounts",)
+        or error["loc"] in document.lines
+        or (error["loc"][2:], error["msg"]) not in told
+    ]
+
+
+def _mistyped(errors: list[ErrorDetails]) -> set[Keys]:
+    """The keys that were most likely meant by those that are unknown, and where they belong."""
+    found = set()
+    for error in errors:
+        if error["type"] == "extra_forbidden":
+            *parents, key = error["loc"]
+            _, model = known_path(tuple(parents), Config)
+            known = list(model.model_fields) if model is not None else []
+            before = str(key).partition(":")[0]
+            found.add((*parents, meant(key, known) or before))
+    return found
+
+
+def _misplaced(error: ErrorDetails, line: int) -> Problem | None:
+    """Say where a key belongs that is right, and stands at the wrong place."""
+    *parents, key = error["loc"]
+    if error["type"] != "extra_forbidden":
+        return None
+    if parents == ["defaults"] and key in _WITHOUT_DEFAULT:
+        message = "each account has its own; it cannot have a default"
+    elif not parents and key in SharedSettings.model_fields:
+        message = "belongs to an account, or under defaults"
+    elif not parents and key in AccountSettings.model_fields:
+        message = "belongs to an account"
+    elif key in Config.model_fields:
+        message = "belongs to the top of the file"
+    else:
+        return None
+    path, _ = known_path(tuple(parents), Config)
+    return Problem(f"{path}.{key}" if path else str(key), message, line)
+
+
+def _accounts(document: Document) -> Iterator[tuple[int, dict[str, Value]]]:
+    accounts = document.value.get("accounts") if isinstance(document.value, dict) else None
+    if isinstance(accounts, list):
+        yield from ((i, one) for i, one in enumerate(accounts) if isinstance(one, dict))
+
+
+def _wrong_passwords(document: Document, mistyped: set[Keys]) -> Iterator[tuple[Keys, Problem]]:
+    """Find the accounts that do not have exactly one password, and where they stand."""
+    for index, account in _accounts(document):
+        keys: Keys = ("accounts", index)
+        given = [key for key in _PASSWORD_KEYS if account.get(key) is not None]
+        if len(given) > 1:
+            names = " and ".join([", ".join(given[:-1]), given[-1]])
+            message = f"{names} exclude each other: keep one"
+        elif not given and not any((*keys, key) in mistyped for key in _PASSWORD_KEYS):
+            message = "no password: one of password, password_file and password_env is needed"
+        else:
+            continue
+        yield keys, Problem(f"accounts[{index}]", message, document.line_of(keys))
+
+
+def _equal_names(document: Document) -> Iterator[Problem]:
     first: dict[str, int] = {}
-    for index, account in _raw_accounts(raw):
+    for index, account in _accounts(document):
         name = account.get("name")
         if isinstance(name, str) and first.setdefault(name, index) != index:
-            path = ("accounts", index, "name")
+            line = document.line_of(("accounts", index, "name"))
             message = f"the same name as accounts[{first[name]}]"
-            found.append((path, Problem(key_path(path), message)))
-    return found
-
-
-def _plain_http(raw: dict[str, Value]) -> list[Located]:
-    """Addresses that would send a password in the clear; an account's or the defaults'."""
-    found: list[Located] = []
-    defaults = raw.get("defaults")
-    shared = defaults if isinstance(defaults, dict) else {}
-    for index, account in _raw_accounts(raw):
-        address = account.get("address") or shared.get("address")
-        allowed = account.get("allow_plain_http") or shared.get("allow_plain_http")
-        # Where the text is no address at all, the schema says so.
-        if not isinstance(address, str) or allowed == "true" or not _is_address(address):
-            continue
-        try:
-            parse_address(address)
-        except ValueError as error:
-            path = ("accounts", index, "address")
-            found.append((path, Problem(key_path(path), str(error))))
-    return found
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parse_address(text, allow_plain_http=True)
-    except ValueError:
-        return False
-    return True
-
-
-def _order(located: Located) -> tuple[int, int]:
-    """Sections in the schema's order, accounts in the file's; what is unknown comes last."""
-    keys = located[0]
-    section = _SECTIONS.index(str(keys[0])) if keys and keys[0] in _SECTIONS else len(_SECTIONS)
-    index = keys[1] if len(keys) > 1 and isinstance(keys[1], int) else -1
-    return section, index
-
-
-def _over(keys: AnyKeys, defaults: BaseModel) -> AnyKeys:
-    """Fill the keys that are not given with the defaults', in mappings key by key."""
-    filled: dict[str, Any] = {}
-    for name in type(defaults).model_fields:
-        own, default = getattr(keys, name), getattr(defaults, name)
-        if name not in keys.model_fields_set:
-            filled[name] = default
-        elif isinstance(own, BaseModel):
-            filled[name] = _over(own, default)
-        elif isinstance(own, Mapping):
-            filled[name] = {**default, **own}
-    return keys.model_copy(update=filled)
-
-
-def _account(keys: AccountKeys, password: str, flags: FlagKeys) -> Account:
-    return Account(
-        name=keys.name,
-        labels=keys.labels,
-        cabinet=_cabinet(keys, keys.login, password, flags),
-        expected_off=tuple(keys.expected_off),
-        expected_off_file=keys.expected_off_file,
-    )
-
-
-def _cabinet(keys: CommonKeys, login: str, password: str, flags: FlagKeys) -> CabinetSettings:
-    return CabinetSettings(
-        address=keys.address,
-        login=login,
-        password=password,
-        allow_plain_http=keys.allow_plain_http,
-        enterprise=keys.enterprise,
-        filter=keys.filter,
-        page_size=keys.page_size,
-        list_tail=keys.list_tail,
-        check_total=keys.check_total,
-        permutation=keys.permutation,
-        services=keys.services,
-        signatures=keys.signatures,
-        flags=FlagPositions(**flags.model_dump()),
-        tls=TlsSettings(**keys.tls.model_dump()),
-        timeouts=Timeouts(**keys.timeouts.model_dump()),
-        selector_method=keys.selector_method,
-        sign_out_path=keys.sign_out_path,
-        max_response=keys.max_response,
-    )
+            yield Problem(f"accounts[{index}].name", message, line)

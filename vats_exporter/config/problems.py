@@ -1,68 +1,166 @@
-"""What is wrong with a configuration: one problem a line, each with the path of its key."""
+"""What is wrong with a configuration: one line for each problem, with its line and its key.
+
+Problems quote no value, and no key but those that the exporter has: what stands where something is
+wrong may be a password.
+"""
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+Keys = tuple[str | int, ...]
+"""Where something stands in a file, from its top down: keys and indices."""
+
+VARIABLE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+"""What other programs replace by an environment variable's value."""
+
+_FIXED: Final = {
+    "missing": "missing",
+    "string_type": "must be a text",
+    "string_sub_type": "must be a text",
+    "int_type": "must be a whole number, without quotes",
+    "bool_type": "must be true or false, without quotes",
+    "float_type": "must be a duration such as 15s, 1h30m or 500ms",
+    "path_type": "must be the path of a file",
+    "is_instance_of": "must be the path of a file",
+    "model_type": "must be a mapping of keys",
+    "model_attributes_type": "must be a mapping of keys",
+    "dict_type": "must be a mapping of keys",
+    "list_type": 'must be a list, each entry starting with "- "',
+    "too_short": "must not be empty",
+}
+_LIMITS: Final = {
+    "greater_than_equal": ("ge", "at least"),
+    "less_than_equal": ("le", "at most"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong.
+    """One thing that is wrong, or that is warned of.
 
     Attributes:
-        path: the key at fault, e.g. ``accounts[1].password_file``; a place such as ``line 3`` where
-            the text could not be read as YAML; empty where the whole file is at fault.
-        message: what is wrong with it. Never holds a password.
+        path: the key, e.g. ``accounts[1].password_file``; empty for the whole file.
+        message: what is wrong with it.
+        line: where it stands, from 1; 0 for the whole file.
+        column: the same; 0 for the whole line.
     """
 
     path: str
     message: str
+    line: int = 0
+    column: int = 0
 
     def __str__(self) -> str:
-        """The path and the message, as they stand after the file's name."""
-        return f"{self.path}: {self.message}" if self.path else self.message
+        """The place and the message, as they stand after the file's name."""
+        place = f"line {self.line}" if self.line else ""
+        if self.column:
+            place += f", column {self.column}"
+        return ": ".join(part for part in (place, self.path, self.message) if part)
 
 
 class ConfigError(Exception):
     """A configuration that cannot be used.
 
     Attributes:
-        problems: everything that is wrong with it, never empty, account by account.
+        problems: everything that is wrong with it, never empty, in the order of the file.
         file: the configuration file.
     """
 
-    def __init__(self, problems: Sequence[Problem], *, file: Path) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, problems: Iterable[Problem], *, file: Path) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
         self.file = file
         super().__init__("\n".join(self.lines()))
 
     def lines(self) -> list[str]:
-        """One line a problem, each starting with the file's name."""
+        """One line for each problem, starting with the file's name."""
         return [f"{self.file}: {problem}" for problem in self.problems]
 
 
-def key_path(keys: Iterable[str | int]) -> str:
-    """Write a path of keys and indices as ``accounts[1].tls.ca_file``.
-
-    Args:
-        keys: from the top of the file downwards.
+def known_path(keys: Keys, model: type[BaseModel]) -> tuple[str, type[BaseModel] | None]:
+    """Write a place as ``accounts[1].tls.ca_file``, as far as its keys are the model's.
 
     Returns:
-        the path; keys that are no plain words stand in ``["…"]``.
+        the path, and the model of what stands there; ``None`` where it has no keys of its own.
     """
     path = ""
+    here: type[BaseModel] | None = model
     for key in keys:
         if isinstance(key, int):
             path += f"[{key}]"
-        elif re.fullmatch(r"[^\W\d]\w*", key):
-            path += f".{key}" if path else key
-        else:
-            quoted = key.encode("unicode_escape").decode("ascii") if not key.isprintable() else key
-            path += f'["{quoted}"]'
-    return path
+            continue
+        if here is None or key not in here.model_fields:
+            break
+        path += f".{key}" if path else key
+        here = _model_in(here.model_fields[key].annotation)
+    return path, here
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = map(_model_in, getattr(annotation, "__args__", ()))
+    return next((model for model in found if model is not None), None)
+
+
+def meant(key: object, known: Iterable[str]) -> str:
+    """Return the known key that a mistyped one resembles; empty where it resembles none."""
+    # What has a colon or a comma in it is a key and a value, which may be a password.
+    if not isinstance(key, str) or not re.fullmatch("[A-Za-z_-]+", key):
+        return ""
+    return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.7)), "")
+
+
+def problem_of(detail: ErrorDetails, model: type[BaseModel], line: int) -> Problem:
+    """Say what pydantic found, in the words of somebody who edits a YAML file.
+
+    Args:
+        detail: one of the errors.
+        model: of the whole file.
+        line: where it stands.
+    """
+    path, here = known_path(detail["loc"], model)
+    if detail["type"] != "extra_forbidden":
+        message = _message(detail)
+        if isinstance(detail["input"], str) and VARIABLE.search(detail["input"]):
+            message += " (${…} is not replaced by a variable's value)"
+        return Problem(path, message, line)
+    known = list(here.model_fields) if here is not None else []
+    key = str(detail["loc"][-1])
+    before = key.partition(":")[0]
+    if close := meant(key, known):
+        path = f"{path}.{key}" if path else key
+        message = f"unknown key; did you mean {close}?"
+    elif before != key and before in known:
+        message = f"a blank is missing after {before}:"
+    elif detail["input"] is None:
+        message = "unknown key without a value; put quotes around a text with a comma"
+    else:
+        message = f"unknown key; known here: {', '.join(known)}"
+    return Problem(path, message, line)
+
+
+def _message(detail: ErrorDetails) -> str:
+    kind = detail["type"]
+    context = detail.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])  # raised by the models' own validators, which quote no value
+    if kind == "literal_error":
+        return f"must be {context['expected']}".replace("'", "")
+    if kind == "string_too_long":
+        return f"must have at most {context['max_length']} characters"
+    if kind in _LIMITS:
+        limit, words = _LIMITS[kind]
+        return f"must be {words} {context[limit]}"
+    return _FIXED.get(kind, "not a valid value")

@@ -1,62 +1,72 @@
-"""The types of the values in ``vats-exporter.yml``: what text each may be written as.
+"""The types of the values in configuration files: what text each may be written as.
 
-Each is a type for the schema's fields, with the checks that need nothing but the value itself. All
-messages are for whoever edits the file, and none quotes the value, which may be a password.
+Each is a type for the models' fields, with the checks that need nothing but the value itself. No
+message quotes the value, which may be a password.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
-from vats_exporter.cabinet.address import parse_address
-from vats_exporter.cabinet.contract import validate_list_tail
 from vats_exporter.config.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 from vats_exporter.config.yaml_file import Plain
 from vats_exporter.expected_off import read_entry
-from vats_exporter.gwt import LongError, decode_long
-from vats_exporter.trunks import FLAG_POSITIONS
+from vats_exporter.metrics.table import METRICS
 
-RESERVED_LABELS: Final = frozenset(
-    {
-        "account",
-        "call",
-        "flag",
-        "known",
-        "le",
-        "line",
-        "name",
-        "pattern",
-        "phone",
-        "python",
-        "result",
-        "status",
-        "trunk",
-        "version",
-    }
-)
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RESERVED_LABELS: Final = {label for metric in METRICS for label in metric.labels} | {"le"}
 """Labels of the exporter's own metrics, which a target's labels would push aside."""
 
-_SWITCHES: Final = {"true": True, "false": False}
-_ON_OFF: Final = {**_SWITCHES, "on": True, "off": False}
+_SWITCHES: Final = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "no": False,
+    "off": False,
+}
+
+_LONGEST_PASSWORD: Final = 4096
+"""Bytes of a password file; what is longer is another file, or a device without an end."""
 
 
-def _number(value: object) -> object:
+def written_as(pattern: str, message: str) -> AfterValidator:
+    """A text of this form."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(message)
+        return value
+
+    return AfterValidator(check)
+
+
+def read_number(value: object) -> object:
+    """Read a whole number without quotes; leave anything else as it is."""
     if isinstance(value, Plain) and re.fullmatch("[-+]?[0-9]{1,18}", value, re.ASCII):
         return int(value)
     return value
 
 
-def _switch(value: object) -> object:
-    return _SWITCHES.get(value, value) if isinstance(value, Plain) else value
-
-
-def on_off(value: object) -> object:
-    """Read ``on`` and ``off``, or ``true`` and ``false``; leave anything else as it is."""
-    return _ON_OFF.get(value, value) if isinstance(value, Plain) else value
+def switch(value: object) -> object:
+    """Read ``true`` and ``false``, or YAML's other words for them; leave anything else as it is."""
+    return _SWITCHES.get(value.lower(), value) if isinstance(value, Plain) else value
 
 
 def _duration(value: object) -> object:
@@ -81,13 +91,82 @@ def _file(value: object, info: ValidationInfo) -> object:
     return folder / value
 
 
-def _readable(file: Path) -> Path:
+def _read(file: Path, most: int) -> bytes:
     try:
         with file.open("rb") as opened:
-            opened.read(1)
+            return opened.read(most)
     except (OSError, ValueError) as error:
-        raise ValueError(f"cannot read {file}: {getattr(error, 'strerror', error)}") from None
+        raise ValueError(f"cannot read the file: {getattr(error, 'strerror', error)}") from None
+
+
+def _readable(file: Path) -> Path:
+    _read(file, 1)
     return file
+
+
+def _certificates(file: Path) -> Path:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError:
+        raise ValueError("the file holds no certificate in PEM form") from None
+    return file
+
+
+def _password(password: str) -> str:
+    if not password:
+        raise ValueError("the password is empty")
+    if any(character in password for character in "\n\r\0"):
+        raise ValueError("the password holds a line break or a NUL")
+    return password
+
+
+def password_of_file(file: Path) -> str:
+    """Read a password file: one line.
+
+    Raises:
+        ValueError: it holds no password.
+    """
+    data = _read(file, _LONGEST_PASSWORD + 1)
+    if len(data) > _LONGEST_PASSWORD:
+        raise ValueError(f"the file is longer than {_LONGEST_PASSWORD} bytes: not a password")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8") from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise ValueError("the file is empty")
+    if "\n" in text or "\r" in text:
+        raise ValueError("the file holds more than one line")
+    return _password(text)
+
+
+def password_of_variable(name: str, environment: Mapping[str, str] | None = None) -> str:
+    """Read an environment variable.
+
+    Args:
+        name: the variable's.
+        environment: the process's own unless given.
+
+    Raises:
+        ValueError: it holds no password.
+    """
+    password = (os.environ if environment is None else environment).get(name)
+    if password is None:
+        raise ValueError("this environment variable is not set")
+    if not password:
+        raise ValueError("this environment variable is empty")
+    return _password(password)
+
+
+def _password_file(file: Path) -> Path:
+    password_of_file(file)
+    return file
+
+
+def _password_variable(name: str, info: ValidationInfo) -> str:
+    password_of_variable(name, (info.context or {}).get("environment"))
+    return name
 
 
 def _line_of_text(value: str) -> str:
@@ -98,73 +177,15 @@ def _line_of_text(value: str) -> str:
     return value
 
 
-def _enterprise(value: str) -> str:
-    if re.fullmatch("[0-9]{1,18}", value, re.ASCII):
-        return value
-    try:
-        decode_long(value)
-    except LongError:
-        raise ValueError("must be the enterprise's number, such as 2613189773") from None
-    return value
-
-
-def _address(value: str) -> str:
-    # Whether plain HTTP is allowed is another key's affair, and checked with it.
-    parse_address(value, allow_plain_http=True)
-    return value
-
-
-def _path_or_nothing(value: str) -> str:
-    if not re.fullmatch(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?", value, re.ASCII):
-        raise ValueError('must be a path such as /logout, or ""')
-    return value
-
-
-def _list_tail(value: str) -> str:
-    validate_list_tail(value)
-    return value
-
-
-def _hash(value: str) -> str:
-    if not re.fullmatch("[0-9A-Fa-f]{32}", value):
-        raise ValueError("must be 32 hexadecimal digits")
-    return value.upper()
-
-
-def _signatures(value: dict[str, str]) -> dict[str, str]:
-    """Write signatures in full, such as ``java.lang.Long/4227064769``."""
-    full = {}
-    for name, signature in value.items():
-        number = signature.removeprefix(f"{name}/")
-        if not re.fullmatch("[0-9]{1,10}", number, re.ASCII):
-            raise ValueError(f"{name}: must be a number such as 4227064769")
-        full[name] = f"{name}/{number}"
-    return full
-
-
-def _method(value: str) -> str:
-    if not re.fullmatch("[A-Za-z_$][A-Za-z0-9_$]*", value, re.ASCII):
-        raise ValueError("must be the name of a Java method")
-    return value
-
-
-def _label_name(name: str) -> str:
-    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name, re.ASCII) or name.startswith("__"):
-        raise ValueError("not a name for a Prometheus label")
+def _not_reserved(name: str) -> str:
     if name in RESERVED_LABELS:
-        raise ValueError("a label of the exporter's own metrics; choose another name")
+        raise ValueError(f"{name} is a label of the exporter's own metrics; choose another name")
     return name
 
 
-def _position(value: int) -> int:
-    if value not in FLAG_POSITIONS:
-        raise ValueError(f"must be one of {', '.join(map(str, FLAG_POSITIONS))}")
-    return value
-
-
 Text = Annotated[str, AfterValidator(_line_of_text)]
-Number = Annotated[int, BeforeValidator(_number)]
-Switch = Annotated[bool, BeforeValidator(_switch)]
+Number = Annotated[int, BeforeValidator(read_number)]
+Switch = Annotated[bool, BeforeValidator(switch)]
 DurationOrZero = Annotated[
     float,
     BeforeValidator(_duration),
@@ -174,17 +195,37 @@ Duration = Annotated[DurationOrZero, AfterValidator(_positive_duration)]
 Size = Annotated[
     int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$"})
 ]
-OnOff = Annotated[bool, BeforeValidator(on_off)]
 FilePath = Annotated[Path, BeforeValidator(_file)]
-ReadableFile = Annotated[Path, AfterValidator(_readable), BeforeValidator(_file)]
-Hash = Annotated[str, AfterValidator(_hash)]
-LabelName = Annotated[str, AfterValidator(_label_name)]
-Position = Annotated[Number, AfterValidator(_position)]
-Address = Annotated[str, AfterValidator(_address)]
-Enterprise = Annotated[Text, AfterValidator(_enterprise)]
-PathOrNothing = Annotated[str, AfterValidator(_path_or_nothing)]
-Filter = Annotated[Literal[-2, -1, 0], BeforeValidator(_number)]
-ListTail = Annotated[str, AfterValidator(_list_tail)]
+ReadableFile = Annotated[FilePath, AfterValidator(_readable)]
+CertificateFile = Annotated[ReadableFile, AfterValidator(_certificates)]
+PasswordFile = Annotated[FilePath, AfterValidator(_password_file)]
+PasswordVariable = Annotated[
+    str,
+    written_as("[A-Z_][A-Z0-9_]*", "must be an environment variable's name, in capitals"),
+    AfterValidator(_password_variable),
+]
+Password = Annotated[str, AfterValidator(_password)]
+LabelName = Annotated[
+    str,
+    written_as("(?!__)[A-Za-z_][A-Za-z0-9_]*", "not a name for a Prometheus label"),
+    AfterValidator(_not_reserved),
+]
 TrunkName = Annotated[Text, AfterValidator(read_entry)]
-Signatures = Annotated[dict[Text, Text], AfterValidator(_signatures)]
-MethodName = Annotated[str, AfterValidator(_method)]
+LogLevel = Annotated[
+    Literal["debug", "info", "warn", "error"],
+    BeforeValidator(lambda value: "warn" if value == "warning" else value),
+]
+
+
+class Section(BaseModel):
+    """A mapping of the file; a key without a value is a key not given."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_keys_without_value(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        known = cls.model_fields
+        return {key: value for key, value in data.items() if value is not None or key not in known}

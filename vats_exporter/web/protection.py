@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.logs.logger import get_logger
@@ -29,12 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vats_exporter.web.messages import Request, Response
-    from vats_exporter.web.settings import ClientAuth
 
 _LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the files."""
 
-_DEMANDS: Final[Mapping[ClientAuth, int]] = {
+_DEMANDS: Final = {
     "NoClientCert": 0,
     "RequestClientCert": 0,
     "VerifyClientCertIfGiven": 1,
@@ -97,15 +96,16 @@ class Protection:
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Headers for every answer."""
-        return self._kept.settings.headers
+        headers = self._kept.settings.http_server_config.headers
+        return tuple((name, text) for name, text in headers.items() if text)
 
-    def tls(self) -> tuple[ssl.SSLContext, tuple[str, ...]] | None:
+    def tls(self) -> tuple[ssl.SSLContext, list[str]] | None:
         """Return what to wrap a connection with, and the names that its client may have."""
         self._look()
         kept = self._kept
-        if kept.context is None or kept.settings.tls is None:
+        if kept.context is None or kept.settings.tls_server_config is None:
             return None
-        return kept.context, kept.settings.tls.client_sans
+        return kept.context, kept.settings.tls_server_config.client_allowed_sans
 
     def refuse(self, request: Request, client: str) -> Response | None:
         """Return the answer to a request that may not be made; ``None`` for one that may.
@@ -121,7 +121,7 @@ class Protection:
         if not kept.bucket.take():
             retry = ("Retry-After", str(max(1, round(kept.settings.rate_limit.interval))))
             return say(429, "Too many requests; see rate_limit in --web.config.file.", retry)
-        if kept.passwords is None or request.path in kept.settings.open_paths:
+        if kept.passwords is None or request.path in kept.settings.auth_excluded_paths:
             return None
         verdict = kept.passwords.check(request.headers.get("authorization", ""), client)
         if verdict is Verdict.RIGHT:
@@ -210,36 +210,39 @@ class _Bucket:
 def _make(settings: WebSettings, before: _Kept | None) -> _Kept:
     """Make everything, and keep what would be the same: passwords that are known, tokens."""
     try:
-        context = None if settings.tls is None else make_context(settings.tls)
+        tls = settings.tls_server_config
+        context = None if tls is None else make_context(tls)
     except TlsError as error:
         raise ProtectionError(f"tls_server_config.{error.key}: {error}") from None
     passwords = before.passwords if before is not None else None
-    if not settings.users:
+    users = settings.basic_auth_users
+    if not users:
         passwords = None
-    elif passwords is None or passwords.users != dict(settings.users):
-        passwords = PasswordCheck(settings.users)
+    elif passwords is None or passwords.users != users:
+        passwords = PasswordCheck(users)
     bucket = _Bucket(settings.rate_limit)
     if before is not None and before.bucket.limit == settings.rate_limit:
         bucket = before.bucket
-    return _Kept(replace(settings, users=dict(settings.users)), context, passwords, bucket)
+    return _Kept(settings, context, passwords, bucket)
 
 
 def _require_as_safe(new: WebSettings, old: WebSettings) -> None:
     """Refuse a file that opens what was closed: it may be half written, or emptied by mistake."""
     file = new.files[0] if new.files else ""
-    if old.tls is not None and new.tls is None:
+    old_tls, new_tls = old.tls_server_config, new.tls_server_config
+    if old_tls is not None and new_tls is None:
         raise ProtectionError(f"{file}: tls_server_config is gone; a restart serves without TLS")
-    if old.users and not new.users:
+    if old.basic_auth_users and not new.basic_auth_users:
         raise ProtectionError(f"{file}: basic_auth_users is gone; a restart serves everybody")
-    if old.tls is None and new.tls is not None:
+    if old_tls is None and new_tls is not None:
         raise ProtectionError(f"{file}: tls_server_config is new; a restart begins to speak TLS")
-    if old.tls is None or new.tls is None:
+    if old_tls is None or new_tls is None:
         return
-    if _DEMANDS[new.tls.client_auth] < _DEMANDS[old.tls.client_auth]:
+    if _DEMANDS[new_tls.client_auth_type] < _DEMANDS[old_tls.client_auth_type]:
         raise ProtectionError(
             f"{file}: tls_server_config.client_auth_type demands less of clients; a restart does so"
         )
-    if old.tls.client_sans and not new.tls.client_sans:
+    if old_tls.client_allowed_sans and not new_tls.client_allowed_sans:
         raise ProtectionError(
             f"{file}: tls_server_config.client_allowed_sans is gone; a restart lets in every "
             "client that has a certificate"

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-    from vats_exporter.web.settings import Pem, TlsServerSettings
+    from vats_exporter.web.settings import TlsServerSettings
 
 _VERSIONS: Final = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -54,25 +54,27 @@ def make_context(settings: TlsServerSettings) -> ssl.SSLContext:
         context.minimum_version = _VERSIONS[settings.min_version]
         context.maximum_version = _VERSIONS[settings.max_version]
     _set_ciphers(context, settings)
-    if settings.curve:
+    if settings.openssl_curve:
         try:
-            context.set_ecdh_curve(settings.curve)
+            context.set_ecdh_curve(settings.openssl_curve)
         except (ValueError, ssl.SSLError):
             raise TlsError("curve_preferences", "this OpenSSL has no such curve") from None
     _load_server_certificate(context, settings)
-    if settings.client_ca is not None:
-        _load_client_authorities(context, settings.client_ca)
-    elif settings.client_auth == "VerifyClientCertIfGiven":
+    if settings.client_ca is not None or settings.client_ca_file is not None:
+        _check_pem(settings, "client_ca")
+        with _as_file(settings, "client_ca") as file:
+            context.load_verify_locations(file)
+    elif settings.client_auth_type == "VerifyClientCertIfGiven":
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
     context.verify_mode = {
         "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
         "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
-    }.get(settings.client_auth, ssl.CERT_NONE)
+    }.get(settings.client_auth_type, ssl.CERT_NONE)
     context.set_alpn_protocols(["http/1.1"])
     return context
 
 
-def has_allowed_name(certificate: Mapping[str, object] | None, allowed: tuple[str, ...]) -> bool:
+def has_allowed_name(certificate: Mapping[str, object] | None, allowed: Collection[str]) -> bool:
     """Tell whether a client's certificate names one that is let in.
 
     Args:
@@ -98,7 +100,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _set_ciphers(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
-    names = ":".join(settings.ciphers)
+    names = ":".join(settings.openssl_ciphers)
     if settings.min_version in {"TLS10", "TLS11"}:
         # Level 1 of OpenSSL 3 refuses the signatures that these versions are made of.
         names = f"{names or 'DEFAULT'}:@SECLEVEL=0"
@@ -107,7 +109,7 @@ def _set_ciphers(context: ssl.SSLContext, settings: TlsServerSettings) -> None:
             context.set_ciphers(names)
         except ssl.SSLError:
             raise TlsError("cipher_suites", "this OpenSSL has none of them") from None
-    if settings.prefer_server_ciphers:
+    if settings.prefer_server_cipher_suites:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     else:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -118,8 +120,8 @@ def _load_server_certificate(context: ssl.SSLContext, settings: TlsServerSetting
         raise TlsError("key", "is encrypted; it must be readable without a passphrase")
 
     # The certificate alone first, so that it is known which of the two is at fault.
-    _check_pem(settings.cert, "cert")
-    with _as_file(settings.cert, "cert") as cert, _as_file(settings.key, "key") as key:
+    _check_pem(settings, "cert")
+    with _as_file(settings, "cert") as cert, _as_file(settings, "key") as key:
         try:
             context.load_cert_chain(cert, key, password=refuse_to_ask)
         except ssl.SSLError as error:
@@ -128,44 +130,40 @@ def _load_server_certificate(context: ssl.SSLContext, settings: TlsServerSetting
             raise TlsError("key", "holds no key in PEM form") from None
 
 
-def _check_pem(pem: Pem, key: str) -> None:
+def _check_pem(settings: TlsServerSettings, key: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with _as_file(pem, key) as file:
+    with _as_file(settings, key) as file:
         try:
             context.load_verify_locations(file)
         except ssl.SSLError:
             raise TlsError(key, "holds no certificate in PEM form") from None
 
 
-def _load_client_authorities(context: ssl.SSLContext, pem: Pem) -> None:
-    _check_pem(pem, "client_ca")
-    with _as_file(pem, "client_ca") as file:
-        context.load_verify_locations(file)
-
-
 @contextlib.contextmanager
-def _as_file(pem: Pem, key: str) -> Iterator[str]:
+def _as_file(settings: TlsServerSettings, key: str) -> Iterator[str]:
     """Give a file's path, as OpenSSL's interface in Python wants one.
 
     A text is given as a file in memory where the system has such; a key that was written inline
     is not to be found on a disk afterwards.
     """
-    if pem.file is not None:
+    path: Path | None = getattr(settings, f"{key}_file")
+    if path is not None:
         try:
-            with pem.file.open("rb") as opened:
+            with path.open("rb") as opened:
                 opened.read(1)
         except OSError as error:
-            raise TlsError(key, f"cannot read {pem.file}: {error.strerror}") from None
-        yield str(pem.file)
+            raise TlsError(key, f"cannot read the file: {error.strerror}") from None
+        yield str(path)
         return
+    text: str = getattr(settings, key)
     if hasattr(os, "memfd_create") and Path("/proc/self/fd").exists():
         descriptor = os.memfd_create("pem")
         with os.fdopen(descriptor, "wb") as memory:
-            memory.write(pem.text.encode())
+            memory.write(text.encode())
             memory.flush()
             yield f"/proc/self/fd/{descriptor}"
         return
     with tempfile.NamedTemporaryFile() as file:  # readable by its owner alone
-        file.write(pem.text.encode())
+        file.write(text.encode())
         file.flush()
         yield file.name

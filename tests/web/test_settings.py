@@ -12,8 +12,9 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from vats_exporter.config import ConfigError
-from vats_exporter.config.web_loading import load_web_config
+from vats_exporter.config.problems import ConfigError
+from vats_exporter.web.loading import load_web_config
+from vats_exporter.web.settings import RateLimit
 from vats_exporter.web.tls import make_context
 
 if TYPE_CHECKING:
@@ -91,13 +92,13 @@ GOOD = {
 @pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
 def test_what_the_documentation_allows_is_taken(folder: Path, text: str) -> None:
     settings = load(folder, text)
-    assert (settings.tls is not None) == text.startswith(TLS)
+    assert (settings.tls_server_config is not None) == text.startswith(TLS)
 
 
 BAD = {
     "not yaml": ("tls_server_config: [\n", "line 2, column 1"),
     "a list": ("- a\n", "must be a mapping"),
-    "unknown section": ("tls_config:\n", "tls_config: unknown key"),
+    "unknown section": ("certificates:\n", "line 1: unknown key without a value"),
     "misspelt section": ("basic_auth_user:\n", "did you mean basic_auth_users"),
     "misspelt key": (TLS + "  client_ca_fle: x\n", "did you mean client_ca_file"),
     "no certificate": ("tls_server_config:\n  key_file: server.key\n", "cert_file is missing"),
@@ -167,7 +168,7 @@ BAD = {
     ),
     "invented cipher suite": (
         TLS + "  cipher_suites: [TLS_ECDHE_RSA_WITH_MAGIC]\n",
-        "tls_server_config.cipher_suites: holds a name",
+        "tls_server_config.cipher_suites[0]: none of Go's",
     ),
     "invented curve": (
         TLS + "  curve_preferences: [CurveP257]\n",
@@ -179,7 +180,7 @@ BAD = {
     ),
     "another header": (
         "http_server_config:\n  headers:\n    X-Mine: 1\n",
-        "http_server_config.headers: X-Mine: cannot be set",
+        "http_server_config.headers: holds one that cannot be set",
     ),
     "frame options": (
         "http_server_config:\n  headers:\n    X-Frame-Options: perhaps\n",
@@ -195,14 +196,14 @@ BAD = {
     ),
     "password in the clear": (
         "basic_auth_users:\n  alice: hunter2-hunter2\n",
-        "basic_auth_users: alice: not a bcrypt hash",
+        "line 2: basic_auth_users: not a bcrypt hash",
     ),
     "hash cut short": (f"basic_auth_users:\n  alice: {HASH[:-1]}\n", "not a bcrypt hash"),
     "user with a colon": (f'basic_auth_users:\n  "a:b": {HASH}\n', "holds no colon"),
     "users are a list": (f"basic_auth_users: [{HASH}]\n", "basic_auth_users: must be a mapping"),
     "open path with a pattern": (
         "auth_excluded_paths: [/-/*]\n",
-        "auth_excluded_paths: must be paths",
+        "auth_excluded_paths[0]: must be a path",
     ),
     "rate limit without a burst": ("rate_limit:\n  interval: 1s\n", "burst must be at least 1"),
     "rate limit backwards": ("rate_limit:\n  interval: -1.5s\n", "rate_limit.interval"),
@@ -234,7 +235,7 @@ def test_certificate_and_key_may_be_written_inline(folder: Path) -> None:
         "  client_auth_type: RequireAndVerifyClientCert\n"
         f"  client_ca: |\n{block('ca.crt')}"
     )
-    tls = load(folder, text).tls
+    tls = load(folder, text).tls_server_config
     assert tls is not None
     assert make_context(tls).verify_mode is ssl.CERT_REQUIRED
     assert "PRIVATE KEY" not in repr(tls)
@@ -243,9 +244,9 @@ def test_certificate_and_key_may_be_written_inline(folder: Path) -> None:
 def test_an_inline_certificate_goes_with_an_empty_name_of_a_file(folder: Path) -> None:
     certificate = (folder / "server.crt").read_text().replace("\n", "\n    ")
     text = f'tls_server_config:\n  cert_file: ""\n  cert: |\n    {certificate}\n'
-    tls = load(folder, text + "  key_file: server.key\n").tls
+    tls = load(folder, text + "  key_file: server.key\n").tls_server_config
     assert tls is not None
-    assert tls.cert.text == (folder / "server.crt").read_text()
+    assert tls.cert == (folder / "server.crt").read_text()
 
 
 def test_the_files_to_watch_are_those_that_were_named(folder: Path) -> None:
@@ -269,3 +270,36 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_passphrase(
     )
     with pytest.raises(ConfigError, match=r"key_file: is encrypted"):
         load(folder, TLS)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1.5s", 1.5),
+        ("100us", 1e-4),
+        ("100\u00b5s", 1e-4),
+        ("100\u03bcs", 1e-4),
+        ("5ns", 5e-9),
+        ("30m1h", 5400.0),
+        (".5h", 1800.0),
+        ("1.m", 60.0),
+        ("1d", 86400.0),
+        ("0", 0.0),
+    ],
+)
+def test_durations_are_read_as_go_writes_them(text: str, seconds: float) -> None:
+    assert RateLimit.model_validate({"interval": text, "burst": 1}).interval == pytest.approx(
+        seconds
+    )
+
+
+@pytest.mark.parametrize("text", ["", "-1s", "1", ".s", "1.5", "1s.", "1e3s", "1.5d", "\u0661s"])
+def test_what_go_refuses_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must be a duration|has no unit"):
+        RateLimit.model_validate({"interval": text, "burst": 1})
+
+
+@pytest.mark.parametrize("text", ["2562048h", "9" * 5000 + "s"])
+def test_a_duration_past_what_go_can_hold_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is too long a duration"):
+        RateLimit.model_validate({"interval": text, "burst": 1})

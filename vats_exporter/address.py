@@ -29,8 +29,8 @@ def parse_address(text: str, *, allow_plain_http: bool = False) -> str:
     try:
         parts = urlsplit(written if "://" in written else f"https://{written}")
         port = parts.port
-    except ValueError as error:
-        raise ValueError(f"not an address: {error}") from None
+    except ValueError:
+        raise ValueError("not an address: host, or host:port, with [] around an IPv6") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError("only https:// and http:// addresses are known")
     if "@" in parts.netloc:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vats_exporter.cabinet.address import parse_address
+from vats_exporter.address import parse_address
 
 
 @pytest.mark.parametrize(
