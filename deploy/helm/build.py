@@ -53,7 +53,7 @@ def values_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "name": {"$ref": "#/$defs/NameOrEmpty"},
+            "name": {"$ref": "#/$defs/Name"},
             "key": {"type": "string", "pattern": "^[-._a-zA-Z0-9]+$"},
         },
     }

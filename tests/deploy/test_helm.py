@@ -34,7 +34,7 @@ README: Final = {name: (CHART / name).read_text("utf-8") for name in ("README.md
 
 SECRETS: Final = {
     "vats-exporter": {"office": "12345"},
-    "cabinets": {"tverskaya": "12345", "branch": "12345"},
+    "cabinets": {"tverskaya": "12345", "branch.password": "12345"},
     "warehouse-cabinet": {"password": "12345", "other": "67890"},
     "vats-web": {
         "web.yml": "tls_server_config: {cert_file: tls/tls.crt, key_file: tls/tls.key}\n"
@@ -187,7 +187,7 @@ def test_accounts_are_written_as_given(chart: Path) -> None:
         },
         "branch": {
             "login": "+79169999999",
-            "password_file": f"{secrets}/branch",
+            "password_file": f"{secrets}/branch.password",
             "address": "http://127.0.0.1",
         },
     }
@@ -396,6 +396,7 @@ def test_dashboards_are_those_of_grafana(chart: Path) -> None:
         (["--set=demo=true,config.cache.ttl=often"], "/config/cache/ttl"),
         (["--set=demo=true,monitor.kind=Probe"], "/monitor/kind"),
         (["--set=demo=true,files.a/b=c"], "a/b"),
+        (["--set=accounts.Офис.login=a"], "Офис needs passwordSecret.key"),
         (["--set=extraAccounts=accounts: ["], "extraAccounts: error"),
         (["--set=extraAccounts=cache: {}"], "cache does not belong there"),
         (["--set=extraAccounts=accounts: [{name: x\\, login: +79161234567}]"], "in quotes"),

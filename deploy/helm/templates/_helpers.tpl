@@ -47,8 +47,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if or .Values.web.configSecret .Values.web.tlsSecret }}yes{{ end }}
 {{- end }}
 
-{{/* The accounts of --set-file extraAccounts, as YAML. */}}
-{{- define "vats-exporter.extraAccounts" -}}
+{{/* All accounts as they are given, a list. */}}
+{{- define "vats-exporter.given" -}}
+{{- $given := list }}
+{{- range $name, $account := .Values.accounts }}
+{{- $given = append $given (set (deepCopy $account) "name" $name) }}
+{{- end }}
 {{- $file := fromYaml .Values.extraAccounts }}
 {{- with $file.Error }}
 {{- fail (printf "extraAccounts: %s" .) }}
@@ -63,28 +67,40 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if not (kindIs "string" .login) }}
 {{- fail (printf "extraAccounts: put the login of %s in quotes" .name) }}
 {{- end }}
+{{- $given = append $given . }}
 {{- end }}
-{{- toYaml (default list $file.accounts) }}
+{{- if not $given }}
+{{- fail "no accounts: set accounts or extraAccounts, or demo=true to try the exporter without one" }}
+{{- end }}
+{{- toYaml $given }}
+{{- end }}
+
+{{/* Where an account's password is: a file of the container, in the volume `passwords` if relative. */}}
+{{- define "vats-exporter.passwordFile" -}}
+{{- $secret := default dict .passwordSecret }}
+{{- $key := default .name $secret.key }}
+{{- if .password_file }}
+{{- .password_file }}
+{{- else if .password_env }}
+{{- else if not (regexMatch "^[-._a-zA-Z0-9]+$" $key) }}
+{{- fail (printf "the account %s needs passwordSecret.key: its name cannot be a key of a Secret" .name) }}
+{{- else if $secret.name }}
+{{- printf "%s/%s" $secret.name $key }}
+{{- else }}
+{{- $key }}
+{{- end }}
 {{- end }}
 
 {{/* All accounts, as vats-exporter.yml has them. */}}
 {{- define "vats-exporter.accounts" -}}
 {{- $accounts := list }}
-{{- range $name, $account := .Values.accounts }}
-{{- $entry := merge (dict "name" $name) (omit $account "passwordSecret") }}
-{{- if not (or $account.password_file $account.password_env) }}
-{{- $secret := default dict $account.passwordSecret }}
-{{- $path := default $name $secret.key }}
-{{- if $secret.name }}
-{{- $path = printf "%s/%s" $secret.name $path }}
+{{- range include "vats-exporter.given" . | fromYamlArray }}
+{{- $account := omit . "passwordSecret" }}
+{{- with include "vats-exporter.passwordFile" . }}
+{{- $path := ternary . (print "/run/secrets/vats-exporter/" .) (hasPrefix "/" .) }}
+{{- $_ := set $account "password_file" $path }}
 {{- end }}
-{{- $_ := set $entry "password_file" (printf "/run/secrets/vats-exporter/%s" $path) }}
-{{- end }}
-{{- $accounts = append $accounts $entry }}
-{{- end }}
-{{- $accounts = concat $accounts (include "vats-exporter.extraAccounts" . | fromYamlArray) }}
-{{- if not $accounts }}
-{{- fail "no accounts: set accounts or extraAccounts, or demo=true to try the exporter without one" }}
+{{- $accounts = append $accounts $account }}
 {{- end }}
 {{- toYaml $accounts }}
 {{- end }}
@@ -98,20 +114,18 @@ accounts:
 {{/* Where the passwords come from: the sources of a projected volume, or nothing. */}}
 {{- define "vats-exporter.passwordSources" -}}
 {{- $sources := list }}
-{{- $shared := not (empty .Values.extraAccounts) }}
-{{- range $name, $account := .Values.accounts }}
-{{- if not (or $account.password_file $account.password_env) }}
-{{- $secret := default dict $account.passwordSecret }}
-{{- if $secret.name }}
-{{- $key := default $name $secret.key }}
-{{- $item := dict "key" $key "path" (printf "%s/%s" $secret.name $key) }}
-{{- $sources = append $sources (dict "secret" (dict "name" $secret.name "items" (list $item))) }}
-{{- else }}
+{{- $shared := false }}
+{{- range include "vats-exporter.given" . | fromYamlArray }}
+{{- $file := include "vats-exporter.passwordFile" . }}
+{{- $name := get (default dict .passwordSecret) "name" }}
+{{- if and $name (not .password_file) $file }}
+{{- $item := dict "key" (base $file) "path" $file }}
+{{- $sources = append $sources (dict "secret" (dict "name" $name "items" (list $item))) }}
+{{- else if and $file (not (hasPrefix "/" $file)) }}
 {{- $shared = true }}
 {{- end }}
 {{- end }}
-{{- end }}
-{{- if and $shared .Values.passwordSecret }}
+{{- if $shared }}
 {{- $sources = prepend $sources (dict "secret" (dict "name" .Values.passwordSecret)) }}
 {{- end }}
 {{- if $sources }}
@@ -122,8 +136,11 @@ accounts:
 {{/* The ports that the exporter connects to, one per line: HTTPS, the accounts' addresses, yours. */}}
 {{- define "vats-exporter.egressPorts" -}}
 {{- $ports := concat (list 443) .Values.networkPolicy.egressPorts }}
-{{- $accounts := include "vats-exporter.extraAccounts" . | fromYamlArray }}
-{{- range concat $accounts (values .Values.accounts) (list (default dict .Values.config.defaults)) }}
+{{- $accounts := list }}
+{{- if not .Values.demo }}
+{{- $accounts = include "vats-exporter.given" . | fromYamlArray }}
+{{- end }}
+{{- range append $accounts (default dict .Values.config.defaults) }}
 {{- with .address }}
 {{- if regexMatch ":[0-9]+/?$" . }}
 {{- $ports = append $ports (regexFind ":[0-9]+/?$" . | trimPrefix ":" | trimSuffix "/") }}
