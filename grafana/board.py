@@ -155,6 +155,7 @@ class Builder:
     def _panel(self, panel: Json, grid: Json) -> Json:
         if panel["kind"] not in self.kinds:
             raise SourceError(f"panel {panel['title']!r}: no kind {panel['kind']!r}")
+        kind = self.kinds[panel["kind"]]
         made = {
             "datasource": DATASOURCE,
             "description": panel["description"],
@@ -162,21 +163,20 @@ class Builder:
             "gridPos": grid,
             "id": self._next(),
             "links": [],
-            "options": {**self.kinds[panel["kind"]]["options"], **panel.get("options", {})},
+            "options": {**kind["options"], **panel.get("options", {})},
             "targets": [self._target(panel, target) for target in panel["targets"]],
             "title": panel["title"],
             "transformations": _transformations(panel),
             "transparent": False,
-            "type": self.kinds[panel["kind"]].get("type", panel["kind"]),
+            "type": kind.get("type", panel["kind"]),
         }
         if panel["kind"] == "table":
             made["options"]["sortBy"] = [
                 {"displayName": _title(panel, field), "desc": order == "desc"}
                 for field, order in panel.get("sort", {}).items()
             ]
-        if "maxDataPoints" in panel:
-            made["maxDataPoints"] = panel["maxDataPoints"]
-        return made
+        points = panel.get("maxDataPoints", kind.get("maxDataPoints"))
+        return made if points is None else {**made, "maxDataPoints": points}
 
     def _target(self, panel: Json, target: Json) -> Json:
         now = panel["kind"] in {"stat", "table"} and not panel.get("range")

@@ -145,6 +145,7 @@ def test_an_annotation_tells_when_and_what_in_milliseconds_and_words(stack: Stac
         "marked for deletion",
     }
     for one in found:
+        assert one["metric"]["which"]
         for _, value in one["values"]:
             assert time.time() - 600 < float(value) / 1000 <= time.time()
 

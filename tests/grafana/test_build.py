@@ -318,3 +318,11 @@ def test_the_provisioning_finds_what_is_mounted() -> None:
     assert mounts["/etc/grafana/provisioning"] == "../grafana/provisioning"
     assert source["datasources"][0]["url"] == "http://prometheus:9090"
     assert "prometheus" in compose["services"]
+
+
+@boards
+def test_a_title_names_only_labels_that_are_there(board: dict[str, Any]) -> None:
+    # Grafana writes the label's name where a series does not have it, as one without a phone.
+    for annotation in board["annotations"]["list"][1:]:
+        for label in re.findall(r"{{(\w+)}}", annotation["titleFormat"]):
+            assert label not in {"phone", "name"}
