@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grafana.source import SourceError, expand, translate
+from grafana.source import SourceError, expand, read, translate
 
 
 def test_a_text_without_russian_is_an_error() -> None:
@@ -28,3 +28,17 @@ def test_pieces_hold_pieces_and_a_query_is_one_line() -> None:
         expand("max(<<up>>)\n> 0", {"up": "up{<<job>>}", "job": 'job="a"'})
         == 'max(up{job="a"}) > 0'
     )
+
+
+def test_every_translation_is_used() -> None:
+    words = read("ru.yml")
+    used: set[str] = set()
+
+    class Noting(dict[str, str]):
+        def __getitem__(self, text: str) -> str:
+            used.add(text)
+            return super().__getitem__(text)
+
+    for board in ("vats-trunks.yml", "vats-trunk.yml"):
+        translate({**read("common.yml"), "board": read(board)}, Noting(words))
+    assert set(words) - used == set()
