@@ -77,6 +77,16 @@ def test_starting_reads_each_cabinet_once_and_scrapes_add_nothing_while_that_is_
         assert cabinet.stats()["sign_ins"] == 2
 
 
+def test_the_configuration_in_use_is_shown_without_its_passwords() -> None:
+    with SimulatedCabinet() as cabinet:
+        settings = settings_for(cabinet, "demo")
+        with Exporter(config_of(settings), ANYWHERE) as exporter:
+            page = fetch(f"{exporter.url}/config")
+    assert f"login: {settings.login}" in page.replace("'", "")
+    assert "password: <secret>" in page
+    assert settings.password not in page
+
+
 def test_after_stopping_nobody_listens_and_every_connection_is_closed() -> None:
     with SimulatedCabinet() as cabinet:
         exporter = Exporter(config_of(settings_for(cabinet, "demo")), ANYWHERE)

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from vats_exporter import __version__
 from vats_exporter.cabinet.client import CLOSES_WITHIN, Cabinet
+from vats_exporter.config.display import display
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource
 from vats_exporter.history import History
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.collector import Account, Collector, Loaded
+from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.web import DIRECT, Limits, Site, WebServer
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
     from vats_exporter.config.models import AccountSettings, Config, DetailsSettings
     from vats_exporter.metrics.counts import Tally
-    from vats_exporter.metrics.privacy import Privacy
     from vats_exporter.refresh import Source
     from vats_exporter.web import ListenAddress, Protection, Urls
 
@@ -51,7 +52,7 @@ class Options:
         limits: what clients may take.
         urls: where the pages are.
         lifecycle: whether the configuration may be reloaded over HTTP.
-        privacy: what the trunks' labels hold back; ``None`` for nothing.
+        privacy: what the trunks' labels hold back.
         probe_only: accounts are read for ``/probe`` alone.
     """
 
@@ -59,7 +60,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     urls: Urls = DIRECT
     lifecycle: bool = False
-    privacy: Privacy | None = None
+    privacy: Privacy = field(default_factory=Privacy)
     probe_only: bool = False
 
 
@@ -103,6 +104,7 @@ class Exporter:
             self._collector,
             urls=self._options.urls,
             reload=self.reload if may_reload else None,
+            configuration=lambda: display(self._config, self._options.privacy),
             # The other half is for those who ask for what needs no waiting.
             max_waiting=max(1, self._options.limits.max_connections // 2),
         )

@@ -292,6 +292,7 @@ def test_the_page_loads_nothing_and_its_links_are_relative() -> None:
     assert links == [
         "internal/m",
         "sd",
+        "config",
         "-/healthy",
         "-/ready",
         "refreshes?account=acme",

@@ -17,12 +17,20 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    PlainSerializer,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
 
-from vats_exporter.config.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
+from vats_exporter.config.units import (
+    DURATION_PATTERN,
+    SIZE_PATTERN,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+)
 from vats_exporter.config.yaml_file import Plain
 from vats_exporter.expected_off import read_entry
 from vats_exporter.metrics.table import METRICS
@@ -41,6 +49,9 @@ _SWITCHES: Final = {
     "no": False,
     "off": False,
 }
+
+HIDDEN: Final = "<secret>"
+"""What is shown in place of a password, as in Prometheus."""
 
 _LONGEST_PASSWORD: Final = 4096
 """Bytes of a password file; what is longer is another file, or a device without an end."""
@@ -189,11 +200,15 @@ Switch = Annotated[bool, BeforeValidator(switch)]
 DurationOrZero = Annotated[
     float,
     BeforeValidator(_duration),
+    PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$"}),
 ]
 Duration = Annotated[DurationOrZero, AfterValidator(_positive_duration)]
 Size = Annotated[
-    int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$"})
+    int,
+    BeforeValidator(_size),
+    PlainSerializer(format_size, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$"}),
 ]
 FilePath = Annotated[Path, BeforeValidator(_file)]
 ReadableFile = Annotated[FilePath, AfterValidator(_readable)]
@@ -204,7 +219,9 @@ PasswordVariable = Annotated[
     written_as("[A-Z_][A-Z0-9_]*", "must be an environment variable's name, in capitals"),
     AfterValidator(_password_variable),
 ]
-Password = Annotated[str, AfterValidator(_password)]
+Password = Annotated[
+    str, AfterValidator(_password), PlainSerializer(lambda _: HIDDEN, return_type=str)
+]
 LabelName = Annotated[
     str,
     written_as("(?!__)[A-Za-z_][A-Za-z0-9_]*", "not a name for a Prometheus label"),

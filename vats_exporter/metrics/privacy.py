@@ -45,13 +45,14 @@ class Privacy:
         """Return the trunk's ``name`` label."""
         if self.no_names:
             return ""
-        return self._without_numbers(trunk.name)
+        return self.text(trunk.name)
 
     def line(self, trunk: Trunk) -> str:
         """Return the trunk's ``line`` label, which the cabinet makes of the phone number."""
-        return self._without_numbers(trunk.line)
+        return self.text(trunk.line)
 
-    def _without_numbers(self, text: str) -> str:
+    def text(self, text: str) -> str:
+        """Return a text as it may be shown."""
         if not self.mask_phones:
             return text
         return _NUMBER.sub(lambda match: _masked(match[0]), text)

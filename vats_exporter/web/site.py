@@ -47,7 +47,8 @@ class Site:
         urls: where the pages are.
         clock: for ages on the landing page; the machine's, unless a test brings its own.
         reload: loads the configuration again, and returns why that failed, a line a reason;
-            ``None`` where nobody may ask for that over HTTP.
+            ``None`` where that is off.
+        configuration: writes the configuration in use, without secrets.
         max_waiting: requests that may wait for refreshes at the same time; one more is answered
             with what there is.
 
@@ -64,6 +65,7 @@ class Site:
         urls: Urls = DIRECT,
         clock: Clock | None = None,
         reload: Callable[[], Sequence[str]] | None = None,
+        configuration: Callable[[], str] = str,
         max_waiting: int = 256,
     ) -> None:
         self.stopping = False
@@ -73,6 +75,7 @@ class Site:
         self._urls = urls
         self._clock: Clock = clock or SystemClock()
         self._reload = reload
+        self._write_configuration = configuration
         # By account, looked for once in a snapshot.
         self._troubled: dict[str, tuple[Snapshot | None, Sequence[Trunk]]] = {}
         self._may_wait = threading.Semaphore(max_waiting)
@@ -82,6 +85,7 @@ class Site:
             "/probe": _Page(_READERS, self._probe),
             "/refreshes": _Page(_READERS, self._refreshes),
             "/sd": _Page(_READERS, self._targets),
+            "/config": _Page(_READERS, self._configuration),
             "/-/healthy": _Page(_READERS, self._healthy),
             "/-/ready": _Page(_READERS, self._ready),
             "/-/reload": _Page(_ACTORS, self._load_again),
@@ -211,6 +215,9 @@ class Site:
             troubled = tuple(trunk for trunk in trunks if trunk.troubles)
             self._troubled[account.name] = (state.snapshot, troubled)
         return Shown(state, troubled, account.changes(), account.privacy)
+
+    def _configuration(self, _request: Request) -> Response:
+        return text(200, self._write_configuration())
 
     def _healthy(self, _request: Request) -> Response:
         return say(200, "The exporter is healthy.")
