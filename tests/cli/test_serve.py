@@ -366,3 +366,52 @@ def test_labels_hold_back_what_they_are_told_to(start: Start, tmp_path: Path) ->
     for trunk in trunks:
         assert str(trunk["phone"]) not in page
         assert str(trunk["name"]) not in page or not trunk["name"]
+
+
+def test_a_log_that_is_not_read_stops_no_refresh_and_is_counted(tmp_path: Path) -> None:
+    with SimulatedCabinet(make_accounts(1, trunks=20)) as cabinet:
+        (one,) = cabinet.accounts
+        file = configure(
+            tmp_path,
+            f"name: {one.name}, login: {one.login}, password: {one.password}, "
+            f"address: '{cabinet.url}', page_size: 1",
+        )
+        with Path(file).open("a", encoding="utf-8") as opened:
+            opened.write("cache: {ttl: 0s}\n")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        # With a short queue, so that it is full soon: a pipe holds some hundred lines.
+        code = (
+            "import queue, sys; from vats_exporter import cli;"
+            "from vats_exporter.logs import setup;"
+            "setup._writer._lines = queue.Queue(20); cli.main(sys.argv[1:])"
+        )
+        command = [sys.executable, "-c", code, "serve", "--config.file", file]
+        command += ["--log.level", "debug", "--web.listen-address", f"127.0.0.1:{port}"]
+        # Nothing ever reads its standard error.
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+            try:
+                until(lambda: _answers(port))
+                succeeded = f'vats_refreshes_total{{account="{one.name}",result="success"}}'
+                dropped = 0.0
+                for scrapes in range(1, 1000):
+                    page = fetch(f"http://127.0.0.1:{port}/metrics")
+                    # Each scrape finds a new refresh.
+                    assert value(page, succeeded) >= scrapes
+                    dropped = value(page, "vats_log_dropped_total")
+                    if dropped:
+                        break
+                assert dropped
+            finally:
+                process.terminate()
+                assert process.wait(20) == 0
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def value(page: str, series: str) -> float:
+    (line,) = (line for line in page.splitlines() if line.startswith(f"{series} "))
+    return float(line.rpartition(" ")[2])

@@ -174,6 +174,7 @@ def test_the_table_holds_the_documented_metrics() -> None:
         ("vats_config_last_reload_success_timestamp_seconds", "gauge", ()),
         ("vats_history_up", "gauge", ()),
         ("vats_history_errors_total", "counter", ()),
+        ("vats_log_dropped_total", "counter", ()),
         ("vats_exporter_build_info", "gauge", ("version", "python")),
     }
 

@@ -21,6 +21,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 
 from vats_exporter import __version__
 from vats_exporter.expected_off import ExpectedOff
+from vats_exporter.logs.setup import dropped_lines
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.counts import Tally
 from vats_exporter.metrics.exposition import (
@@ -209,6 +210,7 @@ class _Own(NamedTuple):
 
     history: tuple[str, int] | None
     loaded: Loaded | None
+    log_dropped: int
 
 
 class _View(NamedTuple):
@@ -344,7 +346,7 @@ class Collector:
         """Return what is told of the exporter itself."""
         history = self.history
         remembered = None if history is None else (history.problem, history.errors_total)
-        return _Own(remembered, self.loaded)
+        return _Own(remembered, self.loaded, dropped_lines())
 
     def _live_part(
         self,
@@ -371,6 +373,7 @@ class Collector:
             problem, errors = own.history
             lines[metrics.HISTORY_UP] = sample_line(metrics.HISTORY_UP.name, "", not problem)
             lines[metrics.HISTORY_ERRORS] = sample_line(metrics.HISTORY_ERRORS.name, "", errors)
+        lines[metrics.LOG_DROPPED] = sample_line(metrics.LOG_DROPPED.name, "", own.log_dropped)
         lines[metrics.BUILD_INFO] = self._build_info
         raw = b"".join(
             HEADERS[form][metric].raw + samples.encode()

@@ -191,6 +191,13 @@ HISTORY_ERRORS: Final = Metric(
     (),
     "exporter",
 )
+LOG_DROPPED: Final = Metric(
+    "vats_log_dropped_total",
+    "counter",
+    "How many lines of the log were dropped because it was not read.",
+    (),
+    "exporter",
+)
 BUILD_INFO: Final = Metric(
     "vats_exporter_build_info",
     "gauge",
@@ -224,6 +231,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     CONFIG_RELOAD_TIMESTAMP,
     HISTORY_UP,
     HISTORY_ERRORS,
+    LOG_DROPPED,
     BUILD_INFO,
 )
 """Every metric of the exporter's, in the order of the page."""
