@@ -12,7 +12,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from vats_exporter.cabinet import Cabinet, CabinetSettings
+from vats_exporter.cabinet import CabinetClient, CabinetSettings
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 
 TRUNKS = 300
@@ -38,7 +38,7 @@ def main() -> None:
         settings = CabinetSettings(
             address=simulated.url, login=account.login, password=account.password
         )
-        with Cabinet(settings) as cabinet:
+        with CabinetClient(settings) as cabinet:
             trunks = cabinet.read_trunks().trunks
             simulated.faults = held_back
             before = simulated.stats()["requests"]["list"]

@@ -29,6 +29,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from benchmarks.bench_exposition import ClientLibrary, make_snapshot
 from vats_exporter.logs import setup
 from vats_exporter.metrics.collector import Account, Collector
+from vats_exporter.trunks import Listing
 from vats_exporter.web import ListenAddress, Site, WebServer
 
 if TYPE_CHECKING:
@@ -56,16 +57,14 @@ class Invented:
     """A cabinet without a cabinet."""
 
     trunks: tuple[Trunk, ...]
-    warnings: tuple[str, ...] = ()
-    pages: int = 1
 
     def connect(self, _: object) -> Invented:
         """Count nothing."""
         return self
 
-    def read_trunks(self) -> Invented:
+    def read_trunks(self) -> Listing:
         """Give the trunks."""
-        return self
+        return Listing(self.trunks)
 
     def close(self) -> None:
         """Nothing is open."""

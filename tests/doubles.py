@@ -6,8 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vats_exporter.cabinet.subscribers import Listing
-from vats_exporter.trunks import Flags, Trunk
+from vats_exporter.trunks import Flags, Listing, Trunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ import pytest
 
 from tests.doubles import make_due
 from tests.process import log_put_back
-from vats_exporter.cabinet import Cabinet, CabinetSettings, Timeouts
+from vats_exporter.cabinet import CabinetClient, CabinetSettings, Timeouts
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.gwt import decode, encode_response
 from vats_exporter.logs import setup
@@ -270,7 +270,7 @@ def collector(cabinet: SimulatedCabinet) -> Iterator[Collector]:
             max_response=256 * 1024,
             timeouts=Timeouts(connect=2.0, read=0.3, call=10.0),
         )
-        return Account(name, lambda tally: Cabinet(settings, trace=tally.trace), ttl=0)
+        return Account(name, lambda tally: CabinetClient(settings, trace=tally.trace), ttl=0)
 
     collector = Collector([account("demo-1"), account("demo-2")])
     yield collector

@@ -12,26 +12,24 @@ from hypothesis import strategies as st
 
 from tests.doubles import view
 from vats_exporter.cabinet import (
-    Cabinet,
+    CabinetClient,
     CabinetError,
     CabinetSettings,
     CabinetTimeoutError,
     GwtExceptionError,
     IncompleteError,
-    Listing,
     LoginRefusedError,
     NotGwtError,
     RedeployedError,
     SessionEndedError,
     UnreachableError,
-    turns,
 )
-from vats_exporter.cabinet.devices import Details, Device
+from vats_exporter.cabinet.devices import Device, TrunkDetails
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.demo.deployment import DETAILS_SERVICE
-from vats_exporter.details import MIN_BATCH, PAUSE, DetailedSource, DetailsBook
+from vats_exporter.details import BUDGET, MIN_BATCH, PAUSE, DetailedSource, DetailsBook
 from vats_exporter.refresh import REFUSED_LAST, Refresher
-from vats_exporter.trunks import Flags, Trunk
+from vats_exporter.trunks import Flags, Listing, Trunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,9 +54,9 @@ def trunks(count: int) -> list[Trunk]:
     ]
 
 
-def details(trunk: Trunk, *, enabled: bool = True, phone: str = "") -> Details:
+def details(trunk: Trunk, *, enabled: bool = True, phone: str = "") -> TrunkDetails:
     device = Device("CaDEVI", enabled, f"mobsip_{trunk.phone[1:]}", "sip_x", "geheim")
-    return Details(trunk.ref, phone, device)
+    return TrunkDetails(trunk.ref, phone, device)
 
 
 def test_new_trunks_come_first_then_those_asked_longest_ago() -> None:
@@ -125,7 +123,7 @@ def test_details_that_are_too_old_are_told_no_more_but_the_phone_stays() -> None
     book = DetailsBook(HOUR)
     (trunk,) = (replace(trunk, phone="") for trunk in trunks(1))
     book.put(
-        trunk.ref, Details(trunk.ref, "79160000000", Device("CaD", True, "l", "", "")), 0.0, AT
+        trunk.ref, TrunkDetails(trunk.ref, "79160000000", Device("CaD", True, "l", "", "")), 0.0, AT
     )
     book.failed(trunk.ref, HOUR, its_own=True)
     (young,) = book.apply([trunk], HOUR + STALE - 1, STALE)
@@ -155,7 +153,8 @@ def test_a_trunk_at_which_the_cabinet_broke_comes_sooner_but_after_the_rest() ->
 def test_a_run_that_was_given_up_makes_the_next_one_wait() -> None:
     book = DetailsBook(HOUR)
     everyone = trunks(3)
-    book.ended(0.0, given_up=True, fruitless=False, retry_after=0.0)
+    book.put("Ca0000", details(everyone[0]), -HOUR, AT)
+    book.give_up(0.0, 0.0)
     assert book.due(everyone, PAUSE - 1) == []
     assert len(book.due(everyone, PAUSE)) == 3
 
@@ -165,18 +164,19 @@ def test_runs_that_read_nothing_are_further_and_further_apart_up_to_a_quarter_of
     everyone = trunks(3)
     pauses = []
     for _ in range(2000):  # 2.0 to the power of that many is no float
-        book.ended(0.0, given_up=True, fruitless=True, retry_after=0.0)
+        book.give_up(0.0, 0.0)
         pauses.append(next(at for at in range(0, 1000, 30) if book.due(everyone, float(at))))
     assert pauses[:6] == [60, 120, 240, 480, 900, 900]
     assert set(pauses[6:]) == {QUARTER}
-    book.ended(0.0, given_up=False, fruitless=True, retry_after=0.0)
-    assert len(book.due(everyone, 0.0)) == 3
+    book.put("Ca0000", details(everyone[0]), QUARTER, AT)
+    book.give_up(QUARTER, 0.0)
+    assert len(book.due(everyone, QUARTER + PAUSE)) == 2
 
 
 def test_a_trunk_without_a_device_has_no_selector() -> None:
     book = DetailsBook(HOUR)
     (trunk,) = trunks(1)
-    book.put(trunk.ref, Details(trunk.ref, "", None), 0.0, AT)
+    book.put(trunk.ref, TrunkDetails(trunk.ref, "", None), 0.0, AT)
     assert book.apply([trunk], 0.0, STALE)[0].sip_device_enabled is None
 
 
@@ -233,7 +233,6 @@ class FakeCabinet:
         self.hold = threading.Event()
         self.hold.set()
         self.closed = 0
-        self.shared: list[bool] = []
         self.broken = False
 
     def read_trunks(self) -> Listing:
@@ -241,16 +240,16 @@ class FakeCabinet:
             raise IncompleteError("list: odd")
         return Listing(self.trunks, ("1 of 3 trunks show no phone",), 1)
 
-    def read_details(self, ref: str) -> Details:
+    def read_details(self, ref: str, *, renew: bool = True) -> TrunkDetails:
+        assert not renew
         self.hold.wait(10)
         self.asked.append(ref)
         if ref in self.failing:
             raise self.failing[ref]
         return details(self.trunks[int(ref[2:])])
 
-    def lane(self, *, shared: bool = False) -> FakeCabinet:
-        self.shared.append(shared)
-        return self
+    def credentials_changed(self) -> bool:
+        return False
 
     def close(self) -> None:
         self.closed += 1
@@ -362,39 +361,22 @@ def test_a_run_begins_no_sooner_than_the_cabinet_wishes_within_an_hour(
         assert len(set(cabinet.asked)) == asked
 
 
-def test_a_cabinet_that_breaks_under_several_readers_is_told_of_once() -> None:
-    cabinet = FakeCabinet()
-    cabinet.trunks = tuple(trunks(10))
-    cabinet.failing = {trunk.ref: UnreachableError("details: reset") for trunk in cabinet.trunks}
-    together = threading.Barrier(4)
+def test_a_run_ends_when_its_time_is_up_and_the_rest_stays_due() -> None:
+    cabinet, clock = FakeCabinet(), Clock()
     read = cabinet.read_details
 
-    def all_at_once(ref: str) -> Details:
-        together.wait(PATIENCE)
-        return read(ref)
+    def slow(ref: str, *, renew: bool = True) -> TrunkDetails:
+        clock.seconds += BUDGET / 2 + 1
+        return read(ref, renew=renew)
 
-    cabinet.read_details = all_at_once  # type: ignore[method-assign]  # of this one
-    told: list[tuple[str, str]] = []
-    source = DetailedSource(
-        cabinet,
-        ttl=HOUR,
-        stale=stale,
-        concurrency=4,
-        on_details=lambda *how: told.append(how),
-    )
+    cabinet.read_details = slow  # type: ignore[method-assign]  # of this one
+    source = DetailedSource(cabinet, ttl=HOUR, stale=stale, clock=clock)
     source.read_trunks()
     source.wait()
-    assert len(cabinet.asked) == 4
-    assert [result for result, _ in told] == ["unreachable"] * 4
-    assert [sentence for _, sentence in told if sentence] == [
-        "details: reset; not asked for then: 6 more"
-    ]
-
-
-def test_the_first_reader_shares_the_lists_connection_and_the_others_have_their_own() -> None:
-    cabinet = FakeCabinet()
-    DetailedSource(cabinet, ttl=HOUR, stale=stale, concurrency=3)
-    assert cabinet.shared == [True, False, False]
+    assert cabinet.asked == ["Ca0000", "Ca0001"]
+    source.read_trunks()
+    source.wait()
+    assert cabinet.asked[2:] == ["Ca0002"]
 
 
 def test_a_bug_in_one_trunks_details_does_not_end_the_others(
@@ -403,10 +385,10 @@ def test_a_bug_in_one_trunks_details_does_not_end_the_others(
     cabinet = FakeCabinet()
     read = FakeCabinet.read_details
 
-    def broken(self: FakeCabinet, ref: str) -> Details:
+    def broken(self: FakeCabinet, ref: str, *, renew: bool = True) -> TrunkDetails:
         if ref == "Ca0001":
             raise KeyError("geheim")
-        return read(self, ref)
+        return read(self, ref, renew=renew)
 
     monkeypatch.setattr(FakeCabinet, "read_details", broken)
     told: list[tuple[str, str]] = []
@@ -448,7 +430,7 @@ def test_closing_ends_the_details_under_way() -> None:
     cabinet.hold.set()
     source.wait()
     assert len(cabinet.asked) <= 1
-    assert cabinet.closed == 2  # its lane, which it is itself, and it
+    assert cabinet.closed == 1
 
 
 @pytest.fixture
@@ -457,15 +439,12 @@ def simulated() -> Iterator[SimulatedCabinet]:
         yield cabinet
 
 
-@pytest.mark.parametrize("concurrency", [1, 3])
-def test_a_real_cabinets_details_equal_its_truth(
-    simulated: SimulatedCabinet, concurrency: int
-) -> None:
+def test_a_real_cabinets_details_equal_its_truth(simulated: SimulatedCabinet) -> None:
     account = simulated.accounts[0]
     settings = CabinetSettings(
         address=simulated.url, login=account.login, password=account.password
     )
-    source = DetailedSource(Cabinet(settings), ttl=0.0, stale=stale, concurrency=concurrency)
+    source = DetailedSource(CabinetClient(settings), ttl=0.0, stale=stale)
     for _ in range(4):  # ten trunks a run, and one more listing to see the last of them
         source.read_trunks()
         source.wait()
@@ -476,7 +455,7 @@ def test_a_real_cabinets_details_equal_its_truth(
         assert shown[trunk.ref].line == (device.line if device else "")
     source.close()
     assert simulated.stats()["sign_ins"] == 1
-    assert simulated.stats()["highest_concurrency"] <= concurrency
+    assert simulated.stats()["connections"] == 1
 
 
 def test_a_session_that_ends_among_the_details_is_renewed_by_the_next_listing(
@@ -493,7 +472,7 @@ def test_a_session_that_ends_among_the_details_is_renewed_by_the_next_listing(
         return None
 
     simulated.faults = end_sessions
-    source = DetailedSource(Cabinet(settings), ttl=HOUR, stale=stale, concurrency=2)
+    source = DetailedSource(CabinetClient(settings), ttl=HOUR, stale=stale)
     source.read_trunks()
     source.wait()
     assert len(source.read_trunks().trunks) == 30
@@ -502,9 +481,8 @@ def test_a_session_that_ends_among_the_details_is_renewed_by_the_next_listing(
     assert simulated.stats()["refused_sign_ins"] == 0
 
 
-@pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_password_that_changes_among_the_details_costs_no_sign_in_but_the_listings(
-    simulated: SimulatedCabinet, concurrency: int
+    simulated: SimulatedCabinet,
 ) -> None:
     account = simulated.accounts[0]
 
@@ -518,10 +496,9 @@ def test_a_password_that_changes_among_the_details_costs_no_sign_in_but_the_list
         address=simulated.url, login=account.login, password=account.password
     )
     source = DetailedSource(
-        Cabinet(settings),
+        CabinetClient(settings),
         ttl=HOUR,
         stale=stale,
-        concurrency=concurrency,
         on_details=lambda _, sentence: told.append(sentence) if sentence else None,
         clock=clock,
     )
@@ -532,7 +509,7 @@ def test_a_password_that_changes_among_the_details_costs_no_sign_in_but_the_list
     assert simulated.stats()["refused_sign_ins"] == 0
     assert len(told) == 1
     asked = simulated.stats()["requests"]["details"]
-    assert asked < 3 + concurrency
+    assert asked < 4
     # An hour of scrapes, each of which may set off a run: the listing alone is refused, and backs
     # off: after 1, 2, 4, 8, 16 and 32 minutes.
     for _ in range(60):
@@ -549,7 +526,7 @@ def test_details_that_are_forbidden_cost_no_sign_in(simulated: SimulatedCabinet)
     settings = CabinetSettings(
         address=simulated.url, login=account.login, password=account.password
     )
-    source = DetailedSource(Cabinet(settings), ttl=HOUR, stale=stale, clock=clock)
+    source = DetailedSource(CabinetClient(settings), ttl=HOUR, stale=stale, clock=clock)
     simulated.faults = lambda incoming: (
         Fault(instead=Answer(403)) if incoming.call == "details" else None
     )
@@ -562,9 +539,8 @@ def test_details_that_are_forbidden_cost_no_sign_in(simulated: SimulatedCabinet)
     assert simulated.stats()["requests"]["details"] == 5  # after 0, 1, 3, 7 and 15 minutes
 
 
-@pytest.mark.parametrize("concurrency", [1, 3])
 def test_names_that_are_out_of_date_for_the_details_alone_are_discovered_by_the_next_listing(
-    simulated: SimulatedCabinet, concurrency: int
+    simulated: SimulatedCabinet,
 ) -> None:
     account, clock = simulated.accounts[0], Clock()
     settings = CabinetSettings(
@@ -572,9 +548,7 @@ def test_names_that_are_out_of_date_for_the_details_alone_are_discovered_by_the_
         login=account.login,
         password=account.password,
     )
-    source = DetailedSource(
-        Cabinet(settings), ttl=HOUR, stale=stale, concurrency=concurrency, clock=clock
-    )
+    source = DetailedSource(CabinetClient(settings), ttl=HOUR, stale=stale, clock=clock)
     before = simulated.deployment
     after = before.redeployed("another")
     policies = {**before.policies, DETAILS_SERVICE: after.policies[DETAILS_SERVICE]}
@@ -597,30 +571,16 @@ def test_names_that_are_out_of_date_for_the_details_alone_are_discovered_by_the_
     source.close()
 
 
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
-    """Counts those who begin to wait for a cabinet's connection."""
-    counted = threading.Semaphore(0)
-
-    class Condition(threading.Condition):
-        def wait(self, timeout: float | None = None) -> bool:
-            counted.release()
-            return super().wait(timeout)
-
-    monkeypatch.setattr(turns, "Condition", Condition)
-    return counted
-
-
 @pytest.mark.parametrize("answer", [None, Answer(200, (), OTHER_FORM)], ids=["", "other form"])
-def test_a_listing_waits_for_the_one_call_for_details_under_way_and_for_no_more(
-    simulated: SimulatedCabinet, waits: threading.Semaphore, answer: Answer | None
+def test_a_listing_waits_for_the_one_trunk_under_way_and_for_no_more(
+    simulated: SimulatedCabinet, answer: Answer | None
 ) -> None:
     account = simulated.accounts[0]
     settings = CabinetSettings(
         address=simulated.url, login=account.login, password=account.password
     )
     asked: list[str] = []
-    under_way, go_on = threading.Event(), threading.Event()
+    under_way, go_on, waits = threading.Event(), threading.Event(), threading.Event()
 
     def hold_the_third(incoming: Incoming) -> Fault | None:
         asked.append(incoming.call)
@@ -629,17 +589,22 @@ def test_a_listing_waits_for_the_one_call_for_details_under_way_and_for_no_more(
             return Fault(wait=go_on, instead=answer)
         return None
 
-    source = DetailedSource(Cabinet(settings), ttl=0.0, stale=stale)
+    class Told(CabinetClient):
+        def read_trunks(self) -> Listing:
+            waits.set()
+            return super().read_trunks()
+
+    source = DetailedSource(Told(settings), ttl=0.0, stale=stale)
     simulated.faults = hold_the_third
     source.read_trunks()
     assert under_way.wait(PATIENCE)
+    waits.clear()
     listing = threading.Thread(target=source.read_trunks)
-    while waits.acquire(blocking=False):
-        pass
     listing.start()
-    assert waits.acquire(timeout=PATIENCE)  # the listing has come for the connection
+    assert waits.wait(PATIENCE)  # the listing has come for the connection
     go_on.set()
     listing.join(PATIENCE)
     source.wait()
     source.close()
-    assert asked[asked.index("details") :][:5] == ["details"] * 3 + ["list", "details"]
+    after = asked[asked.index("details") + 3 :]
+    assert after[1 if answer else 0] == "list"

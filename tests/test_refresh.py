@@ -33,9 +33,9 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
     UnreachableError,
 )
-from vats_exporter.cabinet.subscribers import Listing
 from vats_exporter.clock import SystemClock
 from vats_exporter.refresh import Outcome, Refresher
+from vats_exporter.trunks import Listing
 
 if TYPE_CHECKING:
     from vats_exporter.trunks import AccountState, Snapshot

@@ -14,13 +14,13 @@ from tests.configurations import changed, config_of
 from tests.process import log_put_back
 from vats_exporter import app
 from vats_exporter.app import Exporter, Options
-from vats_exporter.cabinet import Listing
 from vats_exporter.config.models import CacheSettings, Config, DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.faults import Fault, Incoming
 from vats_exporter.history import read_accounts, read_events
 from vats_exporter.logs import setup
 from vats_exporter.refresh import Refresher
+from vats_exporter.trunks import Listing
 from vats_exporter.web import ListenAddress
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def test_a_refresh_that_ends_while_the_exporter_stops_is_remembered(
 
 def test_sessions_are_ended_while_details_are_read(cabinet: Cabinet) -> None:
     cabinet.holding.add("details")
-    details = DetailsSettings(enabled=True, ttl=60.0, concurrency=2)
+    details = DetailsSettings(enabled=True, ttl=60.0)
     cache = CacheSettings(ttl=60.0, stale=900.0)  # the list is read once, and then details alone
     exporter = started(changed(config_of(cabinet, NONE), cache=cache, details=details))
     for _ in cabinet.accounts:
@@ -216,7 +216,7 @@ def test_a_refresh_that_outlasts_the_end_is_recorded_nowhere(
 ) -> None:
     source = Unbreakable()
     monkeypatch.setattr(app, "STOPPING", 0.1)
-    monkeypatch.setattr(app, "Cabinet", lambda *_, **__: source)
+    monkeypatch.setattr(app, "CabinetClient", lambda *_, **__: source)
     history = tmp_path / "history.sqlite"
     config = config_of(cabinet, NONE, history)
     exporter = Exporter(

@@ -1,16 +1,28 @@
-"""Where a cabinet is: from what people write to the address calls are made to."""
+"""Where a cabinet is, and by which proxy: from what people write to what calls are made to.
+
+Nothing here quotes what was written, which may hold a password.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urlsplit
+from base64 import b64encode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from urllib.parse import SplitResult
+
+PROXY_PORT: Final = 3128
 
 
 def parse_address(text: str, *, allow_plain_http: bool = False) -> str:
-    """Read a cabinet's address.
+    """Read a cabinet's address: ``host``, ``host:port``, or either after ``https://``, ``http://``.
 
     Args:
-        text: ``host``, ``host:port``, ``https://host:port`` or ``http://host:port``.
+        text: as written.
         allow_plain_http: lets an ``http://`` address be other than loopback, where passwords
             would go over the network in the clear.
 
@@ -18,35 +30,94 @@ def parse_address(text: str, *, allow_plain_http: bool = False) -> str:
         scheme, host and port, such as ``https://vpbx.mts.ru``, without a slash at the end.
 
     Raises:
-        ValueError: what is wrong with it, in one sentence. It does not quote the text, which may
-            hold a password.
+        ValueError: what is wrong with it, in one sentence.
     """
+    parts = _split(text, "https")
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("only https:// and http:// addresses are known")
+    if "@" in parts.netloc:
+        raise ValueError("login and password do not belong in the address")
+    host = parts.hostname or ""
+    if parts.scheme == "http" and not allow_plain_http and not _is_loopback(host):
+        raise ValueError(
+            "plain http:// sends the password in the clear: allowed for loopback only, "
+            "or with allow_plain_http: true"
+        )
+    return f"{parts.scheme}://{_with_port(parts)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy.
+
+    Attributes:
+        url: its address, without credentials.
+        headers: what it is told besides: a credential, or nothing.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        """Host and port."""
+        return urlsplit(self.url).netloc
+
+
+def parse_proxy(text: str) -> Proxy:
+    """Read a proxy's address: ``http://host:port``, with ``login:password@`` where it wants them.
+
+    Raises:
+        ValueError: what is wrong with it, in one sentence.
+    """
+    parts = _split(text, "http")
+    if parts.scheme != "http":
+        raise ValueError("only http:// proxies are known, which https:// cabinets go through too")
+    login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    credential = b64encode(login.encode("utf-8", "replace")).decode("ascii")
+    headers = {"Proxy-Authorization": f"Basic {credential}"} if parts.username else {}
+    return Proxy(f"http://{_with_port(parts, PROXY_PORT)}", headers)
+
+
+def proxy_of_environment(base_url: str) -> Proxy | None:
+    """The proxy that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` tell of.
+
+    Raises:
+        ValueError: what is wrong with it, in one sentence.
+    """
+    # Imported here: it is large, and few want it.
+    from urllib.request import getproxies_environment, proxy_bypass  # noqa: PLC0415
+
+    parts = urlsplit(base_url)
+    found = getproxies_environment()
+    text = found.get(parts.scheme) or found.get("all")
+    if not text or proxy_bypass(parts.netloc):
+        return None
+    return parse_proxy(text)
+
+
+def _split(text: str, scheme: str) -> SplitResult:
     written = text.strip()
     if not written:
         raise ValueError("the address is empty")
     if any(character.isspace() or not character.isprintable() for character in written):
         raise ValueError("blanks or control characters in the address")
     try:
-        parts = urlsplit(written if "://" in written else f"https://{written}")
+        parts = urlsplit(written if "://" in written else f"{scheme}://{written}")
         port = parts.port
     except ValueError:
         raise ValueError("not an address: host, or host:port, with [] around an IPv6") from None
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("only https:// and http:// addresses are known")
-    if "@" in parts.netloc:
-        raise ValueError("login and password do not belong in the address")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("only the host and the port are needed, without a path")
-    host = parts.hostname or ""
-    if not host or port == 0:
-        raise ValueError("no host in the address" if not host else "the port cannot be 0")
-    if parts.scheme == "http" and not allow_plain_http and not _is_loopback(host):
-        raise ValueError(
-            "plain http:// sends the password in the clear: allowed for loopback only, "
-            "or with allow_plain_http: true"
-        )
-    name = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{name}:{port}" if port else f"{parts.scheme}://{name}"
+    if not parts.hostname or port == 0:
+        raise ValueError("no host in the address" if not parts.hostname else "the port cannot be 0")
+    return parts
+
+
+def _with_port(parts: SplitResult, usual: int | None = None) -> str:
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = parts.port or usual
+    return f"{host}:{port}" if port else f"{host}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter import __version__
-from vats_exporter.cabinet.client import CLOSES_WITHIN, Cabinet
+from vats_exporter.cabinet.client import CLOSES_WITHIN, CabinetClient
 from vats_exporter.config.display import display
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource
@@ -321,15 +321,9 @@ def _connector(
     settings: AccountSettings, details: DetailsSettings, stale: Callable[[], float]
 ) -> Callable[[Tally], Source]:
     def connect(tally: Tally) -> Source:
-        cabinet = Cabinet(settings, trace=tally.trace)
+        cabinet = CabinetClient(settings, trace=tally.trace)
         if not details.enabled:
             return cabinet
-        return DetailedSource(
-            cabinet,
-            ttl=details.ttl,
-            stale=stale,
-            concurrency=details.concurrency,
-            on_details=tally.detailed,
-        )
+        return DetailedSource(cabinet, ttl=details.ttl, stale=stale, on_details=tally.detailed)
 
     return connect

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -194,6 +194,21 @@ class Trunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """The trunks of one enterprise as one reading of the cabinet gave them: all, unless it says so.
+
+    Attributes:
+        trunks: in the cabinet's order; each reference once.
+        warnings: sentences on what could not be told, without personal data.
+        pages: how many pages were read, the empty one at the end counted.
+    """
+
+    trunks: tuple[Trunk, ...]
+    warnings: tuple[str, ...] = ()
+    pages: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Every trunk of one account, as read at one time. There are no partial snapshots.
 
@@ -250,19 +265,3 @@ class AccountState:
         A snapshot that became stale while the next refresh hangs is not up.
         """
         return self.result == "success" and self.snapshot is not None
-
-
-class Listing(Protocol):
-    """What one reading of a cabinet gives."""
-
-    @property
-    def trunks(self) -> tuple[Trunk, ...]:
-        """Every trunk, in the cabinet's order."""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Sentences about what could not be told, without personal data."""
-
-    @property
-    def pages(self) -> int:
-        """How many pages were read."""

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from tests.cabinet.replay import COOKIE, LOGIN, PASSWORD, ReplayServer
-from vats_exporter.cabinet import Cabinet, CabinetError, CabinetSettings, Timeouts, TraceEvent
+from vats_exporter.cabinet import CabinetClient, CabinetError, CabinetSettings, Timeouts, TraceEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ SECRETS = (PASSWORD, quote(PASSWORD), quote_plus(PASSWORD), "Пароль", COOK
 class CabinetMaker(Protocol):
     """Makes a cabinet of a server; what is given by name goes into its settings."""
 
-    def __call__(self, server: ReplayServer, **changes: Any) -> Cabinet: ...
+    def __call__(self, server: ReplayServer, **changes: Any) -> CabinetClient: ...
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def events() -> list[TraceEvent]:
 
 @pytest.fixture
 def make_cabinet(stack: ExitStack, events: list[TraceEvent]) -> CabinetMaker:
-    def make(server: ReplayServer, **changes: Any) -> Cabinet:
+    def make(server: ReplayServer, **changes: Any) -> CabinetClient:
         settings: dict[str, Any] = {
             "address": server.url,
             "login": LOGIN,
@@ -55,14 +55,14 @@ def make_cabinet(stack: ExitStack, events: list[TraceEvent]) -> CabinetMaker:
             "timeouts": Timeouts(connect=5, read=5, call=10),
         }
         return stack.enter_context(
-            Cabinet(CabinetSettings(**{**settings, **changes}), trace=events.append)
+            CabinetClient(CabinetSettings(**{**settings, **changes}), trace=events.append)
         )
 
     return make
 
 
 @pytest.fixture
-def cabinet(server: ReplayServer, make_cabinet: CabinetMaker) -> Cabinet:
+def cabinet(server: ReplayServer, make_cabinet: CabinetMaker) -> CabinetClient:
     """A cabinet of the server with pages of three rows, whose total is not checked.
 
     The captures are single pages of a list of 237.

@@ -311,7 +311,9 @@ def _requests(readline: Callable[[], bytes], read: Callable[[int], bytes]) -> It
             name, _, value = header.partition(":")
             headers[name.lower()] = value.strip()
         body = read(int(headers.get("content-length", "0")))
-        yield Received(method, target.partition("?")[0], headers, body)
+        # A proxy gets, and passes on, whole addresses.
+        path = re.sub(r"^http://[^/]*", "", target).partition("?")[0]
+        yield Received(method, path, headers, body)
 
 
 def _policies() -> dict[str, str]:

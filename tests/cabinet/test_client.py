@@ -33,7 +33,7 @@ from tests.cabinet.replay import (
     truth,
 )
 from vats_exporter.cabinet import (
-    Cabinet,
+    CabinetClient,
     CabinetError,
     GwtExceptionError,
     IncompleteError,
@@ -71,7 +71,9 @@ def renamed(body: bytes, page: int) -> bytes:
 # -- the ordinary run
 
 
-def test_a_page_of_a_capture_becomes_its_trunks(cabinet: Cabinet, server: ReplayServer) -> None:
+def test_a_page_of_a_capture_becomes_its_trunks(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
     listing = cabinet.read_trunks()
     assert [trunk.ref for trunk in listing.trunks] == ids("list_page3")
     assert [trunk.phone for trunk in listing.trunks] == [
@@ -84,7 +86,7 @@ def test_a_page_of_a_capture_becomes_its_trunks(cabinet: Cabinet, server: Replay
 
 
 def test_the_first_use_signs_in_discovers_and_lists_in_this_order(
-    cabinet: Cabinet, server: ReplayServer
+    cabinet: CabinetClient, server: ReplayServer
 ) -> None:
     cabinet.read_trunks()
     assert server.calls() == [
@@ -98,7 +100,9 @@ def test_the_first_use_signs_in_discovers_and_lists_in_this_order(
     ]
 
 
-def test_session_discovery_and_connection_are_kept(cabinet: Cabinet, server: ReplayServer) -> None:
+def test_session_discovery_and_connection_are_kept(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
     for _ in range(3):
         cabinet.read_trunks()
     assert server.count(SIGN_IN) == 1
@@ -107,8 +111,8 @@ def test_session_discovery_and_connection_are_kept(cabinet: Cabinet, server: Rep
     assert server.connections == 1
 
 
-def test_nothing_is_asked_before_it_is_needed(cabinet: Cabinet, server: ReplayServer) -> None:
-    assert cabinet.deployment is None
+def test_nothing_is_asked_before_it_is_needed(cabinet: CabinetClient, server: ReplayServer) -> None:
+    assert cabinet.discovery is None
     assert server.received == []
 
 
@@ -130,7 +134,7 @@ def test_a_list_ends_with_its_short_page(server: ReplayServer, make_cabinet: Cab
     assert server.count(LIST) == 3
 
 
-def test_the_list_request_is_the_observed_one(cabinet: Cabinet, server: ReplayServer) -> None:
+def test_the_list_request_is_the_observed_one(cabinet: CabinetClient, server: ReplayServer) -> None:
     cabinet.read_trunks()
     request = next(request for request in server.received if request.path == LIST)
     signature = {text.partition("/")[0].rpartition(".")[2]: text for text in SIGNATURES}
@@ -153,7 +157,7 @@ def test_the_list_request_is_the_observed_one(cabinet: Cabinet, server: ReplaySe
     assert request.headers["content-type"] == "text/x-gwt-rpc; charset=utf-8"
 
 
-def test_every_request_says_honestly_who_asks(cabinet: Cabinet, server: ReplayServer) -> None:
+def test_every_request_says_honestly_who_asks(cabinet: CabinetClient, server: ReplayServer) -> None:
     cabinet.read_trunks()
     assert all(
         request.headers["user-agent"].startswith("vats-exporter/") for request in server.received
@@ -177,16 +181,16 @@ def test_one_page_is_read_for_a_check(server: ReplayServer, make_cabinet: Cabine
     assert server.count(LIST) == 1
 
 
-def test_what_was_found_can_be_looked_at(cabinet: Cabinet) -> None:
+def test_what_was_found_can_be_looked_at(cabinet: CabinetClient) -> None:
     cabinet.read_first_page()
-    assert cabinet.deployment is not None
-    assert cabinet.deployment.permutation == PERMUTATION
-    assert cabinet.deployment.policies["AbonentBrowserGwtService"] == PERMUTATION_POLICY
-    assert set(cabinet.deployment.signatures.values()) == SIGNATURES
+    assert cabinet.discovery is not None
+    assert cabinet.discovery.permutation == PERMUTATION
+    assert cabinet.discovery.policies["AbonentBrowserGwtService"] == PERMUTATION_POLICY
+    assert set(cabinet.discovery.signatures.values()) == SIGNATURES
     assert cabinet.enterprise == "2613189773"
 
 
-def test_threads_take_turns(cabinet: Cabinet, server: ReplayServer) -> None:
+def test_threads_take_turns(cabinet: CabinetClient, server: ReplayServer) -> None:
     listings = []
     threads = [
         threading.Thread(target=lambda: listings.append(cabinet.read_trunks())) for _ in range(5)
@@ -200,7 +204,7 @@ def test_threads_take_turns(cabinet: Cabinet, server: ReplayServer) -> None:
     assert server.count(SIGN_IN) == 1
 
 
-def test_a_closed_cabinet_signs_in_anew(cabinet: Cabinet, server: ReplayServer) -> None:
+def test_a_closed_cabinet_signs_in_anew(cabinet: CabinetClient, server: ReplayServer) -> None:
     cabinet.read_trunks()
     cabinet.close()
     cabinet.read_trunks()
@@ -238,8 +242,8 @@ def test_one_script_is_enough_where_the_service_is_set_by_hand(
     server.answer(f"/vpbxGwt/{first}.cache.js", Reply(body=b"var a='java.lang.Long/2';"))
     cabinet = make_cabinet(server, services={"AbonentBrowserGwtService": PERMUTATION_POLICY})
     cabinet.read_trunks()
-    assert cabinet.deployment is not None
-    assert cabinet.deployment.permutation == first
+    assert cabinet.discovery is not None
+    assert cabinet.discovery.permutation == first
     assert "|java.lang.Long/2|" in server.received[-1].body.decode()
 
 
@@ -270,8 +274,8 @@ def test_a_script_that_lacks_the_service_is_passed_over(
     server.answer(f"/vpbxGwt/{second}.cache.js", Reply(body=capture("permutation_cache")))
     cabinet = make_cabinet(server)
     cabinet.read_trunks()
-    assert cabinet.deployment is not None
-    assert cabinet.deployment.permutation == second
+    assert cabinet.discovery is not None
+    assert cabinet.discovery.permutation == second
 
 
 def test_a_script_that_is_not_there_is_passed_over(
@@ -282,8 +286,8 @@ def test_a_script_that_is_not_there_is_passed_over(
     server.permutation = fourth
     cabinet = make_cabinet(server)
     cabinet.read_trunks()
-    assert cabinet.deployment is not None
-    assert cabinet.deployment.permutation == fourth
+    assert cabinet.discovery is not None
+    assert cabinet.discovery.permutation == fourth
 
 
 @pytest.mark.parametrize(
@@ -294,7 +298,7 @@ def test_a_script_that_is_not_there_is_passed_over(
     ],
 )
 def test_a_selection_script_without_names_says_what_to_set(
-    cabinet: Cabinet, server: ReplayServer, hides: Hides, script: bytes, says: str
+    cabinet: CabinetClient, server: ReplayServer, hides: Hides, script: bytes, says: str
 ) -> None:
     server.answer(NOCACHE, Reply(body=script))
     with pytest.raises(UndecodableError, match=says) as caught:
@@ -303,7 +307,7 @@ def test_a_selection_script_without_names_says_what_to_set(
 
 
 def test_a_script_without_the_service_says_what_to_set(
-    cabinet: Cabinet, server: ReplayServer
+    cabinet: CabinetClient, server: ReplayServer
 ) -> None:
     server.answer(f"/vpbxGwt/{PERMUTATION}.cache.js", Reply(body=b"var a='nothing';"))
     with pytest.raises(UndecodableError, match=r"services\.AbonentBrowserGwtService"):
@@ -312,18 +316,18 @@ def test_a_script_without_the_service_says_what_to_set(
     assert len(cabinet.read_trunks().trunks) == 3
 
 
-def test_no_more_scripts_are_asked_for_than_a_deployment_has(
+def test_few_scripts_are_asked_for_however_many_are_named(
     server: ReplayServer, make_cabinet: CabinetMaker
 ) -> None:
     names = ",".join(f"'{number:032X}'" for number in range(3000))
     server.always(NOCACHE, Reply(body=names.encode()))
     with pytest.raises(CabinetError, match="404"):
         make_cabinet(server).read_trunks()
-    assert sum(path.endswith(".cache.js") for path in server.calls()) == 32
+    assert sum(path.endswith(".cache.js") for path in server.calls()) == 5
 
 
 def test_a_login_page_with_a_byte_order_mark_is_one_all_the_same(
-    cabinet: Cabinet, server: ReplayServer
+    cabinet: CabinetClient, server: ReplayServer
 ) -> None:
     server.answer(NOCACHE, html("\ufeff" + capture("login_page").decode()))
     with pytest.raises(NotGwtError, match="right after signing in"):
@@ -331,7 +335,7 @@ def test_a_login_page_with_a_byte_order_mark_is_one_all_the_same(
     assert len(cabinet.read_trunks().trunks) == 3
 
 
-def test_scripts_that_are_not_there_are_named(cabinet: Cabinet, server: ReplayServer) -> None:
+def test_scripts_that_are_not_there_are_named(cabinet: CabinetClient, server: ReplayServer) -> None:
     server.always(f"/vpbxGwt/{PERMUTATION}.cache.js", Reply(status="404 Not Found"))
     with pytest.raises(CabinetError, match=rf"{PERMUTATION}\.cache\.js.*404") as caught:
         cabinet.read_trunks()
@@ -339,7 +343,7 @@ def test_scripts_that_are_not_there_are_named(cabinet: Cabinet, server: ReplaySe
 
 
 def test_a_failed_discovery_is_tried_again_by_the_next_call(
-    cabinet: Cabinet, server: ReplayServer
+    cabinet: CabinetClient, server: ReplayServer
 ) -> None:
     server.answer(NOCACHE, Reply(status="503 Service Unavailable"))
     with pytest.raises(NotGwtError, match="503"):
@@ -363,7 +367,7 @@ def test_a_failed_discovery_is_tried_again_by_the_next_call(
     ids=["redirect", "redirect with a parameter", "login page", "401", "403"],
 )
 def test_a_session_that_ends_between_two_pages_is_renewed_once(
-    cabinet: Cabinet, server: ReplayServer, events: list[TraceEvent], ended: Reply
+    cabinet: CabinetClient, server: ReplayServer, events: list[TraceEvent], ended: Reply
 ) -> None:
     def end(request: object) -> Reply:
         server.end_sessions()
@@ -381,7 +385,7 @@ def test_a_session_that_ends_between_two_pages_is_renewed_once(
 
 
 def test_a_session_that_ends_right_after_signing_in_is_not_renewed_forever(
-    cabinet: Cabinet, server: ReplayServer, hides: Hides
+    cabinet: CabinetClient, server: ReplayServer, hides: Hides
 ) -> None:
     server.always(LIST, redirect("/login"))
     with pytest.raises(NotGwtError, match="right after signing in") as caught:
@@ -396,7 +400,7 @@ def test_a_session_that_ends_right_after_signing_in_is_not_renewed_forever(
 
 
 def test_an_ended_session_whose_password_is_refused_now_is_a_refused_login(
-    cabinet: Cabinet, server: ReplayServer, hides: Hides
+    cabinet: CabinetClient, server: ReplayServer, hides: Hides
 ) -> None:
     cabinet.read_trunks()
     server.end_sessions()
@@ -409,7 +413,7 @@ def test_an_ended_session_whose_password_is_refused_now_is_a_refused_login(
 
 @pytest.mark.parametrize("ended", [redirect("/login"), html(capture("login_page").decode())])
 def test_a_session_that_ends_before_discovery_is_renewed(
-    cabinet: Cabinet, server: ReplayServer, ended: Reply
+    cabinet: CabinetClient, server: ReplayServer, ended: Reply
 ) -> None:
     cabinet.read_trunks()
     server.answer(LIST, gwt(capture("ex_incompatible_policy")))
@@ -420,7 +424,7 @@ def test_a_session_that_ends_before_discovery_is_renewed(
 
 
 def test_a_session_ends_no_more_than_once_in_a_listing(
-    cabinet: Cabinet, server: ReplayServer
+    cabinet: CabinetClient, server: ReplayServer
 ) -> None:
     cabinet.read_trunks()
 
@@ -449,7 +453,7 @@ NO_SESSION = {
 
 @pytest.mark.parametrize("ended", NO_SESSION.values(), ids=NO_SESSION.keys())
 def test_an_ended_session_that_shows_otherwise_is_renewed_by_the_next_listing(
-    cabinet: Cabinet, server: ReplayServer, ended: Reply
+    cabinet: CabinetClient, server: ReplayServer, ended: Reply
 ) -> None:
     cabinet.read_trunks()
     usual = server._behind_login(server._list)
@@ -467,7 +471,7 @@ def test_an_ended_session_that_shows_otherwise_is_renewed_by_the_next_listing(
 
 
 def test_a_list_that_stays_broken_makes_sign_ins_rare(
-    cabinet: Cabinet, server: ReplayServer
+    cabinet: CabinetClient, server: ReplayServer
 ) -> None:
     cabinet.read_trunks()
     server.always(LIST, Reply(status="500 Internal Server Error"))
@@ -491,7 +495,7 @@ def test_a_list_that_stays_broken_makes_sign_ins_rare(
 
 
 def test_a_redeployment_between_two_pages_is_discovered_and_the_call_repeated(
-    cabinet: Cabinet, server: ReplayServer, events: list[TraceEvent]
+    cabinet: CabinetClient, server: ReplayServer, events: list[TraceEvent]
 ) -> None:
     def redeployed(request: object) -> Reply:
         server.redeploy(REDEPLOYED)
@@ -516,7 +520,7 @@ def test_a_redeployment_between_two_pages_is_discovered_and_the_call_repeated(
     ],
 )
 def test_every_incompatibility_means_to_discover_again_once(
-    cabinet: Cabinet, server: ReplayServer, hides: Hides, name: str
+    cabinet: CabinetClient, server: ReplayServer, hides: Hides, name: str
 ) -> None:
     cabinet.read_trunks()
     server.always(LIST, gwt(capture(name)))
@@ -532,7 +536,7 @@ def test_every_incompatibility_means_to_discover_again_once(
 
 
 def test_names_that_are_refused_as_soon_as_they_were_found_are_not_looked_for_again_at_once(
-    cabinet: Cabinet, server: ReplayServer
+    cabinet: CabinetClient, server: ReplayServer
 ) -> None:
     server.always(LIST, gwt(capture("ex_incompatible_type")))
     with pytest.raises(RedeployedError):
@@ -542,7 +546,7 @@ def test_names_that_are_refused_as_soon_as_they_were_found_are_not_looked_for_ag
 
 
 def test_the_same_permutation_found_again_is_no_redeployment(
-    cabinet: Cabinet, server: ReplayServer, events: list[TraceEvent]
+    cabinet: CabinetClient, server: ReplayServer, events: list[TraceEvent]
 ) -> None:
     cabinet.read_trunks()
     server.answer(LIST, gwt(capture("ex_incompatible_type")))
@@ -552,7 +556,7 @@ def test_the_same_permutation_found_again_is_no_redeployment(
 
 
 def test_a_session_and_a_deployment_may_both_end_at_once(
-    cabinet: Cabinet, server: ReplayServer
+    cabinet: CabinetClient, server: ReplayServer
 ) -> None:
     cabinet.read_trunks()
     server.end_sessions()
@@ -594,7 +598,7 @@ def test_a_session_and_a_deployment_may_both_end_at_once(
     ],
 )
 def test_a_bad_answer_is_an_error_that_says_what_came(
-    cabinet: Cabinet, server: ReplayServer, hides: Hides, reply: Reply, result: str, says: str
+    cabinet: CabinetClient, server: ReplayServer, hides: Hides, reply: Reply, result: str, says: str
 ) -> None:
     server.answer(LIST, gwt(capture("list_page3")), reply)
     with pytest.raises(CabinetError, match=says) as caught:
@@ -606,7 +610,7 @@ def test_a_bad_answer_is_an_error_that_says_what_came(
     assert len(cabinet.read_trunks().trunks) == 3
 
 
-def test_an_exception_of_the_server_is_named(cabinet: Cabinet, server: ReplayServer) -> None:
+def test_an_exception_of_the_server_is_named(cabinet: CabinetClient, server: ReplayServer) -> None:
     server.answer(LIST, gwt(capture("ex_application")))
     with pytest.raises(GwtExceptionError) as caught:
         cabinet.read_trunks()
@@ -630,7 +634,7 @@ INCOMPATIBLE = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceExceptio
     ],
 )
 def test_only_names_of_classes_are_quoted_of_an_exception(
-    cabinet: Cabinet, server: ReplayServer, hides: Hides, table: list[str], says: str
+    cabinet: CabinetClient, server: ReplayServer, hides: Hides, table: list[str], says: str
 ) -> None:
     answer = gwt(f"//EX[{len(table)},1,{json.dumps(table)},0,7]".encode())
     server.answer(LIST, answer, answer)
@@ -655,13 +659,13 @@ def test_a_total_that_does_not_match_is_refused(
         make_cabinet(server, check_total=True).read_trunks()
 
 
-def test_settings_do_not_show_the_password(cabinet: Cabinet) -> None:
+def test_settings_do_not_show_the_password(cabinet: CabinetClient) -> None:
     assert PASSWORD not in repr(cabinet._settings)
     assert PASSWORD not in repr(vars(cabinet))
 
 
 def test_any_answer_gives_a_list_or_one_error_of_the_tree(
-    cabinet: Cabinet, server: ReplayServer
+    cabinet: CabinetClient, server: ReplayServer
 ) -> None:
     cabinet.read_first_page()
     page = capture("list_page3")

@@ -12,13 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vats_exporter.cabinet.contract import (
+    DETAILS,
+    LIST,
     OBSERVED_SIGNATURES,
+    SELECTOR,
+    Service,
     details_request,
     list_request,
     selector_request,
     validate_list_tail,
 )
-from vats_exporter.cabinet.discovery import Deployment
+from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL
 from vats_exporter.gwt import parse_request
@@ -27,7 +31,7 @@ REQUESTS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "wire" / "requests.json").read_text(encoding="utf-8")
 )["requests"]
 OLDER_TAIL = "|{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
-BARE = Deployment("https://vpbx.mts.ru/vpbxGwt/", "1A5FDAE779EE8CEF5D12EEC3ED1A7236")
+BARE = Discovery("https://vpbx.mts.ru/vpbxGwt/", "1A5FDAE779EE8CEF5D12EEC3ED1A7236")
 
 
 def read_by_google(ending: str) -> str:
@@ -39,9 +43,12 @@ def read_by_google(ending: str) -> str:
     )
 
 
-def deployment_of(payload: str, service: str) -> Deployment:
+def strings_of(payload: str, service: Service, method: str) -> tuple[str, ...]:
+    """What a deployment with the request's names begins its requests with."""
     strings = parse_request(payload).strings
-    return Deployment(strings[0], BARE.permutation, {service: strings[1]}, OBSERVED_SIGNATURES)
+    policies = {service.path: strings[1]}
+    discovery = Discovery(strings[0], BARE.permutation, policies, OBSERVED_SIGNATURES)
+    return discovery.strings(service, method)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,7 @@ def test_the_list_request_is_the_observed_one(
 ) -> None:
     observed = read_by_google(ending)
     built = list_request(
-        deployment_of(observed, "AbonentBrowserGwtService"),
+        strings_of(observed, LIST, "list"),
         tail=tail,
         row_filter=row_filter,
         enterprise="CbwhyN",
@@ -73,9 +80,9 @@ def test_the_list_request_is_the_observed_one(
     ("page", "written"), [(0, "A"), (25, "Z"), (26, "a"), (63, "_"), (64, "BA")]
 )
 def test_pages_are_counted_as_gwt_writes_longs(page: int, written: str) -> None:
-    deployment = deployment_of(read_by_google("|A|8|Bk|0|"), "AbonentBrowserGwtService")
+    strings = strings_of(read_by_google("|A|8|Bk|0|"), LIST, "list")
     body = list_request(
-        deployment, tail=DEFAULT_LIST_TAIL, row_filter=0, enterprise="A", page=page, page_size=10
+        strings, tail=DEFAULT_LIST_TAIL, row_filter=0, enterprise="A", page=page, page_size=10
     )
     assert body.endswith(f"|8|{written}|8|K|0|")
 
@@ -83,21 +90,21 @@ def test_pages_are_counted_as_gwt_writes_longs(page: int, written: str) -> None:
 @pytest.mark.parametrize("form", [31, 32])
 def test_the_details_request_is_the_observed_one(form: int) -> None:
     observed = read_by_google(f"|5|CaLztv|6|{form}|")
-    deployment = deployment_of(observed, "DispatcherGwtService")
-    assert details_request(deployment, trunk="CaLztv", form=form) == observed
+    strings = strings_of(observed, DETAILS, "getForm")
+    assert details_request(strings, trunk="CaLztv", form=form) == observed
 
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_selector_request_is_as_described(enabled: bool) -> None:
     observed = read_by_google(f"|5|CaLztv|6|{int(enabled)}|")
-    deployment = deployment_of(observed, "AbonentDeviceFormGwtService")
-    built = selector_request(deployment, method="setEnabled", trunk="CaLztv", enabled=enabled)
+    strings = strings_of(observed, SELECTOR, "setEnabled")
+    built = selector_request(strings, trunk="CaLztv", enabled=enabled)
     assert built == observed
 
 
 def test_a_service_without_a_policy_says_which_setting_gives_it() -> None:
     with pytest.raises(UndecodableError, match=r"services\.DispatcherGwtService sets it by hand"):
-        details_request(BARE, trunk="A", form=31)
+        BARE.strings(DETAILS, "getForm")
 
 
 @pytest.mark.parametrize(
@@ -141,8 +148,6 @@ def test_a_tail_that_is_accepted_builds_a_request_that_can_be_read(text: str) ->
     tail = f"{text}|{{page}}|{{page_size}}|"
     with contextlib.suppress(ValueError):
         validate_list_tail(tail)
-        deployment = deployment_of(read_by_google("|A|8|Bk|0|"), "AbonentBrowserGwtService")
-        body = list_request(
-            deployment, tail=tail, row_filter=0, enterprise="A", page=1, page_size=10
-        )
+        strings = strings_of(read_by_google("|A|8|Bk|0|"), LIST, "list")
+        body = list_request(strings, tail=tail, row_filter=0, enterprise="A", page=1, page_size=10)
         assert parse_request(body).tokens[-2:] == ("B", "K")

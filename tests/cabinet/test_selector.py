@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vats_exporter.cabinet.devices import Details, Device
+from vats_exporter.cabinet.devices import Device, TrunkDetails
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -13,7 +13,7 @@ from vats_exporter.cabinet.errors import (
     NotGwtError,
     UnreachableError,
 )
-from vats_exporter.cabinet.selector import Outcome, Switching
+from vats_exporter.cabinet.selector import Switching, SwitchOutcome
 from vats_exporter.trunks import Flags, Trunk
 
 FLAGS = Flags(active=True, bound=True, marked_for_deletion=False)
@@ -33,7 +33,7 @@ class Cabinet:
         self.failing: dict[str, BaseException] = {}
         self.unreadable: dict[str, list[CabinetError | None]] = {}
 
-    def read_details(self, ref: str) -> Details:
+    def read_details(self, ref: str) -> TrunkDetails:
         error = self.unreadable[ref].pop(0) if self.unreadable.get(ref) else None
         if error is not None:
             raise error
@@ -41,7 +41,7 @@ class Cabinet:
             raise IncompleteError(f"{ref} is gone")
         enabled = self.selectors[ref]
         device = None if enabled is None else Device("CaDEVI", enabled, "", "", "")
-        return Details(ref, "", device)
+        return TrunkDetails(ref, "", device)
 
     def set_enabled(self, ref: str, *, enabled: bool) -> None:
         if ref in self.failing:
@@ -53,7 +53,7 @@ class Cabinet:
 
 def run(
     cabinet: Cabinet, *refs: str, enabled: bool
-) -> list[tuple[bool | None, bool | None, Outcome]]:
+) -> list[tuple[bool | None, bool | None, SwitchOutcome]]:
     switching = Switching(cabinet, [trunk(ref) for ref in refs], enabled=enabled)
     return [(change.before, change.after, change.outcome) for change in switching]
 
@@ -61,8 +61,8 @@ def run(
 def test_only_selectors_that_are_elsewhere_are_moved_and_read_back() -> None:
     cabinet = Cabinet(a=True, b=False)
     assert run(cabinet, "a", "b", enabled=True) == [
-        (True, True, Outcome.UNCHANGED),
-        (False, True, Outcome.CHANGED),
+        (True, True, SwitchOutcome.UNCHANGED),
+        (False, True, SwitchOutcome.CHANGED),
     ]
     assert cabinet.moved == ["b"]
 
@@ -70,7 +70,7 @@ def test_only_selectors_that_are_elsewhere_are_moved_and_read_back() -> None:
 def test_a_selector_that_does_not_move_is_a_failure_whatever_the_cabinet_answered() -> None:
     cabinet = Cabinet(a=True)
     cabinet.stuck.add("a")
-    assert run(cabinet, "a", enabled=False) == [(True, True, Outcome.FAILED)]
+    assert run(cabinet, "a", enabled=False) == [(True, True, SwitchOutcome.FAILED)]
 
 
 @pytest.mark.parametrize("error", [NotGwtError("HTTP 500"), IncompleteError("odd")])
@@ -78,22 +78,22 @@ def test_a_failure_stops_nothing_but_its_own_trunk(error: CabinetError) -> None:
     cabinet = Cabinet(a=True, b=True, c=True)
     cabinet.failing["b"] = error
     assert [outcome for _, _, outcome in run(cabinet, "a", "b", "c", enabled=False)] == [
-        Outcome.CHANGED,
-        Outcome.UNCLEAR,
-        Outcome.CHANGED,
+        SwitchOutcome.CHANGED,
+        SwitchOutcome.UNCLEAR,
+        SwitchOutcome.CHANGED,
     ]
 
 
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (LoginRefusedError("refused"), Outcome.FAILED),
-        (UnreachableError("reset"), Outcome.UNCLEAR),
-        (CabinetTimeoutError("too late"), Outcome.UNCLEAR),
+        (LoginRefusedError("refused"), SwitchOutcome.FAILED),
+        (UnreachableError("reset"), SwitchOutcome.UNCLEAR),
+        (CabinetTimeoutError("too late"), SwitchOutcome.UNCLEAR),
     ],
 )
 def test_a_failure_of_the_cabinet_leaves_the_rest_as_it_is(
-    error: CabinetError, outcome: Outcome
+    error: CabinetError, outcome: SwitchOutcome
 ) -> None:
     cabinet = Cabinet(a=True, b=True, c=True, d=True)
     cabinet.failing["b"] = error
@@ -101,10 +101,10 @@ def test_a_failure_of_the_cabinet_leaves_the_rest_as_it_is(
     assert [change.trunk.ref for change in switching] == ["a", "b"]
     assert switching.stopped == str(error)
     assert [change.outcome for change in switching.changes] == [
-        Outcome.CHANGED,
+        SwitchOutcome.CHANGED,
         outcome,
-        Outcome.PENDING,
-        Outcome.PENDING,
+        SwitchOutcome.PENDING,
+        SwitchOutcome.PENDING,
     ]
 
 
@@ -112,7 +112,7 @@ def test_a_trunk_before_whose_change_the_cabinet_fails_was_not_moved() -> None:
     cabinet = Cabinet(a=True)
     cabinet.unreadable["a"] = [UnreachableError("reset")]
     (change,) = Switching(cabinet, [trunk("a")], enabled=False)
-    assert (change.outcome, change.error) == (Outcome.FAILED, "reset")
+    assert (change.outcome, change.error) == (SwitchOutcome.FAILED, "reset")
 
 
 @pytest.mark.parametrize("error", [LoginRefusedError("refused"), UnreachableError("reset")])
@@ -120,15 +120,15 @@ def test_a_trunk_that_cannot_be_read_back_is_to_be_checked(error: CabinetError) 
     cabinet = Cabinet(a=True)
     cabinet.unreadable["a"] = [None, error]
     (change,) = Switching(cabinet, [trunk("a")], enabled=False)
-    assert (change.outcome, change.error) == (Outcome.UNCLEAR, str(error))
+    assert (change.outcome, change.error) == (SwitchOutcome.UNCLEAR, str(error))
     assert (change.before, change.after) == (True, None)
 
 
 def test_a_trunk_without_a_device_and_one_that_is_gone_are_said_to_be() -> None:
     cabinet = Cabinet(a=None)
     assert [outcome for _, _, outcome in run(cabinet, "a", "gone", enabled=True)] == [
-        Outcome.NO_DEVICE,
-        Outcome.FAILED,
+        SwitchOutcome.NO_DEVICE,
+        SwitchOutcome.FAILED,
     ]
     assert cabinet.moved == []
 
@@ -140,8 +140,8 @@ def test_an_interrupt_leaves_word_of_every_trunk() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(switching)
     assert [change.outcome for change in switching.changes] == [
-        Outcome.CHANGED,
-        Outcome.STARTED,
-        Outcome.PENDING,
+        SwitchOutcome.CHANGED,
+        SwitchOutcome.STARTED,
+        SwitchOutcome.PENDING,
     ]
     assert [change.holds for change in switching.changes] == [True, False, False]

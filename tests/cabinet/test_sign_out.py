@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vats_exporter.cabinet import client
-from vats_exporter.cabinet.client import Cabinet
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError, UnreachableError
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, TraceEvent
-from vats_exporter.cabinet.turns import Turns
 from vats_exporter.demo import SimulatedCabinet
 from vats_exporter.demo.faults import Fault, Incoming
 
@@ -36,7 +35,7 @@ def sessions(cabinet: SimulatedCabinet) -> int:
 
 def test_closing_ends_the_session() -> None:
     with SimulatedCabinet() as simulated:
-        with Cabinet(settings_of(simulated)) as cabinet:
+        with CabinetClient(settings_of(simulated)) as cabinet:
             cabinet.read_trunks()
         assert sessions(simulated) == 0
         assert simulated.stats()["requests"]["sign_out"] == 1
@@ -44,14 +43,15 @@ def test_closing_ends_the_session() -> None:
 
 def test_a_cabinet_that_was_not_used_is_not_signed_out_of() -> None:
     with SimulatedCabinet() as simulated:
-        with Cabinet(settings_of(simulated)):
+        with CabinetClient(settings_of(simulated)):
             pass
         assert simulated.stats()["requests"] == {}
 
 
 def test_without_a_path_the_session_is_left_to_the_cabinet() -> None:
     with SimulatedCabinet() as simulated:
-        with Cabinet(settings_of(simulated).model_copy(update={"sign_out_path": ""})) as cabinet:
+        settings = settings_of(simulated).model_copy(update={"sign_out_path": ""})
+        with CabinetClient(settings) as cabinet:
             cabinet.read_trunks()
         assert sessions(simulated) == 1
 
@@ -61,7 +61,7 @@ def test_a_path_that_is_not_there_is_told_by_the_trace_and_harms_nothing(path: s
     seen: list[TraceEvent] = []
     with SimulatedCabinet() as simulated:
         settings = settings_of(simulated).model_copy(update={"sign_out_path": path})
-        with Cabinet(settings, trace=seen.append) as cabinet:
+        with CabinetClient(settings, trace=seen.append) as cabinet:
             cabinet.read_trunks()
     last = [one for one in seen if isinstance(one, CallCompleted)][-1]
     assert (last.call, last.status) == ("sign_out", 404)
@@ -102,7 +102,7 @@ class Failing(threading.Thread):
 def test_a_call_that_hangs_is_broken_for_the_sign_out(call: str) -> None:
     with SimulatedCabinet() as simulated:
         holding = Holding(simulated, call)
-        cabinet = Cabinet(settings_of(simulated))
+        cabinet = CabinetClient(settings_of(simulated))
         reading = Failing(cabinet.read_trunks)
         assert holding.asked[call].wait(PATIENCE)
         cabinet.close()
@@ -112,7 +112,7 @@ def test_a_call_that_hangs_is_broken_for_the_sign_out(call: str) -> None:
         assert simulated.stats()["requests"]["sign_out"] == 1
 
 
-class Yielding(Turns):
+class Yielding:
     """A cabinet's lock that is not given to who closes before others have had it.
 
     Args:
@@ -120,22 +120,29 @@ class Yielding(Turns):
     """
 
     def __init__(self, others: threading.Event) -> None:
-        super().__init__()
+        self._lock = threading.Lock()
         self._others = others
+        self.release = self._lock.release
 
-    def acquire(self, timeout: float | None = None) -> bool:
-        if timeout is not None and not self._others.is_set():
+    def acquire(self, timeout: float = -1) -> bool:
+        if timeout >= 0 and not self._others.is_set():
             self._others.wait(timeout)
             return False
-        return super().acquire(timeout)
+        return self._lock.acquire(timeout=timeout)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
 
 
 def test_who_waits_behind_a_call_that_is_broken_is_broken_too() -> None:
     with SimulatedCabinet() as simulated:
-        cabinet = Cabinet(settings_of(simulated))
+        cabinet = CabinetClient(settings_of(simulated))
         ref = cabinet.read_trunks().trunks[0].ref
         holding = Holding(simulated, "list", "details")
-        cabinet._lock = Yielding(holding.asked["details"])
+        cabinet._lock = Yielding(holding.asked["details"])  # type: ignore[assignment]  # a double
         waiting = [Failing(cabinet.read_trunks)]
         assert holding.asked["list"].wait(PATIENCE)
         waiting.append(Failing(partial(cabinet.read_details, ref)))
@@ -150,7 +157,7 @@ def test_a_call_that_is_about_to_end_is_let_end(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(client, "_ENDS_WITHIN", PATIENCE)
     with SimulatedCabinet() as simulated:
         holding = Holding(simulated, "list")
-        cabinet = Cabinet(settings_of(simulated))
+        cabinet = CabinetClient(settings_of(simulated))
         reading = Failing(cabinet.read_trunks)
         assert holding.asked["list"].wait(PATIENCE)
         closing = threading.Thread(target=cabinet.close)
@@ -165,7 +172,7 @@ def test_a_call_that_is_about_to_end_is_let_end(monkeypatch: pytest.MonkeyPatch)
 def test_a_login_that_was_broken_before_there_was_a_session_is_not_signed_out_of() -> None:
     with SimulatedCabinet() as simulated:
         holding = Holding(simulated, "sign_in")
-        cabinet = Cabinet(settings_of(simulated))
+        cabinet = CabinetClient(settings_of(simulated))
         reading = Failing(cabinet.read_trunks)
         assert holding.asked["sign_in"].wait(PATIENCE)
         cabinet.close()
@@ -177,7 +184,7 @@ def test_a_cabinet_where_everything_hangs_is_closed_soon(monkeypatch: pytest.Mon
     monkeypatch.setattr(client, "_SIGN_OUT_WITHIN", 0.1)
     with SimulatedCabinet() as simulated:
         holding = Holding(simulated, "list", "sign_out")
-        cabinet = Cabinet(settings_of(simulated))
+        cabinet = CabinetClient(settings_of(simulated))
         reading = Failing(cabinet.read_trunks)
         assert holding.asked["list"].wait(PATIENCE)
         closing = threading.Thread(target=cabinet.close)
@@ -188,20 +195,20 @@ def test_a_cabinet_where_everything_hangs_is_closed_soon(monkeypatch: pytest.Mon
         reading.join(PATIENCE)
 
 
-class Once(Turns):
+class Once(Yielding):
     """A lock that somebody else has when it is first asked for."""
 
     asked = 0
 
-    def acquire(self, timeout: float | None = None) -> bool:
+    def acquire(self, timeout: float = -1) -> bool:
         self.asked += 1
-        return self.asked > 1 and super().acquire(timeout)
+        return self.asked > 1 and self._lock.acquire(timeout=timeout)
 
 
 def test_a_cabinet_that_is_about_to_be_used_for_the_first_time_can_be_closed() -> None:
     with SimulatedCabinet() as simulated:
-        cabinet = Cabinet(settings_of(simulated))
-        cabinet._lock = Once()
+        cabinet = CabinetClient(settings_of(simulated))
+        cabinet._lock = Once(threading.Event())  # type: ignore[assignment]  # a double
         cabinet.close()
         assert simulated.stats()["requests"] == {}
 
@@ -209,7 +216,7 @@ def test_a_cabinet_that_is_about_to_be_used_for_the_first_time_can_be_closed() -
 def test_a_cabinet_that_is_gone_does_not_keep_anybody() -> None:
     seen: list[TraceEvent] = []
     with SimulatedCabinet() as simulated:
-        cabinet = Cabinet(settings_of(simulated), trace=seen.append)
+        cabinet = CabinetClient(settings_of(simulated), trace=seen.append)
         cabinet.read_trunks()
     cabinet.close()
     assert isinstance(seen[-1], CallFailed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from vats_exporter.cabinet import (
-    Cabinet,
+    CabinetClient,
     CabinetError,
     CabinetSettings,
     IncompleteError,
@@ -34,9 +34,9 @@ from vats_exporter.gwt import GWT_2_13
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from vats_exporter.cabinet import Listing
+    from vats_exporter.trunks import Listing
 
-Reader = Callable[..., Cabinet]
+Reader = Callable[..., CabinetClient]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def simulate(stack: ExitStack) -> Callable[..., SimulatedCabinet]:
 
 @pytest.fixture
 def sign_up(stack: ExitStack, events: list[TraceEvent]) -> Reader:
-    def make(simulated: SimulatedCabinet, **changes: Any) -> Cabinet:
+    def make(simulated: SimulatedCabinet, **changes: Any) -> CabinetClient:
         account = simulated.account("demo")
         settings: dict[str, Any] = {
             "address": simulated.url,
@@ -58,7 +58,7 @@ def sign_up(stack: ExitStack, events: list[TraceEvent]) -> Reader:
             "timeouts": Timeouts(connect=5, read=20, call=30),
         }
         return stack.enter_context(
-            Cabinet(CabinetSettings(**{**settings, **changes}), trace=events.append)
+            CabinetClient(CabinetSettings(**{**settings, **changes}), trace=events.append)
         )
 
     return make
@@ -308,72 +308,33 @@ def test_the_selector_is_not_moved_without_the_name_of_its_method(
     assert "selector" not in simulated.stats()["requests"]
 
 
-@pytest.mark.parametrize(("shared", "connections"), [(False, 3), (True, 1)])
-def test_a_lane_reads_details_in_the_session_of_its_cabinet(
-    simulate: Callable[..., SimulatedCabinet], sign_up: Reader, shared: bool, connections: int
+def test_details_are_read_in_the_session_there_is_where_nothing_may_be_renewed(
+    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
 ) -> None:
     simulated = simulate()
     cabinet = sign_up(simulated)
     ref = simulated.trunks()[0]["ref"]
-    lane = cabinet.lane(shared=shared)
-    with pytest.raises(CabinetError):
-        lane.read_details(ref)
+    with pytest.raises(CabinetError, match="not signed in"):
+        cabinet.read_details(ref, renew=False)
     assert simulated.stats()["requests"] == {}
     cabinet.read_trunks()
-    assert lane.read_details(ref) == cabinet.read_details(ref)
-    lane.close()
-    assert lane.read_details(ref) == cabinet.read_details(ref)
-    lane.close()
-    assert simulated.stats()["sign_ins"] == 1
-    assert simulated.stats()["connections"] == connections
-
-
-def test_a_lane_does_not_sign_in_itself(
-    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
-) -> None:
-    simulated = simulate()
-    cabinet = sign_up(simulated)
-    cabinet.read_trunks()
+    assert cabinet.read_details(ref, renew=False) == cabinet.read_details(ref)
     simulated.end_sessions()
-    lane = cabinet.lane()
     with pytest.raises(CabinetError):
-        lane.read_details(simulated.trunks()[0]["ref"])
-    lane.close()
+        cabinet.read_details(ref, renew=False)
     assert simulated.stats()["sign_ins"] == 1
+    assert simulated.stats()["connections"] == 1
 
 
-def test_a_lane_that_was_never_used_can_be_closed(
-    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
-) -> None:
-    sign_up(simulate()).lane().close()
-
-
-def test_a_lane_leaves_a_redeployed_cabinet_to_the_next_listing(
+def test_details_leave_a_redeployed_cabinet_to_the_next_listing(
     simulate: Callable[..., SimulatedCabinet], sign_up: Reader
 ) -> None:
     simulated = simulate()
     cabinet = sign_up(simulated)
     ref = cabinet.read_trunks().trunks[0].ref
-    lane = cabinet.lane()
     simulated.redeploy()
     with pytest.raises(RedeployedError):
-        lane.read_details(ref)
+        cabinet.read_details(ref, renew=False)
     assert simulated.stats()["requests"]["details"] == 1
     cabinet.read_trunks()
-    assert lane.read_details(ref) == cabinet.read_details(ref)
-    lane.close()
-
-
-def test_names_that_were_discovered_meanwhile_are_not_taken_for_out_of_date(
-    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
-) -> None:
-    simulated = simulate()
-    cabinet = sign_up(simulated)
-    cabinet.read_trunks()
-    old = cabinet.deployment
-    assert old is not None
-    simulated.redeploy()
-    cabinet.read_trunks()
-    cabinet.outdated(old)
-    cabinet.read_trunks()
-    assert simulated.stats()["requests"]["nocache"] == 2
+    assert cabinet.read_details(ref, renew=False) == cabinet.read_details(ref)

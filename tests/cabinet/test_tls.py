@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import os
 import ssl
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.cabinet.conftest import server_context
+from tests.cabinet.proxy import ForwardingProxy
 from tests.cabinet.replay import COOKIE, SIGN_IN, ReplayServer, Reply, redirect
-from vats_exporter.cabinet import NotACabinetError, TlsError, TlsSettings, UnreachableError
+from vats_exporter.cabinet import (
+    NotACabinetError,
+    ProxyError,
+    TlsError,
+    TlsSettings,
+    UnreachableError,
+    tls,
+)
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -35,11 +48,43 @@ WEAK_PRIME = (
 WEAK_PARAMETERS = bytes.fromhex(f"30818702818100{WEAK_PRIME}020102")
 
 
+def self_signed(bits: int) -> bytes:
+    """A certificate for localhost and its key, of so many bits, in one PEM."""
+    key = rsa.generate_private_key(65537, bits)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return private + certificate.public_bytes(serialization.Encoding.PEM)
+
+
 @pytest.fixture
 def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
     return path
+
+
+@pytest.fixture(autouse=True)
+def _no_context_is_kept() -> Iterator[None]:
+    """The system's authorities differ from test to test."""
+    tls._context.cache_clear()
+    yield
+    tls._context.cache_clear()
 
 
 @pytest.fixture
@@ -178,6 +223,133 @@ def test_weak_parameters_are_taken_at_level_one_with_the_certificate_still_verif
         make_cabinet(server, tls=TlsSettings(security_level=1)).read_trunks()
 
 
+def test_accounts_with_the_same_settings_share_a_context(ca_file: Path, tmp_path: Path) -> None:
+    first = tls.tls_context(TlsSettings(ca_file=ca_file), "host")
+    assert tls.tls_context(TlsSettings(ca_file=ca_file), "host") is first
+    assert tls.tls_context(TlsSettings(ca_file=ca_file, security_level=1), "host") is not first
+
+
+def test_a_file_of_authorities_that_changed_is_read_again(
+    authority: trustme.CA, ca_file: Path, start: Start, make_cabinet: CabinetMaker
+) -> None:
+    server = start(server_context(authority.issue_cert("localhost")))
+    settings = TlsSettings(ca_file=ca_file)
+    right = ca_file.read_bytes()
+    ca_file.write_bytes(type(authority)().cert_pem.bytes())
+    with pytest.raises(TlsError, match="not trusted"):
+        make_cabinet(server, tls=settings).read_trunks()
+    ca_file.write_bytes(right)
+    os.utime(ca_file, (1, 1))
+    assert len(make_cabinet(server, tls=settings).read_trunks().trunks) == 3
+
+
+@pytest.mark.parametrize(("bits", "level"), [(1024, 1), (2048, None)])
+def test_a_certificate_with_a_small_key_names_the_setting_for_it(
+    tmp_path: Path, start: Start, make_cabinet: CabinetMaker, bits: int, level: int | None
+) -> None:
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_bytes(self_signed(bits))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.load_cert_chain(certificate)
+    server = start(context)
+    strict = TlsSettings(ca_file=certificate, security_level=2)
+    if level is not None:
+        says = rf"certificate key too weak; tls\.security_level: {level}"
+        with pytest.raises(TlsError, match=says):
+            make_cabinet(server, tls=strict).read_trunks()
+        strict = TlsSettings(ca_file=certificate, security_level=level)
+    assert len(make_cabinet(server, tls=strict).read_trunks().trunks) == 3
+
+
+@pytest.mark.parametrize(
+    ("reason", "setting"),
+    [
+        ("UNSAFE_LEGACY_RENEGOTIATION_DISABLED", "tls.legacy_renegotiation: true"),
+        ("DH_KEY_TOO_SMALL", "tls.security_level: 1"),
+        ("EE_KEY_TOO_SMALL", "tls.security_level: 1"),
+        ("CA_KEY_TOO_SMALL", "tls.security_level: 1"),
+        ("CA_MD_TOO_WEAK", "tls.security_level: 0"),
+        ("UNSUPPORTED_PROTOCOL", "tls.security_level: 0"),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", "tls.security_level: 0"),
+        ("WRONG_VERSION_NUMBER", "http://"),
+    ],
+)
+def test_reasons_with_a_cure_name_it(reason: str, setting: str) -> None:
+    error = ssl.SSLError(1, f"[SSL: {reason}] words of OpenSSL")
+    error.reason = reason
+    assert setting in str(tls.tls_failure(error, "list: host"))
+
+
+def test_legacy_renegotiation_is_a_setting_of_its_own() -> None:
+    legacy = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT
+    assert not tls.tls_context(TlsSettings(), "host").options & legacy
+    assert tls.tls_context(TlsSettings(legacy_renegotiation=True), "host").options & legacy
+
+
+def test_an_old_release_of_tls_names_the_setting_for_it_and_is_taken_with_it(
+    authority: trustme.CA, ca_file: Path, start: Start, make_cabinet: CabinetMaker
+) -> None:
+    context = server_context(authority.issue_cert("localhost"))
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    server = start(context)
+    with pytest.raises(TlsError, match=r"tls\.security_level: 0"):
+        make_cabinet(server, tls=TlsSettings(ca_file=ca_file)).read_trunks()
+    lax = TlsSettings(ca_file=ca_file, security_level=0)
+    assert len(make_cabinet(server, tls=lax).read_trunks().trunks) == 3
+
+
+# -- proxies
+
+
+def test_tls_goes_through_a_proxy_with_the_cabinets_certificate_verified(
+    authority: trustme.CA,
+    ca_file: Path,
+    start: Start,
+    stack: ExitStack,
+    make_cabinet: CabinetMaker,
+) -> None:
+    server = start(server_context(authority.issue_cert("localhost")))
+    proxy = stack.enter_context(ForwardingProxy("user:secret"))
+    proxy_url = f"http://user:secret@{proxy.host}"
+    cabinet = make_cabinet(server, tls=TlsSettings(ca_file=ca_file), proxy_url=proxy_url)
+    assert len(cabinet.read_trunks().trunks) == 3
+    assert [line.rpartition(" ")[0] for line in proxy.asked] == [f"CONNECT localhost:{server.port}"]
+    assert "proxy-authorization" not in server.received[0].headers
+    with pytest.raises(TlsError, match="not trusted") as caught:
+        make_cabinet(server, proxy_url=proxy_url).read_trunks()
+    assert not isinstance(caught.value, ProxyError)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"credential": "user:other"}, "refuses: HTTP 407; proxy_url"),
+        ({"refuse": "403 Forbidden"}, "refuses: HTTP 403"),
+        ({"refuse": "502 Bad Gateway"}, "refuses: HTTP 502"),
+    ],
+)
+def test_a_proxy_that_opens_no_way_is_told_from_the_cabinet(
+    authority: trustme.CA,
+    start: Start,
+    stack: ExitStack,
+    make_cabinet: CabinetMaker,
+    hides: Hides,
+    options: dict[str, str],
+    says: str,
+) -> None:
+    server = start(server_context(authority.issue_cert("localhost")))
+    proxy = stack.enter_context(ForwardingProxy(**options))
+    with pytest.raises(ProxyError, match=says) as caught:
+        make_cabinet(server, proxy_url=f"http://user:geheim@{proxy.host}").read_trunks()
+    assert "geheim" not in str(caught.value)
+    hides(caught.value)
+    assert server.received == []
+
+
 # -- redirects between plain HTTP and TLS
 
 
@@ -195,8 +367,8 @@ def test_whoever_is_led_from_plain_http_to_tls_stays_there(
     )
     assert len(cabinet.read_trunks().trunks) == 3
     assert server.calls() == [SIGN_IN]
-    assert cabinet.deployment is not None
-    assert cabinet.deployment.module_base == f"{secure.url}/vpbxGwt/"
+    assert cabinet.discovery is not None
+    assert cabinet.discovery.module_base == f"{secure.url}/vpbxGwt/"
 
 
 def test_nobody_is_led_from_tls_to_plain_http(

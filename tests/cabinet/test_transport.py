@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from tests.cabinet.proxy import ForwardingProxy
 from tests.cabinet.replay import NOCACHE, ReplayServer, Reply, html, redirect
 from vats_exporter import __version__
 from vats_exporter.cabinet import (
@@ -22,6 +24,7 @@ from vats_exporter.cabinet import (
     CallStarted,
     NotACabinetError,
     NotGwtError,
+    ProxyError,
     Timeouts,
     TraceEvent,
     UndecodableError,
@@ -139,7 +142,7 @@ def test_a_refused_connection_is_not_tried_twice(make_transport: TransportMaker)
     transport = make_transport(gone)
     with pytest.raises(UnreachableError):
         transport.get("list", PATH)
-    assert transport._wire.dialled == 1
+    assert transport._connection.dialled == 1
 
 
 def test_the_trace_sees_every_call(
@@ -430,7 +433,43 @@ def test_closing_ends_a_call_under_way(
     assert isinstance(caught[0], UnreachableError)
 
 
+# -- what comes before an answer
+
+
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_an_interim_answer_is_passed_over(
+    transport: Transport, server: ReplayServer, interim: str, times: int
+) -> None:
+    head = f"HTTP/1.1 {interim}\r\nLink: </style.css>\r\n\r\n".encode() * times
+    final = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere"
+    server.answer(PATH, Reply(raw=[head, final]), Reply(body=b"next"))
+    answer = transport.get("list", PATH)
+    assert (answer.status, answer.body) == (200, b"here")
+    assert transport.get("list", PATH).body == b"next"
+    assert server.connections == 1
+
+
+def test_interim_answers_without_an_end_are_no_answer(
+    transport: Transport, server: ReplayServer
+) -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+    server.answer(PATH, Reply(raw=endless()))
+    with pytest.raises(NotGwtError):
+        transport.get("list", PATH)
+
+
 # -- redirects
+
+
+def test_blanks_after_a_location_do_not_count(transport: Transport, server: ReplayServer) -> None:
+    server.answer(PATH, redirect("/target \t "))
+    server.answer("/target", Reply(body=b"here"))
+    answer = transport.get("home", PATH)
+    assert (answer.path, answer.body) == ("/target", b"here")
 
 
 @pytest.mark.parametrize(
@@ -562,9 +601,28 @@ def test_cookies_are_kept_until_they_are_forgotten(
     server.answer(PATH, redirect("/next", cookie="JSESSIONID=geheim-cookie; Path=/; HttpOnly"))
     transport.get("home", PATH)
     assert server.received[-1].headers["cookie"] == "JSESSIONID=geheim-cookie"
-    transport.forget_cookies()
+    transport.cookies.forget()
     transport.get("home", PATH)
     assert "cookie" not in server.received[-1].headers
+
+
+def test_many_large_cookies_are_bounded_in_memory(
+    make_transport: TransportMaker, server: ReplayServer
+) -> None:
+    transport = make_transport(server)
+    tracemalloc.start()
+    for answer in range(10):
+        head = b"".join(
+            b"Set-Cookie: c%d-%d=%s\r\n" % (answer, number, b"x" * 60_000) for number in range(90)
+        )
+        server.answer(PATH, Reply(raw=[HEAD, head, b"Content-Length: 0\r\n\r\n"]))
+        transport.get("home", PATH)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    server.answer(PATH, redirect("/next", cookie="JSESSIONID=geheim-cookie; Path=/"))
+    transport.get("home", PATH)
+    assert server.received[-1].headers["cookie"] == "JSESSIONID=geheim-cookie"
+    assert kept < 15_000_000  # all of them would be 54 MB
 
 
 def test_the_environment_sets_no_proxy_and_no_credentials(
@@ -584,3 +642,64 @@ def test_the_environment_sets_no_proxy_and_no_credentials(
     transport.get("nocache", NOCACHE)
     assert proxy.connections == 0
     assert "authorization" not in server.received[0].headers
+
+
+# -- proxies
+
+
+def test_plain_http_goes_through_a_proxy_with_its_password(
+    server: ReplayServer, stack: ExitStack, make_transport: TransportMaker
+) -> None:
+    proxy = stack.enter_context(ForwardingProxy("user:geheim@"))
+    transport = make_transport(server, proxy_url=f"http://user:geheim%40@{proxy.host}")
+    server.answer(PATH, Reply(body=b"one"), Reply(body=b"two"))
+    assert transport.get("list", PATH).body == b"one"
+    assert transport.get("list", PATH).body == b"two"
+    assert server.connections == 1
+    assert proxy.asked == [f"GET {server.url}{PATH} HTTP/1.1"]
+
+
+def test_the_environments_proxy_is_used_where_it_is_asked_for(
+    server: ReplayServer,
+    stack: ExitStack,
+    make_transport: TransportMaker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proxy = stack.enter_context(ForwardingProxy())
+    monkeypatch.setenv("http_proxy", f"http://{proxy.host}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    make_transport(server, proxy_from_environment=True).get("nocache", NOCACHE)
+    assert len(proxy.asked) == 1
+
+
+def test_a_proxy_that_wants_a_password_is_told_from_the_cabinet(
+    server: ReplayServer, stack: ExitStack, make_transport: TransportMaker, hides: Hides
+) -> None:
+    proxy = stack.enter_context(ForwardingProxy("user:geheim"))
+    says = r"proxy 127\.0\.0\.1:\d+ refuses: HTTP 407; proxy_url"
+    transport = make_transport(server, proxy_url=f"http://{proxy.host}")
+    with pytest.raises(ProxyError, match=says) as caught:
+        transport.get("list", PATH)
+    hides(caught.value)
+    assert server.received == []
+
+
+def test_a_proxy_that_is_not_there_is_told_from_the_cabinet(
+    server: ReplayServer, make_transport: TransportMaker, hides: Hides
+) -> None:
+    with ReplayServer() as gone:
+        pass
+    transport = make_transport(server, proxy_url=gone.url.replace("http://", "http://user:geheim@"))
+    with pytest.raises(ProxyError, match=r"list: .*: proxy 127\.0\.0\.1:\d+: .*refused") as caught:
+        transport.get("list", PATH)
+    assert "geheim" not in str(caught.value)
+    hides(caught.value)
+
+
+def test_what_is_no_proxy_is_said_without_quoting_it(
+    server: ReplayServer, make_transport: TransportMaker
+) -> None:
+    with pytest.raises(ProxyError, match="only http:// proxies") as caught:
+        make_transport(server, proxy_url="socks5://user:geheim@proxy.local")
+    assert "geheim" not in str(caught.value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vats_exporter.cabinet import Cabinet
+from vats_exporter.cabinet import CabinetClient
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:
@@ -199,16 +199,16 @@ def test_a_pipe_gets_the_table_whole_however_long_its_names(
 def test_a_bug_in_one_account_does_not_hide_the_others(
     run: Run, tmp_path: Path, cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = Cabinet.read_first_page
-    calls: list[Cabinet] = []
+    read = CabinetClient.read_first_page
+    calls: list[CabinetClient] = []
 
-    def broken(self: Cabinet) -> object:
+    def broken(self: CabinetClient) -> object:
         calls.append(self)
         if len(calls) == 1:
             raise KeyError("geheim")
         return read(self)
 
-    monkeypatch.setattr(Cabinet, "read_first_page", broken)
+    monkeypatch.setattr(CabinetClient, "read_first_page", broken)
     ended = run("check", "--config.file", configure(tmp_path, cabinet), "--online")
     assert ended.status == 1
     assert sorted(row[0] for row in rows(ended.stdout).values()) == ["ok", "undecodable"]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from requests.adapters import HTTPAdapter
 
-from vats_exporter.cabinet import Cabinet, CabinetSettings
+from vats_exporter.cabinet import CabinetClient, CabinetSettings, Timeouts
+from vats_exporter.cabinet.connection import Connection
 from vats_exporter.cli import import_har
 from vats_exporter.config.loading import load
 from vats_exporter.demo import SimulatedCabinet, make_accounts
@@ -17,29 +17,34 @@ from vats_exporter.demo import SimulatedCabinet, make_accounts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import requests
-
     Run = Callable[..., Any]
 
 
 def record_visit(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], SimulatedCabinet]:
     """Record what is really sent to a simulated cabinet, as a browser's tools would write it."""
     entries: list[dict[str, Any]] = []
-    real = HTTPAdapter.send
+    real = Connection.send
 
-    def send(self: HTTPAdapter, sent: requests.PreparedRequest, **options: Any) -> Any:
-        headers = {**sent.headers, "Cookie": "JSESSIONID=geheim"}
+    def send(
+        self: Connection,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        timeouts: Timeouts,
+    ) -> Any:
+        shown = {**headers, "Cookie": "JSESSIONID=geheim"}
         request: dict[str, Any] = {
-            "method": sent.method,
-            "url": sent.url,
-            "headers": [{"name": name, "value": value} for name, value in headers.items()],
+            "method": method,
+            "url": url,
+            "headers": [{"name": name, "value": value} for name, value in shown.items()],
         }
-        if isinstance(sent.body, bytes):
-            request["postData"] = {"text": sent.body.decode()}
+        if body is not None:
+            request["postData"] = {"text": body.decode()}
         entries.append({"request": request, "response": {"status": 200}})
-        return real(self, sent, **options)
+        return real(self, method, url, body, headers, timeouts)
 
-    monkeypatch.setattr(HTTPAdapter, "send", send)
+    monkeypatch.setattr(Connection, "send", send)
     account = make_accounts(trunks=5)[0]
     simulated = SimulatedCabinet([account])
     with simulated:
@@ -49,7 +54,7 @@ def record_visit(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Simul
             password=account.password,
             selector_method="setEnabled",
         )
-        with Cabinet(settings) as cabinet:
+        with CabinetClient(settings) as cabinet:
             trunks = cabinet.read_trunks().trunks
             ref = next(t.ref for t in account.enterprise.trunks() if t.device)
             assert ref in {trunk.ref for trunk in trunks}

@@ -121,7 +121,7 @@ def test_a_cabinet_that_hangs_neither_holds_up_the_end_nor_keeps_its_session(
             f"address: '{cabinet.url}'",
         )
         with (tmp_path / "vats-exporter.yml").open("a") as config:
-            config.write("details: {ttl: 60s, concurrency: 2}\n")
+            config.write("details: {ttl: 60s}\n")
         running = start("serve", "--config.file", file, *ANY_PORT)
         assert asked.wait(20)
         began = time.monotonic()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vats_exporter.cabinet import Cabinet
+from vats_exporter.cabinet import CabinetClient
 from vats_exporter.cli import progress, tables
 from vats_exporter.cli import selector as selector_module
 from vats_exporter.demo import Fault, Incoming, SimulatedCabinet, make_accounts
@@ -480,10 +480,10 @@ def test_details_that_cannot_be_read_do_not_hide_the_other_trunks(
 def test_a_bug_in_reading_one_account_does_not_hide_the_others(
     run: Run, config: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(cabinet: Cabinet) -> None:
+    def broken(cabinet: CabinetClient) -> None:
         raise KeyError("geheim")
 
-    monkeypatch.setattr(Cabinet, "read_trunks", broken)
+    monkeypatch.setattr(CabinetClient, "read_trunks", broken)
     ended = run("trunks", "list", *config)
     assert ended.status == 1
     lines = ended.stderr.splitlines()[:2]

@@ -22,6 +22,7 @@ from vats_exporter.config.models import (
     LogSettings,
 )
 from vats_exporter.config.problems import ConfigError
+from vats_exporter.redaction import redact
 
 Write = Callable[[str], Path]
 
@@ -355,12 +356,12 @@ def test_a_signature_may_be_written_with_or_without_its_class(write: Write, writ
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("", DetailsSettings(enabled=False, ttl=3600.0, concurrency=1)),
-        ("details: on\n", DetailsSettings(enabled=True, ttl=3600.0, concurrency=1)),
-        ("details: off\n", DetailsSettings(enabled=False, ttl=3600.0, concurrency=1)),
+        ("", DetailsSettings(enabled=False, ttl=3600.0)),
+        ("details: on\n", DetailsSettings(enabled=True, ttl=3600.0)),
+        ("details: off\n", DetailsSettings(enabled=False, ttl=3600.0)),
         (
-            "details: {ttl: 30m, concurrency: 2}\n",
-            DetailsSettings(ttl=1800.0, concurrency=2),
+            "details: {ttl: 30m}\n",
+            DetailsSettings(ttl=1800.0),
         ),
         (
             "details: {enabled: off, ttl: 30m}\n",
@@ -411,3 +412,35 @@ def test_signing_out_can_be_left_out_and_moved(write: Write) -> None:
     for path in ("", "/logout?now=1"):
         file = write(ACCOUNT + f'    sign_out_path: "{path}"\n')
         assert load(file).accounts[0].sign_out_path == path
+
+
+def test_a_password_file_is_read_again_and_what_is_no_password_is_not_taken(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("first\n")
+    file = tmp_path / "vats-exporter.yml"
+    file.write_text("accounts: [{name: a, login: l, password_file: password}]\n")
+    cabinet = load(file).accounts[0]
+    assert cabinet.current_password() == "first"
+    secret.write_text("second")
+    assert cabinet.current_password() == "second"
+    assert redact("it is second") == "it is ***"
+    for broken in ("", "two\nlines", "x" * 5000):
+        secret.write_text(broken)
+        assert cabinet.current_password() == "first"  # as it was when the settings were read
+    secret.unlink()
+    assert cabinet.current_password() == "first"
+    secret.write_text("third")
+    assert cabinet.current_password() == "third"
+
+
+def test_a_proxy_is_checked_and_its_password_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "vats-exporter.yml"
+    proxy = "proxy_url: 'socks5://user:geheim@proxy:1'"
+    file.write_text(f"accounts: [{{name: a, login: l, password: p, {proxy}}}]\n")
+    with pytest.raises(ConfigError, match=r"proxy_url: only http:// proxies") as caught:
+        load(file)
+    assert "geheim" not in str(caught.value)
+    file.write_text(file.read_text().replace("socks5", "http"))
+    cabinet = load(file).accounts[0]
+    assert cabinet.proxy_url == "http://user:geheim@proxy:1"
+    assert "geheim" not in repr(cabinet)

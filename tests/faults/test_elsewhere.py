@@ -13,7 +13,7 @@ from tests.faults.connections import HOST, port_of
 from tests.faults.faults import CALLS, BadAnswer, redirect
 from tests.faults.trials import lead_to
 from tests.faults.watched import DETAILS_TTL, TTL, settings_for
-from vats_exporter.cabinet import Cabinet
+from vats_exporter.cabinet import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 
 if TYPE_CHECKING:
@@ -98,15 +98,15 @@ def test_no_redirect_takes_details_elsewhere(
 
 
 @pytest.fixture(scope="module")
-def cabinet(secure: NamedCabinet, ca_file: Path) -> Iterator[Cabinet]:
-    with Cabinet(settings_for(secure, ca_file)) as cabinet:
+def cabinet(secure: NamedCabinet, ca_file: Path) -> Iterator[CabinetClient]:
+    with CabinetClient(settings_for(secure, ca_file)) as cabinet:
         yield cabinet
 
 
 @with_every_status
 @everywhere
 def test_no_redirect_takes_a_selector_elsewhere(
-    cabinet: Cabinet, secure: NamedCabinet, location: str, status: int
+    cabinet: CabinetClient, secure: NamedCabinet, location: str, status: int
 ) -> None:
     ref = cabinet.read_trunks().trunks[0].ref
     with trapped(secure) as trap:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tests.doubles import SetClock
-from vats_exporter.cabinet import Cabinet, CabinetSettings, Timeouts, TlsSettings
+from vats_exporter.cabinet import CabinetClient, CabinetSettings, Timeouts, TlsSettings
 from vats_exporter.details import DetailedSource
 from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.metrics.exposition import Format
@@ -184,7 +184,7 @@ class Watched:
             self._settings.__dict__["timeouts"] = PATIENT
 
     def _connect(self, tally: Tally) -> Source:
-        cabinet = Cabinet(self._settings, trace=tally.trace)
+        cabinet = CabinetClient(self._settings, trace=tally.trace)
         if not self._has_details:
             return cabinet
         self._source = DetailedSource(

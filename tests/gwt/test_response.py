@@ -12,7 +12,7 @@ from vats_exporter.gwt import (
     GWT_2_13,
     GwtError,
     MalformedError,
-    NotGwtError,
+    NotAnAnswerError,
     Response,
     Style,
     TooLargeError,
@@ -81,7 +81,7 @@ def test_a_capture_decodes_to_exactly_its_truth(capture: Path, as_text: bool) ->
 
 @pytest.mark.parametrize("capture", OTHERS, ids=lambda path: path.stem)
 def test_what_is_no_answer_is_refused_as_such(capture: Path) -> None:
-    with pytest.raises(NotGwtError):
+    with pytest.raises(NotAnAnswerError):
         decode(capture.read_bytes())
 
 
@@ -111,7 +111,7 @@ def test_the_exact_reader_agrees_with_the_fast_one_on_a_capture(capture: Path) -
     ],
 )
 def test_the_error_names_what_came_instead(data: bytes | str, kind: str) -> None:
-    with pytest.raises(NotGwtError) as caught:
+    with pytest.raises(NotAnAnswerError) as caught:
         decode(data)
     assert str(caught.value) == f"not a GWT-RPC answer: {kind}"
     assert caught.value.where == 0

@@ -17,14 +17,16 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vats_exporter.cabinet import session
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLACES: Final = {
-    "a sign-in": "vats_exporter.cabinet.client:sign_in",
+    "a sign-in": "vats_exporter.cabinet.session:sign_in",
     "a row": "vats_exporter.cabinet.client:read_page",
     "a body": "vats_exporter.cabinet.transport:read_body",
-    "a listing": "vats_exporter.cabinet.client:Cabinet.read_trunks",
+    "a listing": "vats_exporter.cabinet.client:CabinetClient.read_trunks",
     "a device": "vats_exporter.cabinet.devices:read_device_form",
     "a trace": "vats_exporter.metrics.counts:Tally._tell",
     "a count": "vats_exporter.metrics.counts:Tally.refreshed",
@@ -114,6 +116,8 @@ def _watch(folder: Path) -> None:
 
 def main() -> None:
     folder = Path(sys.argv.pop(1))
+    # Sessions end here faster than in life.
+    session.PACE = session.SignInPace(pause=0.0)
     _watch(folder)
     warnings.simplefilter("default")
     bug = _bug(folder)

@@ -35,7 +35,7 @@ from vats_exporter.metrics import collector as collector_module
 from vats_exporter.metrics import rendering
 from vats_exporter.metrics.collector import METRICS, Account, Collector, Loaded
 from vats_exporter.metrics.exposition import Format
-from vats_exporter.trunks import Flags, Snapshot, Trunk
+from vats_exporter.trunks import Flags, Listing, Snapshot, Trunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,13 +65,6 @@ class SetClock:
 
 
 @dataclass
-class Read:
-    trunks: tuple[Trunk, ...]
-    warnings: tuple[str, ...] = ()
-    pages: int = 1
-
-
-@dataclass
 class ScriptedCabinet:
     answer: tuple[Trunk, ...] | Exception
     events: tuple[TraceEvent, ...] = ()
@@ -82,13 +75,13 @@ class ScriptedCabinet:
         self.trace = tally.trace
         return self
 
-    def read_trunks(self) -> Read:
+    def read_trunks(self) -> Listing:
         self.before()
         for event in self.events:
             self.trace(event)
         if isinstance(self.answer, Exception):
             raise self.answer
-        return Read(self.answer)
+        return Listing(self.answer)
 
     def close(self) -> None:
         pass

@@ -18,20 +18,13 @@ from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, 
 from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.metrics.exposition import Format
 from vats_exporter.redaction import register_secrets
-from vats_exporter.trunks import Flags, Trunk
+from vats_exporter.trunks import Flags, Listing, Trunk
 from vats_exporter.web import Request, Response, Site
 
 if TYPE_CHECKING:
     from vats_exporter.metrics.counts import Tally
 
 PATIENCE = 10.0
-
-
-@dataclass
-class Read:
-    trunks: tuple[Trunk, ...]
-    warnings: tuple[str, ...] = ()
-    pages: int = 1
 
 
 @dataclass
@@ -48,7 +41,7 @@ class Office:
         self.tally = tally
         return self
 
-    def read_trunks(self) -> Read:
+    def read_trunks(self) -> Listing:
         self.reads += 1
         assert self.tally is not None
         self.tally.trace(CallStarted("list"))
@@ -57,7 +50,7 @@ class Office:
         if self.error is not None:
             raise self.error
         self.tally.trace(CallCompleted("list", 200, 0.25, 12345))
-        return Read(
+        return Listing(
             (Trunk(self.ref, 1, "79161234567", "", Flags(True, True, False), "1100", True),)
         )
 
@@ -208,8 +201,8 @@ def test_readers_of_the_debug_page_share_the_trunks_lines() -> None:
 
 def test_debug_says_where_nothing_was_asked_and_what_a_redeployed_cabinet_became() -> None:
     class Silent(Office):
-        def read_trunks(self) -> Read:
-            return Read(())
+        def read_trunks(self) -> Listing:
+            return Listing(())
 
     silent = Silent()
     site = site_of(silent=silent)

@@ -15,7 +15,7 @@ import pytest
 from tests.web.clients import until
 from vats_exporter.metrics.collector import Account, Collector
 from vats_exporter.metrics.exposition import Format
-from vats_exporter.trunks import Flags, Trunk
+from vats_exporter.trunks import Flags, Listing, Trunk
 from vats_exporter.web import DIRECT, ListenAddress, Request, Site, Urls, WebServer
 from vats_exporter.web.site import scrape_timeout
 
@@ -30,13 +30,6 @@ TRUNK = Trunk("CaLztv", 1, "79161234567", "Иванов", Flags(True, True, Fals
 
 
 @dataclass
-class Read:
-    trunks: tuple[Trunk, ...]
-    warnings: tuple[str, ...] = ()
-    pages: int = 1
-
-
-@dataclass
 class OneTrunk:
     before: Callable[[], object] = lambda: None
     reads: int = 0
@@ -44,10 +37,10 @@ class OneTrunk:
     def connect(self, _: Tally) -> OneTrunk:
         return self
 
-    def read_trunks(self) -> Read:
+    def read_trunks(self) -> Listing:
         self.reads += 1
         self.before()
-        return Read((TRUNK,))
+        return Listing((TRUNK,))
 
     def close(self) -> None:
         pass

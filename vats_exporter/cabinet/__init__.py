@@ -1,10 +1,11 @@
-"""One account's cabinet: session, discovery, subscribers, devices. Knows no Prometheus.
+"""One account's cabinet: session, discovery, the list, devices. Knows no Prometheus.
 
-:class:`Cabinet` is the way in. What can go wrong is one of :mod:`vats_exporter.cabinet.errors`;
-what it does can be watched with one hook, :mod:`vats_exporter.cabinet.trace`.
+:class:`CabinetClient` is the way in; programs use :class:`vats_exporter.Cabinet`, which stands on
+it. What can go wrong is one of :mod:`vats_exporter.cabinet.errors`; what it does can be watched
+with one hook, :mod:`vats_exporter.cabinet.trace`.
 
-:class:`Cabinet` and its settings are imported when they are first asked for: what only reads rows,
-or names errors, needs no HTTP client and starts fast without one.
+:class:`CabinetClient` and its settings are imported when they are first asked for: what only reads
+rows, or names errors, needs no HTTP client and starts fast without one.
 """
 
 from importlib import import_module
@@ -19,13 +20,13 @@ from vats_exporter.cabinet.errors import (
     LoginRefusedError,
     NotACabinetError,
     NotGwtError,
+    ProxyError,
     RedeployedError,
     SessionEndedError,
     TlsError,
     UndecodableError,
     UnreachableError,
 )
-from vats_exporter.cabinet.subscribers import Listing
 from vats_exporter.cabinet.trace import (
     CallCompleted,
     CallFailed,
@@ -37,12 +38,12 @@ from vats_exporter.cabinet.trace import (
 )
 
 if TYPE_CHECKING:
-    from vats_exporter.cabinet.client import Cabinet
+    from vats_exporter.cabinet.client import CabinetClient
     from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, Timeouts, TlsSettings
 
 __all__ = [
     "RESULTS",
-    "Cabinet",
+    "CabinetClient",
     "CabinetError",
     "CabinetSettings",
     "CabinetTimeoutError",
@@ -52,10 +53,10 @@ __all__ = [
     "FlagPositions",
     "GwtExceptionError",
     "IncompleteError",
-    "Listing",
     "LoginRefusedError",
     "NotACabinetError",
     "NotGwtError",
+    "ProxyError",
     "Redeployed",
     "RedeployedError",
     "SessionEndedError",
@@ -73,5 +74,5 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "client" if name == "Cabinet" else "settings"
+    home = "client" if name == "CabinetClient" else "settings"
     return getattr(import_module(f"vats_exporter.cabinet.{home}"), name)

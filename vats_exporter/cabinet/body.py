@@ -22,23 +22,20 @@ _GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS
 
 
 class Source(Protocol):
-    """Where the bytes come from, as they were sent; :class:`urllib3.HTTPResponse` is one."""
+    """Where the bytes come from, as they were sent; a response of ``urllib3`` is one."""
 
     def read(self, amt: int, decode_content: bool) -> bytes:  # noqa: FBT001 - urllib3's signature
         """Read this many bytes, or fewer at the end."""
 
 
 def read_body(source: Source, *, encoding: str, limit: int, where: str) -> bytes:
-    """Read a body to its end.
+    """Read a body to its end, and unpack it.
 
     Args:
         source: where it comes from.
         encoding: the header ``Content-Encoding``.
         limit: its greatest length, in bytes, as sent and as unpacked.
         where: the call and the host, for errors.
-
-    Returns:
-        The whole body, unpacked.
 
     Raises:
         UndecodableError: it is longer than ``limit``, cut off, or not compressed as it says.

@@ -13,6 +13,7 @@ fourth, the eighth, so that a cabinet that is broken for a day sees eleven sign-
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Final
 
 from vats_exporter import gwt
 from vats_exporter.address import parse_address
-from vats_exporter.cabinet import contract
+from vats_exporter.cabinet import contract, devices, session
+from vats_exporter.cabinet.discovery import discover
 from vats_exporter.cabinet.errors import (
     CabinetError,
     GwtExceptionError,
@@ -29,15 +31,13 @@ from vats_exporter.cabinet.errors import (
     SessionEndedError,
     UndecodableError,
 )
-from vats_exporter.cabinet.lane import Lane, read_forms
 from vats_exporter.cabinet.rows import read_page, read_trunks
-from vats_exporter.cabinet.rpc import exchange, session_ended
-from vats_exporter.cabinet.scripts import discover
-from vats_exporter.cabinet.session import sign_in
-from vats_exporter.cabinet.subscribers import Listing, read_all
+from vats_exporter.cabinet.rpc import exchange
+from vats_exporter.cabinet.subscribers import read_all
 from vats_exporter.cabinet.trace import Redeployed, no_trace
 from vats_exporter.cabinet.transport import Transport
-from vats_exporter.cabinet.turns import Turns
+from vats_exporter.redaction import redact
+from vats_exporter.trunks import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,21 +45,26 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from vats_exporter.cabinet.contract import Service
-    from vats_exporter.cabinet.devices import Details
-    from vats_exporter.cabinet.discovery import Deployment
+    from vats_exporter.cabinet.devices import TrunkDetails
+    from vats_exporter.cabinet.discovery import Discovery
     from vats_exporter.cabinet.rows import Page
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.trace import Trace
     from vats_exporter.cabinet.transport import Answer
 
+    Build = Callable[[Discovery], str]
+
 _SIGN_OUT_WITHIN: Final = 1.5
-"""Seconds for saying good-bye; the cabinet ends the session by itself some time later."""
+"""Seconds for signing out; the cabinet ends the session by itself some time later."""
 
 _ENDS_WITHIN: Final = 0.25
 """Seconds that a call under way may still take when the cabinet is to be closed."""
 
 _BREAKS_EVERY: Final = 0.05
 """Seconds between two attempts to break calls that keep the cabinet from being closed."""
+
+_WORTH_WAITING: Final = 2.0
+"""Seconds that a sign-in waits rather than fail: listings come as often as passwords are sent."""
 
 CLOSES_WITHIN: Final = _ENDS_WITHIN + _BREAKS_EVERY + _SIGN_OUT_WITHIN
 """Seconds that closing takes, unless a call hangs where it cannot be broken: in connecting."""
@@ -73,7 +78,7 @@ class _Renewal:
     discovered: bool = False
 
 
-class Cabinet:
+class CabinetClient:
     """One cabinet. Thread-safe: one call at a time, whoever makes it.
 
     Args:
@@ -81,6 +86,7 @@ class Cabinet:
         trace: sees every HTTP call, sign-in and redeployment.
         observe: is shown every answer, body and all; see
             :class:`~vats_exporter.cabinet.transport.Transport`.
+        pace: says when a password may be sent; the process' own unless a test brings another.
 
     Raises:
         ValueError: the address is not one.
@@ -92,17 +98,21 @@ class Cabinet:
         *,
         trace: Trace | None = None,
         observe: Callable[[str, Answer], None] | None = None,
+        pace: session.SignInPace | None = None,
     ) -> None:
         self._settings = settings
         self._trace = trace or no_trace
         self._observe = observe
+        self._pace = pace or session.PACE
         self._base_url = parse_address(settings.address, allow_plain_http=settings.allow_plain_http)
-        self._lock = Turns()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._transport: Transport | None = None
         self._signed_in = False
+        self._signed_in_as: int | None = None
         self._unanswered = 0  # lists in a row that were answered with something else
         self._enterprise = ""
-        self._deployment: Deployment | None = None
+        self._discovery: Discovery | None = None
         self._permutation = ""
 
     def __enter__(self) -> Self:
@@ -114,141 +124,76 @@ class Cabinet:
         self.close()
 
     @property
-    def deployment(self) -> Deployment | None:
+    def discovery(self) -> Discovery | None:
         """What the cabinet calls things, once discovered."""
-        return self._deployment
+        return self._discovery
 
     @property
     def enterprise(self) -> str:
         """The enterprise's number, once signed in; empty if only its reference is configured."""
         return self._enterprise
 
+    def credentials_changed(self) -> bool:
+        """Whether login and password are others than those that were last sent."""
+        return self._signed_in_as not in (None, self._credentials())
+
     def read_trunks(self) -> Listing:
         """Read every trunk.
-
-        Returns:
-            all of them.
 
         Raises:
             CabinetError: and then none; see :mod:`vats_exporter.cabinet.errors`.
         """
-        with self._lock:
+        with self._alone():
             return read_all(partial(self._read_page, _Renewal()), self._settings)
 
     def read_first_page(self) -> Listing:
-        """Read one page, to see whether everything works.
-
-        Returns:
-            the trunks of the first page, which may not be all.
+        """Read one page, which may not hold all trunks, to see whether everything works.
 
         Raises:
             CabinetError: what does not work.
         """
-        with self._lock:
+        with self._alone():
             page = self._read_page(_Renewal(), 0)
             trunks, warnings = read_trunks([page], self._settings.flags)
             return Listing(trunks, warnings, 1)
 
-    def read_details(self, ref: str) -> Details:
+    def read_details(self, ref: str, *, renew: bool = True) -> TrunkDetails:
         """Read one trunk's device form, or the other form where that one does not apply.
 
         Args:
             ref: the trunk's reference.
+            renew: sign in, or discover, if that is what it takes. Otherwise the call fails, and
+                leaves that to the next listing.
 
         Raises:
             CabinetError: neither form could be read.
         """
-        with self._lock:
-            return read_forms(partial(self._rpc, "details", contract.DETAILS), ref)
-
-    def lane(self, *, shared: bool = False) -> Lane:
-        """Make a way into this cabinet's session, to read details beside the list.
-
-        Args:
-            shared: on the list's own connection, whenever nobody else wants it; otherwise on
-                another one.
-        """
-        return Lane(self, shared=shared)
-
-    @contextmanager
-    def lend(self) -> Iterator[tuple[Transport, Deployment]]:
-        """Lend this connection for one call, before which everybody else has theirs.
-
-        For :class:`Lane`, as the two below.
-
-        Yields:
-            the transport, signed in, and the deployment.
-
-        Raises:
-            SessionEndedError: the cabinet is not signed in to; a lane never does that itself.
-        """
-        with self._lock.last():
-            yield self._in_session()
-
-    def branch(self, transport: Transport | None) -> tuple[Transport, Deployment]:
-        """Let another connection into the session.
-
-        Args:
-            transport: the lane's; ``None`` makes one.
-
-        Returns:
-            the transport with this session's cookies, and the deployment.
-
-        Raises:
-            SessionEndedError: as :meth:`lend`.
-        """
-        with self._lock:
-            own, deployment = self._in_session()
-            lane = transport or Transport(own.base_url, self._settings, self._trace)
-            lane.adopt_cookies(own)
-            return lane, deployment
-
-    def outdated(self, deployment: Deployment) -> None:
-        """Take note that a deployment's names are out of date: the next listing discovers.
-
-        The list's own names may be as they were, so that it would not notice.
-
-        Args:
-            deployment: nothing happens if there is another one by now.
-        """
-        with self._lock:
-            if self._deployment is deployment:
-                self._deployment = None
-
-    def _in_session(self) -> tuple[Transport, Deployment]:
-        if self._transport is None or self._deployment is None or not self._signed_in:
-            session_ended("details", "not signed in")
-        return self._transport, self._deployment
-
-    @property
-    def max_response(self) -> int:
-        """Bytes of an answer past which it is refused."""
-        return self._settings.max_response
+        call = self._call if renew else self._call_once
+        with self._alone():
+            try:
+                response = call("details", contract.DETAILS, _form(ref, devices.DEVICE_FORM))
+            except RedeployedError:
+                raise
+            except GwtExceptionError:
+                form = _form(ref, devices.MOBILE_FORM)
+                return devices.read_mobile_form(call("details", contract.DETAILS, form), ref)
+            return devices.read_device_form(response, ref)
 
     def set_enabled(self, ref: str, *, enabled: bool) -> None:
         """Move one trunk's selector.
 
-        Args:
-            ref: the trunk's reference.
-            enabled: on or off.
-
         Raises:
             CabinetError: it could not be moved, or it is not known whether it was.
         """
-        with self._lock:
-            self._rpc("selector", contract.SELECTOR, self._selector(ref, enabled=enabled))
+        with self._alone():
+            self._call("selector", contract.SELECTOR, self._selector(ref, enabled=enabled))
 
     def selector_payload(self, ref: str, *, enabled: bool) -> str:
-        """Build the request that :meth:`set_enabled` would send, and send nothing of it.
-
-        Args:
-            ref: the trunk's reference.
-            enabled: on or off.
-        """
-        with self._lock:
+        """Build the request that :meth:`set_enabled` would send, and do not send it."""
+        with self._alone():
             return self._selector(ref, enabled=enabled)(self._ready())
 
-    def discover(self) -> Deployment:
+    def discover(self) -> Discovery:
         """Look up again what the cabinet calls things, after signing in if need be.
 
         A call whose parameters are all plain Java types also works with a stale policy [gwt], so
@@ -257,12 +202,13 @@ class Cabinet:
         Raises:
             CabinetError: it could not be found.
         """
-        with self._lock:
-            self._deployment = None
+        with self._alone():
+            self._discovery = None
             return self._ready()
 
     def close(self) -> None:
         """Sign out and close the connection; a call under way ends soon, or is broken."""
+        self._closing.set()
         broken, patience = False, _ENDS_WITHIN
         while not self._lock.acquire(timeout=patience):
             # Again and again, since another call may have waited behind the one that was broken.
@@ -276,8 +222,21 @@ class Cabinet:
                 self._transport.close()
             self._transport = None
             self._signed_in = False
+            self._closing.clear()
         finally:
             self._lock.release()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Make calls while nobody else does; no error gets out with a secret in it."""
+        with self._lock:
+            try:
+                yield
+            except CabinetError as error:
+                error.args = tuple(redact(str(argument)) for argument in error.args)
+                if isinstance(error, GwtExceptionError):
+                    error.class_name = redact(error.class_name)
+                raise
 
     def _sign_out(self, *, broken: bool) -> None:
         """End the session, if that is quickly done; only the trace tells whether it worked.
@@ -289,7 +248,7 @@ class Cabinet:
         path, transport = self._settings.sign_out_path, self._transport
         if transport is None or not path:
             return
-        if not self._signed_in and not (broken and transport.has_cookies):
+        if not self._signed_in and not (broken and len(transport.cookies)):
             return
         with suppress(CabinetError):
             transport.get("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
@@ -297,9 +256,9 @@ class Cabinet:
     def _read_page(self, renewal: _Renewal, number: int) -> Page:
         settings = self._settings
 
-        def build(deployment: Deployment) -> str:
+        def build(discovery: Discovery) -> str:
             return contract.list_request(
-                deployment,
+                discovery.strings(contract.LIST, "list"),
                 tail=settings.list_tail,
                 row_filter=settings.filter,
                 enterprise=self._reference(),
@@ -307,7 +266,7 @@ class Cabinet:
                 page_size=settings.page_size,
             )
 
-        response = self._rpc("list", contract.LIST, build, renewal)
+        response = self._call("list", contract.LIST, build, renewal)
         try:
             return read_page(response)
         except UndecodableError as error:
@@ -320,7 +279,7 @@ class Cabinet:
             return configured
         return gwt.encode_long(int(configured or self._enterprise))
 
-    def _selector(self, ref: str, *, enabled: bool) -> Callable[[Deployment], str]:
+    def _selector(self, ref: str, *, enabled: bool) -> Build:
         method = self._settings.selector_method
         if not method:
             raise UndecodableError(
@@ -328,17 +287,14 @@ class Cabinet:
                 "`vats-exporter import-har` finds it in a browser's recording"
             )
 
-        def build(deployment: Deployment) -> str:
-            return contract.selector_request(deployment, method=method, trunk=ref, enabled=enabled)
+        def build(discovery: Discovery) -> str:
+            strings = discovery.strings(contract.SELECTOR, method)
+            return contract.selector_request(strings, trunk=ref, enabled=enabled)
 
         return build
 
-    def _rpc(
-        self,
-        call: str,
-        service: Service,
-        build: Callable[[Deployment], str],
-        renewal: _Renewal | None = None,
+    def _call(
+        self, call: str, service: Service, build: Build, renewal: _Renewal | None = None
     ) -> gwt.Response:
         """Make a GWT-RPC call; sign in, or discover, again and repeat it if that is what it takes.
 
@@ -353,7 +309,7 @@ class Cabinet:
         """
         renewal = renewal or _Renewal()
         signed_in_again = renewal.signed_in or not self._signed_in
-        discovered_again = renewal.discovered or self._deployment is None
+        discovered_again = renewal.discovered or self._discovery is None
         while True:
             try:
                 return self._exchange(call, service, build)
@@ -363,18 +319,27 @@ class Cabinet:
                     raise NotGwtError(f"{error.seen} again, right after signing in") from None
                 signed_in_again = renewal.signed_in = True
             except RedeployedError:
-                self._deployment = None
+                self._discovery = None
                 if discovered_again:
                     raise
                 discovered_again = renewal.discovered = True
 
-    def _exchange(
-        self, call: str, service: Service, build: Callable[[Deployment], str]
-    ) -> gwt.Response:
-        deployment, transport = self._ready(), self._connected()
-        body, limit = build(deployment), self._settings.max_response
+    def _call_once(self, call: str, service: Service, build: Build) -> gwt.Response:
+        """Make a GWT-RPC call in the session there is, and under the names there are."""
+        if self._discovery is None or not self._signed_in:
+            raise SessionEndedError(f"{call}: not signed in")
         try:
-            response = exchange(transport, deployment, call, service, body, limit=limit)
+            return self._exchange(call, service, build)
+        except RedeployedError:
+            # The list's own names may be as they were, so that it would not notice.
+            self._discovery = None
+            raise
+
+    def _exchange(self, call: str, service: Service, build: Build) -> gwt.Response:
+        discovery, transport = self._ready(), self._connected()
+        body, limit = build(discovery), self._settings.max_response
+        try:
+            response = exchange(transport, discovery, call, service, body, limit=limit)
         except (SessionEndedError, RedeployedError):
             raise
         except (NotGwtError, GwtExceptionError):
@@ -393,20 +358,42 @@ class Cabinet:
 
     def _connected(self) -> Transport:
         if self._transport is None:
-            self._transport = Transport(self._base_url, self._settings, self._trace)
-            self._transport.observe = self._observe
+            self._transport = Transport(
+                self._base_url, self._settings, self._trace, observe=self._observe
+            )
         return self._transport
 
-    def _ready(self) -> Deployment:
+    def _ready(self) -> Discovery:
         """Sign in and discover, as far as it is not done."""
         transport = self._connected()
         if not self._signed_in:
-            self._enterprise = sign_in(transport, self._settings, self._trace)
-            self._signed_in = True
-        if self._deployment is None:
-            self._deployment = discover(transport, self._settings)
-            found = self._deployment.permutation
+            self._sign_in(transport)
+        if self._discovery is None:
+            self._discovery = discover(transport, self._settings)
+            found = self._discovery.permutation
             if self._permutation and self._permutation != found:
                 self._trace(Redeployed(self._permutation, found))
             self._permutation = found
-        return self._deployment
+        return self._discovery
+
+    def _sign_in(self, transport: Transport) -> None:
+        who = self._credentials()
+        left = self._pace.left(who)
+        if left <= _WORTH_WAITING:
+            self._closing.wait(left)
+        self._signed_in_as = who
+        self._enterprise = session.sign_in(transport, self._settings, self._trace, self._pace, who)
+        self._signed_in = True
+
+    def _credentials(self) -> int:
+        """What stands for address, login and password, where these may not be kept."""
+        settings = self._settings
+        return hash((self._base_url, settings.login, settings.current_password()))
+
+
+def _form(ref: str, form: int) -> Build:
+    def build(discovery: Discovery) -> str:
+        strings = discovery.strings(contract.DETAILS, "getForm")
+        return contract.details_request(strings, trunk=ref, form=form)
+
+    return build

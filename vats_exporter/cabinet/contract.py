@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from vats_exporter.gwt import build_request, encode_long
 
 if TYPE_CHECKING:
-    from vats_exporter.cabinet.discovery import Deployment
+    from collections.abc import Sequence
 
 SIGN_IN_PATH: Final = "/j_spring_security_check"
 """[observed]"""
@@ -89,9 +89,6 @@ def validate_list_tail(template: str) -> None:
 
     A ``|`` at its start is passed over: tails are often written so [user].
 
-    Args:
-        template: as configured; see :data:`~vats_exporter.cabinet.settings.DEFAULT_LIST_TAIL`.
-
     Raises:
         ValueError: what is wrong with it and where, in one sentence.
     """
@@ -118,7 +115,7 @@ def _values(template: str) -> list[str]:
 
 
 def list_request(
-    deployment: Deployment,
+    strings: Sequence[str],
     *,
     tail: str,
     row_filter: int,
@@ -129,15 +126,12 @@ def list_request(
     """Build the request for one page of subscribers.
 
     Args:
-        deployment: where hashes and signatures come from.
+        strings: those that the request begins with.
         tail: the template of the request's end, as :func:`validate_list_tail` wants it.
         row_filter: 0, -1 or -2. [user]
         enterprise: the enterprise's reference.
         page: counted from 0.
         page_size: rows.
-
-    Returns:
-        the request's body.
     """
     known = {
         "{filter}": str(row_filter),
@@ -146,36 +140,25 @@ def list_request(
         "{page_size}": encode_long(page_size),
     }
     filled = [known.get(value, value) for value in _values(tail)]
-    tokens = ["1", "2", "3", "4", "1", "5", "5", "0", "6", "0", "0", *filled]
-    return build_request(deployment.strings(LIST, "list"), tokens)
+    return build_request(strings, ["1", "2", "3", "4", "1", "5", *_LIST_HEAD, *filled])
 
 
-def details_request(deployment: Deployment, *, trunk: str, form: int) -> str:
+_LIST_HEAD: Final = ("5", "0", "6", "0", "0")
+"""The request object until its tail: its class, null, a Boolean that is false, null. [observed]"""
+
+
+def details_request(strings: Sequence[str], *, trunk: str, form: int) -> str:
     """Build the request for one form of one trunk.
 
     Args:
-        deployment: where hashes and signatures come from.
+        strings: those that the request begins with.
         trunk: its reference.
         form: the form's ordinal, 31 or 32. [observed]
-
-    Returns:
-        the request's body.
     """
-    tokens = ["1", "2", "3", "4", "2", "5", "6", "5", trunk, "6", str(form)]
-    return build_request(deployment.strings(DETAILS, "getForm"), tokens)
+    return build_request(strings, ["1", "2", "3", "4", "2", "5", "6", "5", trunk, "6", str(form)])
 
 
-def selector_request(deployment: Deployment, *, method: str, trunk: str, enabled: bool) -> str:
-    """Build the request that moves the selector of one trunk.
-
-    Args:
-        deployment: where hashes and signatures come from.
-        method: the method's name, which is not known and so configured.
-        trunk: its reference.
-        enabled: on or off.
-
-    Returns:
-        the request's body.
-    """
+def selector_request(strings: Sequence[str], *, trunk: str, enabled: bool) -> str:
+    """Build the request that moves the selector of one trunk."""
     tokens = ["1", "2", "3", "4", "2", "5", "6", "5", trunk, "6", str(int(enabled))]
-    return build_request(deployment.strings(SELECTOR, method), tokens)
+    return build_request(strings, tokens)

@@ -57,7 +57,7 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Details:
+class TrunkDetails:
     """What the forms say of one trunk.
 
     Attributes:
@@ -76,7 +76,7 @@ class Details:
         return self.device.line if self.device else ""
 
 
-def read_device_form(response: Response, trunk: str) -> Details:
+def read_device_form(response: Response, trunk: str) -> TrunkDetails:
     """Read the answer to form 31.
 
     Args:
@@ -89,10 +89,10 @@ def read_device_form(response: Response, trunk: str) -> Details:
     Raises:
         UndecodableError: the record does not begin as it should, or is another trunk's.
     """
-    reader = _Reader(response)
+    reader = _FormReader(response)
     start = reader.find(_RECORD)
     if start is None:
-        return Details(trunk, "", None)
+        return TrunkDetails(trunk, "", None)
     position = start + 1
     found, position = reader.long(position, "the record's trunk")
     if found != trunk:
@@ -108,11 +108,11 @@ def read_device_form(response: Response, trunk: str) -> Details:
     login = strings[at] if at is not None else ""
     password = strings[at + 1] if at is not None and at + 1 < len(strings) else ""
     if not device:
-        return Details(trunk, _phone(login, line), None)
-    return Details(trunk, _phone(login, line), Device(device, enabled, line, login, password))
+        return TrunkDetails(trunk, _phone(login, line), None)
+    return TrunkDetails(trunk, _phone(login, line), Device(device, enabled, line, login, password))
 
 
-def read_mobile_form(response: Response, trunk: str) -> Details:
+def read_mobile_form(response: Response, trunk: str) -> TrunkDetails:
     """Read the answer to form 32.
 
     Args:
@@ -122,8 +122,8 @@ def read_mobile_form(response: Response, trunk: str) -> Details:
     Returns:
         the details, without a device; the phone is the only string that looks like one.
     """
-    phones = {phone for text in _Reader(response).texts(0) if (phone := normalise_phone(text))}
-    return Details(trunk, phones.pop() if len(phones) == 1 else "", None)
+    phones = {phone for text in _FormReader(response).texts(0) if (phone := normalise_phone(text))}
+    return TrunkDetails(trunk, phones.pop() if len(phones) == 1 else "", None)
 
 
 def _phone(login: str, line: str) -> str:
@@ -132,7 +132,7 @@ def _phone(login: str, line: str) -> str:
     return f"7{match[1]}" if match else ""
 
 
-class _Reader:
+class _FormReader:
     """An answer's tokens in reading order."""
 
     def __init__(self, response: Response) -> None:

@@ -1,9 +1,9 @@
 """What a deployment of the cabinet calls things: found in the scripts a browser loads.
 
-Pure functions on the scripts' text. The minified names in them change with every build, so only
-structure is matched: 32 hexadecimal digits, a service's path beside its hash, a class beside its
-number. [observed] A ``.cache.js`` wraps its code in a string of its own, so the quotes in it may be
-escaped. Every expression is linear in the text.
+The minified names in them change with every build, so only structure is matched: 32 hexadecimal
+digits, a service's path beside its hash, a class beside its number. [observed] A ``.cache.js``
+wraps its code in a string of its own, so the quotes in it may be escaped. Every expression is
+linear in the text.
 """
 
 from __future__ import annotations
@@ -12,13 +12,27 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.cabinet.contract import MODULE_PATH, OBSERVED_SIGNATURES
-from vats_exporter.cabinet.errors import UndecodableError
+from vats_exporter.cabinet.contract import LIST, MODULE_PATH, NOCACHE_PATH, OBSERVED_SIGNATURES
+from vats_exporter.cabinet.errors import (
+    CabinetError,
+    NotACabinetError,
+    SessionEndedError,
+    UndecodableError,
+)
+from vats_exporter.cabinet.session import check_status, is_login_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vats_exporter.cabinet.contract import Service
+    from vats_exporter.cabinet.settings import CabinetSettings
+    from vats_exporter.cabinet.transport import Transport
+
+_MOST_READ: Final = 2
+"""Permutations of one deployment whose scripts are read: all hold the same services. [gwt]"""
+
+_MOST_TRIED: Final = 5
+"""Permutations that are asked for: not all of them need have stayed."""
 
 _QUOTE: Final = r"\\?['\"]"
 _STRONG_NAME: Final = re.compile(
@@ -38,7 +52,7 @@ _SIGNATURE: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class Discovery:
     """What one deployment of the cabinet calls things.
 
     Attributes:
@@ -130,3 +144,49 @@ def find_signatures(script: str) -> dict[str, str]:
         the signature by class name; the last where a class stands twice. Empty if there is none.
     """
     return {name: f"{name}/{number}" for name, number in _SIGNATURE.findall(script)}
+
+
+def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
+    """Read the scripts; what is configured wins over what is found.
+
+    Raises:
+        SessionEndedError: the login page came.
+        UndecodableError: the scripts do not name what is needed.
+        CabinetError: they cannot be read.
+    """
+    if settings.permutation:
+        names: tuple[str, ...] = (settings.permutation,)
+    else:
+        script = _script(transport, "nocache", NOCACHE_PATH)
+        names = find_permutations(script)[:_MOST_TRIED]
+    policies: dict[str, str] = {}
+    signatures: dict[str, str] = {}
+    chosen = names[0]
+    missing: CabinetError | None = None
+    read = 0
+    for name in names:
+        try:
+            script = _script(transport, "permutation", f"{MODULE_PATH}{name}.cache.js")
+        except NotACabinetError as error:
+            missing = missing or error
+            continue
+        read += 1
+        chosen, policies, signatures = name, find_policies(script), find_signatures(script)
+        if LIST.path in {**policies, **settings.services} or read == _MOST_READ:
+            break
+    policies.update(settings.services)
+    if LIST.path not in policies:
+        raise missing if missing and not policies else missing_policy(chosen, LIST)
+    return Discovery(
+        transport.base_url + MODULE_PATH, chosen, policies, {**signatures, **settings.signatures}
+    )
+
+
+def _script(transport: Transport, call: str, path: str) -> str:
+    answer = transport.get(call, path, follow=False)
+    if answer.status == 404:
+        raise NotACabinetError(f"{call}: {path} is not there (HTTP 404)")
+    check_status(call, answer, where=f"{call}: {path}")
+    if is_login_page(answer) and answer.text.lstrip("\ufeff \t\r\n")[:1] == "<":
+        raise SessionEndedError(f"{call}: the login page")
+    return answer.text

@@ -1,13 +1,14 @@
 """What can go wrong with a cabinet, as a tree.
 
-Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of ``requests``,
-``urllib3`` or ``ssl`` gets past the transport. Each class carries the word that metrics and logs
-use for it (``result``), one of the closed list of ``vats_refreshes_total``::
+Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of ``urllib3`` or
+``ssl`` gets past the transport. Each class carries the word that metrics and logs use for it
+(``result``), one of the closed list of ``vats_refreshes_total``::
 
     CabinetError
-    ├── LoginRefusedError         login_refused   the cabinet knows us not
+    ├── LoginRefusedError         login_refused   login and password are not accepted
     ├── UnreachableError          unreachable     DNS, refused, reset, no route
-    │   └── TlsError              unreachable     certificate or handshake
+    │   ├── TlsError              unreachable     certificate or handshake
+    │   └── ProxyError            unreachable     the proxy on the way to the cabinet
     ├── CabinetTimeoutError       timeout         connecting, reading, or all of it
     ├── NotGwtError               not_gwt         HTML, JSON, 500, an empty body where //OK was due
     │   ├── NotACabinetError      not_gwt         the address answers, but not as a cabinet does
@@ -15,7 +16,7 @@ use for it (``result``), one of the closed list of ``vats_refreshes_total``::
     ├── GwtExceptionError         gwt_exception   the server's //EX
     │   └── RedeployedError       gwt_exception   IncompatibleRemoteServiceException
     ├── UndecodableError          undecodable     an answer, or a script, that cannot be read
-    └── IncompleteError           incomplete      pages that do not add up to one list
+    └── IncompleteError           incomplete      pages that do not add up to one believable list
 
 Messages say where and what; they never hold a password, a cookie or a SIP credential.
 """
@@ -42,7 +43,7 @@ class CabinetError(Exception):
 
     Attributes:
         result: the word for it in metrics and logs, one of :data:`RESULTS`.
-        retry_after: seconds after which the cabinet wants to be asked again; 0 if it did not say.
+        retry_after: seconds after which to ask again; 0 where nothing speaks against the usual.
     """
 
     result: ClassVar[str]
@@ -65,6 +66,10 @@ class TlsError(UnreachableError):
     """The TLS handshake failed: certificate, host name, or parameters too weak for this client."""
 
 
+class ProxyError(UnreachableError):
+    """The proxy cannot be reached, or does not let this client through to the cabinet."""
+
+
 class CabinetTimeoutError(CabinetError):
     """Connecting, or an answer, took longer than the configured timeout."""
 
@@ -82,7 +87,7 @@ class NotACabinetError(NotGwtError):
 
 
 class SessionEndedError(NotGwtError):
-    """A call was answered as those are that nobody signed in for: the session is over.
+    """A call was answered as if nobody had signed in: the session is over.
 
     Args:
         seen: which call, and what came: ``list: the login page``.
@@ -118,6 +123,6 @@ class UndecodableError(CabinetError):
 
 
 class IncompleteError(CabinetError):
-    """The pages read do not make up one complete list, so no snapshot is made of them."""
+    """The pages read do not make up one list that can be believed; no snapshot is made of them."""
 
     result = "incomplete"

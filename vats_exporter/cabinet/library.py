@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vats_exporter.cabinet.client import Cabinet as Client
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.selector import Outcome, Switching
+from vats_exporter.cabinet.selector import Switching, SwitchOutcome
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.trunks import Trunk, normalise_phone
 
@@ -52,7 +52,7 @@ class Cabinet:
     """
 
     def __init__(self, address: str, login: str, password: str, **settings: Any) -> None:
-        self._client = Client(
+        self._client = CabinetClient(
             CabinetSettings(address=address, login=login, password=password, **settings)
         )
 
@@ -115,7 +115,7 @@ class Cabinet:
         target = trunk if isinstance(trunk, Trunk) else self._find(trunk)
         self._client.discover()
         (change,) = Switching(self._client, [target], enabled=enabled)
-        if change.outcome is Outcome.NO_DEVICE:
+        if change.outcome is SwitchOutcome.NO_DEVICE:
             raise NotSwitchedError(f"trunk {target.ref} has no SIP device")
         if not change.holds:
             raise NotSwitchedError(f"trunk {target.ref}: {change.error}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from vats_exporter import gwt
 from vats_exporter.cabinet import contract
@@ -14,15 +14,12 @@ from vats_exporter.cabinet.errors import (
     SessionEndedError,
     UndecodableError,
 )
-from vats_exporter.cabinet.session import http_error, is_login_page
+from vats_exporter.cabinet.session import check_status, is_login_page
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.contract import Service
-    from vats_exporter.cabinet.discovery import Deployment
+    from vats_exporter.cabinet.discovery import Discovery
     from vats_exporter.cabinet.transport import Answer, Transport
-
-SESSION_ENDED: Final = frozenset({301, 302, 303, 307, 308, 401, 403})
-"""Statuses with which a call is sent to the login page. [assumed]"""
 
 _INCOMPATIBLE: Final = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
 
@@ -35,25 +32,22 @@ _LONGEST: Final = 200
 
 def exchange(
     transport: Transport,
-    deployment: Deployment,
+    discovery: Discovery,
     call: str,
     service: Service,
     body: str,
     *,
     limit: int,
 ) -> gwt.Response:
-    """Make one call.
+    """Make one call, and give its ``//OK`` answer.
 
     Args:
         transport: signed in.
-        deployment: whose permutation is named in the headers.
+        discovery: whose permutation is named in the headers.
         call: its name, for the trace and for errors.
         service: the service that is called.
         body: the request.
         limit: bytes of an answer past which it is refused.
-
-    Returns:
-        the ``//OK`` answer.
 
     Raises:
         SessionEndedError: the login page came.
@@ -69,42 +63,21 @@ def exchange(
         body.encode("utf-8"),
         {
             "Content-Type": contract.CONTENT_TYPE,
-            "X-GWT-Permutation": deployment.permutation,
-            "X-GWT-Module-Base": deployment.module_base,
+            "X-GWT-Permutation": discovery.permutation,
+            "X-GWT-Module-Base": discovery.module_base,
         },
         follow=False,
     )
-    if answer.status in SESSION_ENDED:
-        session_ended(call, refusal(answer.status))
-    if answer.status != 200:
-        raise http_error(call, answer)
+    check_status(call, answer)
     return _decode(call, answer, limit)
-
-
-def session_ended(call: str, what: str = "the login page") -> NoReturn:
-    """Say that a call was answered as for somebody who is not signed in.
-
-    Args:
-        call: its name.
-        what: came.
-
-    Raises:
-        SessionEndedError: always.
-    """
-    raise SessionEndedError(f"{call}: {what}")
-
-
-def refusal(status: int) -> str:
-    """Name a status of :data:`SESSION_ENDED`."""
-    return f"HTTP {status}" if status >= 400 else f"a redirect (HTTP {status})"
 
 
 def _decode(call: str, answer: Answer, limit: int) -> gwt.Response:
     try:
         response = gwt.decode(answer.body, limit=limit)
-    except gwt.NotGwtError as error:
+    except gwt.NotAnAnswerError as error:
         if is_login_page(answer):
-            session_ended(call)
+            raise SessionEndedError(f"{call}: the login page") from None
         raise NotGwtError(f"{call}: {error}") from None
     except gwt.GwtError as error:
         raise UndecodableError(f"{call}: {error}") from None

@@ -24,7 +24,7 @@ from vats_exporter.cabinet.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vats_exporter.cabinet.devices import Details
+    from vats_exporter.cabinet.devices import TrunkDetails
     from vats_exporter.trunks import Trunk
 
 
@@ -35,14 +35,14 @@ _STOPPING: Final = (LoginRefusedError, UnreachableError, CabinetTimeoutError)
 class Switchable(Protocol):
     """The part of a cabinet that moving selectors needs."""
 
-    def read_details(self, ref: str) -> Details:
+    def read_details(self, ref: str) -> TrunkDetails:
         """Read one trunk's details."""
 
     def set_enabled(self, ref: str, *, enabled: bool) -> None:
         """Move one trunk's selector."""
 
 
-class Outcome(enum.Enum):
+class SwitchOutcome(enum.Enum):
     """What became of one trunk."""
 
     PENDING = "not done"
@@ -55,7 +55,7 @@ class Outcome(enum.Enum):
 
 
 @dataclass(slots=True)
-class Change:
+class TrunkSwitch:
     """One trunk of a bulk change.
 
     Attributes:
@@ -69,13 +69,13 @@ class Change:
     trunk: Trunk
     before: bool | None = None
     after: bool | None = None
-    outcome: Outcome = Outcome.PENDING
+    outcome: SwitchOutcome = SwitchOutcome.PENDING
     error: str = ""
 
     @property
     def holds(self) -> bool:
         """Whether the selector was seen to be where it should."""
-        return self.outcome in (Outcome.CHANGED, Outcome.UNCHANGED)
+        return self.outcome in (SwitchOutcome.CHANGED, SwitchOutcome.UNCHANGED)
 
 
 class Switching:
@@ -95,17 +95,17 @@ class Switching:
     def __init__(self, cabinet: Switchable, trunks: Sequence[Trunk], *, enabled: bool) -> None:
         self._cabinet = cabinet
         self._enabled = enabled
-        self.changes = [Change(trunk) for trunk in trunks]
+        self.changes = [TrunkSwitch(trunk) for trunk in trunks]
         self.stopped = ""
 
-    def __iter__(self) -> Iterator[Change]:
+    def __iter__(self) -> Iterator[TrunkSwitch]:
         """Carry the change out, trunk by trunk; each that was tried is given once that is done."""
         for change in self.changes:
             try:
                 self._carry_out(change)
             except CabinetError as error:
-                started = change.outcome is Outcome.STARTED
-                change.outcome = Outcome.UNCLEAR if started else Outcome.FAILED
+                started = change.outcome is SwitchOutcome.STARTED
+                change.outcome = SwitchOutcome.UNCLEAR if started else SwitchOutcome.FAILED
                 change.error = str(error)
                 if isinstance(error, _STOPPING):
                     self.stopped = change.error
@@ -113,27 +113,27 @@ class Switching:
             if self.stopped:
                 return
 
-    def _carry_out(self, change: Change) -> None:
+    def _carry_out(self, change: TrunkSwitch) -> None:
         device = self._cabinet.read_details(change.trunk.ref).device
         if device is None:
-            change.outcome = Outcome.NO_DEVICE
+            change.outcome = SwitchOutcome.NO_DEVICE
             return
         change.before = device.enabled
         if device.enabled is self._enabled:
             change.after = device.enabled
-            change.outcome = Outcome.UNCHANGED
+            change.outcome = SwitchOutcome.UNCHANGED
             return
-        change.outcome = Outcome.STARTED
+        change.outcome = SwitchOutcome.STARTED
         try:
             self._cabinet.set_enabled(change.trunk.ref, enabled=self._enabled)
         except LoginRefusedError:
             # It was answered as for somebody who is not signed in, so nothing was moved.
-            change.outcome = Outcome.PENDING
+            change.outcome = SwitchOutcome.PENDING
             raise
         device = self._cabinet.read_details(change.trunk.ref).device
         change.after = device.enabled if device else None
         if change.after is self._enabled:
-            change.outcome = Outcome.CHANGED
+            change.outcome = SwitchOutcome.CHANGED
         else:
-            change.outcome = Outcome.FAILED
+            change.outcome = SwitchOutcome.FAILED
             change.error = "the cabinet took the change but shows the selector where it was"

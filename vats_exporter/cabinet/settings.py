@@ -1,4 +1,4 @@
-"""How one cabinet is reached and read: the settings of :class:`vats_exporter.cabinet.Cabinet`.
+"""How one cabinet is reached and read: its settings.
 
 Every guess about the cabinet that can be configured has its default here; CABINET's tags say where
 each comes from. The texts under the keys are those of the reference.
@@ -20,7 +20,7 @@ from pydantic import (
 )
 from typing_extensions import Self
 
-from vats_exporter.address import parse_address
+from vats_exporter.address import parse_address, parse_proxy
 from vats_exporter.cabinet.contract import validate_list_tail
 from vats_exporter.config.values import (
     CertificateFile,
@@ -66,6 +66,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _proxy_url(value: str) -> str:
+    if value:
+        parse_proxy(value)
+    return value
+
+
 def _list_tail(template: str) -> str:
     validate_list_tail(template)
     return template
@@ -89,6 +95,7 @@ Hash = Annotated[
 ]
 Position = Annotated[Number, AfterValidator(_position)]
 Address = Annotated[str, AfterValidator(_address)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
 Enterprise = Annotated[Text, AfterValidator(_enterprise)]
 PathOrNothing = Annotated[
     str,
@@ -116,6 +123,8 @@ class TlsSettings(Section):
     security_level: Number | None = Field(default=None, ge=0, le=5)
     """OpenSSL's security level. Cabinets with weak DH parameters need 1; without this key OpenSSL's
     own default applies."""
+    legacy_renegotiation: Switch = False
+    """Accept cabinets without secure renegotiation (RFC 5746)."""
 
 
 class Timeouts(Section):
@@ -196,12 +205,17 @@ class ReadingSettings(Section):
     """How certificates are verified."""
     timeouts: Timeouts = Timeouts()
     """Time limits for one call to the cabinet."""
+    proxy_url: ProxyUrl = Field(default="", repr=False)
+    """HTTP proxy to reach the cabinet through: http://host:port, or
+    http://login:password@host:port."""
+    proxy_from_environment: Switch = False
+    """Use the proxy that HTTPS_PROXY names, unless NO_PROXY excludes the cabinet."""
     flags: FlagPositions = FlagPositions()
     """Which position is which flag, where it differs from the other accounts'."""
 
 
 class CabinetSettings(ReadingSettings):
-    """One login into one cabinet, as :class:`vats_exporter.cabinet.Cabinet` takes it."""
+    """One login into one cabinet."""
 
     login: Text = ""
     password: Password = Field(default="", repr=False)

@@ -9,36 +9,20 @@ give smaller pages than it was asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.cabinet.errors import IncompleteError
 from vats_exporter.cabinet.rows import read_trunks
+from vats_exporter.trunks import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vats_exporter.cabinet.rows import Page
     from vats_exporter.cabinet.settings import CabinetSettings
-    from vats_exporter.trunks import Trunk
 
 MAX_ROWS: Final = 1_000_000
 """More subscribers than any enterprise has: past it the cabinet is taken to repeat itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The subscribers of one enterprise, all of them unless it says otherwise.
-
-    Attributes:
-        trunks: in the cabinet's order; each reference once.
-        warnings: sentences on what could not be told, without personal data.
-        pages: how many pages were read, the empty one at the end counted.
-    """
-
-    trunks: tuple[Trunk, ...]
-    warnings: tuple[str, ...]
-    pages: int
 
 
 def read_all(read_page: Callable[[int], Page], settings: CabinetSettings) -> Listing:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vats_exporter.cabinet.client import Cabinet
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli.output import fail, tell
 from vats_exporter.cli.progress import track
@@ -40,7 +40,7 @@ class Found:
     """
 
     account: str
-    cabinet: Cabinet
+    cabinet: CabinetClient
     trunk: Trunk
 
 
@@ -87,7 +87,9 @@ def reading(accounts: Sequence[AccountSettings]) -> Iterator[tuple[list[Found], 
     """
     setup.configure(level="error")
     with ExitStack() as stack:
-        cabinets = {account.name: stack.enter_context(Cabinet(account)) for account in accounts}
+        cabinets = {
+            account.name: stack.enter_context(CabinetClient(account)) for account in accounts
+        }
         expected = {
             account.name: ExpectedOff(account.expected_off, account.expected_off_file)
             for account in accounts
@@ -112,7 +114,7 @@ def reading(accounts: Sequence[AccountSettings]) -> Iterator[tuple[list[Found], 
         yield found, len(trunks) == len(cabinets)
 
 
-def _read(cabinet: Cabinet) -> tuple[Trunk, ...] | str:
+def _read(cabinet: CabinetClient) -> tuple[Trunk, ...] | str:
     """An account's trunks, or why they can't be read."""
     try:
         return cabinet.read_trunks().trunks

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vats_exporter.cabinet.client import Cabinet
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options
 from vats_exporter.cli.output import FAILED, WRONG_CONFIGURATION, fail, printable, tell, write
@@ -128,7 +128,7 @@ class _Finding:
 def _ask(account: AccountSettings) -> _Finding:
     """Sign in to an account's cabinet and read one page, or all where a list is to be compared."""
     whole = bool(account.expected_off or account.expected_off_file)
-    with Cabinet(account) as cabinet:
+    with CabinetClient(account) as cabinet:
         result, error = "success", ""
         trunks: int | None = None
         warnings: tuple[str, ...] = ()
@@ -142,13 +142,13 @@ def _ask(account: AccountSettings) -> _Finding:
             result, error = problem.result, str(problem)
         except Exception as bug:  # noqa: BLE001  # one account's bug must not hide the others
             result, error = "undecodable", describe_unexpected(bug)
-        deployment = cabinet.deployment
+        discovery = cabinet.discovery
         return _Finding(
             account=account.name,
             result=result,
             error=redact(error),
             enterprise=cabinet.enterprise or account.enterprise or "",
-            permutation=deployment.permutation if deployment else "",
+            permutation=discovery.permutation if discovery else "",
             trunks=trunks,
             full=trunks == account.page_size and not whole,
             warnings=warnings,

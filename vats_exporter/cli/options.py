@@ -153,7 +153,7 @@ def load_config(file: Path) -> Config:
     """
     config = load(file)
     for account in config.accounts:
-        register_secrets(account.password)
+        register_secrets(account.password, account.proxy_url)
     return config
 
 

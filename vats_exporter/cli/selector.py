@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.selector import Outcome, Switching
+from vats_exporter.cabinet.selector import Switching, SwitchOutcome
 from vats_exporter.cli import options
 from vats_exporter.cli.accounts import account_option, choose, find, read_phones, reading
 from vats_exporter.cli.output import FAILED, fail, tell, write
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from vats_exporter.cabinet.selector import Change
+    from vats_exporter.cabinet.selector import TrunkSwitch
     from vats_exporter.cli.accounts import Found
 
 INTERRUPTED: Final = 130
@@ -219,7 +219,7 @@ def _tell(runs: Mapping[str, Switching], *, enabled: bool, interrupted: bool) ->
     write(_report(changes))
     holding = sum(change.holds for _, change in changes)
     tell(f"{holding} of {_count(len(changes), 'trunk')} {_state(enabled)}")
-    unfinished = {name for name, change in changes if change.outcome is Outcome.PENDING}
+    unfinished = {name for name, change in changes if change.outcome is SwitchOutcome.PENDING}
     for name in runs:
         if name in unfinished and runs[name].stopped:
             tell(f"{name}: stopped: {redact(runs[name].stopped)}")
@@ -231,7 +231,7 @@ def _tell(runs: Mapping[str, Switching], *, enabled: bool, interrupted: bool) ->
         sys.exit(FAILED)
 
 
-def _report(changes: Sequence[tuple[str, Change]]) -> str:
+def _report(changes: Sequence[tuple[str, TrunkSwitch]]) -> str:
     return table(
         [Column(title) for title in ("Account", "Phone", "Name", "Before", "After", "Outcome")],
         [

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from vats_exporter.cabinet.devices import Details
+    from vats_exporter.cabinet.devices import TrunkDetails
     from vats_exporter.cli.accounts import Found
     from vats_exporter.trunks import Flag, Trunk
 
@@ -247,7 +247,7 @@ def _cell(value: str | int) -> str:
 _FORMATS: Final = {"table": _as_table, "json": _as_json, "csv": _as_csv}
 
 
-def _card(found: Found, details: Details, *, secrets: bool) -> str:
+def _card(found: Found, details: TrunkDetails, *, secrets: bool) -> str:
     """One trunk, a line for each thing known of it."""
     trunk, device = found.trunk, details.device
     lines = {

@@ -83,8 +83,6 @@ class DetailsSettings(values.Section):
     ttl: values.Duration = 3600.0
     """After which a trunk's details are read again. Details older than this and cache.stale
     together are no longer served."""
-    concurrency: values.Number = Field(default=1, ge=1, le=8)
-    """Concurrent requests for details; each takes a connection."""
 
     @model_validator(mode="before")
     @classmethod

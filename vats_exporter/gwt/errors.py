@@ -4,7 +4,7 @@ Whatever bytes come in, the functions of :mod:`vats_exporter.gwt` give a value o
 these, never another error::
 
     GwtError
-    ├── NotGwtError              starts with neither //OK nor //EX: HTML, JSON, nothing
+    ├── NotAnAnswerError         starts with neither //OK nor //EX: HTML, JSON, nothing
     ├── MalformedError           starts right, but cannot be read
     ├── TooLargeError            longer than the caller's limit; nothing of it was read
     ├── UnsupportedVersionError  a version of the format other than 5 to 8
@@ -31,7 +31,7 @@ class GwtError(Exception):
         self.where = where
 
 
-class NotGwtError(GwtError):
+class NotAnAnswerError(GwtError):
     """An answer that starts with neither ``//OK`` nor ``//EX``."""
 
 

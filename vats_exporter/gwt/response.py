@@ -30,7 +30,7 @@ from typing import Final, Literal, cast
 
 from vats_exporter.gwt.errors import (
     MalformedError,
-    NotGwtError,
+    NotAnAnswerError,
     TooLargeError,
     UnsupportedVersionError,
 )
@@ -119,7 +119,7 @@ def decode(data: bytes | str, *, limit: int = DEFAULT_LIMIT) -> Response:
 
     Raises:
         TooLargeError: it is longer than ``limit``; nothing of it was read.
-        NotGwtError: it starts with neither ``//OK`` nor ``//EX``.
+        NotAnAnswerError: it starts with neither ``//OK`` nor ``//EX``.
         MalformedError: it cannot be read; ``where`` says from where on.
         UnsupportedVersionError: its version is not 5 to 8.
     """
@@ -127,7 +127,7 @@ def decode(data: bytes | str, *, limit: int = DEFAULT_LIMIT) -> Response:
         raise TooLargeError(f"the answer has {len(data)} bytes, more than {limit}", where=limit)
     status = _STARTS.get(data[:4])
     if status is None:
-        raise NotGwtError(f"not a GWT-RPC answer: {_kind(data)}", where=0)
+        raise NotAnAnswerError(f"not a GWT-RPC answer: {_kind(data)}", where=0)
     parts = read_quickly(data)
     tokens, table, flags, version = scan(_text(data)) if parts is None else parts
     if not OLDEST_VERSION <= version <= NEWEST_VERSION:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vats_exporter.cabinet import contract
-from vats_exporter.cabinet.client import Cabinet
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.rows import KNOWN_PATTERNS, read_page
-from vats_exporter.cabinet.subscribers import Listing
 from vats_exporter.gwt import GwtError, decode, encode_long
 from vats_exporter.tools.anonymous import Anonymiser
+from vats_exporter.trunks import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,7 +108,7 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
             number = sum(name.startswith(call) for name, _ in answers) + 1
             answers.append((f"{call}-{number}.txt", answer.body))
 
-    with Cabinet(settings, observe=keep) as cabinet:
+    with CabinetClient(settings, observe=keep) as cabinet:
         listing, error = Listing((), (), 0), ""
         try:
             listing = cabinet.read_trunks()
@@ -118,15 +118,15 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
             # For the answer alone: what it says is shown by `trunks show`.
             with contextlib.suppress(CabinetError):
                 cabinet.read_details(listing.trunks[0].ref)
-        deployment = cabinet.deployment
+        discovery = cabinet.discovery
         enterprise = cabinet.enterprise or settings.enterprise or ""
     used = {*contract.LIST.classes, *contract.DETAILS.classes}
-    found = deployment.signatures if deployment else {}
+    found = discovery.signatures if discovery else {}
     return Inspection(
         enterprise=enterprise if enterprise.isdecimal() else "",
         reference=encode_long(int(enterprise)) if enterprise.isdecimal() else enterprise,
-        permutation=deployment.permutation if deployment else "",
-        policies=deployment.policies if deployment else {},
+        permutation=discovery.permutation if discovery else "",
+        policies=discovery.policies if discovery else {},
         signatures={name: found.get(name, contract.OBSERVED_SIGNATURES[name]) for name in used},
         pages=_pages(answers),
         patterns=_patterns(listing.trunks),

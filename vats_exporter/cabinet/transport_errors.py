@@ -1,44 +1,42 @@
-"""What the exceptions of ``requests``, ``urllib3`` and ``ssl`` mean for a cabinet.
+"""What the exceptions of ``urllib3``, ``http.client`` and ``ssl`` mean for a cabinet.
 
-Only their kinds are used, and of their words only those that OpenSSL and the system wrote: a
-request's exception may quote the request.
+Only their kinds are used, and of their words only those that OpenSSL, the system and
+``http.client`` wrote: an exception may quote the request.
 """
 
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import requests
-import urllib3
+from urllib3 import exceptions
 
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
     NotACabinetError,
-    TlsError,
+    ProxyError,
     UndecodableError,
     UnreachableError,
 )
+from vats_exporter.cabinet.tls import tls_failure
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.settings import Timeouts
 
-_UNKNOWN_AUTHORITY: Final = (18, 19, 20, 21)
-"""OpenSSL's codes for chains that end in no authority it knows."""
+FAULTS: Final = (exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
+"""What the libraries raise about an answer; some let what they stumble over through as it is."""
+
+_TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 
 Kind = TypeVar("Kind", bound=BaseException)
 
 
 def find(error: BaseException, kind: type[Kind]) -> Kind | None:
-    """Find the first exception of a kind among an error, its causes and what it wraps.
-
-    Args:
-        error: as caught.
-        kind: the class looked for.
-    """
+    """Find the first exception of a kind among an error, its causes and what it wraps."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -54,7 +52,7 @@ def find(error: BaseException, kind: type[Kind]) -> Kind | None:
 
 
 def translate(
-    error: BaseException, where: str, timeouts: Timeouts, *, connected: bool
+    error: BaseException, where: str, timeouts: Timeouts, *, connected: bool, proxy: str = ""
 ) -> CabinetError:
     """Say what an exception means, without anything it quotes.
 
@@ -63,7 +61,27 @@ def translate(
         where: the call and the host, for the message.
         timeouts: for the message.
         connected: it came after the connection had been made, TLS included.
+        proxy: host and port of the proxy on the way; empty without one.
     """
+    if proxy and not connected:
+        system = find(error, OSError)
+        refused = _TUNNEL.match(str(system.args[0])) if system and system.args else None
+        if refused:
+            return proxy_refusal(where, proxy, int(refused[1]))
+        if find(error, exceptions.ProxyError):
+            return ProxyError(str(_no_answer(error, f"{where}: proxy {proxy}", timeouts)))
+    return _no_answer(error, where, timeouts, connected=connected)
+
+
+def proxy_refusal(where: str, proxy: str, status: int) -> ProxyError:
+    """Make the error for a proxy that does not let a call through."""
+    hint = "; proxy_url takes login and password: http://login:password@host" * (status == 407)
+    return ProxyError(f"{where}: proxy {proxy} refuses: HTTP {status}{hint}")
+
+
+def _no_answer(
+    error: BaseException, where: str, timeouts: Timeouts, *, connected: bool = False
+) -> CabinetError:
     return (
         _too_late(error, where, timeouts, connected=connected)
         or (None if connected else _no_trust(error, where))
@@ -75,14 +93,10 @@ def translate(
 def _too_late(
     error: BaseException, where: str, timeouts: Timeouts, *, connected: bool
 ) -> CabinetError | None:
-    kinds = (
-        urllib3.exceptions.ConnectTimeoutError,
-        urllib3.exceptions.ReadTimeoutError,
-        TimeoutError,
-    )
+    kinds = (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, TimeoutError)
     found = [fault for kind in kinds if (fault := find(error, kind)) is not None]
     # urllib3 derives the error for a refused connection from the one for a timeout.
-    if all(isinstance(fault, urllib3.exceptions.NewConnectionError) for fault in found):
+    if all(isinstance(fault, exceptions.NewConnectionError) for fault in found):
         return None
     if connected:
         return CabinetTimeoutError(f"{where}: nothing received for {timeouts.read:g} s")
@@ -90,24 +104,12 @@ def _too_late(
 
 
 def _no_trust(error: BaseException, where: str) -> CabinetError | None:
-    certificate = find(error, ssl.SSLCertVerificationError)
-    if certificate is not None:
-        hint = (
-            "; tls.ca_file names the authority to trust"
-            if certificate.verify_code in _UNKNOWN_AUTHORITY
-            else ""
-        )
-        return TlsError(f"{where}: certificate not trusted: {certificate.verify_message}{hint}")
-    handshake = find(error, ssl.SSLError)
-    if handshake is None:
-        return None
-    reason = (handshake.reason or "unknown reason").replace("_", " ").lower()
-    hint = "; tls.security_level: 1 allows it" if "dh key too small" in reason else ""
-    return TlsError(f"{where}: TLS failed: {reason}{hint}")
+    failure = find(error, ssl.SSLCertVerificationError) or find(error, ssl.SSLError)
+    return tls_failure(failure, where) if failure else None
 
 
 def _cut_off(error: BaseException, where: str) -> CabinetError | None:
-    if find(error, urllib3.exceptions.IncompleteRead) or find(error, http.client.IncompleteRead):
+    if find(error, exceptions.IncompleteRead) or find(error, http.client.IncompleteRead):
         return UndecodableError(f"{where}: the answer is cut off")
     if find(error, http.client.RemoteDisconnected):
         return None
@@ -120,12 +122,7 @@ def _no_connection(error: BaseException, where: str) -> CabinetError:
     if find(error, socket.gaierror):
         return UnreachableError(f"{where}: the name does not resolve")
     for kind in (ConnectionRefusedError, ConnectionResetError, BrokenPipeError, OSError):
-        # RequestException is an OSError too, and quotes the request.
         system = find(error, kind)
-        if (
-            system is not None
-            and system.strerror
-            and not isinstance(system, requests.RequestException)
-        ):
+        if system is not None and system.strerror:
             return UnreachableError(f"{where}: {system.strerror.lower()}")
     return UnreachableError(f"{where}: connection closed without a whole answer")

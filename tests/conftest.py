@@ -1,0 +1,13 @@
+"""What every test has."""
+
+from __future__ import annotations
+
+import pytest
+
+from vats_exporter.cabinet import session
+
+
+@pytest.fixture(autouse=True)
+def _no_pause_between_sign_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cabinets that end sessions do so faster than in life; the tests of the pause bring theirs."""
+    monkeypatch.setattr(session, "PACE", session.SignInPace(pause=0.0))
