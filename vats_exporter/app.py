@@ -114,8 +114,7 @@ class Exporter:
             limits=self._options.limits,
             protection=self._options.protection,
         )
-        scheme, _, self._site.address = self._server.url.partition("://")
-        self._site.scheme = scheme
+        self._site.url = self._server.url
 
     @property
     def url(self) -> str:

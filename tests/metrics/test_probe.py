@@ -272,7 +272,7 @@ def test_discovery_gives_a_target_an_account_that_needs_no_relabelling() -> None
 )
 def test_targets_have_a_port_and_the_address_that_was_asked(host: str, target: str) -> None:
     site = site_of(north=Office())
-    site.address = "127.0.0.1:9742"
+    site.url = "http://127.0.0.1:9742"
     response = site.respond(Request("GET", "/sd", "", {"host": host} if host else {}))
     assert json.loads(b"".join(response.chunks))[0]["targets"] == [target]
 

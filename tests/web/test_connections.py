@@ -79,7 +79,7 @@ def test_one_that_takes_its_answer_goes_after_those_that_owe_a_request(opened: O
 def test_where_all_are_being_answered_there_is_no_room(opened: Opened) -> None:
     three = opened.three()
     for connection, _ in three:
-        connection.work()
+        connection.waiting = None
     admitted, _, _ = opened.admit()
     assert not admitted
     assert not any(has_ended(far) for _, far in three)
@@ -89,7 +89,7 @@ def test_what_is_overdue_ends_and_nothing_else_does(opened: Opened) -> None:
     (late, late_end), (early, early_end), (busy, busy_end) = opened.three()
     late.waiting = (0.0, 1.0, False)
     early.wait(3600.0)
-    busy.work()
+    busy.waiting = None
     opened.connections.end_overdue()
     assert [has_ended(far) for far in (late_end, early_end, busy_end)] == [True, False, False]
     assert (late.ended, early.ended) == (True, False)
@@ -97,7 +97,7 @@ def test_what_is_overdue_ends_and_nothing_else_does(opened: Opened) -> None:
 
 def test_ending_all_waits_for_what_is_being_answered(opened: Opened) -> None:
     (busy, busy_end), (idle, idle_end), _ = opened.three()
-    busy.work()
+    busy.waiting = None
     answered = threading.Event()
 
     def serve(connection: Connection) -> None:
@@ -127,7 +127,7 @@ def test_ending_all_waits_for_what_is_being_answered(opened: Opened) -> None:
 def test_ending_all_cuts_off_what_takes_too_long(opened: Opened) -> None:
     three = opened.three()
     for connection, _ in three:
-        connection.work()
+        connection.waiting = None
     opened.connections.end_all(0.01)
     assert all(has_ended(far) for _, far in three)
 

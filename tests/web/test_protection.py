@@ -20,10 +20,11 @@ from tests.web.clients import (
     write_certificate,
 )
 from vats_exporter.cli.options import read_web_config
+from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.web import Request
 from vats_exporter.web import protection as protection_module
 from vats_exporter.web import tls as tls_module
-from vats_exporter.web.protection import Protection, ProtectionError
+from vats_exporter.web.protection import Protection
 from vats_exporter.web.settings import HttpServerSettings, RateLimit, TlsServerSettings, WebSettings
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def test_changed_users_count_at_once_and_wrong_files_change_nothing(
     steps: list[WebSettings | Exception] = [
         WebSettings(basic_auth_users=USERS).with_origin(file),
         WebSettings(basic_auth_users=new).with_origin(file),
-        ProtectionError("web.yml: broken"),
+        ConfigError([Problem("", "broken")], file=file),
         WebSettings().with_origin(file),  # everybody may come in: not while it runs
     ]
 
@@ -106,7 +107,7 @@ def test_tls_neither_begins_nor_ends_while_it_runs(
         WebSettings(tls_server_config=tls if wanted else None).with_origin(file)
         for wanted in (first, then)
     ]
-    protection = Protection(lambda: steps.pop(0))
+    protection = Protection(lambda: steps[len(file.read_text()) - 1])
     file.write_text("12")
     with capture_logs() as logs:
         assert (protection.tls() is not None) is first
@@ -142,7 +143,7 @@ def test_a_file_that_vanishes_is_a_change_and_changes_nothing(tmp_path: Path) ->
 
     def read() -> WebSettings:
         if not file.exists():
-            raise ProtectionError(f"{file}: cannot be read")
+            raise ConfigError([Problem("", "cannot be read")], file=file)
         return WebSettings(basic_auth_users=USERS).with_origin(file)
 
     protection = Protection(read)
@@ -259,14 +260,15 @@ def test_a_certificate_that_is_renewed_while_it_is_read_is_read_again(
 def test_a_file_that_is_replaced_while_the_exporter_starts_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
     file.write_text("1")
-    users = [USERS, {"bob": hashed("new")}]
+    users = [USERS, USERS, {"bob": hashed("new")}]
 
     def read() -> WebSettings:
-        settings = WebSettings(basic_auth_users=users[len(file.read_text()) - 1]).with_origin(file)
-        file.write_text("12")
+        text = file.read_text()
+        settings = WebSettings(basic_auth_users=users[len(text) - 1]).with_origin(file)
+        file.write_text((text + "2")[: len(users)])
         return settings
 
-    protection = Protection(read, file)
+    protection = Protection(read)
     request = Request("GET", "/", "", {"authorization": basic("bob", "new")["Authorization"]})
     assert protection.refuse(request, "client") is None
 
@@ -309,8 +311,7 @@ def test_a_file_that_was_cut_short_takes_no_demand_on_clients_away(
         (authorities if then else tls).model_copy(update=then),
     ]
     protection = Protection(
-        lambda: WebSettings(tls_server_config=steps[len(file.read_text()) - 1]).with_origin(file),
-        file,
+        lambda: WebSettings(tls_server_config=steps[len(file.read_text()) - 1]).with_origin(file)
     )
     file.write_text("12")
     with capture_logs() as logs:
@@ -333,8 +334,7 @@ def test_asking_for_a_certificate_that_nobody_looks_at_is_no_demand(
     file.write_text("1")
     steps = [tls.model_copy(update={"client_auth_type": "RequestClientCert"}), tls]
     protection = Protection(
-        lambda: WebSettings(tls_server_config=steps[len(file.read_text()) - 1]).with_origin(file),
-        file,
+        lambda: WebSettings(tls_server_config=steps[len(file.read_text()) - 1]).with_origin(file)
     )
     file.write_text("12")
     with capture_logs() as logs:

@@ -267,7 +267,7 @@ def test_where_as_many_wait_as_may_the_others_get_what_there_is_at_once() -> Non
 def test_who_is_served_what_is_fresh_need_not_wait_for_others() -> None:
     site = Site(Collector([Account("acme", OneTrunk().connect)]), max_waiting=1)
     site.respond(Request("GET", "/metrics"))
-    with site._waiting(1.0):
+    with site._waiting(Request("GET", "/metrics")):
         assert 'vats_up{account="acme"} 1.0' in text(site.respond(Request("GET", "/metrics")))
         request = Request("GET", "/probe", "account=acme")
         assert "vats_probe_success 1.0" in text(site.respond(request))

@@ -72,20 +72,15 @@ def read_web_config(file: Path | None) -> Protection | None:
     if file is None:
         return None
     # Imported here, since only serving and checking need it.
-    from vats_exporter.web import Protection, ProtectionError  # noqa: PLC0415 - likewise
+    from vats_exporter.web import Protection  # noqa: PLC0415 - see above
     from vats_exporter.web.loading import load_web_config  # noqa: PLC0415 - see above
 
-    load_web_config(file)  # told in full, before anything is made of it
-
     def read() -> WebSettings:
-        try:
-            settings = load_web_config(file)
-        except ConfigError as error:
-            raise ProtectionError("\n".join(error.lines())) from None
+        settings = load_web_config(file)
         register_secrets(*settings.basic_auth_users.values())
         return settings
 
-    return Protection(read, file)
+    return Protection(read)
 
 
 def logging(function: Callable[..., None]) -> Callable[..., None]:

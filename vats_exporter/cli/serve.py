@@ -6,6 +6,7 @@ import os
 import resource
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypedDict
+from urllib.parse import urlsplit
 
 import click
 from typing_extensions import Unpack
@@ -242,7 +243,7 @@ def command(**given: Unpack[_Given]) -> None:
 def _options(given: _Given) -> Options:
     external, prefix = given["web_external_url"], given["web_route_prefix"]
     if prefix is None:
-        prefix = urls.path_of(external)
+        prefix = urlsplit(external).path
     return Options(
         protection=options.read_web_config(given["web_config_file"]),
         limits=Limits(

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import Block, Format, Page, Part, sample_line
 from vats_exporter.metrics.rendering import ACCOUNT_METRICS
 from vats_exporter.metrics.table import METRICS
 from vats_exporter.redaction import redact
-
-_SLACK: Final = 0.01
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,21 +90,26 @@ def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> t
 
 def latest_refreshes(account: Account) -> str:
     """Tell of an account's latest refreshes and their steps, newest first."""
-    lines = [f'Latest refreshes of account "{account.name}", newest first, in UTC:']
     steps = account.tally.steps()
-    for ended_at, outcome, trunks in reversed(account.refreshes.copy()):
+    told: list[list[str]] = []
+    before = 0.0
+    for ended_at, outcome, trunks in account.refreshes.copy():
         when = datetime.fromtimestamp(ended_at, timezone.utc)
         what = redact(outcome.error) or f"{trunks} trunks on {outcome.pages} pages"
         took = f"{outcome.duration:.3f} s"
-        lines += ["", f"{when:%Y-%m-%d %H:%M:%S}  {outcome.result} after {took}: {what}"]
-        began_at = ended_at - outcome.duration
-        lines += [
-            f"  {at - began_at:9.3f}  {redact(text)}"
-            for at, text in steps
-            # The two clocks that were read for this may differ a little.
-            if began_at - _SLACK <= at <= ended_at
-        ]
-    return "\n".join([*lines, ""] if account.refreshes else [*lines, "", "none yet", ""])
+        # There is one at a time: what was done since the one before was done for this one.
+        own = [(at, redact(text)) for at, text in steps if before < at <= ended_at]
+        told.append(
+            [
+                f"{when:%Y-%m-%d %H:%M:%S}  {outcome.result} after {took}: {what}",
+                *(f"  {at - own[0][0]:9.3f}  {text}" for at, text in own),
+                "",
+            ]
+        )
+        before = ended_at
+    head = [f'Latest refreshes of account "{account.name}", newest first, in UTC:', ""]
+    lines = [line for one in reversed(told) for line in one]
+    return "\n".join([*head, *(lines or ["none yet", ""])])
 
 
 def _refresh(account: Account, timeout: float) -> bool:

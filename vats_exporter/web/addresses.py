@@ -15,19 +15,15 @@ if TYPE_CHECKING:
 _LOCAL: Final = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to reach it
 """How an address of all interfaces is reached from this machine."""
 
-_EVERYWHERE: Final = ("", "::")
 _FIRST_DESCRIPTOR: Final = 3
 """Of those that systemd passes. [sd_listen_fds(3)]"""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """An address to listen on.
+    """An address to listen on: an empty host is every address of the machine, port 0 a free one.
 
-    Attributes:
-        host: a name or an address without brackets; empty for every address of the machine.
-        port: 0 takes a free one.
-        descriptor: of a socket that listens there already; ``None`` to make one.
+    With a ``descriptor``, it is that of a socket that listens there already.
     """
 
     host: str
@@ -64,7 +60,7 @@ class ListenAddress:
     def _listen(self) -> socket.socket:
         if self.descriptor is not None:
             return socket.socket(fileno=self.descriptor)
-        if self.host in _EVERYWHERE and socket.has_dualstack_ipv6():
+        if self.host in {"", "::"} and socket.has_dualstack_ipv6():
             try:
                 return socket.create_server(
                     ("", self.port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True
@@ -83,10 +79,7 @@ class ListenAddress:
 
 
 def parse_listen_address(text: str) -> ListenAddress:
-    """Read an address to listen on.
-
-    Args:
-        text: ``:port``, ``host:port``, ``address:port`` or ``[IPv6 address]:port``.
+    """Read ``:port``, ``host:port``, ``address:port`` or ``[IPv6 address]:port``.
 
     Raises:
         ValueError: with one sentence that quotes the text.
@@ -116,10 +109,7 @@ def parse_listen_address(text: str) -> ListenAddress:
 
 
 def systemd_addresses(environment: Mapping[str, str]) -> list[ListenAddress]:
-    """Return what systemd listens on for this process.
-
-    Args:
-        environment: where ``LISTEN_PID`` and ``LISTEN_FDS`` tell of it.
+    """Return what systemd listens on for this process, as the environment says.
 
     Raises:
         ValueError: nothing, or no address of TCP.

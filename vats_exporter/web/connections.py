@@ -2,8 +2,8 @@
 
 A connection's thread blocks on its socket without a time limit of its own. Here is the deadline of
 what it waits for, one for the whole of it, so that neither dripping nor flooding prolongs anything.
-Whoever must end a connection shuts its socket down, which wakes the thread: because the deadline
-has passed, because a new client needs the room, or because the server stops.
+A connection ends by shutting its socket down, which wakes the thread: because the deadline has
+passed, because a new client needs the room, or because the server stops.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What clients may take of the server.
+    """What clients may take of the server, in seconds.
 
     Attributes:
         max_connections: open at the same time.
-        idle_timeout: seconds for a client to begin a request. Longer than scrapes are usually
-            apart, so that Prometheus keeps its connection.
-        read_timeout: seconds for a TLS handshake, and for a request's head from its first byte on.
-        write_timeout: seconds for a client to take an answer.
+        idle_timeout: for a client to begin a request. Longer than scrapes are usually apart, so
+            that Prometheus keeps its connection.
+        read_timeout: for a TLS handshake, and for a request's head from its first byte on.
+        write_timeout: for a client to take an answer.
     """
 
     max_connections: int = 512
@@ -49,19 +49,10 @@ class Connection:
         self.wait(seconds)
 
     def wait(self, seconds: float, *, taking: bool = False) -> None:
-        """Note that the thread waits for the client from now on.
-
-        Args:
-            seconds: after which the connection ends.
-            taking: whether it waits for an answer to be taken, and not for a request.
-        """
+        """Note that the thread waits for the client from now on, so long at most."""
         now = time.monotonic()
         # One tuple, replaced whole: other threads read it.
         self.waiting: tuple[float, float, bool] | None = (now, now + seconds, taking)
-
-    def work(self) -> None:
-        """Note that the client waits for its answer from now on."""
-        self.waiting = None
 
     def end(self, how: int = socket.SHUT_RDWR) -> None:
         """End one or both directions, from another thread."""
@@ -108,16 +99,17 @@ class Connections:
         that a crowd of idle clients cuts off no answer, and slow readers do not hold every place.
         One whose answer is being made never ends.
         """
+        favour = self._limits.write_timeout / 2
         with self._changed:
             waiting = [
-                (wait[0] + wait[2] * self._limits.write_timeout / 2, client)
+                (since + favour * taking, client)
                 for client, connection in self._open.items()
-                if (wait := connection.waiting) is not None
+                if connection.waiting is not None
+                for since, _, taking in [connection.waiting]
             ]
             if not waiting:
                 return False
-            _, client = min(waiting, key=lambda one: one[0])
-            connection = self._open.pop(client)
+            connection = self._open.pop(min(waiting, key=lambda one: one[0])[1])
         connection.end()
         return True
 
@@ -126,8 +118,8 @@ class Connections:
         now = time.monotonic()
         with self._changed:
             for connection in self._open.values():
-                wait = connection.waiting
-                if wait is not None and wait[1] <= now:
+                waiting = connection.waiting
+                if waiting is not None and waiting[1] <= now:
                     connection.end()
 
     def end_all(self, timeout: float) -> None:

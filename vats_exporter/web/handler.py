@@ -41,9 +41,6 @@ MAX_HEAD: Final = 16 * 1024
 _HANDSHAKE: Final = b"\x16"
 """First byte of a client that speaks TLS. [RFC 8446, 5.1]"""
 
-_BODY: Final = ("content-length", "transfer-encoding")
-"""Headers of a request that has a body."""
-
 _LINGER: Final = 1.0
 """Seconds for which what a client still sends is read and dropped, so that it gets its answer."""
 
@@ -52,16 +49,7 @@ _log = get_logger(__name__)
 
 @dataclass(slots=True)
 class Service:
-    """What all connections share.
-
-    Attributes:
-        respond: answers a request; called from many threads.
-        protection: TLS, passwords and headers.
-        limits: what clients may take.
-        connections: those that are open.
-        stopping: whether connections end after the answer they wait for.
-        refusals: says which client's refusal is worth a line of the log.
-    """
+    """What all connections share; ``stopping`` ends each after the answer it waits for."""
 
     respond: Callable[[Request], Response]
     protection: Protection
@@ -93,24 +81,18 @@ class _Received(socket.SocketIO):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one client's requests until either side ends the connection.
-
-    Args:
-        service: what all connections share.
-        connection: the client's.
-        rest: as :class:`socketserver.BaseRequestHandler` takes it.
-    """
+    """Answers one client's requests until either side ends the connection."""
 
     protocol_version = "HTTP/1.1"
     default_request_version = "HTTP/1.0"  # of a line that is no request's, so its answer has a head
     disable_nagle_algorithm = True
-    rfile: io.BufferedReader
     wbufsize = 64 * 1024  # an answer of up to so many bytes leaves in one piece
+    rfile: io.BufferedReader
 
     def __init__(self, service: Service, connection: Connection, *rest: Any) -> None:
         self._service = service
-        self._connection = connection
         self._limits = service.limits
+        self._connection = connection
         self._refusal: Response | None = None
         super().__init__(*rest)
 
@@ -197,7 +179,9 @@ class Handler(BaseHTTPRequestHandler):
         except ssl.SSLEOFError:
             raise  # the client is gone, and did not say why
         except ssl.SSLError as failure:
-            self._warn("TLS handshake failed", _reason(failure))
+            reason = (failure.reason or "").replace("_", " ").lower()
+            details = getattr(failure, "verify_message", "")
+            self._warn("TLS handshake failed", f"{reason}: {details}" if details else reason)
             raise
         if allowed_names and not has_allowed_name(self.request.getpeercert(), allowed_names):
             self._warn("TLS client refused", "its certificate has none of client_allowed_sans")
@@ -211,22 +195,22 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         """Answer the request that was read."""
         began = time.perf_counter()
-        self._connection.work()
+        self._connection.waiting = None
         names = {name.lower() for name in self.headers.keys()}  # noqa: SIM118 - it is no dictionary
         try:
             target = urlsplit(self.path)
         except ValueError:
-            self.send_error(HTTPStatus.BAD_REQUEST)
-            return
-        if self.headers.defects or (self.request_version == "HTTP/1.1" and "host" not in names):
+            target = None
+        hostless = self.request_version == "HTTP/1.1" and "host" not in names
+        if target is None or hostless or self.headers.defects:
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
         # People and simple clients write names without percent signs.
         query = target.query.encode("latin-1").decode("utf-8", "replace")
         request = Request(self.command, target.path or "/", query, self.headers)
         response = self._respond(request)
-        # A body is not read, so nothing may follow it.
-        has_body = not names.isdisjoint(_BODY)
+        # A request's body is not read, so nothing may follow it.
+        has_body = not names.isdisjoint(("content-length", "transfer-encoding"))
         if has_body or self._service.stopping or response.length is None:
             self.close_connection = True
         self._send(response)
@@ -289,10 +273,3 @@ class Handler(BaseHTTPRequestHandler):
 def _date(second: int) -> str:
     """Return a time as HTTP writes it, which takes longer than looking for the latest one."""
     return formatdate(second, usegmt=True)
-
-
-def _reason(failure: ssl.SSLError) -> str:
-    """Say what OpenSSL found wrong."""
-    reason = (failure.reason or "").replace("_", " ").lower()
-    details = getattr(failure, "verify_message", "")
-    return f"{reason}: {details}" if details else reason

@@ -10,18 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PAUSE: Final = 60.0
-"""Seconds until the log says something about the same client again."""
-
 _MOST: Final = 100
-"""Clients that the log names within that time; more of them at once say nothing new."""
+"""Clients that the log names in a minute; more of them say nothing new."""
 
 
 class LogLimit:
-    """Allows one line for each client and minute. Safe to use from many threads.
-
-    Args:
-        clock: seconds that only go forward.
-    """
+    """Allows one line for each client and minute. Safe to use from many threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

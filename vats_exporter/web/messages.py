@@ -17,14 +17,7 @@ JSON: Final = "application/json; charset=utf-8"
 
 @dataclass(slots=True)
 class Request:
-    """A request without its body, which no page reads.
-
-    Attributes:
-        method: in capitals.
-        path: without the query; not decoded, as no path of the exporter needs it.
-        query: what follows the question mark, with its percent signs.
-        headers: by name, in lower case where it is a dictionary.
-    """
+    """A request without its body, which no page reads. Query and path still have percent signs."""
 
     method: str
     path: str
@@ -39,15 +32,9 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """An answer.
+    """An answer. Its chunks are sent one after the other and never joined.
 
-    Attributes:
-        status: HTTP status.
-        chunks: the body, sent one after the other and never joined.
-        content_type: of the body.
-        headers: further ones.
-        length: of the body in bytes; ``None`` where it is made while it is sent, after which the
-            connection closes.
+    Without a length, they are made while they are sent, and the connection closes after them.
     """
 
     status: int

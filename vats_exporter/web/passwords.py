@@ -39,7 +39,7 @@ _LONGEST: Final = 72
 
 
 class Verdict(Enum):
-    """What is said of credentials."""
+    """What a check of credentials finds."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -47,11 +47,7 @@ class Verdict(Enum):
 
 
 class PasswordCheck:
-    """Says whether a request's credentials are right. Safe to use from many threads.
-
-    Args:
-        users: bcrypt hash by user, at least one.
-    """
+    """Checks credentials against the users' bcrypt hashes. Safe to use from many threads."""
 
     def __init__(self, users: Mapping[str, str]) -> None:
         self.users: Final = dict(users)
@@ -66,12 +62,7 @@ class PasswordCheck:
     def check(self, authorization: str, client: str) -> Verdict:
         """Judge the header of a request.
 
-        Args:
-            authorization: the header's value; empty where there is none.
-            client: who sent it, as far as known: its address.
-
-        Returns:
-            ``BUSY`` where too many requests wait for theirs to be computed already.
+        ``BUSY`` is the answer where too many passwords wait to be computed already.
         """
         credentials = _read_basic(authorization)
         if credentials is None:
@@ -120,10 +111,10 @@ class _Remembered:
 
     def __contains__(self, key: bytes) -> bool:
         with self._lock:
-            if key not in self._keys:
-                return False
-            self._keys.move_to_end(key)
-            return True
+            known = key in self._keys
+            if known:
+                self._keys.move_to_end(key)
+            return known
 
     def add(self, key: bytes) -> None:
         with self._lock:

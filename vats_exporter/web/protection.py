@@ -1,13 +1,9 @@
-"""Who may ask, and how: TLS, passwords, headers and a rate limit, re-read when their file changes.
+"""Who may ask, and how: TLS, passwords, headers and a rate limit, re-read when their files change.
 
 The server asks for a TLS context with each connection and for an opinion with each request. Once a
 second at most, the files are looked at; where one has changed, everything is read again and
-replaced as one. What cannot be read, or would take protection away, changes nothing and is told
-once, in one line; it is tried again with each look, since what it lacks may be a file that is not
-there yet, and is therefore not one of those looked at.
-
-Each file is looked at before it is read, never after: one that changes in between is then seen to
-have changed with the next look, and read once more.
+replaced as one. What cannot be read, or would take protection away, changes nothing. It is logged
+once, and tried again with each look: what it lacks may be a file that is not there yet.
 """
 
 from __future__ import annotations
@@ -15,8 +11,10 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.web.messages import say
 from vats_exporter.web.passwords import PasswordCheck, Verdict
@@ -26,28 +24,18 @@ from vats_exporter.web.tls import TlsError, make_context
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from vats_exporter.web.messages import Request, Response
 
 _LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the files."""
 
-_DEMANDS: Final = {
-    "NoClientCert": 0,
-    "RequestClientCert": 0,
-    "VerifyClientCertIfGiven": 1,
-    "RequireAndVerifyClientCert": 2,
-}
-"""What of a client's certificate is demanded: the more, the greater."""
+_DEMANDS: Final = {"VerifyClientCertIfGiven": 1, "RequireAndVerifyClientCert": 2}
+"""How much of a client's certificate is demanded, where anything is."""
 
 _CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="vats-exporter", charset="UTF-8"')
 
 _log = get_logger(__name__)
-
-
-class ProtectionError(Exception):
-    """Settings that cannot be used; the message has a line for each thing that is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +47,27 @@ class _Kept:
     passwords: PasswordCheck | None
     bucket: _Bucket
 
-    @property
-    def lets_all(self) -> bool:
-        """Whether no request is ever refused."""
-        return self.passwords is None and self.bucket.limit.interval <= 0
-
 
 class Protection:
     """What stands between a client and the pages.
 
     Args:
-        read: reads the settings; called again when one of their files changes. ``None`` protects
-            nothing.
-        file: which of the files names the others, if there is one.
+        read: reads the settings; called again when one of their files changes. Protects nothing if
+            not given.
 
     Raises:
-        ProtectionError: they cannot be used.
+        ConfigError: they cannot be used.
     """
 
-    def __init__(
-        self, read: Callable[[], WebSettings] | None = None, file: Path | None = None
-    ) -> None:
-        self._read = read or WebSettings
+    def __init__(self, read: Callable[[], WebSettings] = WebSettings) -> None:
+        self._read = read
         self._lock = threading.Lock()
         self._looked_at = time.monotonic()
-        self._kept, self._seen = self._load(_looks(() if file is None else (file,)))
         self._problem = ""
+        self._seen: Mapping[Path, object] = {}
+        self._kept = self._load(None)
         # Asked of every request, most of which come to exporters that protect nothing.
-        self._lets_all = self._kept.lets_all and not self._seen
+        self._lets_all = self._kept.settings == WebSettings() and not self._seen
 
     @property
     def encrypted(self) -> bool:
@@ -94,10 +75,10 @@ class Protection:
         return self._kept.context is not None
 
     @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
+    def headers(self) -> Mapping[str, str]:
         """Headers for every answer."""
         headers = self._kept.settings.http_server_config.headers
-        return tuple((name, text) for name, text in headers.items() if text)
+        return {name: text for name, text in headers.items() if text}
 
     def tls(self) -> tuple[ssl.SSLContext, list[str]] | None:
         """Return what to wrap a connection with, and the names that its client may have."""
@@ -132,55 +113,46 @@ class Protection:
 
     def _look(self) -> None:
         """Read the files again if one has changed since the latest look."""
-        kept = self._kept
         now = time.monotonic()
-        if not kept.settings.files or now - self._looked_at < _LOOK_EVERY:
+        if not self._seen or now - self._looked_at < _LOOK_EVERY:
             return
-        # Whoever comes while somebody looks goes on with what there is.
+        # One thread looks; the others go on with what is in use.
         if not self._lock.acquire(blocking=False):
             return
         try:
             self._looked_at = now
-            seen = _looks(kept.settings.files)
-            if seen != self._seen:
-                self._replace(kept, seen)
-            else:
+            if _looks(self._seen) == self._seen:
                 self._problem = ""  # the files are those again that are in use
+                return
+            self._kept = self._load(self._kept)
+            self._problem = ""
+            _log.info("web configuration reloaded", file=str(next(iter(self._seen))))
+        except ConfigError as error:
+            if str(error) != self._problem:
+                self._problem = str(error)
+                for line in error.lines():
+                    _log.error("web configuration not reloaded", error=line)
         finally:
             self._lock.release()
 
-    def _replace(self, kept: _Kept, seen: Mapping[Path, object]) -> None:
-        try:
-            self._kept, self._seen = self._load(seen, kept)
-        except ProtectionError as error:
-            if str(error) != self._problem:
-                self._problem = str(error)
-                for line in self._problem.splitlines():
-                    _log.error("web configuration not reloaded", error=line)
-            return
-        self._problem = ""
-        _log.info("web configuration reloaded", file=str(self._kept.settings.files[0]))
-
-    def _load(
-        self, seen: Mapping[Path, object], before: _Kept | None = None
-    ) -> tuple[_Kept, Mapping[Path, object]]:
+    def _load(self, before: _Kept | None) -> _Kept:
         """Read everything, and make of it what is needed.
 
-        Args:
-            seen: how the files looked, as far as they are known.
-            before: what there is.
-
-        Returns:
-            what there is from now on, and how its files looked before they were read.
+        Each file is looked at before it is read, so that one that changes in between is seen to
+        have changed with the next look.
         """
-        settings = self._read()
+        files: Iterable[Path] = self._seen
+        while True:
+            seen = _looks(files)
+            settings = self._read()
+            if not set(settings.files) - seen.keys():
+                break
+            files = settings.files  # known only now
         if before is not None:
             _require_as_safe(settings, before.settings)
-        # Also in time for files that are known only now: of certificates, what was read so far was
-        # to see whether they are right.
-        looks = {**_looks(settings.files), **seen}
         kept = _make(settings, before)
-        return kept, {file: looks[file] for file in settings.files}
+        self._seen = {file: seen[file] for file in settings.files}
+        return kept
 
 
 class _Bucket:
@@ -194,13 +166,12 @@ class _Bucket:
 
     def take(self) -> bool:
         """Take a token; tell whether there was one."""
-        limit = self.limit
-        if limit.interval <= 0:
+        if self.limit.interval <= 0:
             return True
         with self._lock:
             now = time.monotonic()
-            grown = self._tokens + (now - self._at) / limit.interval
-            self._tokens, self._at = min(float(limit.burst), grown), now
+            grown = self._tokens + (now - self._at) / self.limit.interval
+            self._tokens, self._at = min(float(self.limit.burst), grown), now
             if self._tokens < 1.0:
                 return False
             self._tokens -= 1.0
@@ -209,13 +180,12 @@ class _Bucket:
 
 def _make(settings: WebSettings, before: _Kept | None) -> _Kept:
     """Make everything, and keep what would be the same: passwords that are known, tokens."""
+    tls, users = settings.tls_server_config, settings.basic_auth_users
     try:
-        tls = settings.tls_server_config
         context = None if tls is None else make_context(tls)
     except TlsError as error:
-        raise ProtectionError(f"tls_server_config.{error.key}: {error}") from None
+        raise _wrong(settings, f"tls_server_config.{error.key}: {error}") from None
     passwords = before.passwords if before is not None else None
-    users = settings.basic_auth_users
     if not users:
         passwords = None
     elif passwords is None or passwords.users != users:
@@ -228,25 +198,30 @@ def _make(settings: WebSettings, before: _Kept | None) -> _Kept:
 
 def _require_as_safe(new: WebSettings, old: WebSettings) -> None:
     """Refuse a file that opens what was closed: it may be half written, or emptied by mistake."""
-    file = new.files[0] if new.files else ""
+    gone = ""
     old_tls, new_tls = old.tls_server_config, new.tls_server_config
     if old_tls is not None and new_tls is None:
-        raise ProtectionError(f"{file}: tls_server_config is gone; a restart serves without TLS")
-    if old.basic_auth_users and not new.basic_auth_users:
-        raise ProtectionError(f"{file}: basic_auth_users is gone; a restart serves everybody")
-    if old_tls is None and new_tls is not None:
-        raise ProtectionError(f"{file}: tls_server_config is new; a restart begins to speak TLS")
-    if old_tls is None or new_tls is None:
-        return
-    if _DEMANDS[new_tls.client_auth_type] < _DEMANDS[old_tls.client_auth_type]:
-        raise ProtectionError(
-            f"{file}: tls_server_config.client_auth_type demands less of clients; a restart does so"
-        )
-    if old_tls.client_allowed_sans and not new_tls.client_allowed_sans:
-        raise ProtectionError(
-            f"{file}: tls_server_config.client_allowed_sans is gone; a restart lets in every "
-            "client that has a certificate"
-        )
+        gone = "tls_server_config is gone; a restart serves without TLS"
+    elif old.basic_auth_users and not new.basic_auth_users:
+        gone = "basic_auth_users is gone; a restart serves everybody"
+    elif old_tls is None and new_tls is not None:
+        gone = "tls_server_config is new; a restart begins to speak TLS"
+    elif old_tls is not None and new_tls is not None:
+        demanded, demands = (_DEMANDS.get(one.client_auth_type, 0) for one in (old_tls, new_tls))
+        if demands < demanded:
+            gone = "tls_server_config.client_auth_type demands less of clients; a restart does so"
+        elif old_tls.client_allowed_sans and not new_tls.client_allowed_sans:
+            gone = (
+                "tls_server_config.client_allowed_sans is gone; a restart lets in every client "
+                "that has a certificate"
+            )
+    if gone:
+        raise _wrong(new, gone)
+
+
+def _wrong(settings: WebSettings, sentence: str) -> ConfigError:
+    file = next(iter(settings.files), Path("--web.config.file"))
+    return ConfigError([Problem("", sentence)], file=file)
 
 
 def _looks(files: Iterable[Path]) -> dict[Path, object]:

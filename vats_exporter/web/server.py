@@ -32,9 +32,6 @@ _LOOK_EVERY: Final = 0.1
 _PAUSE: Final = 0.05
 """Seconds before the next try to accept a connection, where the system could not."""
 
-_ALIVE_WITHIN: Final = 2.0
-"""Seconds for an answer to oneself."""
-
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Connection: close\r\n\r\nToo many connections are open.\n"
@@ -88,7 +85,7 @@ class WebServer:
     def is_alive(self) -> bool:
         """Tell whether requests are answered, by making one; with TLS, a refusal is an answer."""
         try:
-            with self.addresses[0].connect(timeout=_ALIVE_WITHIN) as client:
+            with self.addresses[0].connect(timeout=2.0) as client:
                 client.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
                 return client.recv(1) != b""
         except OSError:
@@ -100,11 +97,7 @@ class WebServer:
             listener.thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Take no more connections, let running answers end, and close.
-
-        Args:
-            timeout: seconds for running answers; what takes longer is cut off.
-        """
+        """Take no more connections, let running answers end for so many seconds, and close."""
         deadline = time.monotonic() + timeout
         self._service.stopping = True
         for listener in self._listeners:
@@ -115,12 +108,7 @@ class WebServer:
 
 
 class _Listener(ThreadingHTTPServer):
-    """One address, and the thread that accepts its connections.
-
-    Args:
-        address: where to listen.
-        service: what all connections share.
-    """
+    """One address, and the thread that accepts its connections."""
 
     block_on_close = False
 

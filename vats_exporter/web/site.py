@@ -6,8 +6,6 @@ import json
 import math
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.clock import SystemClock
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
     from vats_exporter.clock import Clock
     from vats_exporter.metrics.collector import Account, Collector
-    from vats_exporter.metrics.exposition import Body, Negotiated, Page
+    from vats_exporter.metrics.exposition import Page
     from vats_exporter.trunks import Snapshot, Trunk
 
 DEFAULT_TIMEOUT: Final = 10.0
@@ -33,10 +31,9 @@ TIMEOUT_OFFSET: Final = 0.5
 """Seconds kept back of what the scraper allows, to send the page in."""
 
 LONGEST_TIMEOUT: Final = 600.0
-"""Seconds past which nobody is believed to wait."""
+"""Seconds that a scraper is believed to wait at most."""
 
-_READERS: Final = ("GET", "HEAD")
-_ACTORS: Final = ("POST", "PUT")
+_NOT_KEPT: Final = ("Cache-Control", "no-store")
 
 
 class Site:
@@ -45,17 +42,16 @@ class Site:
     Args:
         collector: of the metrics.
         urls: where the pages are.
-        clock: for ages on the landing page; the machine's, unless a test brings its own.
+        clock: for ages on the landing page.
         reload: loads the configuration again, and returns why that failed, a line a reason;
             ``None`` where that is off.
         configuration: writes the configuration in use, without secrets.
-        max_waiting: requests that may wait for refreshes at the same time; one more is answered
-            with what there is.
+        max_waiting: requests that may wait for refreshes at the same time; one more gets the page
+            as it is.
 
     Attributes:
         stopping: set when the exporter is about to end; it is then no longer ready.
-        address: where it listens, as host and port, for a client that does not say whom it asked.
-        scheme: ``http`` or ``https``.
+        url: where clients of this machine find it.
     """
 
     def __init__(
@@ -69,26 +65,24 @@ class Site:
         max_waiting: int = 256,
     ) -> None:
         self.stopping = False
-        self.address = ""
-        self.scheme = "http"
+        self.url = "http://localhost"
         self._collector = collector
         self._urls = urls
         self._clock: Clock = clock or SystemClock()
         self._reload = reload
-        self._write_configuration = configuration
         # By account, looked for once in a snapshot.
-        self._troubled: dict[str, tuple[Snapshot | None, Sequence[Trunk]]] = {}
+        self._troubled: Mapping[str, tuple[Snapshot | None, tuple[Trunk, ...]]] = {}
         self._may_wait = threading.Semaphore(max_waiting)
-        self._pages: Mapping[str, _Page] = {
-            "/": _Page(_READERS, self._landing),
-            urls.metrics: _Page(_READERS, self._metrics),
-            "/probe": _Page(_READERS, self._probe),
-            "/refreshes": _Page(_READERS, self._refreshes),
-            "/sd": _Page(_READERS, self._targets),
-            "/config": _Page(_READERS, self._configuration),
-            "/-/healthy": _Page(_READERS, self._healthy),
-            "/-/ready": _Page(_READERS, self._ready),
-            "/-/reload": _Page(_ACTORS, self._load_again),
+        self._pages: Mapping[str, Callable[[Request], Response]] = {
+            "/": self._landing,
+            urls.metrics: self._metrics,
+            "/probe": self._probe,
+            "/refreshes": self._refreshes,
+            "/sd": self._targets,
+            "/config": lambda _: text(200, configuration()),
+            "/-/healthy": lambda _: say(200, "The exporter is healthy."),
+            "/-/ready": self._ready,
+            "/-/reload": self._load_again,
         }
 
     def respond(self, request: Request) -> Response:
@@ -101,42 +95,25 @@ class Site:
         within = request.path.startswith(f"{prefix}/")
         page = self._pages.get(request.path[len(prefix) :]) if within else None
         if page is None:
-            pages = [prefix + path for path in self._pages]
-            if self._reload is None:
-                pages.remove(f"{prefix}/-/reload")
+            pages = [prefix + path for path in self._pages if self._reload or "reload" not in path]
             return say(404, f"There is no such page; there are {', '.join(pages)}.")
-        if request.method not in page.methods:
-            allowed = ", ".join(page.methods)
-            sentence = f"This page answers {' and '.join(page.methods)}."
-            return say(405, sentence, ("Allow", allowed))
-        return page.answer(request)
+        methods = ("POST", "PUT") if page == self._load_again else ("GET", "HEAD")
+        if request.method not in methods:
+            sentence = f"This page answers {' and '.join(methods)}."
+            return say(405, sentence, ("Allow", ", ".join(methods)))
+        return page(request)
 
     def _metrics(self, request: Request) -> Response:
-        headers = request.headers
-        wish = _read_wish(
-            headers.get("accept", ""),
-            headers.get("accept-encoding", ""),
-            headers.get("x-prometheus-scrape-timeout-seconds", ""),
-        )
-        # Who asks for the head alone wants no metrics: the page as it is tells all there is to say.
-        if request.method == "GET":
-            page = self._scrape(wish)
-        else:
-            page = self._collector.page(wish.negotiated.format)
-        body = page.body(compress=wish.compress)
-        return _metrics_response(body, wish.negotiated.content_type)
-
-    def _scrape(self, wish: _Wish) -> Page:
-        """Return the page, refreshed if that is due and somebody may wait for it."""
-        form = wish.negotiated.format
-        page = self._collector.settled(form)
-        if page is None:
-            with self._waiting(wish.timeout) as timeout:
+        form = negotiate(request.headers.get("accept", "")).format
+        # Who asks for the head alone wants no metrics, and no refresh.
+        page = self._collector.settled(form) if request.method == "GET" else None
+        if page is None and request.method == "GET":
+            with self._waiting(request) as timeout:
                 page = self._collector.scrape(form, timeout)
-        return page
+        return _metrics(request, page or self._collector.page(form))
 
     @contextmanager
-    def _waiting(self, seconds: float) -> Iterator[float]:
+    def _waiting(self, request: Request) -> Iterator[float]:
         """Give the seconds that a request may wait for a refresh: 0 where too many wait already.
 
         One that waits for a cabinet cannot be ended to make room for another, as an idle connection
@@ -146,7 +123,7 @@ class Site:
             yield 0.0
             return
         try:
-            yield seconds
+            yield scrape_timeout(request.headers.get("x-prometheus-scrape-timeout-seconds", ""))
         finally:
             self._may_wait.release()
 
@@ -163,26 +140,25 @@ class Site:
         account = self._account(request)
         if isinstance(account, Response):
             return account
-        return text(200, latest_refreshes(account), headers=(("Cache-Control", "no-store"),))
+        return text(200, latest_refreshes(account), headers=(_NOT_KEPT,))
 
     def _probe(self, request: Request) -> Response:
         account = self._account(request)
         if isinstance(account, Response):
             return account
-        headers = request.headers
-        allowed = scrape_timeout(headers.get("x-prometheus-scrape-timeout-seconds", ""))
-        with self._waiting(allowed) as timeout:
+        with self._waiting(request) as timeout:
             if request.parameter("debug") == "true":
-                return _debug_response(account, timeout, self._clock)
-            wish = _read_wish(headers.get("accept", ""), headers.get("accept-encoding", ""), "")
-            page = probe(account, wish.negotiated.format, timeout)
-        return _metrics_response(page.body(compress=wish.compress), wish.negotiated.content_type)
+                pieces = debug_probe(account, timeout, self._clock.now)
+                length = sum(map(len, pieces))
+                return Response(200, pieces, headers=(_NOT_KEPT,), length=length)
+            form = negotiate(request.headers.get("accept", "")).format
+            return _metrics(request, probe(account, form, timeout))
 
     def _targets(self, request: Request) -> Response:
         accounts = {account.name: account.labels for account in self._collector.accounts}
-        address = request.headers.get("host") or self.address
-        base = self._urls.external or f"{self.scheme}://{address}{self._urls.prefix}"
-        targets = make_targets(accounts, base)
+        scheme, _, address = self.url.partition("://")
+        here = f"{scheme}://{request.headers.get('host') or address}{self._urls.prefix}"
+        targets = make_targets(accounts, self._urls.external or here)
         return text(200, json.dumps(targets, ensure_ascii=False), JSON)
 
     def _load_again(self, _request: Request) -> Response:
@@ -195,32 +171,29 @@ class Site:
 
     def _landing(self, request: Request) -> Response:
         language = choose_language(request.headers.get("accept-language") or "")
-        shown = [self._shown(account) for account in self._collector.accounts]
+        accounts = self._collector.accounts
+        self._troubled = {one.name: self._find_troubled(one) for one in accounts}
+        shown = [
+            Shown(one.refresher.peek(), self._troubled[one.name][1], one.changes(), one.privacy)
+            for one in accounts
+        ]
         page = render_landing_page(shown, self._clock.now(), language, self._urls.metrics)
-        # The page needs nothing but its own style.
-        policy = "default-src 'none'; style-src 'unsafe-inline'"
         headers = (
-            ("Content-Security-Policy", policy),
+            # The page needs nothing but its own style.
+            ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
             ("Content-Language", language),
             ("Vary", "Accept-Language"),
-            ("Cache-Control", "no-store"),
+            _NOT_KEPT,
         )
         return text(200, page, HTML, headers)
 
-    def _shown(self, account: Account) -> Shown:
-        state = account.refresher.peek()
-        snapshot, troubled = self._troubled.get(account.name, (None, ()))
-        if snapshot is not state.snapshot:
-            trunks = () if state.snapshot is None else state.snapshot.trunks
-            troubled = tuple(trunk for trunk in trunks if trunk.troubles)
-            self._troubled[account.name] = (state.snapshot, troubled)
-        return Shown(state, troubled, account.changes(), account.privacy)
-
-    def _configuration(self, _request: Request) -> Response:
-        return text(200, self._write_configuration())
-
-    def _healthy(self, _request: Request) -> Response:
-        return say(200, "The exporter is healthy.")
+    def _find_troubled(self, account: Account) -> tuple[Snapshot | None, tuple[Trunk, ...]]:
+        snapshot = account.refresher.peek().snapshot
+        kept = self._troubled.get(account.name)
+        if kept is not None and kept[0] is snapshot:
+            return kept
+        trunks = () if snapshot is None else snapshot.trunks
+        return snapshot, tuple(trunk for trunk in trunks if trunk.troubles)
 
     def _ready(self, _request: Request) -> Response:
         if self.stopping:
@@ -228,39 +201,13 @@ class Site:
         return say(200, "The exporter is ready.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """Which methods a path answers, and how."""
-
-    methods: tuple[str, ...]
-    answer: Callable[[Request], Response]
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """What a scraper asks for."""
-
-    negotiated: Negotiated
-    compress: bool
-    timeout: float
-
-
-@lru_cache(maxsize=64)
-def _read_wish(accept: str, accept_encoding: str, timeout: str) -> _Wish:
-    """Read the headers that matter; a scraper sends the same ones every time."""
-    return _Wish(negotiate(accept), accepts_gzip(accept_encoding), scrape_timeout(timeout))
-
-
-def _debug_response(account: Account, timeout: float, clock: Clock) -> Response:
-    pieces = debug_probe(account, timeout, clock.now)
-    headers = (("Cache-Control", "no-store"),)
-    return Response(200, pieces, headers=headers, length=sum(map(len, pieces)))
-
-
-def _metrics_response(body: Body, content_type: str) -> Response:
+def _metrics(request: Request, page: Page) -> Response:
+    """Answer with a page of metrics, as the client takes it."""
+    body = page.body(compress=accepts_gzip(request.headers.get("accept-encoding", "")))
     headers: tuple[tuple[str, str], ...] = (("Vary", "Accept, Accept-Encoding"),)
     if body.encoding:
         headers = (*headers, ("Content-Encoding", body.encoding))
+    content_type = negotiate(request.headers.get("accept", "")).content_type
     return Response(200, body.chunks, content_type, headers, body.length)
 
 

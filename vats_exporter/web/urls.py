@@ -32,11 +32,7 @@ DIRECT: Final = Urls()
 
 
 def parse_metrics_path(text: str) -> str:
-    """Read ``--web.telemetry-path``.
-
-    Raises:
-        ValueError: it is no path, or that of another page.
-    """
+    """Read ``--web.telemetry-path``; a :class:`ValueError` says what is wrong with it."""
     if not _PATH.fullmatch(text):
         raise ValueError('must be a path such as "/metrics"')
     if text in _OWN:
@@ -45,25 +41,15 @@ def parse_metrics_path(text: str) -> str:
 
 
 def parse_prefix(text: str) -> str:
-    """Read ``--web.route-prefix``, which may lack a slash before it and have one after it.
-
-    Raises:
-        ValueError: it is no path.
-    """
+    """Read ``--web.route-prefix``, which may lack a slash before it and have one after it."""
     path = "/" + text.strip("/")
-    if path == "/":
-        return ""
-    if not _PATH.fullmatch(path):
+    if path != "/" and not _PATH.fullmatch(path):
         raise ValueError('must be a path such as "/vats"')
-    return path
+    return path.rstrip("/")
 
 
 def parse_external_url(text: str) -> str:
-    """Read ``--web.external-url``; return it without a slash at the end.
-
-    Raises:
-        ValueError: it is no URL of HTTP, or more than scheme, host, port and path.
-    """
+    """Read ``--web.external-url``; return it without a slash at the end."""
     try:
         url = urlsplit(text.rstrip("/"))
         host, _ = url.hostname, url.port
@@ -74,8 +60,3 @@ def parse_external_url(text: str) -> str:
     if "@" in url.netloc:
         raise ValueError("must not hold a password; pages quote it")
     return f"{url.scheme}://{url.netloc}{parse_prefix(url.path)}"
-
-
-def path_of(external: str) -> str:
-    """Return the path of what :func:`parse_external_url` gave."""
-    return urlsplit(external).path
