@@ -120,11 +120,12 @@ def test_a_literal_is_found_where_it_stands_and_not_within_another() -> None:
 def test_a_function_is_found_by_name() -> None:
     source = Source("function f(a, b){return '}'+g(a)}\nvar h=function k(){};xfunction(y)")
     function = source.function("f")
-    assert function.parameters == ("a", "b")
-    assert function.code == "{return ' '+g(a)}"
-    assert source.function("k").code == "{}"
-    assert source.start_around(source.code.index("g(a)")) == 0
-    assert source.start_around(source.code.index("var h")) is None
+    assert function.parameters == ["a", "b"]
+    assert function.code == "function f(a, b){return ' '+g(a)}"
+    assert function.tree.type == "function_declaration"
+    assert source.function("k").code == "function k(){}"
+    inside, outside = source.code.index("g(a)"), source.code.index("var h")
+    assert [each.start for each in source.functions_around([inside, outside, inside])] == [0]
 
 
 @pytest.mark.parametrize(
@@ -138,48 +139,57 @@ def test_a_function_is_found_by_name() -> None:
         "function f(){",
         "function f(){a(}",
         "function f(){1}\nfunction f(){2}",
-        "function f(){'" + "x" * javascript.LONGEST_FUNCTION + "'}",
+        "function f(){'" + "x" * javascript.LONGEST_PIECE + "'}",
     ],
 )
 def test_a_function_that_is_missing_broken_or_there_twice_is_not_followed(code: str) -> None:
+    source = Source(code)
     with pytest.raises(NotFollowedError):
-        Source(code).function("f")
+        source.function("f").tree  # noqa: B018 - parsed when it is asked for
 
 
 def test_a_function_that_is_there_twice_alike_is_one() -> None:
-    assert Source("function f(){1}", "function f(){1}").function("f").code == "{1}"
+    assert Source("function f(){1}", "function f(){1}").function("f").start == 0
 
 
 def test_functions_of_two_texts_are_found_in_one_source() -> None:
     source = Source("function f(){}", "$wnd.m.runAsyncCallback1('function g(){f()}')")
-    assert source.function("f").code == "{}"
-    assert source.function("g").code == "{f()}"
+    assert source.function("f").code == "function f(){}"
+    assert source.function("g").code == "function g(){f()}"
 
 
 def test_no_more_is_parsed_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(javascript, "MOST_PARSED", 1000)
-    source = Source("".join(f"function f{n}(){{{n}}}\n" for n in range(20)))
-    for n in range(7):
-        source.function(f"f{n}")
+    source = Source("")
+    for _ in range(7):
+        source.parse("a")
     with pytest.raises(NotFollowedError):
-        source.function("f7")
+        source.parse("a")
 
 
 def test_broken_code_costs_more_than_good_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(javascript, "MOST_PARSED", 1000)
-    source = Source("function f(){" + "(a," * 20 + "}\nfunction g(){}")
-    for name in "fg":
-        with pytest.raises(NotFollowedError):
-            source.function(name)
+    source = Source("")
+    with pytest.raises(NotFollowedError):
+        source.parse("(a," * 20)
+    with pytest.raises(NotFollowedError):
+        source.parse("a")
 
 
 def test_no_more_is_searched_for_ends_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(javascript, "MOST_PARSED", 0)
     source = Source("function f(){}\n" + "function g(){" * 10_000)
-    assert source.start_around(5) == 0
-    for offset in range(0, len(source.code), 100):
-        source.start_around(offset)
-    assert source.start_around(5) is None
+    assert source.piece(0).end == 14
+    assert not list(source.functions_around(range(20, len(source.code), 100)))
+    with pytest.raises(NotFollowedError):
+        source.piece(0)
+
+
+def test_few_functions_are_kept() -> None:
+    names = [f"f{n}" for n in range(2000)]
+    source = Source("".join(f"function {name}(){{}}\n" for name in names))
+    assert [source.function(name).code for name in names][-1] == "function f1999(){}"
+    assert len(source._found) < 1000
 
 
 N = 400_000
@@ -212,5 +222,5 @@ def test_hostile_text_takes_time_in_proportion_to_its_length(name: str) -> None:
     started = time.process_time()
     source = Source(HOSTILE[name])
     assert source.constants.keys() <= {"a", "a" * 300}
-    source.start_around(len(source.code))
+    list(source.functions_around([len(source.code)]))
     assert time.process_time() - started < 20

@@ -22,7 +22,7 @@ from vats_exporter.gwt.javascript import NotFollowedError, descendants, part, st
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-    from vats_exporter.gwt.javascript import Function, Source
+    from vats_exporter.gwt.javascript import Piece, Source
 
 DEEPEST: Final = 160
 """Expressions, statements and calls within each other; real handlers have up to 60."""
@@ -30,7 +30,6 @@ MOST_STEPS: Final = 20_000
 """Expressions and statements followed for one handler; real ones take up to 2,000."""
 MOST_STEPS_IN_ALL: Final = 1_000_000
 """The same for all handlers of a script; real ones take about 100 for a class."""
-MOST_FIELDS: Final = 4_096
 
 _IN_ORDER: Final = {
     "expression_statement", "else_clause", "empty_statement",
@@ -72,7 +71,7 @@ Value: TypeAlias = Known | Token | Kind | None
 class Frame:
     """A call that is followed: the function, its variables, what it returns, how it is left."""
 
-    function: Function
+    function: Piece
     variables: dict[str, Value]
     result: Value = None
     left_by: str = ""
@@ -84,30 +83,33 @@ class Follower:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.fields: list[Token | Loop] = []
-        self._steps = 0
         self.frames: list[Frame] = []
-        self._count = 0
+        self._steps = min(MOST_STEPS, MOST_STEPS_IN_ALL - source.steps)
         self._depth = 0
         self._loops = 0
         self._conditions = 0
 
-    def follow(self, function: Function, values: list[Value]) -> Value:
+    def follow(self, function: Piece, values: list[Value]) -> Value:
         """Follow a call, and give what it returns."""
         frame = Frame(function, dict(zip(function.parameters, values, strict=False)))
         conditions = self._conditions
         self.frames.append(frame)
-        self.visit(function.body)
+        self.visit(part(function.tree, "body"))
         self.frames.pop()
         certain, self._conditions = self._conditions == conditions, conditions
         return frame.result if certain else None
 
+    def spend(self, steps: int) -> None:
+        """Count what following costs."""
+        self._steps -= steps
+        self.source.steps += steps
+        if self._steps < 0 or self._depth > DEEPEST:
+            raise NotFollowedError("too much code to be followed")
+
     def emit(self, kind: Kind = Kind.NUMBER) -> Token:
         """Note a field."""
-        self._count += 1
-        if self._conditions or self._count > MOST_FIELDS:
-            raise NotFollowedError(
-                "a field under a condition" if self._conditions else "too many fields"
-            )
+        if self._conditions:
+            raise NotFollowedError("a field under a condition")
         token = Token(kind)
         self.fields.append(token)
         return token
@@ -123,26 +125,11 @@ class Follower:
 
     def visit(self, node: Node) -> Value:
         """Follow a statement or an expression, and give its value."""
-        self.spend(1)
         self._depth += 1
-        if self._depth > DEEPEST:
-            raise NotFollowedError("code too deep for a handler")
-        known: Value = getattr(self, f"_on_{node.type}", self._on_other)(node)
+        self.spend(1)
+        value: Value = getattr(self, f"_on_{node.type}", self._on_other)(node)
         self._depth -= 1
-        return known
-
-    def spend(self, steps: int) -> None:
-        """Count what following costs."""
-        self._steps += steps
-        self.source.steps += steps
-        if self._steps > MOST_STEPS or self.source.steps > MOST_STEPS_IN_ALL:
-            raise NotFollowedError("too much code to be followed")
-
-    def touches(self, node: Node) -> bool:
-        """Whether the stream is somewhere within."""
-        names = {self.text(each) for each in descendants(node) if each.type == "identifier"}
-        self.spend(len(self.frames[-1].function.text(node)) // 8)
-        return any(self.variables.get(name) is Known.STREAM for name in names | {"arguments"})
+        return value
 
     def away(self, value: Value) -> None:
         """A value goes where it isn't followed, which the stream must not."""
@@ -163,9 +150,16 @@ class Follower:
         return ways
 
     def _forget(self, before: dict[str, Value]) -> None:
+        """What has been set since isn't known."""
         for name, value in self.variables.items():
             if before.get(name) is not value:
                 self.variables[name] = None
+
+    def _touches(self, node: Node) -> bool:
+        """Whether the stream is somewhere within."""
+        self.spend(len(self.text(node)) // 8)
+        names = {self.text(each) for each in descendants(node) if each.type == "identifier"}
+        return any(self.variables.get(name) is Known.STREAM for name in names | {"arguments"})
 
     # Statements
 
@@ -174,20 +168,15 @@ class Follower:
         if node.type in _IN_ORDER:
             for each in node.named_children:
                 self.away(self.visit(each))
-        elif self.touches(node):
-            raise NotFollowedError(f"the stream within {node.type}")
-        else:
-            self._pass_over(node)
-        return None
-
-    def _pass_over(self, node: Node) -> None:
+            return None
+        if self._touches(node) or (self._loops and node.type.endswith("_statement")):
+            raise NotFollowedError(f"the stream within {node.type}, or that within a loop")
         for each in descendants(node):
             if each.type == "return_statement":
                 self._conditions += 1  # what follows runs or not
             elif self.variables.get(self.text(each)) not in {None, Known.OBJECT}:
                 self.variables[self.text(each)] = None
-        if self._loops and node.type.endswith("_statement"):
-            raise NotFollowedError(f"{node.type} in a loop")
+        return None
 
     def _on_statement_block(self, node: Node) -> None:
         for statement in node.named_children:
@@ -204,7 +193,8 @@ class Follower:
                 self.variables[name] = self.visit(initial)
 
     def _on_return_statement(self, node: Node) -> None:
-        self.frames[-1].result = self.visit(node.named_children[0]) if node.named_children else None
+        for value in node.named_children:
+            self.frames[-1].result = self.visit(value)
         self.frames[-1].left_by = "return"
 
     def _on_throw_statement(self, _: Node) -> None:
@@ -219,7 +209,7 @@ class Follower:
             self._conditions += 1  # what follows runs or not
 
     def _on_for_statement(self, node: Node) -> None:
-        if not self.touches(node):
+        if not self._touches(node):
             self._on_other(node)
             return
         self.visit(part(node, "initializer"))
@@ -275,14 +265,15 @@ class Follower:
         place = stripped(place or part(node, "argument"))
         if place.type != "identifier":
             self.visit(place)
-        value = None if right is None else self.visit(right)
-        name, plain = self.text(place), node.type == "assignment_expression"
-        if not plain or name not in self.variables:
+        value, name = None if right is None else self.visit(right), self.text(place)
+        if node.type != "assignment_expression":
             self.away(value)
             self.away(self.variables.get(name))
             value = None
         if name in self.variables:
             self.variables[name] = value
+        else:
+            self.away(value)
         return value
 
     _on_augmented_assignment_expression = _on_update_expression = _on_assignment_expression
@@ -365,6 +356,6 @@ class Follower:
         """A function is called without the stream."""
         return None
 
-    def call_with_stream(self, function: Function, values: list[Value]) -> Value:
+    def call_with_stream(self, function: Piece, values: list[Value]) -> Value:
         """A function is called with the stream."""
         return self.follow(function, values)

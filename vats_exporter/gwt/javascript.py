@@ -15,54 +15,56 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.gwt.errors import MalformedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tree_sitter import Node
 
-LONGEST_FUNCTION: Final = 64 * 1024
-"""Characters; the longest reader of a class seen in real scripts has 9,000."""
+LONGEST_PIECE: Final = 64 * 1024
+"""Characters; the longest handler seen in real scripts has 9,000."""
 MOST_PARSED: Final = 6 * 1024 * 1024
 """Characters parsed of one script; real ones need about 500 for a class."""
-_MOST_KEPT: Final = 512
-"""Functions whose trees are kept for another use; helpers are used often, handlers once."""
 _LEAST_PARSED: Final = 128
-"""Characters that the parsing of a few counts as."""
+"""Characters that parsing a few counts as."""
 _BROKEN: Final = 16
-"""Times that broken code counts, which the parser may need long for."""
+"""How many times broken code counts, which the parser may need long for."""
+_MOST_KEPT: Final = 512
+"""Functions kept for another use; helpers are used often, handlers once."""
+_MOST_SIBLINGS: Final = 8
+"""Functions right before a place, among which the one around it is."""
+_LONGEST_NAME: Final = 256
+
 _WRAPPER: Final = re.compile(
     r"\s*(?:[\w$]+\s*\.\s*)*(?:onScriptDownloaded|runAsyncCallback[0-9]+)\s*\(\s*\[?\s*(?=[\"'])"
 )
-_SCRIPT: Final = re.compile("<script", re.IGNORECASE | re.ASCII)
-_SCRIPT_END: Final = re.compile("</script", re.IGNORECASE | re.ASCII)
 _SEPARATOR: Final = re.compile(r"\s*,\s*(?=[\"'])")
+_ELEMENT: Final = re.compile("<script", re.IGNORECASE | re.ASCII)
+_ELEMENT_END: Final = re.compile("</script", re.IGNORECASE | re.ASCII)
+_ESCAPE: Final = re.compile(r"\\[^\n]")
 _ESCAPED: Final = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|([\s\S]))")
 _ESCAPES: Final = {
     "n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": "",
 }  # fmt: skip
-_ESCAPE: Final = re.compile(r"\\[^\n]")
 _PUNCTUATION: Final = r"[(,=:\[!&|?{};+\-*%^~<>"
 # What has no end on its line, where it must have one, hides the rest of the line. A slash starts a
 # regular expression where an operand is due, otherwise it divides.
 _HIDDEN: Final = re.compile(
-    r"'[^'\n]*'|\"[^\"\n]*\"|['\"][^\n]*|`[^`]*(?:`|\Z)|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)"
+    r"'(?:[^'\n]*'|[^\n]*)"
+    r'|"(?:[^"\n]*"|[^\n]*)'
+    r"|`[^`]*(?:`|\Z)"
+    r"|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)"
     rf"|/(?:(?<={_PUNCTUATION}\n]/)|(?<={_PUNCTUATION}] /)|(?<=return /)|(?<=return/))"
     r"(?:[^/\[\n]*(?:\[[^\]\n]*\][^/\[\n]*)*/[a-z]*|[^\n]*)"
 )
 _FUNCTION: Final = re.compile(r"function(?<![\w$]function)\b\s*([\w$]*)\s*\(")
-_BRACES: Final = re.compile(r"[{}]")
-_BRACKETS: Final = re.compile(r"[\[\]]")
+_DELIMITERS: Final = {"f": re.compile(r"[{}]"), "[": re.compile(r"[\[\]]")}
 _ASSIGNED: Final = re.compile(r"['\"](?:(?<==['\"])|(?<== ['\"]))")
-_LONGEST_NAME: Final = 256
 _NAME_BACKWARDS: Final = re.compile(rf" ?= ?([\w$]{{0,{_LONGEST_NAME}}}[A-Za-z_$])(?![\w$.])")
-_MOST_SIBLINGS: Final = 8
-"""Functions right before a place, among which the one around it is."""
 
 
 class NotFollowedError(Exception):
@@ -96,10 +98,27 @@ def unwrap(text: str) -> str:
 
 def _script_elements(text: str) -> Iterator[str]:
     end = 0
-    while (tag := _SCRIPT.search(text, end)) and (start := text.find(">", tag.end())) >= 0:
-        close = _SCRIPT_END.search(text, start)
+    while (tag := _ELEMENT.search(text, end)) and (start := text.find(">", tag.end())) >= 0:
+        close = _ELEMENT_END.search(text, start)
         end = close.start() if close else len(text)
         yield text[start + 1 : end].strip().removeprefix("<!--").removesuffix("-->")
+
+
+def unescape(literal: str) -> str:
+    """The value of a string literal, given what stands between its quotes."""
+    if "\\" not in literal:
+        return literal
+    return _ESCAPED.sub(
+        lambda m: chr(int(m[1] or m[2], 16)) if m[3] is None else _ESCAPES.get(m[3], m[3]), literal
+    )
+
+
+def _blank(match: re.Match[str]) -> str:
+    text = match[0]
+    if text[0] in "'\"`" and len(text) > 1 and text[-1] == text[0]:
+        return text[0] + " " * (len(text) - 2) + text[0]
+    operand = text[0] == "/" and "/" in text[2:] and text[1] not in "/*"
+    return ("0" if operand else " ") + " " * (len(text) - 1)
 
 
 def part(node: Node, name: str) -> Node:
@@ -126,46 +145,31 @@ def descendants(node: Node) -> Iterator[Node]:
         todo += reversed(node.named_children)
 
 
-def unescape(literal: str) -> str:
-    """The value of a string literal, given what stands between its quotes."""
-    if "\\" not in literal:
-        return literal
-    return _ESCAPED.sub(
-        lambda m: chr(int(m[1] or m[2], 16)) if m[3] is None else _ESCAPES.get(m[3], m[3]),
-        literal,
-    )
+class Piece:
+    """A function or an array in the masked text, parsed when its tree is asked for."""
 
+    def __init__(self, source: Source, start: int, end: int) -> None:
+        self.source, self.start, self.end = source, start, end
+        self.code = source.masked[start:end]
 
-def _blank(match: re.Match[str]) -> str:
-    text = match[0]
-    if text[0] in "'\"`" and len(text) > 1 and text[-1] == text[0]:
-        return text[0] + " " * (len(text) - 2) + text[0]
-    operand = text[0] == "/" and "/" in text[2:] and text[1] not in "/*"
-    return ("0" if operand else " ") + " " * (len(text) - 1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Function:
-    """A function: its parameters' names and its parsed body. An array is one without a name."""
-
-    source: Source
-    offset: int
-    parameters: tuple[str, ...]
-    body: Node
+    @cached_property
+    def tree(self) -> Node:
+        """The piece, parsed."""
+        return self.source.parse(self.code)
 
     @property
-    def code(self) -> str:
-        """The body's text, strings blanked."""
-        return self.text(self.body)
+    def parameters(self) -> list[str]:
+        """The names of a function's parameters."""
+        return self.code.partition("(")[2].partition(")")[0].replace(" ", "").split(",")
 
     def text(self, node: Node) -> str:
         """A node's text, strings blanked."""
-        return self.source.masked[self.offset + node.start_byte : self.offset + node.end_byte]
+        return self.code[node.start_byte : node.end_byte]
 
     def string(self, node: Node) -> str | None:
         """The value of a string literal or of an interned one; ``None`` for other nodes."""
         if node.type == "string":
-            return self.source.literal(self.offset + node.start_byte)
+            return self.source.literal(self.start + node.start_byte)
         return self.source.constants.get(self.text(node)) if node.type == "identifier" else None
 
 
@@ -179,18 +183,18 @@ class Source:
 
         self.code: Final = "\n".join(map(unwrap, texts))
         self.masked: Final = _HIDDEN.sub(_blank, _ESCAPE.sub("\0\0", self.code))
+        self.steps = 0
         self._parser = Parser(Language(tree_sitter_javascript.language()))
-        self._parsed: dict[str, Function] = {}
+        self._found: dict[str, Piece] = {}
         self._to_scan = 8 * len(self.masked) + MOST_PARSED
         self._to_parse = MOST_PARSED
-        self.steps = 0
 
     def literal(self, start: int) -> str:
         """The value of the string literal whose quote stands at ``start``."""
         return unescape(self.code[start + 1 : self.masked.find(self.masked[start], start + 1)])
 
     def literals(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
-        """Offset and value of each string literal that the pattern, quotes included, matches."""
+        """Place and value of each string literal that the pattern, quotes included, matches."""
         for match in pattern.finditer(self.code):
             start, end = match.span()
             if self.masked[start:end] == match[0][0] + " " * (end - start - 2) + match[0][-1]:
@@ -204,14 +208,11 @@ class Source:
         for match in _ASSIGNED.finditer(self.masked):
             start = match.start()
             before = self.masked[max(0, start - _LONGEST_NAME - 4) : start]
-            name = _NAME_BACKWARDS.match(before[::-1])
-            if name is not None:
-                value = self.literal(start)
-                if found.setdefault(name[1][::-1], value) != value:
-                    twice.add(name[1][::-1])
-        for variable in twice:
-            del found[variable]
-        return found
+            if name := _NAME_BACKWARDS.match(before[::-1]):
+                variable, value = name[1][::-1], self.literal(start)
+                if found.setdefault(variable, value) != value:
+                    twice.add(variable)
+        return {variable: value for variable, value in found.items() if variable not in twice}
 
     @cached_property
     def _starts(self) -> tuple[list[int], dict[str, list[int]]]:
@@ -224,71 +225,69 @@ class Source:
                 named.setdefault(match[1], []).append(match.start())
         return starts, named
 
-    def function(self, name: str) -> Function:
-        """The function of that name, parsed.
+    def function(self, name: str) -> Piece:
+        """The function of that name.
 
         Raises:
-            NotFollowedError: there is none, or there are several that differ, or it is broken.
+            NotFollowedError: there is none, or there are several that differ.
         """
-        if name not in self._parsed:
-            starts = self._starts[1].get(name, [])
-            texts = {self.code[start : self._end(start, _BRACES)] for start in starts}
-            if len(texts) != 1:
-                raise NotFollowedError(f"{len(texts) or 'no'} functions of one name")
-            if len(self._parsed) >= _MOST_KEPT:
-                self._parsed.pop(next(iter(self._parsed)))
-            self._parsed[name] = self.function_from(starts[0])
-        return self._parsed[name]
+        found = self._found.pop(name, None)
+        if found is None:
+            pieces = [self.piece(start) for start in self._starts[1].get(name, ())]
+            if len({self.code[piece.start : piece.end] for piece in pieces}) != 1:
+                raise NotFollowedError(f"{len(pieces) or 'no'} functions of one name")
+            found = pieces[0]
+        self._found[name] = found
+        if len(self._found) > _MOST_KEPT:
+            del self._found[next(iter(self._found))]
+        return found
 
-    def start_around(self, offset: int) -> int | None:
-        """Where the innermost function around an offset starts; ``None`` where there is none."""
-        starts = self._starts[0]
-        nearest = bisect_right(starts, offset)
-        for start in reversed(starts[max(0, nearest - _MOST_SIBLINGS) : nearest]):
-            try:
-                if self._end(start, _BRACES) > offset:
-                    return start
-            except NotFollowedError:
-                continue
-        return None
+    def functions_around(self, places: Iterable[int]) -> Iterator[Piece]:
+        """The innermost functions around the places, each once."""
+        starts, seen = self._starts[0], set()
+        for place in places:
+            nearest = bisect_right(starts, place)
+            for start in reversed(starts[max(0, nearest - _MOST_SIBLINGS) : nearest]):
+                try:
+                    piece = self.piece(start)
+                except NotFollowedError:
+                    continue
+                if piece.end > place:
+                    if start not in seen:
+                        yield piece
+                    seen.add(start)
+                    break
 
-    def function_from(self, start: int) -> Function:
-        """The function that starts there, parsed."""
-        return self.function_of(self._parse(start, self._end(start, _BRACES)), start)
+    def piece(self, start: int) -> Piece:
+        """The function or the array that starts there.
 
-    def function_of(self, node: Node, offset: int) -> Function:
-        """The function of a node, ``offset`` being the place of its tree in the code."""
-        code = self.masked[offset + node.start_byte : offset + node.end_byte]
-        parameters = code.partition("(")[2].partition(")")[0].replace(" ", "").split(",")
-        return Function(self, offset, tuple(parameters), part(node, "body"))
-
-    def array_text(self, start: int) -> str:
-        """The text of the array that opens at ``start``, strings blanked."""
-        return self.masked[start : self._end(start, _BRACKETS)]
-
-    def array(self, start: int) -> Function:
-        """The array that opens at ``start``, parsed, as the body of a function without a name."""
-        return Function(self, start, (), self._parse(start, self._end(start, _BRACKETS)))
-
-    def _end(self, start: int, delimiters: re.Pattern[str]) -> int:
-        depth, end = 0, start + LONGEST_FUNCTION
-        matches = delimiters.finditer(self.masked, start, end) if self._to_scan > 0 else ()
-        for match in matches:
-            depth += 1 if match[0] in "{[" else -1
-            if depth <= 0:
-                self._to_scan -= match.end() - start
-                return match.end()
-        self._to_scan -= LONGEST_FUNCTION
+        Raises:
+            NotFollowedError: it has no end, or none near.
+        """
+        depth = 0
+        if self._to_scan > 0:
+            delimiters = _DELIMITERS[self.masked[start]]
+            for match in delimiters.finditer(self.masked, start, start + LONGEST_PIECE):
+                depth += 1 if match[0] in "{[" else -1
+                if depth <= 0:
+                    self._to_scan -= match.end() - start
+                    return Piece(self, start, match.end())
+        self._to_scan -= LONGEST_PIECE
         raise NotFollowedError("a function that has no end, or none near")
 
-    def _parse(self, start: int, end: int) -> Node:
-        self._to_parse -= max(end - start, _LEAST_PARSED)
+    def parse(self, code: str) -> Node:
+        """The tree of the one statement or expression that a text is.
+
+        Raises:
+            NotFollowedError: it is no JavaScript, or more than a script of GWT has.
+        """
+        self._to_parse -= max(len(code), _LEAST_PARSED)
         if self._to_parse < 0:
             raise NotFollowedError("more code than a script of GWT has")
         # One byte a character, so that the parser's offsets are the text's.
-        root = self._parser.parse(self.masked[start:end].encode("ascii", "replace")).root_node
+        root = self._parser.parse(code.encode("ascii", "replace")).root_node
         if root.has_error or root.child_count != 1:
-            self._to_parse -= _BROKEN * (end - start)
+            self._to_parse -= _BROKEN * len(code)
             raise NotFollowedError("code that is no JavaScript")
         statement = root.children[0]
         return statement.children[0] if statement.type == "expression_statement" else statement

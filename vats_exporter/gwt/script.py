@@ -18,17 +18,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from vats_exporter.gwt.fields import ClassFields, NotUnderstood, Repeat
 from vats_exporter.gwt.interpreter import Known, Loop, Token
-from vats_exporter.gwt.javascript import NotFollowedError, Source
+from vats_exporter.gwt.javascript import NotFollowedError, Piece, Source
 from vats_exporter.gwt.services import Method, find_services
 from vats_exporter.gwt.streams import Reader, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tree_sitter import Node
+    from collections.abc import Iterable, Mapping
 
     from vats_exporter.gwt.fields import Field
-    from vats_exporter.gwt.javascript import Function
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +69,13 @@ _SIGNATURE: Final = (
 )
 _SIGNATURE_ALONE: Final = re.compile(_SIGNATURE)
 _SIGNATURE_LITERAL: Final = re.compile(rf"(['\"])({_SIGNATURE})\1")
-_ENTRY: Final = re.compile(rf"\[ ?(?:({_NAME})|(['\"]) *\2) ?\] ?= ?\[|(['\"]) *\3 ?: ?\[")
+_ENTRY: Final = re.compile(
+    rf"\[ ?(?:({_NAME})|(?P<key>['\"]) *(?P=key)) ?\] ?= ?\[|' *' ?: ?\[|\" *\" ?: ?\["
+)
+_NAMED: Final = re.compile(r"(?P<name>[\w$]+)")
 _NOT_CALLED: Final = {"undefined", "null", "void 0"}
 _FORWARDS: Final = re.compile(
-    r"function ?\(([\w$]+)((?:,[\w$]+)?)\) ?\{(?:return )?([\w$]+)\(\1\2\);? ?\}"
+    r"function ?\(([\w$]+)((?:,[\w$]+)?)\) ?\{(?:return )?(?P<name>[\w$]+)\(\1\2\);? ?\}"
 )
 
 
@@ -92,7 +92,7 @@ def read_script(*texts: str) -> Script:
     requests: dict[str, tuple[Field, ...]] = {}
     for signature, starts in _tables(source).items():
         try:
-            instantiate, deserialize, serialize = _handlers(source, starts)
+            instantiate, deserialize, serialize = _handlers(source, starts.values())
             classes[signature] = None
             if instantiate or deserialize:
                 made = _follow(Reader(source), instantiate)
@@ -121,39 +121,36 @@ def _tables(source: Source) -> dict[str, dict[str, int]]:
     """For each signature, the arrays of handlers that tables hold: text and place."""
     found: dict[str, dict[str, int]] = {}
     for match in _ENTRY.finditer(source.masked):
-        literal = match.start(2 if match[2] else 3)
+        literal = match.start("key") if match["key"] else match.start()
         key = source.constants.get(match[1], "") if match[1] else source.literal(literal)
         if _SIGNATURE_ALONE.fullmatch(key):
             start, text = match.end() - 1, ""
             with suppress(NotFollowedError):
-                text = source.array_text(start)
+                text = source.piece(start).code
             found.setdefault(key, {})[text] = start
     return found
 
 
-def _handlers(source: Source, starts: dict[str, int]) -> list[list[tuple[Function, Node]]]:
-    """The nodes of *instantiate*, *deserialize* and *serialize* in each different array."""
-    handlers: list[list[tuple[Function, Node]]] = [[], [], []]
-    for array in map(source.array, starts.values()):
+def _handlers(source: Source, starts: Iterable[int]) -> list[list[Piece]]:
+    """*instantiate*, *deserialize* and *serialize*, as the different arrays name them."""
+    handlers: list[list[Piece]] = [[], [], []]
+    for array in map(source.piece, starts):
         place = 0
-        for node in array.body.children[1:-1]:
+        for node in array.tree.children[1:-1]:
             if node.type == ",":
                 place += 1
             elif place < len(handlers) and array.text(node) not in _NOT_CALLED:
-                handlers[place].append((array, node))
+                start = array.start + node.start_byte
+                handlers[place].append(Piece(source, start, array.start + node.end_byte))
     return handlers
 
 
-def _follow(follower: F, handlers: list[tuple[Function, Node]]) -> F:
+def _follow(follower: F, handlers: list[Piece]) -> F:
     """Follow the one handler that all tables name; where there is none, there is no field."""
     functions = []
-    for array, node in handlers:
-        text = array.text(node)
-        forwards = _FORWARDS.fullmatch(text)
-        if node.type == "identifier" or forwards:
-            functions.append(array.source.function(forwards[3] if forwards else text))
-        else:
-            functions.append(array.source.function_of(node, array.offset))
+    for handler in handlers:
+        name = _NAMED.fullmatch(handler.code) or _FORWARDS.fullmatch(handler.code)
+        functions.append(follower.source.function(name["name"]) if name else handler)
     if any(function.code != functions[0].code for function in functions[1:]):
         raise NotFollowedError("tables that differ")
     for function in functions[:1]:

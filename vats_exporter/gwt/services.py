@@ -16,6 +16,7 @@ interface, and the number is a string::
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Final
@@ -25,7 +26,7 @@ from vats_exporter.gwt.javascript import NotFollowedError, descendants, part
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vats_exporter.gwt.javascript import Function, Source
+    from vats_exporter.gwt.javascript import Piece, Source
 
 _HASH: Final = re.compile(r"[0-9A-F]{32}")
 _PROXY: Final = re.compile(r"[\w$.]{1,300}_Proxy(?:\.[\w$]{1,200})?")
@@ -60,12 +61,8 @@ def find_services(source: Source) -> tuple[dict[str, str], tuple[Method, ...]]:
     """
     policies: dict[str, set[str]] = {}
     methods: dict[Method, None] = {}
-    for start in dict.fromkeys(map(source.start_around, _telling(source))):
-        try:
-            function = None if start is None else source.function_from(start)
-        except NotFollowedError:
-            continue
-        if function is not None:
+    for function in source.functions_around(_telling(source)):
+        with suppress(NotFollowedError):
             for path, policy in _policies(function):
                 policies.setdefault(path.rpartition("/")[2], set()).add(policy)
             methods |= dict.fromkeys(_methods(function))
@@ -82,10 +79,10 @@ def _telling(source: Source) -> list[int]:
     return places
 
 
-def _policies(function: Function) -> Iterator[tuple[str, str]]:
+def _policies(function: Piece) -> Iterator[tuple[str, str]]:
     own = function.source.constants.get("$strongName")
     path = None
-    for node in descendants(function.body):
+    for node in descendants(function.tree):
         strings: list[str | None] = []
         if node.type == "arguments":
             strings = [function.string(argument) for argument in node.named_children]
@@ -99,7 +96,7 @@ def _policies(function: Function) -> Iterator[tuple[str, str]]:
                 yield name, policy
 
 
-def _methods(function: Function) -> Iterator[Method]:
+def _methods(function: Piece) -> Iterator[Method]:
     constants = list(_constants(function))
     for place, (proxy, _) in enumerate(constants):
         if _is(_PROXY, proxy):
@@ -109,10 +106,10 @@ def _methods(function: Function) -> Iterator[Method]:
                 yield method
 
 
-def _constants(function: Function) -> Iterator[tuple[str | int, int]]:
+def _constants(function: Piece) -> Iterator[tuple[str | int, int]]:
     """Strings and numbers in the order of the text, each with the call whose argument it is."""
     call = -1
-    for node in descendants(function.body):
+    for node in descendants(function.tree):
         if node.type == "arguments":
             call = node.start_byte
         elif node.type == "number" and function.text(node).isdecimal():

@@ -24,18 +24,18 @@ from vats_exporter.gwt.javascript import NotFollowedError, descendants, part, st
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-    from vats_exporter.gwt.javascript import Function, Source
+    from vats_exporter.gwt.javascript import Piece, Source
 
 DEEPEST_HELPER: Final = 3
 _COMPARED: Final = re.compile(r"([\w$]+) ?(?:<|>=) ?0(?![\w.])")
-_NEGATED: Final = re.compile(r"- ?\(([\w$]+) ?\+ ?1\)")
+_GIVEN_ON: Final = re.compile(r"[,(\[+] ?- ?\(([\w$]+) ?\+ ?1\) ?[)\]]")
 _SIX_BITS: Final = re.compile(r"& ?63(?![\w.])")
 
 
-def refers_back(function: Function) -> bool:
-    """Whether a function compares a number with 0 and makes ``-(i+1)`` of it."""
-    negated = set(_NEGATED.findall(function.code))
-    return bool(negated) and not negated.isdisjoint(_COMPARED.findall(function.code))
+def refers_back(function: Piece) -> bool:
+    """Whether a function compares a number with 0, and gives ``-(i+1)`` of it on."""
+    given_on = set(_GIVEN_ON.findall(function.code))
+    return bool(given_on) and not given_on.isdisjoint(_COMPARED.findall(function.code))
 
 
 class Reader(Follower):
@@ -113,9 +113,7 @@ class Reader(Follower):
     def call_plain(self, name: str, values: list[Value]) -> Value:
         """The same, where a helper looks at them."""
         for place, value in enumerate(values):
-            if not isinstance(value, Token) or value.kind is not Kind.NUMBER:
-                continue
-            if self._looks_at_characters(name, place):
+            if isinstance(value, Token) and self._looks_at_characters(name, place):
                 self.mark(value, Kind.LONG)
         return None
 
@@ -125,9 +123,7 @@ class Reader(Follower):
         except NotFollowedError:
             return False
         self.spend(1 + len(function.code) // 16)
-        if place >= len(function.parameters):
-            return False
-        parameter = re.escape(function.parameters[place])
+        parameter = re.escape((function.parameters + [""] * 9)[place])
         if re.search(rf"(?<![\w$.]){parameter}\.charCodeAt\(", function.code):
             return True
         helpers = re.findall(rf"([\w$]+)\({parameter}[,)]", function.code)
@@ -135,7 +131,7 @@ class Reader(Follower):
             self._looks_at_characters(helper, 0, depth + 1) for helper in helpers
         )
 
-    def call_with_stream(self, function: Function, values: list[Value]) -> Value:
+    def call_with_stream(self, function: Piece, values: list[Value]) -> Value:
         """``-(i+1)`` for a negative token refers to an object met before."""
         self.spend(len(function.code) // 16)
         if values == [Known.STREAM] and refers_back(function):
@@ -192,10 +188,10 @@ class Writer(Follower):
         self.spend(len(code) // 16)
         return Kind.LONG if _SIX_BITS.search(code) else None
 
-    def call_with_stream(self, function: Function, values: list[Value]) -> Value:
+    def call_with_stream(self, function: Piece, values: list[Value]) -> Value:
         """What ends with ``|`` is a token."""
         self.spend(len(function.code) // 16)
-        if any(function.string(node) == "|" for node in descendants(function.body)):
+        if any(function.string(node) == "|" for node in descendants(function.tree)):
             return self.emit(next((v for v in values if isinstance(v, Kind)), Kind.NUMBER))
         if Known.STREAM not in values:
             return None
