@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from pydantic import BaseModel
 
+from vats_exporter.config.values import HIDDEN
 from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
@@ -16,13 +18,27 @@ if TYPE_CHECKING:
 def display(config: Config, privacy: Privacy) -> str:
     """Write what a configuration file would hold, less what has its default value.
 
-    Passwords are hidden, and of phone numbers what the labels hold back as well.
+    What a model's ``repr`` leaves out is hidden, and of phone numbers what the labels hold back.
     """
-    shown = _discreet(config.model_dump(mode="json", exclude_defaults=True), privacy)
+    dumped = config.model_dump(mode="json", exclude_defaults=True)
+    shown = _discreet(_hidden(config, dumped), privacy)
     for account in shown["accounts"]:
         if {"password_file", "password_env"} & account.keys():
             account.pop("password", None)  # it was read there
     return redact(yaml.safe_dump(shown, allow_unicode=True, sort_keys=False, width=120))
+
+
+def _hidden(value: Any, dumped: Any) -> Any:
+    """Hide the secrets of a model in what was made of it."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return {
+            key: _hidden(getattr(value, key), one) if fields[key].repr else HIDDEN
+            for key, one in dumped.items()
+        }
+    if isinstance(value, list):
+        return [_hidden(*pair) for pair in zip(value, dumped, strict=True)]
+    return dumped
 
 
 def _discreet(value: Any, privacy: Privacy) -> Any:

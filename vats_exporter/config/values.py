@@ -51,7 +51,7 @@ _SWITCHES: Final = {
 }
 
 HIDDEN: Final = "<secret>"
-"""What is shown in place of a password, as in Prometheus."""
+"""What is shown in place of a secret, as in Prometheus."""
 
 _LONGEST_PASSWORD: Final = 4096
 """Bytes of a password file; what is longer is another file, or a device without an end."""
@@ -219,9 +219,7 @@ PasswordVariable = Annotated[
     written_as("[A-Z_][A-Z0-9_]*", "must be an environment variable's name, in capitals"),
     AfterValidator(_password_variable),
 ]
-Password = Annotated[
-    str, AfterValidator(_password), PlainSerializer(lambda _: HIDDEN, return_type=str)
-]
+Password = Annotated[str, AfterValidator(_password)]
 LabelName = Annotated[
     str,
     written_as("(?!__)[A-Za-z_][A-Za-z0-9_]*", "not a name for a Prometheus label"),
