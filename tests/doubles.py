@@ -98,9 +98,9 @@ def make_due(refresher: Refresher) -> None:
         refresher._settle()
 
 
-def let_end(refresher: Refresher) -> None:
+def let_end(refresher: Refresher, timeout: float = 60.0) -> None:
     """Wait until no refresh is under way, whatever the refresher itself would wait for."""
     thread = refresher._thread
     assert thread is not None
-    thread.join(PATIENCE)
+    thread.join(timeout)
     assert not refresher.refreshing
