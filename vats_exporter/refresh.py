@@ -293,7 +293,9 @@ class Refresher:
         if error:
             return Outcome(result, took, error=error, retry_after=retry_after)
         trunks, warnings = self._mark(listing.trunks)
-        snapshot = Snapshot(trunks, self._clock.now(), took, (*listing.warnings, *warnings))
+        told = (*listing.warnings, *warnings)
+        read_by = getattr(listing, "read_by", "")
+        snapshot = Snapshot(trunks, self._clock.now(), took, told, read_by)
         return Outcome(result, took, snapshot, listing.pages)
 
     def _keep(self, outcome: Outcome, began: float) -> None:

@@ -217,6 +217,7 @@ class Snapshot:
         taken_at: when reading it ended, in seconds since the epoch.
         duration: how long reading it took, in seconds.
         warnings: sentences about what could not be told, without personal data.
+        read_by: ``script`` or ``block``, by which its answers were read; empty where not known.
         patterns: how many trunks there are of each pattern, and whether it is a known one.
         details_at: when the oldest of the trunks' details were read; ``None`` without any.
     """
@@ -225,6 +226,7 @@ class Snapshot:
     taken_at: float
     duration: float
     warnings: tuple[str, ...] = ()
+    read_by: str = ""
     patterns: Mapping[tuple[str, bool], int] = field(init=False)
     details_at: float | None = field(init=False)
 

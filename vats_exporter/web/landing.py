@@ -142,11 +142,12 @@ class _Writer:
             left = state.login_retry_at - self._now
             text = self._words["w_retry_in" if left > 0 else "w_retry_now"]
             notes.append(text.format(span(left, self._language)))
-        trunks = troubled = read = "–"
+        trunks = troubled = read = read_by = "–"
         if snapshot is not None:
             notes += map(redact, snapshot.warnings)
             trunks, read = str(len(snapshot.trunks)), self._span("ago", snapshot.taken_at)
             troubled = str(_needing_attention(shown))
+            read_by = self._words.get(f"w_{snapshot.read_by}", "–")
         result = state.result or "waiting"
         if result == "success" and not state.up:
             result = "outdated"
@@ -160,6 +161,7 @@ class _Writer:
             trunks=trunks,
             troubled=troubled,
             read=read,
+            read_by=read_by,
         )
 
     def _trunks(self, accounts: Sequence[Shown], *, expected: bool) -> Iterator[str]:
