@@ -142,12 +142,14 @@ class _Writer:
             left = state.login_retry_at - self._now
             text = self._words["w_retry_in" if left > 0 else "w_retry_now"]
             notes.append(text.format(span(left, self._language)))
-        trunks = troubled = read = read_by = "–"
+        trunks = troubled = read = "–"
+        read_by = ""
         if snapshot is not None:
             notes += map(redact, snapshot.warnings)
             trunks, read = str(len(snapshot.trunks)), self._span("ago", snapshot.taken_at)
             troubled = str(_needing_attention(shown))
-            read_by = self._words.get(f"w_{snapshot.read_by}", "–")
+            if snapshot.read_by:
+                read_by = self._write("note", text=self._words[f"w_{snapshot.read_by}"])
         result = state.result or "waiting"
         if result == "success" and not state.up:
             result = "outdated"
