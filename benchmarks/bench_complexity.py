@@ -8,16 +8,18 @@ twenty-fifth of that: some 20,000 rows on one page.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from vats_exporter import gwt
-from vats_exporter.cabinet.discovery import find_permutations, find_policies, find_signatures
+from vats_exporter.cabinet.discovery import find_permutations
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.rows import read_page
 from vats_exporter.cabinet.session import is_login_page
 from vats_exporter.cabinet.transport import Answer
+from vats_exporter.gwt.script import read_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,8 +99,8 @@ def rows_of_ones(size: int) -> bytes:
 def scripts(data: bytes) -> None:
     """Look for names in a script."""
     text = data.decode()
-    find_policies(text)
-    find_signatures(text)
+    with contextlib.suppress(gwt.GwtError):
+        read_script(text)
     try:
         find_permutations(text)
     except CabinetError:

@@ -7,6 +7,7 @@ assertion: what was read is written and read again, and must be the same.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tempfile
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from vats_exporter import gwt
 from vats_exporter.cabinet.devices import read_device_form, read_mobile_form
-from vats_exporter.cabinet.discovery import find_permutations, find_policies, find_signatures
+from vats_exporter.cabinet.discovery import find_permutations
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.rows import read_page, read_trunks
 from vats_exporter.cabinet.settings import FlagPositions
@@ -23,6 +24,7 @@ from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo.deployment import Deployment
 from vats_exporter.demo.requests import RequestReader
+from vats_exporter.gwt.script import read_script
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
 from vats_exporter.tools.har import RecordingError, read_recording
 from vats_exporter.web.loading import load_web_config
@@ -90,8 +92,8 @@ def request(data: bytes) -> None:
 def scripts(data: bytes) -> None:
     """The scripts in which names are found."""
     text = data.decode("utf-8", "replace")
-    find_policies(text)
-    find_signatures(text)
+    with contextlib.suppress(gwt.GwtError):
+        read_script(text)
     try:
         find_permutations(text)
     except CabinetError:

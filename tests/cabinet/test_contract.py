@@ -12,26 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vats_exporter.cabinet.contract import (
-    DETAILS,
-    LIST,
-    OBSERVED_SIGNATURES,
-    SELECTOR,
-    Service,
+    choose_list_tail,
     details_request,
     list_request,
+    selector_method,
     selector_request,
     validate_list_tail,
 )
-from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL
 from vats_exporter.gwt import parse_request
+from vats_exporter.gwt.fields import Field, Kind, Repeat
+from vats_exporter.gwt.services import Method
 
 REQUESTS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "wire" / "requests.json").read_text(encoding="utf-8")
 )["requests"]
+SHORTER_TAIL = "{filter}|7|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
 OLDER_TAIL = "|{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
-BARE = Discovery("https://vpbx.mts.ru/vpbxGwt/", "1A5FDAE779EE8CEF5D12EEC3ED1A7236")
 
 
 def read_by_google(ending: str) -> str:
@@ -43,12 +41,9 @@ def read_by_google(ending: str) -> str:
     )
 
 
-def strings_of(payload: str, service: Service, method: str) -> tuple[str, ...]:
-    """What a deployment with the request's names begins its requests with."""
-    strings = parse_request(payload).strings
-    policies = {service.path: strings[1]}
-    discovery = Discovery(strings[0], BARE.permutation, policies, OBSERVED_SIGNATURES)
-    return discovery.strings(service, method)
+def strings_of(payload: str) -> tuple[str, ...]:
+    """What a request begins with."""
+    return parse_request(payload).strings
 
 
 @pytest.mark.parametrize(
@@ -66,7 +61,7 @@ def test_the_list_request_is_the_observed_one(
 ) -> None:
     observed = read_by_google(ending)
     built = list_request(
-        strings_of(observed, LIST, "list"),
+        strings_of(observed),
         tail=tail,
         row_filter=row_filter,
         enterprise="CbwhyN",
@@ -80,7 +75,7 @@ def test_the_list_request_is_the_observed_one(
     ("page", "written"), [(0, "A"), (25, "Z"), (26, "a"), (63, "_"), (64, "BA")]
 )
 def test_pages_are_counted_as_gwt_writes_longs(page: int, written: str) -> None:
-    strings = strings_of(read_by_google("|A|8|Bk|0|"), LIST, "list")
+    strings = strings_of(read_by_google("|A|8|Bk|0|"))
     body = list_request(
         strings, tail=DEFAULT_LIST_TAIL, row_filter=0, enterprise="A", page=page, page_size=10
     )
@@ -90,21 +85,130 @@ def test_pages_are_counted_as_gwt_writes_longs(page: int, written: str) -> None:
 @pytest.mark.parametrize("form", [31, 32])
 def test_the_details_request_is_the_observed_one(form: int) -> None:
     observed = read_by_google(f"|5|CaLztv|6|{form}|")
-    strings = strings_of(observed, DETAILS, "getForm")
+    strings = strings_of(observed)
     assert details_request(strings, trunk="CaLztv", form=form) == observed
+
+
+# -- the selector
+
+BASE = "https://vpbx.mts.ru/vpbxGwt/"
+LONG, BOOLEAN = "java.lang.Long/4227064769", "java.lang.Boolean/476441737"
+DEVICES = "ru.cti.vpbx.shared.services.AbonentDeviceFormGwtService"
 
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_selector_request_is_as_described(enabled: bool) -> None:
     observed = read_by_google(f"|5|CaLztv|6|{int(enabled)}|")
-    strings = strings_of(observed, SELECTOR, "setEnabled")
-    built = selector_request(strings, trunk="CaLztv", enabled=enabled)
-    assert built == observed
+    base, policy, *_ = strings_of(observed)
+    method = Method(DEVICES, "setEnabled", (LONG, BOOLEAN))
+    assert selector_request(base, policy, method, trunk="CaLztv", enabled=enabled) == observed
 
 
-def test_a_service_without_a_policy_says_which_setting_gives_it() -> None:
-    with pytest.raises(UndecodableError, match=r"services\.DispatcherGwtService sets it by hand"):
-        BARE.strings(DETAILS, "getForm")
+@pytest.mark.parametrize(
+    ("parameters", "ending"),
+    [
+        ((LONG, BOOLEAN), f"|m|{LONG}|{BOOLEAN}|1|2|3|4|2|5|6|5|CaLztv|6|1|"),
+        ((BOOLEAN, LONG), f"|m|{BOOLEAN}|{LONG}|1|2|3|4|2|5|6|5|1|6|CaLztv|"),
+        (("J", "Z"), "|m|J|Z|1|2|3|4|2|5|6|CaLztv|1|"),
+        ((LONG, "Z"), f"|m|{LONG}|Z|1|2|3|4|2|5|6|5|CaLztv|1|"),
+    ],
+)
+def test_parameters_are_written_as_the_method_has_them(
+    parameters: tuple[str, ...], ending: str
+) -> None:
+    method = Method(DEVICES, "m", parameters)
+    built = selector_request(BASE, "0" * 32, method, trunk="CaLztv", enabled=True)
+    assert built.endswith(ending)
+    parse_request(built)
+
+
+def test_the_selectors_method_is_the_only_one_of_its_kind_in_the_script() -> None:
+    methods = [
+        Method(DEVICES, "rename", (LONG, "java.lang.String/2004016611")),
+        Method("ru.cti.vpbx.shared.services.OtherService", "setBlocked", (LONG, BOOLEAN)),
+        Method(DEVICES.replace("GwtService", "Service"), "turn", (LONG, "Z")),
+    ]
+    assert selector_method(methods, None) is methods[2]
+    assert selector_method(methods, "rename") is methods[0]
+
+
+def test_a_configured_method_that_the_script_does_not_tell_has_the_users_parameters() -> None:
+    assert selector_method([], "setEnabled") == Method(DEVICES, "setEnabled", (LONG, BOOLEAN))
+
+
+@pytest.mark.parametrize(
+    ("methods", "says"),
+    [
+        ([], "does not tell the name of its method; selector_method sets it"),
+        ([Method(DEVICES, "find", (LONG,))], "does not tell"),
+        (
+            [Method(DEVICES, "b", (LONG, "Z")), Method(DEVICES, "a", ("J", BOOLEAN))],
+            r"several methods of its kind \(a, b\); selector_method",
+        ),
+    ],
+)
+def test_a_method_is_not_guessed(methods: list[Method], says: str) -> None:
+    with pytest.raises(UndecodableError, match=says):
+        selector_method(methods, None)
+
+
+# -- the list request's tail
+
+OBJECT, STRING, NUMBER, FLAG, NUMBER64 = (
+    Kind.OBJECT,
+    Kind.STRING,
+    Kind.NUMBER,
+    Kind.BOOLEAN,
+    Kind.LONG,
+)
+OBSERVED = (STRING, OBJECT, STRING, *[OBJECT] * 8)
+
+
+@pytest.mark.parametrize(
+    ("fields", "chosen"),
+    [
+        (None, DEFAULT_LIST_TAIL),
+        (OBSERVED, DEFAULT_LIST_TAIL),
+        ((*OBSERVED, Repeat((NUMBER,))), DEFAULT_LIST_TAIL),
+        # Where the enterprise stands sixth there is a string in its place in the other tail.
+        ((*OBSERVED[:5], STRING, OBJECT, STRING, OBJECT, OBJECT, OBJECT), OLDER_TAIL[1:]),
+        ((STRING, OBJECT, STRING, *[OBJECT] * 7), SHORTER_TAIL),
+    ],
+)
+def test_of_the_documented_tails_the_one_that_fits_is_chosen(
+    fields: tuple[Field, ...] | None, chosen: str
+) -> None:
+    assert choose_list_tail(DEFAULT_LIST_TAIL, -2, fields) == (chosen, "")
+
+
+@pytest.mark.parametrize(
+    ("tail", "fields", "fits"),
+    [
+        (OLDER_TAIL, OBSERVED, True),
+        (SHORTER_TAIL, OBSERVED, False),
+        ("{filter}|7|0|8|{page}|8|{page_size}|", (STRING, OBJECT, STRING, *[OBJECT] * 4), True),
+        ("0|{page}|{page_size}|", (STRING, OBJECT, STRING, FLAG, NUMBER64, NUMBER64), True),
+        ("2|{page}|{page_size}|", (STRING, OBJECT, STRING, FLAG, NUMBER64, NUMBER64), False),
+        ("-9|{page}|{page_size}|", (STRING, OBJECT, STRING, NUMBER, NUMBER64, NUMBER64), True),
+        ("-3|{page}|{page_size}|", (STRING, OBJECT, STRING, OBJECT, NUMBER64, NUMBER64), False),
+        ("{filter}|8|", (STRING, OBJECT, STRING, OBJECT, OBJECT), False),
+    ],
+)
+def test_a_configured_tail_that_does_not_fit_says_how_the_class_looks(
+    tail: str, fields: tuple[Field, ...], fits: bool
+) -> None:
+    used, misfit = choose_list_tail(tail, -2, fields)
+    assert used == tail
+    assert (misfit == "") == fits
+    if not fits:
+        kinds = ", ".join(str(kind.value) for kind in fields if isinstance(kind, Kind))
+        assert f"AbonentBrowserRequestGWTModel: the client writes {len(fields)} values" in misfit
+        assert f"({kinds})" in misfit
+
+
+def test_a_request_that_google_refuses_may_fit_all_the_same() -> None:
+    # -1 is the request itself: the server's answer to it is reported.
+    assert choose_list_tail(DEFAULT_LIST_TAIL, -1, OBSERVED) == (DEFAULT_LIST_TAIL, "")
 
 
 @pytest.mark.parametrize(
@@ -148,6 +252,6 @@ def test_a_tail_that_is_accepted_builds_a_request_that_can_be_read(text: str) ->
     tail = f"{text}|{{page}}|{{page_size}}|"
     with contextlib.suppress(ValueError):
         validate_list_tail(tail)
-        strings = strings_of(read_by_google("|A|8|Bk|0|"), LIST, "list")
+        strings = strings_of(read_by_google("|A|8|Bk|0|"))
         body = list_request(strings, tail=tail, row_filter=0, enterprise="A", page=1, page_size=10)
         assert parse_request(body).tokens[-2:] == ("B", "K")

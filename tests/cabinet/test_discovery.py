@@ -1,28 +1,42 @@
-"""What the scripts of a deployment tell, whatever their build made of them."""
+"""What the scripts of a deployment tell, whatever its build made of them, and what is asked for."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vats_exporter.cabinet.discovery import find_permutations, find_policies, find_signatures
-from vats_exporter.cabinet.errors import UndecodableError
+from tests.cabinet.replay import LIST, NOCACHE, PERMUTATION, ReplayServer, Reply, capture, gwt
+from vats_exporter.cabinet import (
+    CabinetClient,
+    CabinetError,
+    CabinetSettings,
+    NotACabinetError,
+    RedeployedError,
+    UndecodableError,
+    discovery,
+)
+from vats_exporter.cabinet.discovery import find_permutations
+from vats_exporter.demo import Deployment, SimulatedCabinet, make_accounts
+from vats_exporter.demo.deployment import DETAILS_SERVICE, LIST_SERVICE, SELECTOR_SERVICE
+
+if TYPE_CHECKING:
+    from tests.cabinet.conftest import CabinetMaker
 
 WIRE = Path(__file__).parents[1] / "wire"
 ONE = "1A5FDAE779EE8CEF5D12EEC3ED1A7236"
 TWO = "49826FB6F3AD24BF916A9026ED9BE186"
-HASH = "21569811FFF8DC732A4EE4D289FA66D3"
-
-
-def script(name: str) -> str:
-    return (WIRE / f"{name}.txt").read_text(encoding="utf-8")
+SCRIPT = f"/vpbxGwt/{PERMUTATION}.cache.js"
+HTML = f"/vpbxGwt/{PERMUTATION}.cache.html"
+SEEN_ONCE = r"seen was used: .*MIGRATION_STATE_TYPE"
 
 
 def truth(name: str) -> dict[str, Any]:
@@ -30,23 +44,13 @@ def truth(name: str) -> dict[str, Any]:
     return loaded
 
 
+# -- the selection script
+
+
 @pytest.mark.parametrize("name", ["nocache_one", "nocache_five"])
 def test_the_permutations_of_a_capture_are_found_in_order(name: str) -> None:
-    assert list(find_permutations(script(name))) == truth(name)["permutations"]
-
-
-def test_the_policies_of_a_capture_are_found() -> None:
-    assert (
-        find_policies(script("permutation_cache")) == truth("permutation_cache")["service_policies"]
-    )
-
-
-def test_the_signatures_of_a_capture_are_found() -> None:
-    expected = {
-        signature.partition("/")[0]: signature
-        for signature in truth("permutation_cache")["type_signatures"]
-    }
-    assert find_signatures(script("permutation_cache")) == expected
+    script = (WIRE / f"{name}.txt").read_text(encoding="utf-8")
+    assert list(find_permutations(script)) == truth(name)["permutations"]
 
 
 @pytest.mark.parametrize(
@@ -73,77 +77,17 @@ def test_a_selection_script_without_permutations_is_undecodable(text: str) -> No
     assert "by hand" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"f(b,'AbonentBrowserGwtService','{HASH}',T)",
-        f'f(b,"AbonentBrowserGwtService","{HASH}",T)',
-        f"f(b,'AbonentBrowserGwtService' , '{HASH}')",
-        rf"f(b,\'AbonentBrowserGwtService\',\'{HASH}\')",
-        rf"f(b,\"AbonentBrowserGwtService\",\"{HASH}\")",
-        f"var $a='AbonentBrowserGwtService',_b='{HASH}',c=1",
-        f"'AbonentBrowserGwtService',\n  '{HASH}'",
-    ],
-)
-def test_a_policy_is_found_however_a_build_writes_it(text: str) -> None:
-    assert find_policies(text) == {"AbonentBrowserGwtService": HASH}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"'AbonentBrowserGwtService';'{HASH}'",
-        f"'AbonentBrowserGwtService','list','{HASH}'",
-        f"'AbonentBrowserGwtService','{HASH[:-1]}'",
-        f"'AbonentBrowserGwtService','{HASH}0'",
-    ],
-)
-def test_a_hash_that_stands_elsewhere_is_no_policy(text: str) -> None:
-    assert find_policies(text) == {}
-
-
-@pytest.mark.parametrize(
-    "signature",
-    [
-        "java.lang.Long/4227064769",
-        "ru.cti.vpbx.shared.services.DispatcherService$DISPATCHER/1933436215",
-        "[Ljava.lang.String;/2600011424",
-        "[[Lru.cti.Model;/1",
-        "[I/2970817851",
-    ],
-)
-@pytest.mark.parametrize("quoted", ["a['{}']=1", 'a["{}"]=1', r"a[\"{}\"]=1", r"a[\'{}\']=1"])
-def test_a_signature_is_found_in_any_quotes(signature: str, quoted: str) -> None:
-    assert find_signatures(quoted.format(signature)) == {signature.partition("/")[0]: signature}
-
-
-def test_ordinary_text_with_a_slash_is_no_signature() -> None:
-    assert find_signatures("'text/x-gwt-rpc' '1/2' 'java.lang.Long' 'a b/12'") == {}
-
-
-PIECES = st.sampled_from(
-    ["'", '"', "\\", ",", " ", "=", "$a", ONE, HASH, "AbonentBrowserGwtService", "java.lang.Long/1"]
-)
-
-
-@given(st.text(max_size=80) | st.lists(PIECES, max_size=30).map("".join))
+@given(st.text(max_size=80) | st.lists(st.sampled_from(["'", '"', "\\", ",", ONE])).map("".join))
 def test_any_text_gives_names_or_an_undecodable_error(text: str) -> None:
     with contextlib.suppress(UndecodableError):
         assert all(len(name) == 32 for name in find_permutations(text))
-    assert all(len(policy) == 32 for policy in find_policies(text).values())
-    for name, signature in find_signatures(text).items():
-        assert signature.startswith(f"{name}/")
 
 
-@pytest.mark.parametrize(
-    "piece", ["'", "\\", "'a", "'a' ,", "'[[[", "'" + "a" * 99, "'" + "A" * 31, "'a.a", "\\'A',"]
-)
+@pytest.mark.parametrize("piece", ["'", "\\", "'a", "'" + "A" * 31, "\\'A',"])
 def test_time_is_linear_in_the_script(piece: str) -> None:
     def took(length: int) -> float:
         text = piece * (length // len(piece))
         start = time.process_time()
-        find_policies(text)
-        find_signatures(text)
         with contextlib.suppress(UndecodableError):
             find_permutations(text)
         return time.process_time() - start
@@ -151,3 +95,188 @@ def test_time_is_linear_in_the_script(piece: str) -> None:
     # Quadratic time would be a hundred times as long; a slow machine is not three times slower
     # at one size than at the other.
     assert took(1_000_000) < 40 * max(took(100_000), 0.001)
+
+
+# -- the permutation's script
+
+
+def test_the_policies_and_signatures_of_a_capture_are_found(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
+    cabinet.read_first_page()
+    found = cabinet.discovery
+    assert found is not None
+    expected = truth("permutation_cache")
+    assert dict(found.policies) == expected["service_policies"]
+    assert set(found.signatures.values()) == set(expected["type_signatures"])
+    assert not found.observed
+    assert server.count(SCRIPT) == 1
+
+
+def test_a_script_in_a_page_is_read_where_there_is_no_other(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
+    wrapped = capture("permutation_cache").decode()
+    code = "".join(json.loads(wrapped[wrapped.index("[") : wrapped.rindex("]") + 1]))
+    page = f"<html><script><!--\nvar $wnd=parent;{code}\n--></script></html>"
+    server.always(SCRIPT, Reply(status="404 Not Found"))
+    server.always(HTML, Reply(body=page.encode()))
+    assert len(cabinet.read_first_page().trunks) == 3
+    assert server.calls()[-3:] == [SCRIPT, HTML, LIST]
+
+
+def test_two_permutations_are_read_and_no_more(
+    server: ReplayServer, make_cabinet: CabinetMaker
+) -> None:
+    names = truth("nocache_five")["permutations"]
+    server.answer(NOCACHE, Reply(body=capture("nocache_five")))
+    for name in names:
+        server.always(f"/vpbxGwt/{name}.cache.js", Reply(body=b"var a='nothing';"))
+    with pytest.raises(UndecodableError, match=r"services\.AbonentBrowserGwtService"):
+        make_cabinet(server).read_trunks()
+    read = [
+        path for path in server.calls() if path.endswith(".cache.js") and "deferred" not in path
+    ]
+    assert read == [f"/vpbxGwt/{name}.cache.js" for name in names[:2]]
+
+
+def test_a_script_past_the_bound_is_refused(
+    cabinet: CabinetClient, server: ReplayServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "_LONGEST_SCRIPT", 1000)
+    with pytest.raises(UndecodableError, match="longer than 1000 bytes"):
+        cabinet.read_trunks()
+
+
+def test_a_signature_that_was_seen_once_is_named_when_the_server_refuses_it(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
+    name = "ru.cti.vpbx.shared.enums.MIGRATION_STATE_TYPE"
+    script = capture("permutation_cache").replace(name.encode(), b"ru.cti.vpbx.shared.enums.OTHER")
+    server.always(SCRIPT, Reply(body=script))
+    server.always(LIST, gwt(capture("ex_incompatible_type")))
+    with pytest.raises(RedeployedError, match=SEEN_ONCE):
+        cabinet.read_trunks()
+
+
+# -- deferred fragments
+
+
+def deployed(**habits: Any) -> Deployment:
+    return replace(Deployment.make(seed="fragments"), **habits)
+
+
+@pytest.fixture
+def sign_up() -> Iterator[Callable[..., tuple[SimulatedCabinet, CabinetClient]]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(deployment: Deployment, **changes: Any) -> tuple[SimulatedCabinet, CabinetClient]:
+            simulated = stack.enter_context(
+                SimulatedCabinet(make_accounts(trunks=5), deployment=deployment)
+            )
+            (account,) = simulated.accounts
+            settings = CabinetSettings(
+                address=simulated.url, login=account.login, password=account.password, **changes
+            )
+            return simulated, stack.enter_context(CabinetClient(settings))
+
+        yield make
+
+
+SignUp = Callable[..., tuple[SimulatedCabinet, CabinetClient]]
+
+
+def scripts(simulated: SimulatedCabinet) -> int:
+    """How many scripts of permutations, and of their fragments, were asked for."""
+    number: int = simulated.stats()["requests"]["permutation"]
+    return number
+
+
+@pytest.mark.parametrize("interned", [False, True])
+def test_a_service_is_looked_for_in_the_fragments_until_it_is_found(
+    sign_up: SignUp, interned: bool
+) -> None:
+    deployment = deployed(list_fragment=3, fragments=7, interned=interned)
+    simulated, cabinet = sign_up(deployment)
+    assert len(cabinet.read_trunks().trunks) == 5
+    assert cabinet.discovery is not None
+    assert cabinet.discovery.fragments == 3
+    assert dict(cabinet.discovery.policies) == dict(deployment.policies)
+    first = scripts(simulated)
+    assert first == 1 + 3
+    cabinet.read_trunks()
+    cabinet.read_details(simulated.trunks()[0]["ref"])
+    assert scripts(simulated) == first
+
+
+@pytest.mark.parametrize("interned", [False, True])
+def test_no_fragment_is_asked_for_where_nothing_is_missing(sign_up: SignUp, interned: bool) -> None:
+    simulated, cabinet = sign_up(deployed(fragments=7, interned=interned))
+    cabinet.read_trunks()
+    cabinet.read_details(simulated.trunks()[0]["ref"])
+    assert scripts(simulated) == 1
+
+
+def test_what_is_in_no_fragment_is_looked_for_once(sign_up: SignUp) -> None:
+    policies = {LIST_SERVICE: "0" * 32, DETAILS_SERVICE: "1" * 32}
+    deployment = deployed(fragments=4)
+    simulated, cabinet = sign_up(deployment, services=policies)
+    simulated.deployment = replace(deployment, policies={**deployment.policies, **policies})
+    cabinet.read_trunks()
+    assert cabinet.discovery is not None
+    before = scripts(simulated)
+    for _ in range(3):
+        assert not cabinet.discovery.look_for(cabinet._connected(), ["NoSuchService"])
+    # The permutation's script, since texts are not kept, and fragments until the numbers end.
+    assert scripts(simulated) == before + 1 + 4 + 1
+
+
+def test_a_redeployment_is_looked_through_anew(sign_up: SignUp) -> None:
+    simulated, cabinet = sign_up(deployed(list_fragment=2, fragments=2))
+    cabinet.read_trunks()
+    simulated.redeploy()
+    assert len(cabinet.read_trunks().trunks) == 5
+    assert cabinet.discovery is not None
+    assert cabinet.discovery.permutation == simulated.deployment.permutations[0]
+    assert scripts(simulated) == 2 * (1 + 2)
+
+
+def test_accounts_of_one_cabinet_share_what_its_script_tells() -> None:
+    with contextlib.ExitStack() as stack:
+        simulated = stack.enter_context(SimulatedCabinet(make_accounts(3, trunks=5)))
+        found = []
+        for account in simulated.accounts:
+            settings = CabinetSettings(
+                address=simulated.url, login=account.login, password=account.password
+            )
+            found.append(stack.enter_context(CabinetClient(settings)).discover())
+        assert found[0].script is found[1].script is found[2].script
+        assert len(discovery._shared) == 1
+
+
+# -- the selector and the list's tail
+
+
+def test_the_selectors_method_comes_from_the_script(sign_up: SignUp) -> None:
+    simulated, cabinet = sign_up(deployed())
+    trunk = next(one for one in simulated.trunks() if one["sip_device_enabled"])
+    payload = cabinet.selector_payload(trunk["ref"], enabled=False)
+    assert "|setEnabled|" in payload
+    assert simulated.deployment.policies[SELECTOR_SERVICE] in payload
+    cabinet.set_enabled(trunk["ref"], enabled=False)
+    now = next(one for one in simulated.trunks() if one["ref"] == trunk["ref"])
+    assert now["sip_device_enabled"] is False
+
+
+def test_a_tail_that_does_not_fit_the_class_is_told(sign_up: SignUp) -> None:
+    _, cabinet = sign_up(deployed(), list_tail="{filter}|8|{page}|8|{page_size}|")
+    assert cabinet.list_tail_misfit == ""  # nothing is known before
+    with pytest.raises(CabinetError):
+        cabinet.read_first_page()
+    assert "the client writes 11 values" in cabinet.list_tail_misfit
+
+
+def test_a_missing_script_is_no_cabinet(cabinet: CabinetClient, server: ReplayServer) -> None:
+    server.always(SCRIPT, Reply(status="404 Not Found"))
+    with pytest.raises(NotACabinetError, match=rf"{PERMUTATION}\.cache\.js is not there"):
+        cabinet.read_trunks()

@@ -299,15 +299,6 @@ def test_the_selector_is_moved_and_read_back(
     assert now["sip_device_enabled"] is False
 
 
-def test_the_selector_is_not_moved_without_the_name_of_its_method(
-    simulate: Callable[..., SimulatedCabinet], sign_up: Reader
-) -> None:
-    simulated = simulate()
-    with pytest.raises(CabinetError, match="selector_method"):
-        sign_up(simulated).set_enabled(simulated.trunks()[0]["ref"], enabled=False)
-    assert "selector" not in simulated.stats()["requests"]
-
-
 def test_details_are_read_in_the_session_there_is_where_nothing_may_be_renewed(
     simulate: Callable[..., SimulatedCabinet], sign_up: Reader
 ) -> None:

@@ -233,3 +233,17 @@ def test_a_wrong_web_configuration_is_one_line_and_status_2(run: Run, tmp_path: 
     assert ended.stderr.startswith(f"{web}: line 1: basic_auth_users: not a bcrypt hash")
     assert len(ended.stderr.splitlines()) == 1
     assert "hunter2" not in ended.stderr
+
+
+def test_a_list_tail_that_does_not_fit_the_cabinets_class_is_told(run: Run, tmp_path: Path) -> None:
+    with SimulatedCabinet(make_accounts(trunks=3)) as cabinet:
+        (account,) = cabinet.accounts
+        file = write(
+            tmp_path,
+            f"accounts:\n  - name: a\n    login: '{account.login}'\n"
+            f"    password: {account.password}\n    address: {cabinet.url}\n"
+            "    list_tail: '{filter}|7|0|8|{page}|8|{page_size}|'\n",
+        )
+        ended = run("check", "--online", "--config.file", str(file))
+    assert ended.status == 1
+    assert "AbonentBrowserRequestGWTModel: the client writes 11 values (string, obj" in ended.stdout

@@ -14,7 +14,7 @@ import pytest
 from vats_exporter.cabinet import CabinetClient
 from vats_exporter.cli import progress, tables
 from vats_exporter.cli import selector as selector_module
-from vats_exporter.demo import Fault, Incoming, SimulatedCabinet, make_accounts
+from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -357,12 +357,32 @@ def test_a_trunk_removed_meanwhile_fails_alone(
     assert outcomes[1].startswith("failed: details: ")
 
 
-def test_without_the_methods_name_it_says_how_to_find_it(
-    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
-) -> None:
+def without_the_selector(tmp_path: Path) -> None:
     file = tmp_path / "vats-exporter.yml"
     text = "\n".join(line for line in file.read_text().splitlines() if "selector" not in line)
     file.write_text(text)
+
+
+def test_the_methods_name_need_not_be_configured(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    without_the_selector(tmp_path)
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
+    assert (ended.status, ended.stderr) == (0, "1 of 1 trunk off\n")
+
+
+def test_where_the_script_does_not_tell_the_methods_name_it_says_how_to_find_it(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    def without(answer: Answer) -> Answer:
+        assert isinstance(answer.body, bytes)
+        return replace(answer, body=answer.body.replace(b"setEnabled", b"no method"))
+
+    def hide(incoming: Incoming) -> Fault | None:
+        return Fault(change=without) if incoming.call == "permutation" else None
+
+    without_the_selector(tmp_path)
+    cabinet.faults = hide
     ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
     assert ended.status == 1
     assert "selector_method sets it" in ended.stderr

@@ -114,6 +114,7 @@ class CabinetClient:
         self._enterprise = ""
         self._discovery: Discovery | None = None
         self._permutation = ""
+        self._misfit = ""  # of the list's tail
 
     def __enter__(self) -> Self:
         """Nothing is done before it is needed."""
@@ -132,6 +133,11 @@ class CabinetClient:
     def enterprise(self) -> str:
         """The enterprise's number, once signed in; empty if only its reference is configured."""
         return self._enterprise
+
+    @property
+    def list_tail_misfit(self) -> str:
+        """Why ``list_tail`` does not fit the class of the request; empty where it does."""
+        return self._misfit
 
     def credentials_changed(self) -> bool:
         """Whether login and password are others than those that were last sent."""
@@ -191,7 +197,7 @@ class CabinetClient:
     def selector_payload(self, ref: str, *, enabled: bool) -> str:
         """Build the request that :meth:`set_enabled` would send, and do not send it."""
         with self._alone():
-            return self._selector(ref, enabled=enabled)(self._ready())
+            return self._selector(ref, enabled=enabled)(self._ready(contract.SELECTOR))
 
     def discover(self) -> Discovery:
         """Look up again what the cabinet calls things, after signing in if need be.
@@ -259,7 +265,7 @@ class CabinetClient:
         def build(discovery: Discovery) -> str:
             return contract.list_request(
                 discovery.strings(contract.LIST, "list"),
-                tail=settings.list_tail,
+                tail=self._list_tail(discovery),
                 row_filter=settings.filter,
                 enterprise=self._reference(),
                 page=number,
@@ -279,17 +285,23 @@ class CabinetClient:
             return configured
         return gwt.encode_long(int(configured or self._enterprise))
 
-    def _selector(self, ref: str, *, enabled: bool) -> Build:
-        method = self._settings.selector_method
-        if not method:
-            raise UndecodableError(
-                "selector: the name of its method is not known; selector_method sets it, and "
-                "`vats-exporter import-har` finds it in a browser's recording"
-            )
+    def _list_tail(self, discovery: Discovery) -> str:
+        settings = self._settings
+        request = discovery.signatures.get(contract.LIST_REQUEST, "")
+        fields = discovery.script.requests.get(request)
+        tail, self._misfit = contract.choose_list_tail(settings.list_tail, settings.filter, fields)
+        return tail
 
+    def _selector(self, ref: str, *, enabled: bool) -> Build:
         def build(discovery: Discovery) -> str:
-            strings = discovery.strings(contract.SELECTOR, method)
-            return contract.selector_request(strings, trunk=ref, enabled=enabled)
+            methods, configured = discovery.script.methods, self._settings.selector_method
+            return contract.selector_request(
+                discovery.module_base,
+                discovery.policy(contract.SELECTOR),
+                contract.selector_method(methods, configured),
+                trunk=ref,
+                enabled=enabled,
+            )
 
         return build
 
@@ -336,12 +348,20 @@ class CabinetClient:
             raise
 
     def _exchange(self, call: str, service: Service, build: Build) -> gwt.Response:
-        discovery, transport = self._ready(), self._connected()
+        discovery, transport = self._ready(service), self._connected()
         body, limit = build(discovery), self._settings.max_response
         try:
             response = exchange(transport, discovery, call, service, body, limit=limit)
-        except (SessionEndedError, RedeployedError):
+        except SessionEndedError:
             raise
+        except RedeployedError as error:
+            names = ", ".join(sorted(name.rpartition(".")[2] for name in discovery.observed))
+            hints = [str(error)]
+            if names:
+                hints.append(f"not in the script, so that what was once seen was used: {names}")
+            if self._misfit and service is contract.LIST:
+                hints.append(self._misfit)
+            raise RedeployedError("; ".join(hints), class_name=error.class_name) from None
         except (NotGwtError, GwtExceptionError):
             if service is contract.LIST:
                 self._doubt_session()
@@ -363,8 +383,8 @@ class CabinetClient:
             )
         return self._transport
 
-    def _ready(self) -> Discovery:
-        """Sign in and discover, as far as it is not done."""
+    def _ready(self, service: Service | None = None) -> Discovery:
+        """Sign in and discover, as far as it is not done; look for a service in the fragments."""
         transport = self._connected()
         if not self._signed_in:
             self._sign_in(transport)
@@ -374,6 +394,8 @@ class CabinetClient:
             if self._permutation and self._permutation != found:
                 self._trace(Redeployed(self._permutation, found))
             self._permutation = found
+        if service is not None:
+            self._discovery.look_for(transport, [service.path])
         return self._discovery
 
     def _sign_in(self, transport: Transport) -> None:

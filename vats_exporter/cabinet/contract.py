@@ -10,10 +10,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.gwt import build_request, encode_long
+from vats_exporter.gwt.fields import Kind, Repeat
+from vats_exporter.gwt.services import Method
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from vats_exporter.gwt.fields import Field
 
 SIGN_IN_PATH: Final = "/j_spring_security_check"
 """[observed]"""
@@ -79,6 +84,19 @@ OBSERVED_SIGNATURES: Final = {
 }
 """As once seen; used for a class that the deployment's script does not name. [observed]"""
 
+LIST_TAILS: Final = (
+    "{filter}|7|0|8|{enterprise}|0|0|8|{page}|8|{page_size}|0|",
+    "{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|",
+    "{filter}|7|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|",
+)
+"""Ends of the list request: the one observed, and those of the user's notes. [observed] [user]"""
+
+_LIST_HEAD: Final = ("5", "0", "6", "0", "0")
+"""The request object until its tail: its class, null, a Boolean that is false, null. [observed]"""
+
+_OBJECTS: Final = ("6", "7", "8")
+"""The other classes of the list request, each with one value: Boolean, an enum, Long."""
+
 _PLACEHOLDERS: Final = ("{filter}", "{enterprise}", "{page}", "{page_size}")
 _REQUIRED: Final = ("{page}", "{page_size}")
 _VALUE: Final = re.compile(r"-?[\w$.]+", re.ASCII)
@@ -114,6 +132,60 @@ def _values(template: str) -> list[str]:
     return template.removeprefix("|").split("|")[:-1]
 
 
+def _filled(template: str, known: Mapping[str, str]) -> list[str]:
+    return [known.get(value, value) for value in _values(template)]
+
+
+def choose_list_tail(
+    configured: str, row_filter: int, fields: Sequence[Field] | None
+) -> tuple[str, str]:
+    """Choose the tail that fits the class of the list request.
+
+    Args:
+        configured: the template; where it is the observed one, the user's may do as well.
+        row_filter: 0, -1 or -2.
+        fields: what the client writes of the class; ``None`` where that is not known.
+
+    Returns:
+        the template to use, and why it does not fit, in a sentence; empty where it fits, or that
+        can't be told.
+    """
+    if fields is None or any(isinstance(field, Repeat) for field in fields):
+        return configured, ""
+    candidates = LIST_TAILS if configured == LIST_TAILS[0] else (configured,)
+    for tail in candidates:
+        if _fits([*_LIST_HEAD[1:], *_filled(tail, {"{filter}": str(row_filter)})], fields):
+            return tail, ""
+    kinds = ", ".join(str(getattr(field, "value", field)) for field in fields)
+    return configured, (
+        f"list_tail does not fit {LIST_REQUEST.rpartition('.')[2]}: the client writes "
+        f"{len(fields)} values ({kinds}), of which the tail begins with the fourth"
+    )
+
+
+def _fits(values: Sequence[str], fields: Sequence[Field]) -> bool:
+    """Whether a client would write these values of an object with these fields."""
+    rest = [*reversed(values)]
+    objects = 1  # the request itself
+    for field in fields:
+        value = rest.pop() if rest else ""
+        if field is Kind.OBJECT:
+            if value in _OBJECTS and rest:
+                objects += 1
+                fits = bool(rest.pop())
+            else:
+                fits = value == "0" or value in [f"-{number + 1}" for number in range(objects)]
+        elif field is Kind.LONG:
+            fits = bool(re.fullmatch(r"[A-Za-z][\w$]*|\{\w+\}", value, re.ASCII))
+        elif field is Kind.STRING:
+            fits = value == "0"
+        else:
+            fits = bool(re.fullmatch(r"[01]" if field is Kind.BOOLEAN else r"-?\d+", value))
+        if not fits:
+            return False
+    return not rest
+
+
 def list_request(
     strings: Sequence[str],
     *,
@@ -139,12 +211,8 @@ def list_request(
         "{page}": encode_long(page),
         "{page_size}": encode_long(page_size),
     }
-    filled = [known.get(value, value) for value in _values(tail)]
-    return build_request(strings, ["1", "2", "3", "4", "1", "5", *_LIST_HEAD, *filled])
-
-
-_LIST_HEAD: Final = ("5", "0", "6", "0", "0")
-"""The request object until its tail: its class, null, a Boolean that is false, null. [observed]"""
+    tokens = ["1", "2", "3", "4", "1", "5", *_LIST_HEAD, *_filled(tail, known)]
+    return build_request(strings, tokens)
 
 
 def details_request(strings: Sequence[str], *, trunk: str, form: int) -> str:
@@ -158,7 +226,53 @@ def details_request(strings: Sequence[str], *, trunk: str, form: int) -> str:
     return build_request(strings, ["1", "2", "3", "4", "2", "5", "6", "5", trunk, "6", str(form)])
 
 
-def selector_request(strings: Sequence[str], *, trunk: str, enabled: bool) -> str:
-    """Build the request that moves the selector of one trunk."""
-    tokens = ["1", "2", "3", "4", "2", "5", "6", "5", trunk, "6", str(int(enabled))]
+def selector_method(methods: Iterable[Method], configured: str | None) -> Method:
+    """The method that moves a trunk's selector.
+
+    Args:
+        methods: that the script tells of.
+        configured: the method's name; ``None`` takes the only one that fits.
+
+    Raises:
+        UndecodableError: there is not one.
+    """
+    wanted = SELECTOR.path.replace("Gwt", "")
+    own = [one for one in methods if one.interface.rpartition(".")[2].replace("Gwt", "") == wanted]
+    if configured:
+        usual = tuple(OBSERVED_SIGNATURES[name] for name in SELECTOR.classes)
+        named = [one for one in own if one.name == configured]
+        return named[0] if named else Method(SELECTOR.interface, configured, usual)
+    fitting = [one for one in own if sorted(map(_class_of, one.parameters)) == [BOOLEAN, LONG]]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        names = ", ".join(sorted(one.name for one in fitting))
+        raise UndecodableError(
+            f"selector: the script has several methods of its kind ({names}); selector_method "
+            "says which it is"
+        )
+    raise UndecodableError(
+        "selector: the script does not tell the name of its method; selector_method sets it, and "
+        "`vats-exporter import-har` finds it in a browser's recording"
+    )
+
+
+def _class_of(parameter: str) -> str:
+    return {"J": LONG, "Z": BOOLEAN}.get(parameter, parameter.partition("/")[0])
+
+
+def selector_request(
+    module_base: str, policy: str, method: Method, *, trunk: str, enabled: bool
+) -> str:
+    """Build the request that moves the selector of one trunk.
+
+    Boxed parameters are written as their class and the value, others as the value alone. [gwt]
+    """
+    types = list(dict.fromkeys(method.parameters))
+    strings = [module_base, policy, method.interface, method.name, *types]
+    numbers = [str(5 + types.index(parameter)) for parameter in method.parameters]
+    tokens = ["1", "2", "3", "4", str(len(numbers)), *numbers]
+    for parameter, number in zip(method.parameters, numbers, strict=True):
+        value = trunk if _class_of(parameter) == LONG else str(int(enabled))
+        tokens += [value] if len(parameter) == 1 else [number, value]
     return build_request(strings, tokens)

@@ -1,16 +1,21 @@
 """What a deployment of the cabinet calls things: found in the scripts a browser loads.
 
-The minified names in them change with every build, so only structure is matched: 32 hexadecimal
-digits, a service's path beside its hash, a class beside its number. [observed] A ``.cache.js``
-wraps its code in a string of its own, so the quotes in it may be escaped. Every expression is
-linear in the text.
+``vpbxGwt.nocache.js`` names the permutations, of which any works for RPC [gwt]; what the script of
+one tells is read by :mod:`vats_exporter.gwt.script`. Where something is wanted that the script
+does not hold, a service or a class of an answer, it is looked for in the deferred fragments of the
+same permutation, one after the other, until it is found or the numbers end. Both are asked for only
+then, and what was looked for in vain is not looked for again in this deployment.
+
+Texts are not kept, only what they tell; accounts whose cabinet serves the same text share it.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from hashlib import sha256
+from threading import Lock
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from vats_exporter.cabinet.contract import LIST, MODULE_PATH, NOCACHE_PATH, OBSERVED_SIGNATURES
 from vats_exporter.cabinet.errors import (
@@ -20,13 +25,17 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
 )
 from vats_exporter.cabinet.session import check_status, is_login_page
+from vats_exporter.gwt import GwtError
+from vats_exporter.gwt.fields import NotUnderstood
+from vats_exporter.gwt.script import read_script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from vats_exporter.cabinet.contract import Service
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.transport import Transport
+    from vats_exporter.gwt.script import Script
 
 _MOST_READ: Final = 2
 """Permutations of one deployment whose scripts are read: all hold the same services. [gwt]"""
@@ -34,81 +43,232 @@ _MOST_READ: Final = 2
 _MOST_TRIED: Final = 5
 """Permutations that are asked for: not all of them need have stayed."""
 
-_QUOTE: Final = r"\\?['\"]"
+_LONGEST_SCRIPT: Final = 32 * 1024 * 1024
+_MOST_TEXT: Final = 2 * _LONGEST_SCRIPT
+"""Bytes of a script, and of all that are read together. The largest one seen has 11.5 MB."""
+
+_MOST_FRAGMENTS: Final = 500
+
 _STRONG_NAME: Final = re.compile(
     # With or without the number of a soft permutation, which is decided in the browser. [gwt]
-    rf"{_QUOTE}([0-9A-F]{{32}})(?::\d{{1,9}})?{_QUOTE}",
+    r"\\?['\"]([0-9A-F]{32})(?::\d{1,9})?\\?['\"]",
     re.ASCII,
-)
-_POLICY: Final = re.compile(
-    # 'AbonentBrowserGwtService','3D7E…', or the same with a minifier's name before the hash.
-    rf"{_QUOTE}(\w{{0,120}}Service){_QUOTE}\s{{0,8}},\s{{0,8}}(?:[\w$]{{1,16}}\s{{0,8}}=\s{{0,8}})?"
-    rf"{_QUOTE}([0-9A-F]{{32}}){_QUOTE}",
-    re.ASCII,
-)
-_SIGNATURE: Final = re.compile(
-    rf"{_QUOTE}(\[{{0,8}}[A-Za-z_$][\w$.]{{0,255}};?)/(\d{{1,10}}){_QUOTE}", re.ASCII
 )
 
 
-@dataclass(frozen=True, slots=True)
+class MissingError(NotACabinetError):
+    """HTTP 404 for a script."""
+
+
+class _Findings:
+    """What the texts of one permutation tell, and what is made of it."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+
+_shared: WeakValueDictionary[bytes, _Findings] = WeakValueDictionary()
+_reading: Final = Lock()
+"""One account at a time: reading takes memory, and the others find it done."""
+
+
+def _read(*texts: str) -> _Findings:
+    digest = sha256()
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    key = digest.digest()
+    with _reading:
+        found = _shared.get(key)
+        if found is None:
+            try:
+                found = _shared[key] = _Findings(read_script(*texts))
+            except GwtError as error:
+                raise UndecodableError(f"permutation: its script cannot be read: {error}") from None
+        return found
+
+
 class Discovery:
-    """What one deployment of the cabinet calls things.
+    """What one deployment of the cabinet calls things; what is configured wins over what is found.
 
-    Attributes:
+    Args:
         module_base: the address of the GWT module, ``https://vpbx.mts.ru/vpbxGwt/``.
         permutation: strong name of one of its permutations; any works for RPC. [gwt]
-        policies: serialization policy hash by service path.
-        signatures: type signature by class name.
+        settings: what is set by hand.
+        path: of the permutation's script; empty where there is none to read.
+        text: that script.
+
+    Attributes:
+        observed: classes whose signature was seen once, and used for want of one in the script.
+        fragments: how many deferred fragments were read.
+        confirmed: whether the names were looked up again since the script did not read an answer.
+
+    Raises:
+        UndecodableError: the script cannot be read.
     """
 
-    module_base: str
-    permutation: str
-    policies: Mapping[str, str] = field(default_factory=dict)
-    signatures: Mapping[str, str] = field(default_factory=dict)
+    def __init__(
+        self,
+        module_base: str,
+        permutation: str,
+        settings: CabinetSettings,
+        *,
+        path: str = "",
+        text: str = "",
+    ) -> None:
+        self.module_base = module_base
+        self.permutation = permutation
+        self.observed: set[str] = set()
+        self.fragments = 0
+        self.confirmed = False
+        self._settings = settings
+        self._path = path
+        self._findings = _read(text)
+        self._vain: set[str] = set()
+
+    @property
+    def script(self) -> Script:
+        """What the permutation's script tells, and the fragments that were read."""
+        return self._findings.script
+
+    @property
+    def policies(self) -> Mapping[str, str]:
+        """Serialization policy hash by service path."""
+        return {**self.script.policies, **self._settings.services}
+
+    @property
+    def signatures(self) -> Mapping[str, str]:
+        """Type signature by class name."""
+        return {**self.script.signatures, **self._settings.signatures}
+
+    def signature(self, name: str) -> str:
+        """A class's type signature; the one observed where the script does not name the class."""
+        found = self._settings.signatures.get(name) or self.script.signatures.get(name)
+        if found is None:
+            self.observed.add(name)
+        return found or OBSERVED_SIGNATURES[name]
+
+    def policy(self, service: Service) -> str:
+        """A service's policy hash.
+
+        Raises:
+            UndecodableError: the script does not tell it.
+        """
+        found = self.policies.get(service.path)
+        if found is None:
+            raise UndecodableError(
+                f"permutation {self.permutation}: no policy hash of {service.path} in its script; "
+                f"services.{service.path} sets it by hand"
+            )
+        return found
 
     def strings(self, service: Service, method: str) -> tuple[str, ...]:
         """The strings a request to a service begins with.
 
+        Raises:
+            UndecodableError: the script does not tell the service's policy hash.
+        """
+        signatures = map(self.signature, service.classes)
+        return (self.module_base, self.policy(service), service.interface, method, *signatures)
+
+    def look_for(self, transport: Transport, wanted: Iterable[str], text: str = "") -> bool:
+        """Look in the deferred fragments for what the script does not hold.
+
         Args:
-            service: the service.
-            method: the method's name.
+            transport: signed in.
+            wanted: services, by path, and classes, by type signature.
+            text: the permutation's script, where it is at hand.
+
+        Returns:
+            whether something of it was found.
 
         Raises:
-            UndecodableError: the script did not tell the service's policy hash.
+            CabinetError: a script cannot be read.
         """
-        if service.path not in self.policies:
-            raise missing_policy(self.permutation, service)
-        return (
-            self.module_base,
-            self.policies[service.path],
-            service.interface,
-            method,
-            *(self.signatures.get(name, OBSERVED_SIGNATURES[name]) for name in service.classes),
-        )
+        missing = self._missing(wanted) - self._vain
+        if not missing or not self._path:
+            return False
+        texts = [text or _script(transport, "permutation", self._path)]
+        unread = False
+        for fragment in self._fragments(transport, _MOST_TEXT - len(texts[0])):
+            texts.append(fragment)
+            unread = True
+            # A service and its classes' handlers stand in one fragment with the policy's hash.
+            if _STRONG_NAME.search(fragment) or any(name in fragment for name in missing):
+                self._findings, unread = _read(*texts), False
+                if not self._missing(missing):
+                    break
+        if unread:
+            # Some function may stand in the last fragment, and be called from those before.
+            self._findings = _read(*texts)
+        self.fragments = len(texts) - 1
+        vain = self._missing(missing)
+        self._vain |= vain
+        return vain != missing
+
+    def _missing(self, wanted: Iterable[str]) -> set[str]:
+        classes, policies = self.script.classes, self.policies
+        return {
+            name
+            for name in wanted
+            if name not in policies
+            and (name not in classes or isinstance(classes[name], NotUnderstood))
+        }
+
+    def _fragments(self, transport: Transport, most: int) -> Iterator[str]:
+        """The deferred fragments in order, as long as there is room."""
+        for number in range(1, _MOST_FRAGMENTS + 1):
+            path = f"{MODULE_PATH}deferredjs/{self.permutation}/{number}.cache.js"
+            try:
+                text = _script(transport, "fragment", path)
+            except MissingError:
+                return
+            most -= len(text)
+            if most < 0:
+                return
+            yield text
 
 
-def missing_policy(permutation: str, service: Service) -> UndecodableError:
-    """Make the error for a service whose policy hash is not in a permutation's script.
+def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
+    """Find out what the deployment in force calls things.
 
-    Args:
-        permutation: its strong name.
-        service: the service.
+    Raises:
+        SessionEndedError: the login page came.
+        UndecodableError: the scripts do not name what is needed.
+        CabinetError: they cannot be read.
     """
-    return UndecodableError(
-        f"permutation {permutation}: no policy hash of {service.path} in its script; "
-        f"services.{service.path} sets it by hand"
-    )
+    failed: CabinetError | None = None
+    read = 0
+    for name in permutations(transport, settings)[:_MOST_TRIED]:
+        try:
+            path, text = _permutation(transport, name)
+            found = Discovery(
+                transport.base_url + MODULE_PATH, name, settings, path=path, text=text
+            )
+            found.look_for(transport, [LIST.path], text)
+            found.policy(LIST)
+        except (MissingError, UndecodableError) as error:
+            failed = failed or error
+            read += not isinstance(error, MissingError)
+            if read == _MOST_READ:
+                break
+        else:
+            return found
+    raise failed or UndecodableError("nocache: no permutation")
+
+
+def permutations(transport: Transport, settings: CabinetSettings) -> tuple[str, ...]:
+    """The strong names of the deployment in force: the configured one, or those that are found.
+
+    Raises:
+        CabinetError: they cannot be read.
+    """
+    if settings.permutation:
+        return (settings.permutation,)
+    return find_permutations(_script(transport, "nocache", NOCACHE_PATH))
 
 
 def find_permutations(script: str) -> tuple[str, ...]:
-    """Read the strong names in a selection script, ``vpbxGwt.nocache.js``.
-
-    Args:
-        script: its text.
-
-    Returns:
-        the strong names in the order they stand, each once.
+    """Read the strong names in a selection script, each once, in the order they stand.
 
     Raises:
         UndecodableError: there is none.
@@ -116,77 +276,33 @@ def find_permutations(script: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(_STRONG_NAME.findall(script)))
     if not names:
         raise UndecodableError(
-            f"{MODULE_PATH}vpbxGwt.nocache.js: no strong name of a permutation (32 hexadecimal "
-            "digits) in it; permutation sets it by hand"
+            f"{NOCACHE_PATH}: no strong name of a permutation (32 hexadecimal digits) in it; "
+            "permutation sets it by hand"
         )
     return names
 
 
-def find_policies(script: str) -> dict[str, str]:
-    """Read the policy hashes in a permutation's script, ``….cache.js``.
-
-    Args:
-        script: its text.
-
-    Returns:
-        the hash by service path; the last where a path stands twice. Empty if there is none.
-    """
-    return dict(_POLICY.findall(script))
-
-
-def find_signatures(script: str) -> dict[str, str]:
-    """Read the type signatures in a permutation's script.
-
-    Args:
-        script: its text.
-
-    Returns:
-        the signature by class name; the last where a class stands twice. Empty if there is none.
-    """
-    return {name: f"{name}/{number}" for name, number in _SIGNATURE.findall(script)}
-
-
-def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
-    """Read the scripts; what is configured wins over what is found.
-
-    Raises:
-        SessionEndedError: the login page came.
-        UndecodableError: the scripts do not name what is needed.
-        CabinetError: they cannot be read.
-    """
-    if settings.permutation:
-        names: tuple[str, ...] = (settings.permutation,)
-    else:
-        script = _script(transport, "nocache", NOCACHE_PATH)
-        names = find_permutations(script)[:_MOST_TRIED]
-    policies: dict[str, str] = {}
-    signatures: dict[str, str] = {}
-    chosen = names[0]
-    missing: CabinetError | None = None
-    read = 0
-    for name in names:
+def _permutation(transport: Transport, name: str) -> tuple[str, str]:
+    """The path and text of a permutation: ``.cache.js``, or ``.cache.html`` of other linkers."""
+    path = f"{MODULE_PATH}{name}.cache.js"
+    try:
+        return path, _script(transport, "permutation", path)
+    except MissingError as missing:
+        path = f"{MODULE_PATH}{name}.cache.html"
         try:
-            script = _script(transport, "permutation", f"{MODULE_PATH}{name}.cache.js")
-        except NotACabinetError as error:
-            missing = missing or error
-            continue
-        read += 1
-        chosen, policies, signatures = name, find_policies(script), find_signatures(script)
-        if LIST.path in {**policies, **settings.services} or read == _MOST_READ:
-            break
-    policies.update(settings.services)
-    if LIST.path not in policies:
-        raise missing if missing and not policies else missing_policy(chosen, LIST)
-    return Discovery(
-        transport.base_url + MODULE_PATH, chosen, policies, {**signatures, **settings.signatures}
-    )
+            return path, _script(transport, "permutation", path)
+        except MissingError:
+            raise missing from None
 
 
 def _script(transport: Transport, call: str, path: str) -> str:
-    answer = transport.get(call, path, follow=False)
+    answer = transport.get(call, path, follow=False, limit=_LONGEST_SCRIPT)
     if answer.status == 404:
-        raise NotACabinetError(f"{call}: {path} is not there (HTTP 404)")
+        raise MissingError(f"{call}: {path} is not there (HTTP 404)")
     check_status(call, answer, where=f"{call}: {path}")
-    if is_login_page(answer) and answer.text.lstrip("\ufeff \t\r\n")[:1] == "<":
+    text = answer.text
+    # A .cache.html is a page as well, and begins with GWT's own names.
+    is_page = text.lstrip("\ufeff \t\r\n")[:1] == "<" and "$wnd" not in text
+    if is_page and is_login_page(answer):
         raise SessionEndedError(f"{call}: the login page")
-    return answer.text
+    return text

@@ -21,7 +21,7 @@ from pydantic import (
 from typing_extensions import Self
 
 from vats_exporter.address import parse_address, parse_proxy
-from vats_exporter.cabinet.contract import validate_list_tail
+from vats_exporter.cabinet.contract import LIST_TAILS, validate_list_tail
 from vats_exporter.config.values import (
     CertificateFile,
     Duration,
@@ -48,7 +48,7 @@ DEFAULT_ADDRESS: Final = "vpbx.mts.ru"
 DEFAULT_FILTER: Final = -2
 """[observed]"""
 
-DEFAULT_LIST_TAIL: Final = "{filter}|7|0|8|{enterprise}|0|0|8|{page}|8|{page_size}|0|"
+DEFAULT_LIST_TAIL: Final = LIST_TAILS[0]
 """[observed]"""
 
 
@@ -183,7 +183,8 @@ class ReadingSettings(Section):
     page_size: Number = Field(default=100, ge=1, le=10_000)  # the cabinet's page has it
     """Rows per list request."""
     list_tail: ListTail = DEFAULT_LIST_TAIL
-    """The end of the list request, with {filter}, {enterprise}, {page} and {page_size}."""
+    """The end of the list request, with {filter}, {enterprise}, {page} and {page_size}. Not needed
+    where one of those known fits the cabinet's class."""
     check_total: Switch = True
     """Reject a list whose length differs from the total that the cabinet gives."""
     permutation: Hash | None = None
@@ -194,8 +195,9 @@ class ReadingSettings(Section):
     signatures: Signatures = Field(default_factory=dict)
     """Type signature by class, such as java.lang.Long: 4227064769. Discovered if not set."""
     selector_method: MethodName | None = None
-    """Name of the service method that switches a trunk's selector; import-har finds it in a browser
-    recording. Needed only for trunks enable and disable."""
+    """Name of the service method that switches a trunk's selector. Discovered if not set; needed
+    only for trunks enable and disable, where the cabinet's script does not tell it. import-har
+    finds it in a browser recording."""
     sign_out_path: PathOrNothing = "/j_spring_security_logout"  # Spring's own [assumed]
     """Requested when the session is no longer needed; "" requests nothing and lets the session
     expire."""

@@ -88,6 +88,7 @@ class _Request:
     method: str
     body: bytes | None
     headers: Mapping[str, str]
+    limit: int | None = None
 
 
 class Transport:
@@ -124,7 +125,13 @@ class Transport:
         self._connection = Connection(tls_context(settings.tls, self._host), self._proxy)
 
     def get(
-        self, call: str, path: str, *, follow: bool = True, within: float | None = None
+        self,
+        call: str,
+        path: str,
+        *,
+        follow: bool = True,
+        within: float | None = None,
+        limit: int | None = None,
     ) -> Answer:
         """Send a GET.
 
@@ -133,11 +140,13 @@ class Transport:
             path: from the root.
             follow: follow redirects.
             within: seconds, where that is less than the settings give a call.
+            limit: bytes of the answer, where that is less than the settings allow.
 
         Raises:
             CabinetError: see :meth:`post`.
         """
-        return self._call(call, path, _Request("GET", None, {}), follow=follow, within=within)
+        request = _Request("GET", None, {}, limit)
+        return self._call(call, path, request, follow=follow, within=within)
 
     def post(
         self, call: str, path: str, body: bytes, headers: Mapping[str, str], *, follow: bool = True
@@ -263,7 +272,8 @@ class Transport:
                 # Under this name they take the place of the session's before, also after a reload.
                 owner = f"{self._settings.login} at {self._settings.address}"
                 register_secrets(*self.cookies.values(), owner=owner)
-            return self._read(head, where, url), False
+            limit = min(self._settings.max_response, request.limit or self._settings.max_response)
+            return self._read(head, where, url, limit), False
         except CabinetError as error:
             return error.with_traceback(None), False
         except FAULTS as error:
@@ -277,13 +287,13 @@ class Transport:
                 # Without effect on a connection whose answer was read to its end.
                 head.close()
 
-    def _read(self, head: urllib3.BaseHTTPResponse, where: str, url: str) -> Answer:
+    def _read(self, head: urllib3.BaseHTTPResponse, where: str, url: str, limit: int) -> Answer:
         if head.status == 407 and self._proxy:
             raise proxy_refusal(where, self._proxy.host, head.status)
         body = read_body(
             head,
             encoding=head.headers.get("content-encoding", ""),
-            limit=self._settings.max_response,
+            limit=limit,
             where=where,
         )
         # Java servers write the session's cookie into paths too, after a semicolon.

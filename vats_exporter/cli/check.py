@@ -142,6 +142,10 @@ def _ask(account: AccountSettings) -> _Finding:
             result, error = problem.result, str(problem)
         except Exception as bug:  # noqa: BLE001  # one account's bug must not hide the others
             result, error = "undecodable", describe_unexpected(bug)
+        misfit = cabinet.list_tail_misfit
+        if misfit and misfit not in error:
+            result = "undecodable" if result == "success" else result
+            error = f"{error}; {misfit}" if error else f"list: {misfit}"
         discovery = cabinet.discovery
         return _Finding(
             account=account.name,

@@ -62,6 +62,8 @@ def command(*, config_file: Path | None, name: str | None, folder: Path | None) 
 
 
 def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
+    observed = set(found.observed)
+    read = f" and {found.fragments} of its deferred fragments"
     rows = ", ".join(str(page.rows) for page in found.pages)
     totals = {page.total for page in found.pages if page.total is not None}
     total = ", ".join(map(str, sorted(totals))) or "not given"
@@ -69,7 +71,7 @@ def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
         "account": name,
         "address": settings.address,
         "enterprise": f"{found.enterprise or '-'} ({found.reference})",
-        "permutation": found.permutation,
+        "permutation": found.permutation + read * bool(found.fragments),
         "pages": f"{len(found.pages)} ({rows} rows)",
         "trunks": f"{len(found.trunks)}; the cabinet's total: {total}",
     }
@@ -80,7 +82,10 @@ def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
     )
     classes = table(
         [Column("Class"), Column("Signature")],
-        [[key, value.rpartition("/")[2]] for key, value in sorted(found.signatures.items())],
+        [
+            [key, value.rpartition("/")[2] + " (seen once; not in the script)" * (key in observed)]
+            for key, value in sorted(found.signatures.items())
+        ],
     )
     positions = ", ".join(map(str, VARYING))
     patterns = table(

@@ -11,6 +11,7 @@ from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.rows import KNOWN_PATTERNS, read_page
 from vats_exporter.gwt import GwtError, decode, encode_long
+from vats_exporter.redaction import redact
 from vats_exporter.tools.anonymous import Anonymiser
 from vats_exporter.trunks import Listing
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.transport import Answer
     from vats_exporter.trunks import Flags, Trunk
 
-_SCRIPTS = {"nocache": "vpbxGwt.nocache.js", "permutation": "permutation.cache.js"}
+_SCRIPTS = {
+    "nocache": "vpbxGwt.nocache.js",
+    "permutation": "permutation.cache.js",
+    "fragment": "fragment-{}.cache.js",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class Inspection:
         permutation: the strong name in use.
         policies: policy hash by service, of all services that the script names.
         signatures: those that the requests use, by class.
+        observed: classes that the script does not name, so that what was once seen is used.
+        fragments: how many deferred fragments of the script were read.
         pages: the list's.
         patterns: the most frequent first.
         trunks: all of them.
@@ -81,6 +88,8 @@ class Inspection:
     permutation: str
     policies: Mapping[str, str]
     signatures: Mapping[str, str]
+    observed: Sequence[str]
+    fragments: int
     pages: Sequence[Listed]
     patterns: Sequence[Pattern]
     trunks: Sequence[Trunk]
@@ -102,8 +111,9 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
     answers: list[tuple[str, bytes]] = []
 
     def keep(call: str, answer: Answer) -> None:
-        if call in _SCRIPTS:
-            answers.append((_SCRIPTS[call], answer.body))
+        if call in _SCRIPTS and answer.status == 200:
+            fragments = sum(name.startswith("fragment") for name, _ in answers)
+            answers.append((_SCRIPTS[call].format(fragments + 1), answer.body))
         elif call in ("list", "details"):
             number = sum(name.startswith(call) for name, _ in answers) + 1
             answers.append((f"{call}-{number}.txt", answer.body))
@@ -128,6 +138,8 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
         permutation=discovery.permutation if discovery else "",
         policies=discovery.policies if discovery else {},
         signatures={name: found.get(name, contract.OBSERVED_SIGNATURES[name]) for name in used},
+        observed=sorted(used - found.keys()) if discovery else (),
+        fragments=discovery.fragments if discovery else 0,
         pages=_pages(answers),
         patterns=_patterns(listing.trunks),
         trunks=listing.trunks,
@@ -144,14 +156,14 @@ def anonymous_answers(found: Inspection) -> list[tuple[str, bytes]]:
         found: an inspection.
 
     Returns:
-        file names and bodies. The scripts name classes and services alone and stay as they are; an
-        answer that is no GWT-RPC is left out.
+        file names and bodies. The scripts name classes and services, and lose known secrets alone;
+        an answer that is no GWT-RPC is left out.
     """
     anonymiser = Anonymiser()
     kept = []
     for name, body in found.answers:
-        if name in _SCRIPTS.values():
-            kept.append((name, body))
+        if name.endswith(".js"):
+            kept.append((name, redact(body.decode("utf-8", "replace")).encode()))
             continue
         try:
             kept.append((name, anonymiser.answer(body)))
