@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,6 +86,32 @@ def test_a_head_may_fill_its_bound_again_and_again(serve: Serve) -> None:
         for _ in range(3):
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + b"x" * 15_000 + b"\r\n\r\n")
             assert answer(client).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_head_that_comes_again_is_parsed_once_and_means_the_same(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(tell_request)
+    parsed: list[str] = []
+    parse = BaseHTTPRequestHandler.parse_request
+
+    def counting_parse(handler: BaseHTTPRequestHandler) -> bool:
+        done = parse(handler)
+        parsed.append(handler.path)
+        return done
+
+    monkeypatch.setattr(BaseHTTPRequestHandler, "parse_request", counting_parse)
+    first, second, first_again = told(server, "/a"), told(server, "/b?c"), told(server, "/a")
+    assert first == first_again == ["GET", "/a", "", "*/*"]
+    assert second == ["GET", "/b", "c", "*/*"]
+    assert parsed == ["/a", "/b?c"]
+
+
+def test_heads_that_are_remembered_are_bounded(serve: Serve) -> None:
+    server = serve()
+    for number in range(150):
+        assert status(ask(server, b"GET /%d HTTP/1.0\r\n\r\n" % number)) == 200
+    assert len(server._service.heads) <= 64
 
 
 def test_a_client_of_http_1_0_that_wants_its_connection_kept_is_told_that_it_is(
@@ -179,7 +206,7 @@ def test_a_target_is_reduced_to_path_and_query(
         (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n folded: x\r\nHost: x\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
-        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + b"x" * 1_000_000, 431),
         (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 150 + b"\r\n", 431),
     ],
