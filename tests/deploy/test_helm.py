@@ -348,7 +348,10 @@ def test_the_rules_are_those_of_prometheus(chart: Path, tmp_path: Path) -> None:
 def test_alerts_can_be_left_out_and_runbooks_be_elsewhere(chart: Path) -> None:
     manifests = template(chart, "-f", VALUES["operator"])
     groups = cluster.the("PrometheusRule", manifests)["spec"]["groups"]
-    alerts = {one["alert"]: one for group in groups for one in group["rules"] if "alert" in one}
+    # The alerts of a mass of trunks have no texts of their own.
+    alerts = {
+        one["alert"]: one for group in groups for one in group["rules"] if "annotations" in one
+    }
     assert alerts
     assert "VatsManyTrunksInactive" not in alerts
     for name, alert in alerts.items():
