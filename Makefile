@@ -41,7 +41,7 @@ shapes: $(BIN)/.installed ## Read all scripts and answers of the corpora, where 
 	SHAPES=$(or $(SHAPES),../shared/shapes) $(BIN)/pytest -k of_a_corpus tests/gwt $(ARGS)
 
 e2e: $(BIN)/.installed ## From the cabinet to the alert, with real Prometheus and Alertmanager
-	$(BIN)/pytest tests/e2e $(ARGS)
+	$(BIN)/pytest tests/e2e --numprocesses 12 --dist loadgroup $(ARGS)
 
 check: format lint types test ## Everything a commit needs: format, lint, types, tests
 

@@ -1,29 +1,33 @@
-"""Real programs around a simulated cabinet: the exporter, Prometheus, Alertmanager, a webhook.
+"""Real programs around a simulated cabinet: exporters, Prometheus, Alertmanager, a webhook.
 
-They run with the files of ``deploy/``, after one substitution that makes a minute a second: every
-duration in the rules and in both configurations is divided by 60, the receivers of Alertmanager's
-example are sent to the webhook, each under its name. Nothing else is changed.
+They run with the files of ``deploy/``, after one substitution that makes a minute as long as
+:data:`MINUTE`: every duration in the rules and in both configurations, and every ``* 60`` and
+``* 86400`` in an expression. The receivers of Alertmanager's example are sent to a webhook, each
+under its name. Nothing else is changed.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-import threading
+import time
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
 import yaml
+
+from tests.e2e.receivers import PATIENCE, Receivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,17 +36,30 @@ if TYPE_CHECKING:
 
     from vats_exporter.demo import SimulatedCabinet
 
+__all__ = ["DEPLOY", "MINUTE", "PATIENCE", "Message", "Stack", "free_port", "shorten"]
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
-PATIENCE = 90.0
-"""Seconds that anything is waited for; everything comes much sooner."""
+MINUTE = float(os.environ.get("E2E_MINUTE", "1"))
+"""Seconds that stand for a minute. A slow or busy machine needs more."""
 
-_SMALLER = {"s": None, "m": "s", "h": "m", "d": "h"}
+_MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 1440}
+RESEND_DELAY, LOOKBACK = 25, 5
+"""Minutes, as the rules' head says."""
 
 
-def sixtieth(text: str) -> str:
-    """Divide every duration of minutes, hours and days by 60, and 600 seconds as well."""
-    shorter = re.sub(r"\b(\d+)([mhd])\b", lambda m: f"{m[1]}{_SMALLER[m[2]]}", text)
-    return shorter.replace("> 600", "> 10")
+def _duration(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+def shorten(text: str, minute: float = MINUTE) -> str:
+    """Make every duration, and every count of seconds in a rule, as much shorter as a minute is."""
+
+    def duration(match: re.Match[str]) -> str:
+        return _duration(int(match[1]) * _MINUTES[match[2]] * minute)
+
+    text = re.sub(r"\b(\d+)([smhd])\b", duration, text)
+    text = re.sub(r"\* 60\b", f"* {minute:g}", text)
+    return re.sub(r"\b86400\b", f"{1440 * minute:g}", text)
 
 
 def free_port() -> int:
@@ -52,170 +69,269 @@ def free_port() -> int:
         return port
 
 
-class Webhook:
-    """What Alertmanager sent, the newest word on each alert."""
+class Message(NamedTuple):
+    """One thing that people are told.
 
-    def __init__(self) -> None:
-        self._news = threading.Condition()
-        self._alerts: dict[tuple[str, str, str, str], dict[str, Any]] = {}
-        webhook = self
+    Attributes:
+        receiver: who is.
+        alert: its name.
+        account: its label; empty if it has none.
+        status: ``firing`` or ``resolved``.
+        of: the trunks' references or the instances; empty for an alert of the whole account.
+    """
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                webhook.take(json.loads(body))
+    receiver: str
+    alert: str
+    account: str
+    status: str
+    of: frozenset[str] = frozenset()
 
-            def log_message(self, *_: object) -> None:
-                pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+class Webhook(Receivers):
+    """What Alertmanager sent: the newest word on each alert, and each message's news."""
 
-    def take(self, message: dict[str, Any]) -> None:
-        with self._news:
-            for alert in message["alerts"]:
-                labels = alert["labels"]
-                key = (
-                    labels["alertname"],
-                    labels.get("account", ""),
-                    labels.get("trunk", ""),
-                    labels.get("pattern", ""),
-                )
-                self._alerts[key] = {**alert, "receiver": message["receiver"]}
-            self._news.notify_all()
-
-    def until(self, what: str, seen: Callable[[], Any]) -> Any:
-        """Wait until something is so, looked at again with each message and four times a second."""
-        result: Any = None
-
-        def look() -> bool:
-            nonlocal result
-            result = seen()
-            return bool(result)
-
-        with self._news:
-            for _ in range(int(PATIENCE * 4)):
-                if look():
-                    return result
-                self._news.wait(0.25)
-        told = "\n".join(f"{key}: {alert['status']}" for key, alert in self._alerts.items())
-        raise AssertionError(f"{what}: not within {PATIENCE:g} s; Alertmanager told\n{told}")
+    def alerts(self) -> list[dict[str, Any]]:
+        with self.news:
+            return [
+                {**alert, "receiver": post["receiver"]}
+                for post in self.posts
+                for alert in post["alerts"]
+            ]
 
     def alert(self, name: str, account: str = "", trunk: str = "") -> dict[str, Any] | None:
-        """The newest word on an alert; of any pattern."""
-        found = [alert for key, alert in self._alerts.items() if key[:3] == (name, account, trunk)]
+        """The newest word on an alert."""
+        found = [
+            alert
+            for alert in self.alerts()
+            if (name, account, trunk)
+            == tuple(alert["labels"].get(label, "") for label in ("alertname", "account", "trunk"))
+        ]
         return found[-1] if found else None
 
     def firing(self, name: str, account: str = "", trunk: str = "") -> dict[str, Any]:
-        """Wait until an alert fires."""
+        """Wait until an alert is told."""
         alert: dict[str, Any] = self.until(
             f"{name} {account} {trunk} fires",
             lambda: (one := self.alert(name, account, trunk)) and one["status"] == "firing" and one,
         )
         return alert
 
-    def resolved(self, name: str, account: str = "", trunk: str = "") -> None:
-        """Wait until an alert that fired is resolved."""
-        self.until(
+    def resolved(self, name: str, account: str = "", trunk: str = "") -> dict[str, Any]:
+        """Wait until an alert that was told is resolved."""
+        alert: dict[str, Any] = self.until(
             f"{name} {account} {trunk} is resolved",
-            lambda: (one := self.alert(name, account, trunk)) and one["status"] == "resolved",
+            lambda: (
+                (one := self.alert(name, account, trunk)) and one["status"] == "resolved" and one
+            ),
         )
+        return alert
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def told(self) -> list[Message]:
+        """What each message said that the one before on the same alerts did not.
+
+        A message without news is one that tells of nothing: a reminder, or a double.
+        """
+        firing: dict[tuple[str, str], frozenset[str]] = {}
+        told = []
+        with self.news:
+            posts = list(self.posts)
+        for post in posts:
+            labels = post["commonLabels"]
+            head = (post["receiver"], labels["alertname"], labels.get("account", ""))
+            group = (post["receiver"], post["groupKey"])
+            now, over = (
+                frozenset(
+                    alert["labels"].get("trunk") or alert["labels"].get("instance", "")
+                    for alert in post["alerts"]
+                    if alert["status"] == status
+                )
+                for status in ("firing", "resolved")
+            )
+            before = firing.get(group, frozenset())
+            if now - before or not over:
+                told.append(Message(*head, "firing", (now - before) - {""}))
+            if over:
+                told.append(Message(*head, "resolved", over - {""}))
+            firing[group] = now
+        return told
+
+
+class Program:
+    """A program that was started, and can be killed, stopped and started again."""
+
+    def __init__(self, stack: Stack, name: str, command: list[str], ready: str) -> None:
+        self._stack = stack
+        self._name = name
+        self._command = command
+        self._ready = ready
+        self._log = stack.folder / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = shutil.which(self._command[0])
+        if program is None:
+            pytest.skip(f"{self._command[0]}, a package of Debian's, is not on PATH")
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, *self._command[1:]], stdout=log, stderr=subprocess.STDOUT
+            )
+        process = self._process
+
+        def is_ready() -> bool:
+            assert process.poll() is None, self._log.read_text()
+            try:
+                with urlopen(self._ready, timeout=1) as answer:
+                    return bool(answer.status == 200)
+            except (URLError, OSError):
+                return False
+
+        self._stack.webhook.until(f"{self._name} is ready", is_ready)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(30)
+            self._process = None
+
+    def kill(self) -> None:
+        self.stop(signal.SIGKILL)
 
 
 class Stack:
-    """Everything, started; stops with its context."""
+    """Everything, started; stops with its context.
 
-    def __init__(self, cabinet: SimulatedCabinet, folder: Path) -> None:
+    Args:
+        cabinet: what the exporters read.
+        folder: for all files.
+        minute: seconds that stand for one.
+        account: keys of the exporters' configuration that an account has besides.
+        scrape: Prometheus' ``scrape_configs`` for these exporters' ports; one exporter in
+            ``/metrics`` mode unless given.
+        exporters: how many.
+        options: of each exporter.
+    """
+
+    def __init__(
+        self,
+        cabinet: SimulatedCabinet,
+        folder: Path,
+        *,
+        minute: float = MINUTE,
+        account: Callable[[str], dict[str, Any]] = lambda _: {},
+        scrape: Callable[[list[int]], list[dict[str, Any]]] | None = None,
+        exporters: int = 1,
+        options: tuple[str, ...] = (),
+    ) -> None:
         self.cabinet = cabinet
         self.folder = folder
-        self.exporter_port = free_port()
-        self.prometheus_port = free_port()
-        self.alertmanager_port = free_port()
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._programs = ExitStack()
+        self.minute = minute
+        self._account = account
+        self._scrape = scrape
+        self.ports = [free_port() for _ in range(exporters)]
+        self._prometheus_port = free_port()
+        self._alertmanager_port = free_port()
+        self._closing = ExitStack()
         self.webhook = Webhook()
-        self._programs.callback(self.webhook.close)
+        self._closing.callback(self.webhook.close)
+        self.exporters = [
+            Program(
+                self,
+                f"exporter-{port}",
+                [
+                    sys.executable,
+                    *("-m", "vats_exporter", "serve"),
+                    *("--config.file", str(self.folder / "vats-exporter.yml")),
+                    f"--web.listen-address=127.0.0.1:{port}",
+                    *options,
+                ],
+                f"http://127.0.0.1:{port}/-/ready",
+            )
+            for port in self.ports
+        ]
+        self.alertmanager = Program(
+            self,
+            "alertmanager",
+            [
+                "prometheus-alertmanager",
+                f"--config.file={folder / 'alertmanager.yml'}",
+                f"--storage.path={folder / 'alertmanager'}",
+                f"--web.listen-address=127.0.0.1:{self._alertmanager_port}",
+                "--cluster.listen-address=",
+                f"--data.maintenance-interval={_duration(minute)}",
+            ],
+            f"http://127.0.0.1:{self._alertmanager_port}/-/ready",
+        )
+        self.prometheus = Program(
+            self,
+            "prometheus",
+            [
+                "prometheus",
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'tsdb'}",
+                f"--web.listen-address=127.0.0.1:{self._prometheus_port}",
+                f"--query.lookback-delta={_duration(LOOKBACK * minute)}",
+                f"--rules.alert.resend-delay={_duration(RESEND_DELAY * minute)}",
+                f"--rules.alert.for-grace-period={_duration(10 * minute)}",
+            ],
+            f"http://127.0.0.1:{self._prometheus_port}/-/ready",
+        )
 
     def __enter__(self) -> Self:
         try:
-            self.start_exporter()
-            self._start_alertmanager()
-            self._start_prometheus()
+            self._write_exporter()
+            self._write_alertmanager()
+            self._write_prometheus()
+            for program in (*self.exporters, self.alertmanager, self.prometheus):
+                self._closing.callback(program.stop)
+                program.start()
         except BaseException:
-            self._programs.close()
+            self._closing.close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._programs.close()
+        self._closing.close()
 
-    def start_exporter(self) -> None:
+    def _write(self, name: str, content: Any) -> None:
+        text = yaml.safe_dump(content, allow_unicode=True)
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def _write_exporter(self) -> None:
         accounts = [
             {
                 "name": account.name,
                 "login": account.login,
                 "password": account.password,
                 "address": self.cabinet.url,
+                **self._account(account.name),
             }
             for account in self.cabinet.accounts
         ]
-        configuration = {"accounts": accounts, "cache": {"ttl": "1s", "stale": "15s"}}
-        file = self.folder / "vats-exporter.yml"
-        file.write_text(yaml.safe_dump(configuration, allow_unicode=True), encoding="utf-8")
-        self._start(
-            "exporter",
-            [
-                sys.executable,
-                *("-m", "vats_exporter", "serve", "--config.file", str(file)),
-                f"--web.listen-address=127.0.0.1:{self.exporter_port}",
-            ],
-            f"http://127.0.0.1:{self.exporter_port}/-/ready",
-        )
+        cache = {"ttl": _duration(self.minute), "stale": _duration(15 * self.minute)}
+        self._write("vats-exporter.yml", {"accounts": accounts, "cache": cache})
 
-    def _start_prometheus(self) -> None:
-        (self.folder / "rules").mkdir()
+    def _write_prometheus(self) -> None:
+        rules = self.folder / "rules"
+        rules.mkdir()
         for file in (DEPLOY / "prometheus" / "rules").glob("*.yml"):
-            text = sixtieth(file.read_text(encoding="utf-8"))
-            (self.folder / "rules" / file.name).write_text(text, encoding="utf-8")
-        text = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
-        configuration = yaml.safe_load(text)
-        configuration["global"] = {
-            "scrape_interval": "1s",
-            "scrape_timeout": "1s",
-            "evaluation_interval": "1s",
-        }
-        for section, port in (
-            (configuration["scrape_configs"][0], self.exporter_port),
-            (configuration["alerting"]["alertmanagers"][0], self.alertmanager_port),
-        ):
-            section["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
-        file = self.folder / "prometheus.yml"
-        file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
-        self._start(
-            "prometheus",
-            [
-                "prometheus",
-                f"--config.file={file}",
-                f"--storage.tsdb.path={self.folder / 'tsdb'}",
-                f"--web.listen-address=127.0.0.1:{self.prometheus_port}",
-                "--alertmanager.notification-queue-capacity=1000",
-                "--rules.alert.resend-delay=1s",
-            ],
-            f"http://127.0.0.1:{self.prometheus_port}/-/ready",
-        )
+            text = shorten(file.read_text(encoding="utf-8"), self.minute)
+            (rules / file.name).write_text(text, encoding="utf-8")
+        configuration = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+        second = _duration(self.minute)
+        for key in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
+            configuration["global"][key] = second
+        if self._scrape is not None:
+            configuration["scrape_configs"] = self._scrape(self.ports)
+        else:
+            (job,) = configuration["scrape_configs"]
+            job["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in self.ports]}]
+        (alertmanager,) = configuration["alerting"]["alertmanagers"]
+        alertmanager["static_configs"] = [{"targets": [f"127.0.0.1:{self._alertmanager_port}"]}]
+        self._write("prometheus.yml", configuration)
 
-    def _start_alertmanager(self) -> None:
+    def _write_alertmanager(self) -> None:
         text = (DEPLOY / "alertmanager" / "alertmanager.yml").read_text()
-        configuration = yaml.safe_load(sixtieth(text).replace("group_wait: 30s", "group_wait: 1s"))
-        configuration["route"]["group_interval"] = "1s"
+        configuration = yaml.safe_load(shorten(text, self.minute))
         configuration["receivers"] = [
             {
                 "name": receiver["name"],
@@ -224,56 +340,12 @@ class Stack:
             for receiver in configuration["receivers"]
         ]
         del configuration["global"], configuration["templates"]
-        file = self.folder / "alertmanager.yml"
-        file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
-        self._start(
-            "alertmanager",
-            [
-                "prometheus-alertmanager",
-                f"--config.file={file}",
-                f"--storage.path={self.folder / 'alertmanager'}",
-                f"--web.listen-address=127.0.0.1:{self.alertmanager_port}",
-                "--cluster.listen-address=",
-            ],
-            f"http://127.0.0.1:{self.alertmanager_port}/-/ready",
-        )
-
-    def _start(self, name: str, command: list[str], ready: str) -> None:
-        program = shutil.which(command[0])
-        if program is None:
-            pytest.skip(f"{command[0]}, a package of Debian's, is not on PATH")
-        log = self._programs.enter_context((self.folder / f"{name}.log").open("wb"))
-        process = self._programs.enter_context(
-            subprocess.Popen([program, *command[1:]], stdout=log, stderr=subprocess.STDOUT)
-        )
-        self._programs.callback(process.terminate)
-        self.processes[name] = process
-
-        def is_ready() -> bool:
-            assert process.poll() is None, (self.folder / f"{name}.log").read_text()
-            try:
-                with urlopen(ready, timeout=1) as answer:
-                    return bool(answer.status == 200)
-            except (URLError, OSError):
-                return False
-
-        self.webhook.until(f"{name} is ready", is_ready)
+        self._write("alertmanager.yml", configuration)
 
     def metrics(self) -> str:
-        with urlopen(f"http://127.0.0.1:{self.exporter_port}/metrics", timeout=10) as answer:
+        with urlopen(f"http://127.0.0.1:{self.ports[0]}/metrics", timeout=10) as answer:
             text: str = answer.read().decode()
             return text
-
-    def suppressed(self) -> set[tuple[str, str]]:
-        """Alerts that Alertmanager holds back, by name and account."""
-        url = f"http://127.0.0.1:{self.alertmanager_port}/api/v2/alerts"
-        with urlopen(url, timeout=10) as answer:
-            alerts = json.load(answer)
-        return {
-            (alert["labels"]["alertname"], alert["labels"].get("account", ""))
-            for alert in alerts
-            if alert["status"]["inhibitedBy"]
-        }
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Ask Prometheus for this moment."""
@@ -286,7 +358,14 @@ class Stack:
         return self._ask("query_range", query=expression, start=start, end=end, step=step)
 
     def _ask(self, kind: str, **asked: str | float) -> list[dict[str, Any]]:
-        url = f"http://127.0.0.1:{self.prometheus_port}/api/v1/{kind}"
+        url = f"http://127.0.0.1:{self._prometheus_port}/api/v1/{kind}"
         with urlopen(url, urlencode(asked).encode(), timeout=10) as answer:
             result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
             return result
+
+    def minutes(self, number: float) -> None:
+        """Wait until so many of the stack's minutes have passed."""
+        end = time.monotonic() + number * self.minute
+        self.webhook.until(
+            f"{number:g} minutes", lambda: time.monotonic() >= end, number * self.minute + PATIENCE
+        )

@@ -32,6 +32,10 @@ NOT_SERVED = {
 }
 
 
+pytestmark = pytest.mark.xdist_group("dashboard")
+"""One stack for all of them, in one process."""
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with (
@@ -165,7 +169,7 @@ def test_a_dead_exporter_is_not_green(tmp_path: Path) -> None:
         assert well.value("Accounts A") == 2
         assert well.value("Trunks B") == 0
         assert well.rows("Trunks that need attention ($shown) key") == []
-        stack.processes["exporter"].kill()
+        stack.exporters[0].kill()
         stack.webhook.until("Prometheus sees it", lambda: stack.query("up == 0"))
         stack.webhook.until(
             "the rules see it", lambda: not stack.query("account:vats_trunk_trouble:count")

@@ -1,0 +1,333 @@
+"""What people are told: every message, in every story, and none besides.
+
+The same table is in docs/dashboard-and-alerts.md. Each story has programs of its own, so that they
+can run at the same time.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tests.e2e.stack import DEPLOY, MINUTE, Message, Stack
+from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.demo.faults import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from vats_exporter.demo.enterprise import Enterprise
+    from vats_exporter.demo.faults import Incoming
+
+ACCOUNT = "demo"
+QUIET = 8
+"""Minutes after a story's end in which a late or double message would come."""
+
+BESIDES = {"VatsCabinetChanged"}
+"""A trunk that is off, and not marked, has a pattern that no real cabinet has shown yet."""
+
+
+@contextmanager
+def story(
+    folder: Path,
+    *,
+    accounts: int = 1,
+    trunks: int = 12,
+    prepare: Callable[[Enterprise], None] = lambda _: None,
+    **options: Any,
+) -> Iterator[Stack]:
+    """Everything, with trunks that are all in order, but for what ``prepare`` does to them."""
+    with SimulatedCabinet(make_accounts(accounts, trunks=trunks)) as cabinet:
+        for account in cabinet.accounts:
+            enterprise = account.enterprise
+            for trunk in enterprise.trunks():
+                enterprise.switch_on(trunk.ref)
+                enterprise.bind(trunk.ref)
+                enterprise.unmark(trunk.ref)
+            prepare(enterprise)
+        with Stack(cabinet, folder, **options) as stack:
+            count = accounts * trunks
+            stack.webhook.until(
+                "every trunk is in Prometheus",
+                lambda: len(stack.query("vats_trunk_active")) == count,
+            )
+            # What the rules compare with: some minutes of readings.
+            stack.webhook.until(
+                "every account was read for three minutes",
+                lambda: len(stack.query("account:vats_up:read_timestamp > 0")) == accounts,
+            )
+            yield stack
+
+
+def refs(stack: Stack, account: str = ACCOUNT) -> list[str]:
+    return [trunk.ref for trunk in stack.cabinet.account(account).enterprise.trunks()]
+
+
+def firing(receiver: str, alert: str, *of: str, account: str = ACCOUNT) -> Message:
+    return Message(receiver, alert, account, "firing", frozenset(of))
+
+
+def resolved(receiver: str, alert: str, *of: str, account: str = ACCOUNT) -> Message:
+    return Message(receiver, alert, account, "resolved", frozenset(of))
+
+
+def expect(stack: Stack, *messages: Message) -> None:
+    """Wait for what comes late, or twice: these are all messages, each once."""
+    stack.minutes(QUIET)
+    told = [one for one in stack.webhook.told() if one.alert not in BESIDES]
+    assert sorted(told, key=str) == sorted(messages, key=str)
+
+
+def test_an_exporter_is_killed_and_is_back_an_hour_later(tmp_path: Path) -> None:
+    with story(tmp_path) as stack:
+        enterprise = stack.cabinet.account(ACCOUNT).enterprise
+        off, later = refs(stack)[:2]
+        enterprise.switch_off(off)
+        stack.webhook.firing("VatsTrunkInactive", ACCOUNT, off)
+        (exporter,) = stack.exporters
+        exporter.kill()
+        stack.webhook.firing("VatsExporterDown")
+        # Nobody sees it fail until the exporter is back, and then it counts from there.
+        enterprise.switch_off(later)
+        stack.minutes(60)
+        exporter.start()
+        stack.webhook.resolved("VatsExporterDown")
+        stack.webhook.firing("VatsTrunkInactive", ACCOUNT, later)
+        enterprise.switch_on(off)
+        told = stack.webhook.resolved("VatsTrunkInactive", ACCOUNT, off)
+        assert told["annotations"]["resolved_ru"].endswith(": снова включён")
+        instance = f"127.0.0.1:{stack.ports[0]}"
+        expect(
+            stack,
+            firing("duty", "VatsTrunkInactive", off),
+            firing("duty", "VatsExporterDown", instance, account=""),
+            resolved("duty", "VatsExporterDown", instance, account=""),
+            firing("duty", "VatsTrunkInactive", later),
+            resolved("duty", "VatsTrunkInactive", off),
+        )
+
+
+def test_prometheus_is_restarted_after_an_hour_and_alertmanager_is_killed(tmp_path: Path) -> None:
+    with story(tmp_path) as stack:
+        enterprise = stack.cabinet.account(ACCOUNT).enterprise
+        off, marked, gone = refs(stack)[:3]
+        enterprise.switch_off(off)
+        enterprise.mark(marked)
+        stack.webhook.firing("VatsTrunkInactive", ACCOUNT, off)
+        stack.webhook.firing("VatsTrunkMarkedForDeletion", ACCOUNT, marked)
+        stack.prometheus.stop()
+        enterprise.remove(gone)
+        stack.minutes(60)
+        stack.prometheus.start()
+        stack.webhook.firing("VatsTrunkGone", ACCOUNT, gone)
+        stack.minutes(5)
+        stack.alertmanager.kill()
+        stack.alertmanager.start()
+        # By then Prometheus has told the new one everything.
+        stack.minutes(26)
+        enterprise.switch_on(off)
+        enterprise.unmark(marked)
+        stack.webhook.resolved("VatsTrunkInactive", ACCOUNT, off)
+        stack.webhook.resolved("VatsTrunkMarkedForDeletion", ACCOUNT, marked)
+        expect(
+            stack,
+            firing("duty", "VatsTrunkInactive", off),
+            firing("office", "VatsTrunkMarkedForDeletion", marked),
+            firing("duty", "VatsTrunkGone", gone),
+            resolved("duty", "VatsTrunkInactive", off),
+            resolved("office", "VatsTrunkMarkedForDeletion", marked),
+        )
+
+
+def test_one_shard_of_two_is_dead_for_good(tmp_path: Path) -> None:
+    def scrape(ports: list[int]) -> list[dict[str, Any]]:
+        text = (DEPLOY / "prometheus" / "scaling.yml").read_text()
+        for number, port in enumerate(ports):
+            text = text.replace(f"vats-exporter-{number}:9742", f"127.0.0.1:{port}")
+        jobs: list[dict[str, Any]] = yaml.safe_load(text)["scrape_configs"]
+        for discovery in jobs[0]["http_sd_configs"]:
+            discovery["refresh_interval"] = f"{round(1000 * MINUTE)}ms"
+        return jobs
+
+    with story(
+        tmp_path,
+        accounts=6,
+        trunks=4,
+        scrape=scrape,
+        exporters=2,
+        options=("--collector.probe-only",),
+    ) as stack:
+        shards: list[list[str]] = [
+            sorted(
+                one["metric"]["instance"]
+                for one in stack.query(f'up{{job="vats-accounts",exporter="127.0.0.1:{port}"}}')
+            )
+            for port in stack.ports
+        ]
+        dying, living = shards
+        assert dying
+        assert living
+        before, after = refs(stack, living[0])[:2]
+        lost = refs(stack, dying[0])[0]
+        for account, ref in ((living[0], before), (dying[0], lost)):
+            stack.cabinet.account(account).enterprise.switch_off(ref)
+            stack.webhook.firing("VatsTrunkInactive", account, ref)
+        stack.exporters[0].kill()
+        stack.webhook.firing("VatsExporterDown")
+        stack.minutes(10)
+        stack.cabinet.account(living[0]).enterprise.switch_off(after)
+        stack.webhook.firing("VatsTrunkInactive", living[0], after)
+        expect(
+            stack,
+            firing("duty", "VatsTrunkInactive", before, account=living[0]),
+            firing("duty", "VatsTrunkInactive", lost, account=dying[0]),
+            firing("duty", "VatsExporterDown", f"127.0.0.1:{stack.ports[0]}", account=""),
+            firing("duty", "VatsTrunkInactive", after, account=living[0]),
+        )
+
+
+def test_three_trunks_are_off_on_purpose_and_a_fourth_fails(tmp_path: Path) -> None:
+    phones: list[str] = []
+
+    def prepare(enterprise: Enterprise) -> None:
+        for trunk in enterprise.trunks()[:3]:
+            enterprise.switch_off(trunk.ref)
+            phones.append(trunk.phone)
+
+    with story(
+        tmp_path, trunks=5, prepare=prepare, account=lambda _: {"expected_off": phones}
+    ) as stack:
+        fourth = refs(stack)[3]
+        stack.cabinet.account(ACCOUNT).enterprise.switch_off(fourth)
+        stack.webhook.firing("VatsTrunkInactive", ACCOUNT, fourth)
+        expect(stack, firing("duty", "VatsTrunkInactive", fourth))
+
+
+def test_three_thousand_trunks_are_off_and_back(tmp_path: Path) -> None:
+    with story(tmp_path, trunks=3000, minute=3 * MINUTE) as stack:
+        enterprise = stack.cabinet.account(ACCOUNT).enterprise
+        everything = refs(stack)
+        for ref in everything:
+            enterprise.switch_off(ref)
+        stack.webhook.firing("VatsManyTrunksInactive", ACCOUNT)
+        stack.webhook.firing("VatsTrunkInactive", ACCOUNT, everything[-1])
+        for ref in everything:
+            enterprise.switch_on(ref)
+        stack.webhook.resolved("VatsManyTrunksInactive", ACCOUNT)
+        stack.webhook.resolved("VatsTrunkInactive", ACCOUNT, everything[-1])
+        expect(
+            stack,
+            firing("duty", "VatsManyTrunksInactive"),
+            firing("duty", "VatsTrunkInactive", *everything),
+            resolved("duty", "VatsManyTrunksInactive"),
+            resolved("duty", "VatsTrunkInactive", *everything),
+        )
+
+
+def test_a_trunk_is_marked_and_then_deleted(tmp_path: Path) -> None:
+    with story(tmp_path) as stack:
+        enterprise = stack.cabinet.account(ACCOUNT).enterprise
+        marked = refs(stack)[0]
+        enterprise.mark(marked)
+        stack.webhook.firing("VatsTrunkMarkedForDeletion", ACCOUNT, marked)
+        enterprise.switch_off(marked)
+        enterprise.remove(marked)
+        told = stack.webhook.resolved("VatsTrunkMarkedForDeletion", ACCOUNT, marked)
+        assert told["annotations"]["resolved_ru"].endswith(": удалён, в списке его больше нет")
+        told = stack.webhook.firing("VatsTrunkGone", ACCOUNT, marked)
+        assert told["labels"]["severity"] == "info"
+        expect(
+            stack,
+            firing("office", "VatsTrunkMarkedForDeletion", marked),
+            resolved("office", "VatsTrunkMarkedForDeletion", marked),
+            firing("webhook", "VatsTrunkGone", marked),
+        )
+
+
+def test_a_trunk_flaps(tmp_path: Path) -> None:
+    with story(tmp_path) as stack:
+        enterprise = stack.cabinet.account(ACCOUNT).enterprise
+        flapping = refs(stack)[0]
+        # Counters are compared with an hour ago.
+        stack.webhook.until(
+            "an hour of history",
+            lambda: stack.query(f"vats_up offset {round(60_000 * stack.minute)}ms"),
+        )
+        while stack.webhook.alert("VatsTrunkFlapping", ACCOUNT, flapping) is None:
+            enterprise.switch_off(flapping)
+            stack.minutes(4)
+            enterprise.switch_on(flapping)
+            stack.minutes(3)
+        expect(stack, firing("office", "VatsTrunkFlapping", flapping))
+
+
+def test_an_account_is_down_for_two_hours_in_which_a_trunk_goes(tmp_path: Path) -> None:
+    with story(tmp_path, accounts=2) as stack:
+        account, other = (one.name for one in stack.cabinet.accounts)
+        enterprise = stack.cabinet.account(account).enterprise
+        off, going, mended = refs(stack, account)[:3]
+        for ref in (off, mended):
+            enterprise.switch_off(ref)
+            stack.webhook.firing("VatsTrunkInactive", account, ref)
+
+        def down(incoming: Incoming) -> Fault | None:
+            return Fault(drop=True) if incoming.account == account else None
+
+        stack.cabinet.faults = down
+        stack.webhook.firing("VatsAccountDown", account)
+        enterprise.remove(going)
+        enterprise.switch_on(mended)
+        stack.minutes(110)
+        stack.cabinet.faults = None
+        stack.webhook.resolved("VatsAccountDown", account)
+        stack.webhook.resolved("VatsTrunkInactive", account, mended)
+        stack.webhook.firing("VatsTrunkGone", account, going)
+        assert stack.webhook.alert("VatsAccountDown", other) is None
+        expect(
+            stack,
+            firing("duty", "VatsTrunkInactive", off, account=account),
+            firing("duty", "VatsTrunkInactive", mended, account=account),
+            firing("duty", "VatsAccountDown", account=account),
+            resolved("duty", "VatsAccountDown", account=account),
+            resolved("duty", "VatsTrunkInactive", mended, account=account),
+            firing("duty", "VatsTrunkGone", going, account=account),
+        )
+
+
+def test_the_cabinet_is_redeployed(tmp_path: Path) -> None:
+    with story(tmp_path) as stack:
+        stack.cabinet.redeploy()
+        stack.webhook.firing("VatsCabinetRedeployed", ACCOUNT)
+        stack.webhook.resolved("VatsCabinetRedeployed", ACCOUNT)
+        expect(
+            stack,
+            firing("webhook", "VatsCabinetRedeployed"),
+            resolved("webhook", "VatsCabinetRedeployed"),
+        )
+
+
+def test_a_password_is_changed_and_an_alert_is_told_of_that_account_alone(tmp_path: Path) -> None:
+    with story(tmp_path, accounts=2) as stack:
+        account, other = (one.name for one in stack.cabinet.accounts)
+        password = stack.cabinet.account(account).password
+        off = refs(stack, account)[0]
+        stack.cabinet.account(account).enterprise.switch_off(off)
+        stack.webhook.firing("VatsTrunkInactive", account, off)
+        stack.cabinet.change_password(account, "another")
+        stack.cabinet.end_sessions(account)
+        stack.webhook.firing("VatsLoginRefused", account)
+        loud = refs(stack, other)[0]
+        stack.cabinet.account(other).enterprise.unbind(loud)
+        stack.webhook.firing("VatsTrunkUnbound", other, loud)
+        stack.cabinet.change_password(account, password)
+        stack.webhook.resolved("VatsLoginRefused", account)
+        expect(
+            stack,
+            firing("duty", "VatsTrunkInactive", off, account=account),
+            firing("duty", "VatsLoginRefused", account=account),
+            firing("duty", "VatsTrunkUnbound", loud, account=other),
+            resolved("duty", "VatsLoginRefused", account=account),
+        )
