@@ -15,8 +15,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.exposition import Block, Format, Page, Part
-from vats_exporter.metrics.rendering import TRUNK_METRICS, render_trunks
+from vats_exporter.metrics.exposition import Format, Page
+from vats_exporter.metrics.rendering import join_trunks, render_trunks
+from vats_exporter.privacy import Privacy
 from vats_exporter.trunks import ROW_FLAGS, Flags, Snapshot, Trunk
 
 if TYPE_CHECKING:
@@ -88,12 +89,8 @@ def registry_of(collector: ClientLibrary | Collected) -> CollectorRegistry:
 
 def render(snapshot: Snapshot) -> Page:
     """Write the trunks' page as the collector does."""
-    blocks: list[Block] = []
-    rendered = zip(TRUNK_METRICS, render_trunks("acme", snapshot), strict=True)
-    for metric, block in rendered:
-        if block.raw:
-            blocks += (Block(metric.family.header(Format.TEXT)), block)
-    return Page(Part(blocks))
+    lines = render_trunks("acme", snapshot, None, Privacy())
+    return Page(join_trunks([lines], Format.TEXT), Format.TEXT)
 
 
 def best(run: Callable[[], object], rounds: int) -> float:

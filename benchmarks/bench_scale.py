@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 from benchmarks.bench_exposition import make_snapshot
 from benchmarks.bench_serving import Invented
 from vats_exporter.logs import setup
-from vats_exporter.metrics.collector import Account, Collector
+from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.web import ListenAddress, Site, WebServer
 
 ACCOUNTS, TRUNKS = 200, 500
@@ -41,7 +41,9 @@ def serve() -> None:
     for number in range(ACCOUNTS):
         trunks = make_snapshot(TRUNKS).trunks
         source = Invented(trunks)
-        accounts.append(Account(f"account-{number:03}", source.connect, ttl=3600, stale=7200))
+        accounts.append(
+            MonitoredAccount(f"account-{number:03}", source.connect, ttl=3600, stale=7200)
+        )
     web = WebServer([ListenAddress("127.0.0.1", 0)], Site(Collector(accounts)).respond)
     web.start()
     print(web.addresses[0].port, flush=True)

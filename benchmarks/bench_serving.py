@@ -28,7 +28,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from benchmarks.bench_exposition import ClientLibrary, make_snapshot
 from vats_exporter.logs import setup
-from vats_exporter.metrics.collector import Account, Collector
+from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.trunks import Listing
 from vats_exporter.web import ListenAddress, Site, WebServer
 
@@ -76,7 +76,9 @@ def serve(server: str, trunks: int) -> None:
     if server == "vats-exporter":
         setup.configure()
         # Its data stays as it is, as the baselines' does: one refresh for the whole run.
-        account = Account("acme", lambda _: Invented(snapshot.trunks), ttl=3600, stale=7200)
+        account = MonitoredAccount(
+            "acme", lambda _: Invented(snapshot.trunks), ttl=3600, stale=7200
+        )
         web = WebServer([ListenAddress("127.0.0.1", 0)], Site(Collector([account])).respond)
         web.start()
         print(web.addresses[0].port, flush=True)

@@ -95,7 +95,6 @@ def make_due(refresher: Refresher) -> None:
     """Let the next scrape refresh the account, however fresh it is."""
     with refresher._lock:
         refresher._next = None
-        refresher._settle()
 
 
 def let_end(refresher: Refresher, timeout: float = 60.0) -> None:

@@ -344,7 +344,7 @@ def test_a_changed_password_is_tried_at_once(clock: SetClock) -> None:
     view(refresher)
     clock.advance(1)
     assert view(refresher).result == "login_refused"
-    assert (cabinet.reads, refresher.settled()) == (1, None)
+    assert cabinet.reads == 1
     cabinet.changed, cabinet.answer = True, listing()
     assert view(refresher).result == "success"
     clock.advance(1)
@@ -574,44 +574,6 @@ def test_a_flaw_is_told_when_it_appears_and_not_again_until_it_was_gone(clock: S
     assert flaws() == ["no phones"]
 
 
-def test_a_state_is_settled_until_a_refresh_is_due(clock: SetClock) -> None:
-    cabinet = ScriptedCabinet(listing())
-    refresher = Refresher("acme", cabinet, ttl=60, stale=900, clock=clock)
-    assert refresher.settled() is None
-    state = view(refresher, PATIENCE)
-    clock.advance(58.9)
-    assert refresher.settled() is state
-    clock.advance(0.1)
-    assert refresher.settled() is None
-    view(refresher, PATIENCE)
-    make_due(refresher)
-    assert refresher.settled() is None
-
-
-def test_a_state_is_not_settled_while_a_refresh_is_under_way(clock: SetClock) -> None:
-    block = Block()
-    refresher = Refresher("acme", ScriptedCabinet(listing(), before=block), clock=clock)
-    view(refresher, 0)
-    assert refresher.settled() is None
-    block.go_on.set()
-    assert view(refresher, PATIENCE) is refresher.settled()
-
-
-def test_a_state_is_settled_no_longer_than_its_snapshot_is_served(clock: SetClock) -> None:
-    cabinet = ScriptedCabinet(listing())
-    refresher = Refresher("acme", cabinet, ttl=60, stale=100, clock=clock)
-    view(refresher, PATIENCE)
-    clock.advance(60)
-    cabinet.answer = LoginRefusedError("refused")
-    state = view(refresher, PATIENCE)
-    assert refresher.settled() is state
-    clock.advance(40)
-    assert refresher.settled() is None
-    stale = refresher.peek()
-    assert stale.snapshot is None
-    assert refresher.settled() is stale
-
-
 def test_a_machine_out_of_threads_is_told_and_tried_again(
     clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -645,9 +607,9 @@ def test_another_ttl_holds_for_what_was_read_before_it(
     due_at = after - min(1.0, after / 20)
     clock.advance(max(0.0, due_at - 5 - 1 / 64))
     if after:
-        assert refresher.settled() is view(refresher, PATIENCE)
+        assert not refresher._is_due()
     clock.advance(1 / 64)
-    assert refresher.settled() is None
+    assert refresher._is_due()
     view(refresher, PATIENCE)
     assert cabinet.reads == 2
 
@@ -655,23 +617,23 @@ def test_another_ttl_holds_for_what_was_read_before_it(
 def test_another_ttl_holds_for_a_failure_too(clock: SetClock) -> None:
     cabinet = ScriptedCabinet(UnreachableError("no route"))
     refresher = Refresher("acme", cabinet, ttl=900.0, clock=clock)
-    state = view(refresher, PATIENCE)
+    view(refresher, PATIENCE)
     refresher.retime(10.0, 900.0)
     clock.advance(10 - 1 / 64)
-    assert refresher.settled() is state
+    assert not refresher._is_due()
     clock.advance(1 / 64)
-    assert refresher.settled() is None
+    assert refresher._is_due()
 
 
 def test_another_ttl_neither_hurries_nor_delays_a_refused_login(clock: SetClock) -> None:
     cabinet = ScriptedCabinet(LoginRefusedError("refused"))
     refresher = Refresher("acme", cabinet, ttl=60.0, clock=clock)
-    state = view(refresher, PATIENCE)
+    view(refresher, PATIENCE)
     refresher.retime(10.0, 900.0)
     clock.advance(59)
-    assert refresher.settled() is state
+    assert not refresher._is_due()
     clock.advance(1)
-    assert refresher.settled() is None
+    assert refresher._is_due()
 
 
 def test_another_time_to_go_stale_holds_for_the_snapshot_there_is(clock: SetClock) -> None:
@@ -680,9 +642,8 @@ def test_another_time_to_go_stale_holds_for_the_snapshot_there_is(clock: SetCloc
     view(refresher, PATIENCE)
     refresher.retime(60.0, 30.0)
     clock.advance(29)
-    assert refresher.settled() is not None
+    assert refresher.peek().snapshot is not None
     clock.advance(1)
-    assert refresher.settled() is None
     assert refresher.peek().snapshot is None
 
 
@@ -781,11 +742,11 @@ def test_a_refresh_is_due_a_twentieth_of_the_ttl_early_but_no_more_than_a_second
     clock: SetClock, ttl: float, early: float
 ) -> None:
     refresher = Refresher("acme", ScriptedCabinet(listing()), ttl=ttl, clock=clock)
-    state = view(refresher, PATIENCE)
+    view(refresher, PATIENCE)
     clock.advance(ttl - early - 1 / 64)
-    assert refresher.settled() is state
+    assert not refresher._is_due()
     clock.advance(1 / 64)
-    assert refresher.settled() is None
+    assert refresher._is_due()
 
 
 def test_every_error_of_the_cabinet_has_a_result_of_the_closed_list() -> None:

@@ -18,8 +18,8 @@ from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource
 from vats_exporter.history import History
 from vats_exporter.logs.logger import get_logger
-from vats_exporter.metrics.collector import Account, Collector, Loaded
-from vats_exporter.metrics.privacy import Privacy
+from vats_exporter.metrics.collector import Collector, MonitoredAccount
+from vats_exporter.privacy import Privacy
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.web import DIRECT, Limits, Site, WebServer
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from vats_exporter.config.models import AccountSettings, Config, DetailsSettings
-    from vats_exporter.metrics.counts import Tally
+    from vats_exporter.metrics.counters import AccountCounters
     from vats_exporter.refresh import Source
     from vats_exporter.web import ListenAddress, Protection, Urls
 
@@ -98,7 +98,6 @@ class Exporter:
             history=self._history,
             probe_only=self._options.probe_only,
         )
-        self._collector.loaded = Loaded(successful=True, succeeded_at=time.time())
         may_reload = self._options.lifecycle and load is not None
         self._site = Site(
             self._collector,
@@ -166,7 +165,7 @@ class Exporter:
             if self._site.stopping:
                 return ("the exporter is stopping",)
             gone = self._swap(config)
-            self._collector.loaded = Loaded(successful=True, succeeded_at=time.time())
+            self._collector.config_loaded(successful=True)
             _log.info(
                 "configuration reloaded", config=str(config.file), accounts=len(config.accounts)
             )
@@ -215,14 +214,12 @@ class Exporter:
 
     def _keep(self, problems: Sequence[str]) -> tuple[str, ...]:
         """Go on as it was, and say why."""
-        kept = self._collector.loaded
-        succeeded_at = kept.succeeded_at if kept is not None else 0.0
-        self._collector.loaded = Loaded(successful=False, succeeded_at=succeeded_at)
+        self._collector.config_loaded(successful=False)
         for line in problems:
             _log.error("configuration not reloaded", error=line)
         return tuple(problems)
 
-    def _swap(self, config: Config) -> list[Account]:
+    def _swap(self, config: Config) -> list[MonitoredAccount]:
         """Put the accounts of a configuration in place; return those to be closed."""
         before = self._config
         if config.history != before.history:
@@ -254,7 +251,7 @@ class Exporter:
         for account in gone:
             account.retire()
         self._config = config
-        self._collector.accounts = accounts
+        self._collector.accounts = tuple(accounts)
         return gone
 
     def _account(
@@ -262,10 +259,10 @@ class Exporter:
         settings: AccountSettings,
         config: Config,
         *,
-        before: Account | None = None,
+        before: MonitoredAccount | None = None,
         same_login: bool = False,
-    ) -> Account:
-        account = Account(
+    ) -> MonitoredAccount:
+        account = MonitoredAccount(
             settings.name,
             # As it is configured when it is asked for: a reload may change it.
             _connector(settings, config.details, lambda: self._config.cache.stale),
@@ -281,7 +278,7 @@ class Exporter:
         return account
 
 
-def _configure(account: Account, settings: AccountSettings) -> None:
+def _configure(account: MonitoredAccount, settings: AccountSettings) -> None:
     """Hand over what changes without a new session."""
     account.labels = settings.labels
     account.expected_off.entries = settings.expected_off
@@ -296,7 +293,7 @@ def _open_history(config: Config) -> History:
     return History(config.history.file, keep=config.history.keep)
 
 
-def _close(accounts: Iterable[Account], timeout: float) -> list[threading.Thread]:
+def _close(accounts: Iterable[MonitoredAccount], timeout: float) -> list[threading.Thread]:
     """Close accounts side by side.
 
     In threads that do not keep the process: a refresh may be waiting for a cabinet that hangs, and
@@ -318,11 +315,11 @@ def _close(accounts: Iterable[Account], timeout: float) -> list[threading.Thread
 
 def _connector(
     settings: AccountSettings, details: DetailsSettings, stale: Callable[[], float]
-) -> Callable[[Tally], Source]:
-    def connect(tally: Tally) -> Source:
-        cabinet = CabinetClient(settings, trace=tally.trace)
+) -> Callable[[AccountCounters], Source]:
+    def connect(counters: AccountCounters) -> Source:
+        cabinet = CabinetClient(settings, trace=counters.trace)
         if not details.enabled:
             return cabinet
-        return DetailedSource(cabinet, ttl=details.ttl, stale=stale, on_details=tally.detailed)
+        return DetailedSource(cabinet, ttl=details.ttl, stale=stale, on_details=counters.detailed)
 
     return connect

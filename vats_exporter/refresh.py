@@ -21,7 +21,6 @@ revives nor ends a snapshot; times that people see come from the wall clock.
 
 from __future__ import annotations
 
-import math
 import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
@@ -131,7 +130,6 @@ class Refresher:
         self._state = AccountState(name)
         self._taken: float | None = None  # both are monotonic: when the snapshot was taken,
         self._next: float | None = None  # when the next attempt is due; None means now
-        self._settled = (-math.inf, self._state)
         self._refusals = 0
         self._warned: frozenset[str] = frozenset()
 
@@ -149,7 +147,6 @@ class Refresher:
         with self._lock:
             if self._running is None and not self._closed and self._is_due():
                 self._running = self._start_thread()
-                self._settle()
             return self._running
 
     def wait(self, refresh: threading.Event | None, timeout: float) -> bool:
@@ -166,21 +163,12 @@ class Refresher:
             self._hangs = timeout > 0
         return refresh is None or self._running is not refresh
 
-    def settled(self) -> AccountState | None:
-        """Return the state where nothing is due, under way or about to be stale; else ``None``.
-
-        What a scrape asks first. Takes no lock: the time and the state are replaced as one.
-        """
-        until, state = self._settled
-        return state if self._clock.monotonic() < until else None
-
     def peek(self) -> AccountState:
         """Return the account's state as it is, without a refresh."""
         with self._lock:
             if self._taken is not None and self._clock.monotonic() - self._taken >= self.stale:
                 self._taken = None
                 self._state = replace(self._state, snapshot=None)
-                self._settle()
             return self._state
 
     def retime(self, ttl: float, stale: float) -> None:
@@ -191,7 +179,6 @@ class Refresher:
                 if self._state.up:
                     self._next -= min(EARLY, ttl / 20) - min(EARLY, self.ttl / 20)
             self.ttl, self.stale = ttl, stale
-            self._settle()
 
     def adopt(self, other: Refresher, *, same_login: bool) -> None:
         """Serve another refresher's last good snapshot until there is one of one's own.
@@ -209,7 +196,6 @@ class Refresher:
                 self._state, (self._next, self._refusals) = state, waits
             else:
                 self._state = replace(self._state, snapshot=state.snapshot)
-            self._settle()
 
     def release(self) -> None:
         """Start no more refreshes, and let those who wait for one go on."""
@@ -268,7 +254,6 @@ class Refresher:
         finally:
             with self._lock:
                 self._running = None
-                self._settle()
             running.set()
 
     def _show(self, snapshot: Snapshot) -> None:
@@ -325,16 +310,6 @@ class Refresher:
                 duration=outcome.duration,
                 login_retry_at=retry_at,
             )
-
-    def _settle(self) -> None:
-        """Work out how long the state stays as it is; with the lock held, after every change."""
-        until = -math.inf
-        watched = self._credentials_changed is not None and self._state.login_retry_at is not None
-        if self._running is None and self._next is not None and not watched:
-            until = self._next
-            if self._taken is not None:
-                until = min(until, self._taken + self.stale)
-        self._settled = (until, self._state)
 
     def _back_off(self) -> float:
         """Count a refusal; return the seconds until the login may be tried again."""

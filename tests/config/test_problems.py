@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vats_exporter.cabinet.settings import TlsSettings
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import AccountSettings
 from vats_exporter.config.problems import ConfigError
@@ -338,7 +339,7 @@ EXPECTED: dict[str, list[str]] = {
         "line 6: accounts[0].timeouts.reed: unknown key; did you mean read?",
     ],
     "tls_key_far_from_any": [
-        "line 6: accounts[0].tls: unknown key; known here: ca_file, security_level",
+        "line 6: accounts[0].tls: unknown key; known here: " + ", ".join(TlsSettings.model_fields),
     ],
     "variable_as_a_level": [
         (

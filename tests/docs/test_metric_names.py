@@ -46,6 +46,14 @@ def named(text: str) -> set[str]:
     return together | set(re.findall(r"\bvats_[a-z_]+", text))
 
 
+@pytest.mark.parametrize("page", ["README.md", "README.ru.md"])
+def test_the_readme_has_every_metric_with_its_labels(page: str) -> None:
+    lines = (ROOT / page).read_text("utf-8").splitlines()
+    rows = [line.split("|")[1:3] for line in lines if line.startswith("| `vats_")]
+    told = {name: labels.strip() for names, labels in rows for name in re.findall("`(.*?)`", names)}
+    assert told == {metric.name: ", ".join(metric.labels) for metric in METRICS}
+
+
 def test_there_are_pages() -> None:
     assert ROOT / "README.md" in PAGES
     assert ROOT / "docs" / "reliability.md" in PAGES

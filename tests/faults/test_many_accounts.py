@@ -10,7 +10,7 @@ from tests.doubles import PATIENCE, let_end
 from vats_exporter.cabinet import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.demo import Fault, SimulatedCabinet, make_accounts
-from vats_exporter.metrics.collector import Account, Collector
+from vats_exporter.metrics.collector import Collector, MonitoredAccount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def test_accounts_that_hang_refuse_or_drip_cost_the_others_no_freshness() -> Non
             return Fault(wait=over)
         return Fault(raw=drip(over)) if incoming.account in dripping else None
 
-    def account(name: str) -> Account:
+    def account(name: str) -> MonitoredAccount:
         simulated = cabinet.account(name)
         password = "wrong" if name in refusing else simulated.password
         settings = CabinetSettings(
@@ -51,7 +51,9 @@ def test_accounts_that_hang_refuse_or_drip_cost_the_others_no_freshness() -> Non
             password=password,
             timeouts=Timeouts(connect=PATIENCE, read=60.0, call=60.0),
         )
-        return Account(name, lambda tally: CabinetClient(settings, trace=tally.trace), ttl=0)
+        return MonitoredAccount(
+            name, lambda counters: CabinetClient(settings, trace=counters.trace), ttl=0
+        )
 
     with cabinet:
         collector = Collector([account(name) for name in names])
@@ -68,7 +70,10 @@ def test_accounts_that_hang_refuse_or_drip_cost_the_others_no_freshness() -> Non
                 began, asked = time.monotonic(), time.time()
                 collector.refresh(SCRAPE)
                 took = time.monotonic() - began
-                states = {state.account: state for state in collector.states()}
+                states = {
+                    state.account: state
+                    for state in [account.refresher.peek() for account in collector.accounts]
+                }
                 # The healthy ones are waited for, and no one else.
                 assert took < SCRAPE
                 for name in healthy:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from tests.doubles import SetClock
 from vats_exporter.cabinet import CabinetClient, CabinetSettings, Timeouts, TlsSettings
 from vats_exporter.details import DetailedSource
-from vats_exporter.metrics.collector import Account, Collector
+from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from vats_exporter.demo import SimulatedCabinet
-    from vats_exporter.metrics.counts import Tally
+    from vats_exporter.metrics.counters import AccountCounters
     from vats_exporter.metrics.exposition import Page as Rendered
     from vats_exporter.refresh import Source
 
@@ -109,7 +109,9 @@ class Watched:
         self._name = name
         self._source: DetailedSource | None = None
         self._has_details = details
-        self._account = Account(name, self._connect, ttl=TTL, stale=STALE, clock=self.clock)
+        self._account = MonitoredAccount(
+            name, self._connect, ttl=TTL, stale=STALE, clock=self.clock
+        )
         self._collector = Collector([self._account])
 
     @property
@@ -183,15 +185,15 @@ class Watched:
         finally:
             self._settings.__dict__["timeouts"] = PATIENT
 
-    def _connect(self, tally: Tally) -> Source:
-        cabinet = CabinetClient(self._settings, trace=tally.trace)
+    def _connect(self, counters: AccountCounters) -> Source:
+        cabinet = CabinetClient(self._settings, trace=counters.trace)
         if not self._has_details:
             return cabinet
         self._source = DetailedSource(
             cabinet,
             ttl=DETAILS_TTL,
             stale=lambda: DETAILS_STALE,
-            on_details=tally.detailed,
+            on_details=counters.detailed,
             clock=self.clock,
         )
         return self._source

@@ -33,8 +33,9 @@ from vats_exporter.cabinet.trace import CallCompleted, CallFailed, Redeployed, S
 from vats_exporter.history import History
 from vats_exporter.metrics import collector as collector_module
 from vats_exporter.metrics import rendering
-from vats_exporter.metrics.collector import METRICS, Account, Collector, Loaded
+from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format
+from vats_exporter.metrics.table import METRICS
 from vats_exporter.trunks import Flags, Listing, Snapshot, Trunk
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric as ClientFamily
 
     from vats_exporter.cabinet.trace import Trace, TraceEvent
-    from vats_exporter.metrics.counts import Tally
+    from vats_exporter.metrics.counters import AccountCounters
 
 PATIENCE = 10.0
 
@@ -71,8 +72,8 @@ class ScriptedCabinet:
     before: Callable[[], object] = lambda: None
     trace: Trace = field(default=lambda _: None)
 
-    def connect(self, tally: Tally) -> ScriptedCabinet:
-        self.trace = tally.trace
+    def connect(self, counters: AccountCounters) -> ScriptedCabinet:
+        self.trace = counters.trace
         return self
 
     def read_trunks(self) -> Listing:
@@ -131,7 +132,7 @@ def samples(page: str, name: str) -> dict[tuple[tuple[str, str], ...], float]:
 
 
 def collector_of(*accounts: tuple[str, ScriptedCabinet], clock: SetClock) -> Collector:
-    return Collector([Account(name, one.connect, clock=clock) for name, one in accounts])
+    return Collector([MonitoredAccount(name, one.connect, clock=clock) for name, one in accounts])
 
 
 def test_the_table_holds_the_documented_metrics() -> None:
@@ -190,7 +191,9 @@ def test_flags_of_trunks_become_gauges(clock: SetClock) -> None:
 
 
 def test_trunks_that_are_off_on_purpose_are_told(clock: SetClock) -> None:
-    account = Account("acme", ScriptedCabinet((WORKING, OFF, STRANGE)).connect, clock=clock)
+    account = MonitoredAccount(
+        "acme", ScriptedCabinet((WORKING, OFF, STRANGE)).connect, clock=clock
+    )
     account.expected_off.entries = ["CaLz$_", "79160000001"]
     assert samples(scrape(Collector([account])), "vats_trunk_expected_off") == {
         (("account", "acme"), ("phone", one.phone), ("trunk", one.ref)): 1.0
@@ -293,6 +296,22 @@ def test_the_build_is_told_once(clock: SetClock) -> None:
     }
 
 
+def test_how_the_configuration_was_loaded_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_000.0)
+    collector = Collector()
+    assert "vats_config_last_reload_successful 1.0" in own_lines(page_of(collector))
+    collector.config_loaded(successful=False)
+    page = own_lines(page_of(collector))
+    assert "vats_config_last_reload_successful 0.0" in page
+    assert "vats_config_last_reload_success_timestamp_seconds 1000.0" in page
+    monkeypatch.setattr(time, "time", lambda: 2_000.0)
+    collector.config_loaded(successful=True)
+    page = own_lines(page_of(collector))
+    assert "vats_config_last_reload_success_timestamp_seconds 2000.0" in page
+
+
 def test_the_process_tells_of_itself() -> None:
     assert samples(page_of(Collector()), "process_resident_memory_bytes")[()] > 1_000_000
 
@@ -383,7 +402,7 @@ def test_scrapes_during_changes_never_mix_snapshots(clock: SetClock) -> None:
         for at in range(30)
     ]
     cabinet = ScriptedCabinet(generations[0])
-    account = Account("acme", cabinet.connect, ttl=0, clock=clock)
+    account = MonitoredAccount("acme", cabinet.connect, ttl=0, clock=clock)
     collector = Collector([account])
     collector.refresh(PATIENCE)
     done = threading.Event()
@@ -476,7 +495,7 @@ def test_a_scrape_gives_what_refreshing_and_looking_would(clock: SetClock) -> No
 def test_accounts_can_be_replaced(clock: SetClock) -> None:
     collector = collector_of(("a", ScriptedCabinet((WORKING,))), clock=clock)
     scrape(collector)
-    collector.accounts = (Account("b", ScriptedCabinet((OFF,)).connect, clock=clock),)
+    collector.accounts = (MonitoredAccount("b", ScriptedCabinet((OFF,)).connect, clock=clock),)
     page = scrape(collector)
     assert samples(page, "vats_up") == {(("account", "b"),): 1.0}
     assert "CaLztv" not in page
@@ -526,15 +545,15 @@ def test_pages_are_what_the_client_library_reads_and_writes(
             for at, (phone, text, flag) in enumerate(rows)
         )
         events = (CallCompleted("list", 200, 0.3, 10), SignIn("success", 0.1))
-        made.append(Account(name, ScriptedCabinet(trunks, events).connect, clock=clock))
+        made.append(MonitoredAccount(name, ScriptedCabinet(trunks, events).connect, clock=clock))
     collector.accounts = tuple(made)
     collector.refresh(PATIENCE)
     for form in Format:
         page = page_of(collector, form)
         assert again(page, form) == page
         packed = b"".join(collector.page(form).body(compress=True).chunks)
-        own = gzip.decompress(packed).decode().partition("# HELP process_")[0]
-        assert own == page.partition("# HELP process_")[0]
+        own = gzip.decompress(packed).decode().partition("# HELP vats_exporter_")[0]
+        assert own == page.partition("# HELP vats_exporter_")[0]
 
 
 def test_label_values_that_are_no_text_still_make_utf8(clock: SetClock) -> None:
@@ -564,12 +583,11 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
     history = History(None)
     history.record("acme", Snapshot((replace(WORKING, flags=OFF.flags),), 0.0, 0.0))
     accounts = [
-        Account(name, one.connect, clock=clock, history=history)
+        MonitoredAccount(name, one.connect, clock=clock, history=history)
         for name, one in (("acme", cabinet), ("Ромашка", refused))
     ]
-    accounts[0].tally.detailed("success", "")
+    accounts[0].counters.detailed("success", "")
     collector = Collector(accounts, history=history)
-    collector.loaded = Loaded(successful=True, succeeded_at=1.0)
     page = scrape(collector)
     served = [metric for metric in METRICS if metric.scope != "probe"]
     assert all(f"# HELP {metric.name} " in page for metric in served)
@@ -604,7 +622,9 @@ def test_the_age_of_the_oldest_details_is_told_as_long_as_they_are_served(
         for trunk, at in zip((WORKING, OFF, STRANGE), (clock.now(), 99.5, None), strict=True)
     )
     cabinet = ScriptedCabinet(trunks)
-    collector = Collector([Account("acme", cabinet.connect, ttl=60.0, stale=90.0, clock=clock)])
+    collector = Collector(
+        [MonitoredAccount("acme", cabinet.connect, ttl=60.0, stale=90.0, clock=clock)]
+    )
     assert f'{name}{{account="acme"}} 99.5' in own_lines(scrape(collector))
     cabinet.answer = UnreachableError("reset")
     clock.advance(60.0)
@@ -619,7 +639,7 @@ def test_the_age_of_the_oldest_details_is_told_as_long_as_they_are_served(
 def test_changes_are_counted_from_nought_and_dated_once_they_happen(clock: SetClock) -> None:
     history = History(None)
     cabinet = ScriptedCabinet((WORKING,))
-    account = Account("acme", cabinet.connect, ttl=0, clock=clock, history=history)
+    account = MonitoredAccount("acme", cabinet.connect, ttl=0, clock=clock, history=history)
     collector = Collector([account], history=history)
     labels = 'account="acme",flag="active",phone="79161234567",trunk="CaLztv"'
     before = scrape(collector)

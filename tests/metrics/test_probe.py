@@ -15,14 +15,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.doubles import let_end, make_due
 from vats_exporter.cabinet.errors import LoginRefusedError, UnreachableError
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, Redeployed
-from vats_exporter.metrics.collector import Account, Collector
+from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format
 from vats_exporter.redaction import register_secrets
 from vats_exporter.trunks import Flags, Listing, Trunk
 from vats_exporter.web import Request, Response, Site
 
 if TYPE_CHECKING:
-    from vats_exporter.metrics.counts import Tally
+    from vats_exporter.metrics.counters import AccountCounters
 
 PATIENCE = 10.0
 
@@ -35,21 +35,21 @@ class Office:
     error: Exception | None = None
     gate: threading.Event | None = None
     reads: int = 0
-    tally: Tally | None = field(default=None)
+    counters: AccountCounters | None = field(default=None)
 
-    def connect(self, tally: Tally) -> Office:
-        self.tally = tally
+    def connect(self, counters: AccountCounters) -> Office:
+        self.counters = counters
         return self
 
     def read_trunks(self) -> Listing:
         self.reads += 1
-        assert self.tally is not None
-        self.tally.trace(CallStarted("list"))
+        assert self.counters is not None
+        self.counters.trace(CallStarted("list"))
         if self.gate is not None:
             assert self.gate.wait(PATIENCE)
         if self.error is not None:
             raise self.error
-        self.tally.trace(CallCompleted("list", 200, 0.25, 12345))
+        self.counters.trace(CallCompleted("list", 200, 0.25, 12345))
         return Listing(
             (Trunk(self.ref, 1, "79161234567", "", Flags(True, True, False), "1100", True),)
         )
@@ -59,7 +59,9 @@ class Office:
 
 
 def site_of(**offices: Office) -> Site:
-    return Site(Collector([Account(name, one.connect, ttl=60) for name, one in offices.items()]))
+    return Site(
+        Collector([MonitoredAccount(name, one.connect, ttl=60) for name, one in offices.items()])
+    )
 
 
 def get(site: Site, path: str, query: str = "", **headers: str) -> tuple[int, str]:
@@ -184,8 +186,8 @@ def test_debug_shows_the_steps_with_their_times_and_no_secret() -> None:
     assert "list: HTTP 200, 12345 bytes, after 0.250 s" in text
     assert "1 trunks" in text
     assert 'vats_trunk_active{account="north"' in text
-    assert north.tally is not None
-    north.tally.trace(CallFailed("list", UnreachableError("list: hunter2-hunter2"), 0.1))
+    assert north.counters is not None
+    north.counters.trace(CallFailed("list", UnreachableError("list: hunter2-hunter2"), 0.1))
     assert "hunter2" not in get(site, "/probe", "account=north&debug=true")[1]
 
 
@@ -207,8 +209,8 @@ def test_debug_says_where_nothing_was_asked_and_what_a_redeployed_cabinet_became
     silent = Silent()
     site = site_of(silent=silent)
     assert "\n  none yet\n" in get(site, "/probe", "account=silent&debug=true")[1]
-    assert silent.tally is not None
-    silent.tally.trace(Redeployed("A" * 32, "B" * 32))
+    assert silent.counters is not None
+    silent.counters.trace(Redeployed("A" * 32, "B" * 32))
     text = get(site, "/probe", "account=silent&debug=true")[1]
     assert f"the cabinet was redeployed: {'A' * 32} became {'B' * 32}" in text
 
@@ -279,7 +281,7 @@ def test_targets_have_a_port_and_the_address_that_was_asked(host: str, target: s
 
 def test_an_exporter_of_probes_alone_reads_nobody_for_metrics() -> None:
     north = Office()
-    collector = Collector([Account("north", north.connect)], probe_only=True)
+    collector = Collector([MonitoredAccount("north", north.connect)], probe_only=True)
     site = Site(collector)
     _, page = get(site, "/metrics")
     assert "account=" not in page

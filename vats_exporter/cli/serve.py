@@ -19,7 +19,7 @@ from vats_exporter.config.problems import ConfigError
 from vats_exporter.config.units import parse_duration
 from vats_exporter.logs import setup
 from vats_exporter.logs.logger import get_logger
-from vats_exporter.metrics.privacy import Privacy
+from vats_exporter.privacy import Privacy
 from vats_exporter.web import Limits, Urls, parse_listen_address, urls
 from vats_exporter.web.addresses import systemd_addresses
 

@@ -1,10 +1,8 @@
 """From what is known of the accounts to the page Prometheus reads.
 
-It knows snapshots, states, counts and the metrics they become, and neither the cabinet nor HTTP.
-
-What changes together is rendered together, and no more often: an account's trunk series once per
-refresh, in the refresh's own thread; its other series when a refresh ended or a call was made; the
-process's own at most once a second. A scrape in between sends bytes that are already there.
+What changes together is made together, and no more often: an account's trunk samples once a
+refresh, in its thread; the other samples when a refresh ended or a call was made; the process's own
+at most once a second. A scrape in between sends a page that is already there.
 """
 
 from __future__ import annotations
@@ -13,66 +11,44 @@ import platform
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from vats_exporter import __version__
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.logs.setup import dropped_lines
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.counts import Tally
-from vats_exporter.metrics.exposition import (
-    Block,
-    Format,
-    Page,
-    Part,
-    label_text,
-    sample_line,
-)
-from vats_exporter.metrics.privacy import Privacy
-from vats_exporter.metrics.rendering import (
-    ACCOUNT_METRICS,
-    join_families,
-    render_account,
-    render_trunks,
-)
-from vats_exporter.metrics.table import METRICS, Metric
+from vats_exporter.metrics.counters import AccountCounters
+from vats_exporter.metrics.exposition import Format, Page, counter, encode, gauge
+from vats_exporter.metrics.rendering import NO_TRUNKS, join_trunks, render_trunks, state_families
+from vats_exporter.privacy import Privacy
 from vats_exporter.refresh import Refresher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from prometheus_client.core import Metric as Family
 
     from vats_exporter.clock import Clock
     from vats_exporter.history import Changes, History
+    from vats_exporter.metrics.rendering import TrunkLines
     from vats_exporter.refresh import Outcome, Source
     from vats_exporter.trunks import AccountState, Snapshot
 
-__all__ = ["METRICS", "Account", "Collector", "Loaded", "Metric"]
-
-HEADERS: Final = {
-    form: {metric: Block(metric.family.header(form)) for metric in METRICS} for form in Format
-}
-"""The lines before each family's samples."""
-
-_REFRESHES: Final = 20
+_REFRESHES: Final = 10
 """Refreshes of an account that can be looked at."""
 
-_PROCESS_AGE: Final = 1.0
-"""Seconds for which the process's own metrics are sent again."""
 
-
-class Account:
-    """One account: its refresher, its counts, and its series as bytes.
+class MonitoredAccount:
+    """One account as Prometheus sees it: refreshed, counted, rendered once a refresh.
 
     Args:
         name: the account's; no two may share one.
-        connect: makes what is read, given the tally that counts its calls.
-        ttl: as :class:`~vats_exporter.refresh.Refresher` takes it.
-        stale: likewise.
-        clock: likewise.
+        connect: makes what is read, given the counters that its trace goes to.
+        ttl: as :class:`~vats_exporter.refresh.Refresher` takes it, like *stale* and *clock*.
         history: remembers the trunks' changes; ``None`` counts none.
         privacy: what the trunks' labels hold back.
         before: the same account as it was configured before: its counts go on.
@@ -87,45 +63,42 @@ class Account:
     def __init__(
         self,
         name: str,
-        connect: Callable[[Tally], Source],
+        connect: Callable[[AccountCounters], Source],
         *,
         ttl: float = 60.0,
         stale: float = 900.0,
         clock: Clock | None = None,
         history: History | None = None,
         privacy: Privacy | None = None,
-        before: Account | None = None,
+        before: MonitoredAccount | None = None,
     ) -> None:
         self.name: Final = name
+        self.privacy: Final = privacy or Privacy()
         self.labels: Mapping[str, str] = {}
         self.expected_off = ExpectedOff()
+        earlier = () if before is None else before.refreshes
+        self.refreshes: deque[tuple[float, Outcome, int]] = deque(earlier, _REFRESHES)
+        self.counters: AccountCounters = before.counters if before else AccountCounters(name)
         self._history = history
-        self.privacy: Final = privacy or Privacy()
         self._recording = threading.Lock()
         self._retired = False
-        self.refreshes: deque[tuple[float, Outcome, int]] = deque(maxlen=_REFRESHES)
-        if before is not None:
-            self.refreshes.extend(before.refreshes)
-        self.tally: Final[Tally] = Tally(name) if before is None else before.tally
+        self._rendered: tuple[Snapshot | None, TrunkLines] = (None, NO_TRUNKS)
         self.refresher: Final = Refresher(
             name,
-            connect(self.tally),
+            connect(self.counters),
             ttl=ttl,
             stale=stale,
             clock=clock,
             mark=self.expected_off.mark,
-            on_snapshot=self._read,
-            on_result=self._refreshed,
+            on_snapshot=self._record,
+            on_result=self._count,
         )
-        self._trunks: tuple[Snapshot | None, tuple[Block, ...]] = (None, ())
-        self._samples: tuple[AccountState | None, int, Mapping[Metric, str]] = (None, -1, {})
-        self._parts: dict[Format, tuple[tuple[Block, ...], Part]] = {}
 
     def remember_in(self, history: History) -> None:
         """Count the trunks' changes in another history from now on."""
         if history is not self._history:
             self._history = history
-            self._trunks = (None, ())  # they tell changes, and are to be rendered again
+            self._rendered = (None, NO_TRUNKS)  # the lines tell changes
 
     def changes(self) -> Changes:
         """Return how often, and when last, each flag of its trunks changed."""
@@ -140,89 +113,40 @@ class Account:
         with self._recording:
             self._retired = True
 
-    def trunk_blocks(self, snapshot: Snapshot | None) -> tuple[Block, ...]:
-        """Return the trunks' samples, a block a family; none without a snapshot."""
+    def trunk_lines(self, snapshot: Snapshot | None) -> TrunkLines:
+        """Return the samples of a snapshot's trunks."""
         # One tuple, read and replaced whole: the refresh's thread and a scrape's may both come.
-        kept, blocks = self._trunks
-        if kept is not snapshot:
-            blocks = () if snapshot is None else self._render(snapshot)
-            self._trunks = (snapshot, blocks)
-        return blocks
-
-    def trunk_part(self, form: Format, snapshot: Snapshot | None) -> Part:
-        """Return the trunks' samples with their families' headers."""
-        blocks = self.trunk_blocks(snapshot)
-        kept = self._parts.get(form)
-        if kept is None or kept[0] is not blocks:
-            kept = self._parts[form] = (blocks, join_families([blocks], HEADERS[form]))
-        return kept[1]
-
-    def samples(self, state: AccountState, version: int) -> Mapping[Metric, str]:
-        """Return the account's other samples, as lines.
-
-        Args:
-            state: the account's.
-            version: its tally's.
-        """
-        kept_state, kept_version, lines = self._samples
-        if kept_state is not state or kept_version != version:
-            lines = render_account(state, self.tally.counts())
-            self._samples = (state, version, lines)
+        rendered, lines = self._rendered
+        if rendered is not snapshot:
+            lines = NO_TRUNKS
+            if snapshot is not None:
+                changes = None if self._history is None else self.changes()
+                lines = render_trunks(self.name, snapshot, changes, self.privacy)
+            self._rendered = (snapshot, lines)
         return lines
 
-    def _render(self, snapshot: Snapshot) -> tuple[Block, ...]:
-        changes = self._history.changes(self.name) if self._history is not None else None
-        return render_trunks(self.name, snapshot, changes, self.privacy)
+    def families(self, state: AccountState) -> list[Family]:
+        """Return the account's own families."""
+        return [*state_families(state), *self.counters.families()]
 
-    def _read(self, snapshot: Snapshot) -> None:
-        """Record a snapshot, before its series are made: they tell the changes it brought."""
-        if self._history is None:
-            return
+    def _record(self, snapshot: Snapshot) -> None:
+        """Record a snapshot before its samples are made, which tell the changes it brought."""
         with self._recording:
-            if not self._retired:
+            if self._history is not None and not self._retired:
                 self._history.record(self.name, snapshot)
 
-    def _refreshed(self, outcome: Outcome) -> None:
+    def _count(self, outcome: Outcome) -> None:
         if self._retired:
             return
-        self.tally.refreshed(outcome)
+        self.counters.refreshed(outcome)
         trunks = 0 if outcome.snapshot is None else len(outcome.snapshot.trunks)
         self.refreshes.append((time.time(), replace(outcome, snapshot=None), trunks))
         if outcome.snapshot is not None:
-            for block in self.trunk_blocks(outcome.snapshot):
-                _ = block.deflated  # compressed here, so that no scrape has to wait for it
+            self.trunk_lines(outcome.snapshot)  # rendered here, so that no scrape waits for it
 
 
-class Loaded(NamedTuple):
-    """How the latest attempt to load the configuration went.
-
-    Attributes:
-        successful: whether it worked.
-        succeeded_at: when one last did, in seconds since the epoch.
-    """
-
-    successful: bool
-    succeeded_at: float
-
-
-class _Own(NamedTuple):
-    """What is told of the exporter itself, apart from the process."""
-
-    history: tuple[str, int] | None
-    loaded: Loaded | None
-    log_dropped: int
-
-
-class _View(NamedTuple):
-    """A page in one format, and what it was made of."""
-
-    accounts: tuple[Account, ...] | None = None
-    seen: tuple[tuple[AccountState, int], ...] = ()
-    own: _Own | None = None
-    trunks: Part = Part(())
-    live: Part = Part(())
-    process: Part = Part(())
-    page: Page = Page()
+Seen = Sequence[tuple["AccountState", int]]
+"""Of each account, its state and the version of its counters."""
 
 
 class Collector:
@@ -231,182 +155,102 @@ class Collector:
     Args:
         accounts: in the order of the page; their names differ.
         history: that of the accounts, to tell whether it works; ``None`` tells nothing of it.
-        probe_only: the page tells nothing of the accounts, and refreshes none: they are asked for
-            one by one, with :func:`vats_exporter.metrics.probe.probe`.
+        probe_only: the page tells nothing of the accounts, and refreshes none: each is probed.
 
     Attributes:
-        history: as given; replacing it takes effect with the next page.
-        loaded: how the configuration was last loaded; ``None`` tells nothing of it.
+        accounts: as given, like *history*; replacing one takes effect with the next page.
     """
 
     def __init__(
         self,
-        accounts: Iterable[Account] = (),
+        accounts: Iterable[MonitoredAccount] = (),
         *,
         history: History | None = None,
         probe_only: bool = False,
     ) -> None:
-        self._accounts = tuple(accounts)
-        self._probe_only = probe_only
-        self._shown = () if probe_only else self._accounts
+        self.accounts = tuple(accounts)
         self.history = history
-        self.loaded: Loaded | None = None
+        self._probe_only = probe_only
+        self._loaded = (True, time.time())
         self._lock = threading.Lock()
-        self._views = dict.fromkeys(Format, _View())
-        self._process = _Process()
-        build = {"version": __version__, "python": platform.python_version()}
-        self._build_info = sample_line(metrics.BUILD_INFO.name, label_text(build), 1.0)
+        # By format: what a page was made of, the accounts' part, the exporter's, and the page.
+        self._pages: dict[Format, tuple[object, list[bytes], bytes, Page]] = {}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        self._encoded: dict[Format, tuple[float, object, bytes]] = {}
 
-    @property
-    def accounts(self) -> tuple[Account, ...]:
-        """The accounts; replacing them takes effect with the next page."""
-        return self._accounts
-
-    @accounts.setter
-    def accounts(self, accounts: Iterable[Account]) -> None:
-        self._accounts = tuple(accounts)
-        self._shown = () if self._probe_only else self._accounts
-
-    def account(self, name: str) -> Account | None:
+    def account(self, name: str) -> MonitoredAccount | None:
         """Return the account of a name; ``None`` if there is none."""
-        return next((account for account in self._accounts if account.name == name), None)
+        return next((account for account in self.accounts if account.name == name), None)
+
+    def config_loaded(self, *, successful: bool) -> None:
+        """Note how the latest attempt to load the configuration went."""
+        self._loaded = (successful, time.time() if successful else self._loaded[1])
 
     def refresh(self, timeout: float) -> None:
-        """Refresh every account for which that is due, all at the same time.
-
-        Args:
-            timeout: seconds to wait for all of them together; what takes longer goes on.
-        """
+        """Refresh every account for which that is due, all at once, and wait for all together."""
         deadline = time.monotonic() + timeout
-        started = [(one.refresher, one.refresher.start()) for one in self._shown]
+        started = [(one.refresher, one.refresher.start()) for one in self._shown()]
         for refresher, refresh in started if timeout else ():
             # For a moment at least, so that each of those that hang is known to.
             refresher.wait(refresh, max(0.001, deadline - time.monotonic()))
 
-    def states(self) -> list[AccountState]:
-        """Return every account's state as it is, asking nobody."""
-        return [account.refresher.peek() for account in self._accounts]
-
     def scrape(self, form: Format, timeout: float) -> Page:
-        """Refresh what is due, and return the page.
-
-        Args:
-            form: the page's.
-            timeout: as :meth:`refresh` takes it.
-        """
-        page = self.settled(form)
-        if page is None:
-            self.refresh(timeout)
-            page = self.page(form)
-        return page
-
-    def settled(self, form: Format) -> Page | None:
-        """Return the page where it is still what it would be if it were made now; else ``None``.
-
-        Args:
-            form: the page's.
-        """
-        view = self._views[form]
-        if view.accounts is not self._shown:
-            return None
-        for account, (state, version) in zip(view.accounts, view.seen, strict=True):
-            if account.refresher.settled() is not state or account.tally.version != version:
-                return None
-        same_own = view.process is self._process.part(form) and view.own == self._own()
-        return view.page if same_own else None
+        """Refresh what is due, and return the page."""
+        self.refresh(timeout)
+        return self.page(form)
 
     def page(self, form: Format) -> Page:
-        """Return the page as it is, asking nobody.
-
-        Two calls between which nothing changed give the same object.
-        """
-        accounts = self._shown
-        seen = tuple([(account.refresher.peek(), account.tally.version) for account in accounts])
-        process = self._process.part(form)
-        own = self._own()
+        """Return the page as it is: the same object, until something changes."""
+        accounts = self._shown()
+        seen = [(one.refresher.peek(), one.counters.version) for one in accounts]
+        exporter = self._exporter(form)
         with self._lock:
-            view = self._views[form]
-            same_accounts = view.accounts is accounts
+            before, chunks, kept, page = self._pages.get(form, (None, [], b"", None))
             # A state is equal to itself alone, so this compares identities and numbers.
-            same_live = same_accounts and view.seen == seen and view.own == own
-            if same_live and view.process is process:
-                return view.page
-            same_trunks = same_accounts and all(
-                old.snapshot is new.snapshot
-                for (old, _), (new, _) in zip(view.seen, seen, strict=True)
-            )
-            trunks = view.trunks if same_trunks else _trunk_part(form, accounts, seen)
-            live = view.live if same_live else self._live_part(form, accounts, seen, own)
-            page = Page(trunks, live, process)
-            # Replaced as one, for those who look at it without the lock.
-            self._views[form] = _View(accounts, seen, own, trunks, live, process, page)
+            if before != (accounts, seen):
+                chunks = _chunks(accounts, seen, form)
+            elif page is not None and kept is exporter:
+                return page
+            page = Page([*chunks, exporter], form)
+            self._pages[form] = ((accounts, seen), chunks, exporter, page)
             return page
 
-    def _own(self) -> _Own:
-        """Return what is told of the exporter itself."""
-        history = self.history
-        remembered = None if history is None else (history.problem, history.errors_total)
-        return _Own(remembered, self.loaded, dropped_lines())
+    def _shown(self) -> tuple[MonitoredAccount, ...]:
+        return () if self._probe_only else self.accounts
 
-    def _live_part(
-        self,
-        form: Format,
-        accounts: Sequence[Account],
-        seen: Sequence[tuple[AccountState, int]],
-        own: _Own,
-    ) -> Part:
-        rows = [
-            account.samples(state, version)
-            for account, (state, version) in zip(accounts, seen, strict=True)
-        ]
-        lines: dict[Metric, str] = {
-            metric: "".join(row[metric] for row in rows) for metric in ACCOUNT_METRICS
-        }
-        if own.loaded is not None:
-            for metric, value in zip(
-                (metrics.CONFIG_RELOAD_SUCCESSFUL, metrics.CONFIG_RELOAD_TIMESTAMP),
-                own.loaded,
-                strict=True,
-            ):
-                lines[metric] = sample_line(metric.name, "", value)
-        if own.history is not None:
-            problem, errors = own.history
-            lines[metrics.HISTORY_UP] = sample_line(metrics.HISTORY_UP.name, "", not problem)
-            lines[metrics.HISTORY_ERRORS] = sample_line(metrics.HISTORY_ERRORS.name, "", errors)
-        lines[metrics.LOG_DROPPED] = sample_line(metrics.LOG_DROPPED.name, "", own.log_dropped)
-        lines[metrics.BUILD_INFO] = self._build_info
-        raw = b"".join(
-            HEADERS[form][metric].raw + samples.encode()
-            for metric, samples in lines.items()
-            if samples
-        )
-        return Part((Block(raw),))
+    def collect(self) -> Iterator[Family]:
+        """Make the families of the exporter itself, but for the process's."""
+        build = [__version__, platform.python_version()]
+        yield gauge(metrics.BUILD_INFO, (build, 1))
+        successful, succeeded_at = self._loaded
+        yield gauge(metrics.CONFIG_RELOAD_SUCCESSFUL, ((), successful))
+        yield gauge(metrics.CONFIG_RELOAD_TIMESTAMP, ((), succeeded_at))
+        if self.history is not None:
+            yield gauge(metrics.HISTORY_UP, ((), not self.history.problem))
+            yield counter(metrics.HISTORY_ERRORS, self.history.errors_total)
+        yield counter(metrics.LOG_DROPPED, dropped_lines())
 
-
-def _trunk_part(
-    form: Format, accounts: Sequence[Account], seen: Sequence[tuple[AccountState, int]]
-) -> Part:
-    rows = [
-        account.trunk_blocks(state.snapshot)
-        for account, (state, _) in zip(accounts, seen, strict=True)
-    ]
-    return join_families(rows, HEADERS[form])
-
-
-class _Process:
-    """The process's own metrics, which every Prometheus client has, and the page's end."""
-
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        self._kept: dict[Format, tuple[float, Part]] = {}
-
-    def part(self, form: Format) -> Part:
-        """Return them as they are now, or were less than a second ago."""
+    def _exporter(self, form: Format) -> bytes:
+        """Return the exporter's own samples as they are, or were less than a second ago."""
         now = time.monotonic()
-        kept = self._kept.get(form)
-        if kept is None or now - kept[0] >= _PROCESS_AGE:
-            write = generate_openmetrics if form is Format.OPENMETRICS else generate_latest
-            kept = (now, Part((Block(write(self._registry)),)))
-            self._kept[form] = kept
-        return kept[1]
+        made_of = (self._loaded, self.history and (self.history.problem, self.history.errors_total))
+        kept = self._encoded.get(form)
+        if kept is None or now - kept[0] >= 1.0 or kept[1] != made_of:
+            kept = self._encoded[form] = (now, made_of, encode(self._registry.collect(), form))
+        return kept[2]
+
+
+def _chunks(accounts: Iterable[MonitoredAccount], seen: Seen, form: Format) -> list[bytes]:
+    """Write all samples of the accounts."""
+    families: dict[str, Family] = {}
+    for account, (state, _) in zip(accounts, seen, strict=True):
+        for family in account.families(state):
+            known = families.setdefault(family.name, family)
+            if known is not family:
+                known.samples += family.samples
+    lines = [
+        one.trunk_lines(state.snapshot) for one, (state, _) in zip(accounts, seen, strict=True)
+    ]
+    return [*join_trunks(lines, form), encode(families.values(), form)]

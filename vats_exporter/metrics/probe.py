@@ -3,7 +3,7 @@
 As blackbox_exporter does it: a scrape of its own for each account, so that Prometheus decides which
 exporter reads which account, and how often. The account's snapshot is the one that ``/metrics``
 serves; a probe refreshes it if that is due. One whose refresh does not end in time has not
-succeeded: it serves what there is, and what there is says nothing of the cabinet as it is now.
+succeeded, though it serves the snapshot before.
 """
 
 from __future__ import annotations
@@ -13,84 +13,95 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.exposition import Block, Format, Page, Part, sample_line
-from vats_exporter.metrics.rendering import ACCOUNT_METRICS
-from vats_exporter.metrics.table import METRICS
+from vats_exporter.metrics.exposition import Format, Page, encode, gauge
+from vats_exporter.metrics.rendering import join_trunks
 from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vats_exporter.metrics.collector import Account
-    from vats_exporter.metrics.table import Metric
-    from vats_exporter.trunks import AccountState
+    from vats_exporter.metrics.collector import MonitoredAccount
 
 
-def probe(account: Account, form: Format, timeout: float) -> Page:
-    """Refresh an account if that is due, and return its page.
+class Probe:
+    """A probe of one account, which ends with its construction.
 
     Args:
         account: the one asked for.
-        form: the page's.
-        timeout: seconds to wait for the refresh.
-    """
-    began = time.monotonic()
-    in_time = _refresh(account, timeout)
-    state = account.refresher.peek()
-    return _page(account, state, form, time.monotonic() - began, in_time=in_time)
-
-
-def debug_probe(account: Account, timeout: float, now: Callable[[], float]) -> tuple[bytes, ...]:
-    """Do the same, and tell a person how it went, step by step, without anything secret.
-
-    Args:
-        account: the one asked for.
-        timeout: seconds to wait for the refresh; 0 where none may be waited for.
+        timeout: seconds to wait for the refresh, if one is due; 0 where none may be waited for.
         now: gives seconds since the epoch.
-
-    Returns:
-        UTF-8, in pieces; all but the first are those of the account's page, which every reader
-        shares.
     """
-    began, asked_at = time.monotonic(), now()
-    in_time = _refresh(account, timeout)
-    state = account.refresher.peek()
-    duration = time.monotonic() - began
-    waited = (
-        f"of {timeout:g} s that the scraper gives" if timeout else "since too many wait already"
-    )
-    page = _page(account, state, Format.TEXT, duration, in_time=in_time).body(compress=False)
-    lines = [
-        f'Probe of account "{account.name}"',
-        "",
-        f"result    {_result(state, in_time=in_time)}",
-        f"took      {duration:.3f} s, {waited}",
-    ]
-    if state.error:
-        lines.append(f"error     {redact(state.error)}")
-    if state.login_retry_at is not None:
-        lines.append(f"login     tried again in {max(0.0, state.login_retry_at - now()):.0f} s")
-    snapshot = state.snapshot
-    if snapshot is None:
-        lines.append("snapshot  none")
-    else:
-        age = max(0.0, now() - snapshot.taken_at)
-        served = "read by this probe" if snapshot.taken_at >= asked_at else "served again"
-        lines.append(f"snapshot  {len(snapshot.trunks)} trunks, {age:.1f} s old, {served}")
-        lines += [f"warning   {redact(warning)}" for warning in snapshot.warnings]
-    lines += ["", "Latest steps, by seconds before now:", ""]
-    moment = now()
-    steps = account.tally.steps()
-    lines += [f"  {moment - at:9.3f}  {redact(text)}" for at, text in steps]
-    if not steps:
-        lines.append("  none yet")
-    text = "\n".join([*lines, "", "Metrics:", "", ""])
-    return (text.encode("utf-8", "replace"), *page.chunks)
+
+    def __init__(
+        self, account: MonitoredAccount, timeout: float, now: Callable[[], float] = time.time
+    ) -> None:
+        began, self._asked_at = time.monotonic(), now()
+        self._now = now
+        refresher = account.refresher
+        self._account = account
+        self._timeout = timeout
+        self._in_time = refresher.wait(refresher.start(), timeout)
+        self._state = refresher.peek()
+        self._duration = time.monotonic() - began
+
+    def page(self, form: Format) -> Page:
+        """Return the account's page."""
+        return Page(self._chunks(form), form)
+
+    def _chunks(self, form: Format) -> list[bytes]:
+        account, state = self._account, self._state
+        families = [
+            *account.families(state),
+            gauge(metrics.PROBE_SUCCESS, ((), self._in_time and state.up)),
+            gauge(metrics.PROBE_DURATION, ((), self._duration)),
+        ]
+        trunks = join_trunks([account.trunk_lines(state.snapshot)], form)
+        return [*trunks, encode(families, form)]
+
+    def debug_page(self) -> tuple[bytes, ...]:
+        """Tell a person how it went, step by step, without anything secret.
+
+        Returns:
+            UTF-8, in pieces; all but the first and the last are shared by all readers.
+        """
+        account, state, moment = self._account, self._state, self._now()
+        result = state.result or "not read yet"
+        if not self._in_time:
+            result = (
+                "not in time, and so no success; the refresh goes on, and the next probe finds "
+                "what it brings"
+            )
+        waited = "since too many wait already"
+        if self._timeout:
+            waited = f"of {self._timeout:g} s that the scraper gives"
+        lines = [
+            f'Probe of account "{account.name}"',
+            "",
+            f"result    {result}",
+            f"took      {self._duration:.3f} s, {waited}",
+        ]
+        if state.error:
+            lines.append(f"error     {redact(state.error)}")
+        if state.login_retry_at is not None:
+            lines.append(
+                f"login     tried again in {max(0.0, state.login_retry_at - moment):.0f} s"
+            )
+        if (snapshot := state.snapshot) is None:
+            lines.append("snapshot  none")
+        else:
+            age = max(0.0, moment - snapshot.taken_at)
+            served = "read by this probe" if snapshot.taken_at >= self._asked_at else "served again"
+            lines.append(f"snapshot  {len(snapshot.trunks)} trunks, {age:.1f} s old, {served}")
+            lines += [f"warning   {redact(warning)}" for warning in snapshot.warnings]
+        lines += ["", "Latest steps, by seconds before now:", ""]
+        steps = [f"  {moment - at:9.3f}  {redact(text)}" for at, text in account.counters.steps()]
+        text = "\n".join([*lines, *(steps or ["  none yet"]), "", "Metrics:", "", ""])
+        return (text.encode("utf-8", "replace"), *self._chunks(Format.TEXT))
 
 
-def latest_refreshes(account: Account) -> str:
+def latest_refreshes(account: MonitoredAccount) -> str:
     """Tell of an account's latest refreshes and their steps, newest first."""
-    steps = account.tally.steps()
+    steps = account.counters.steps()
     told: list[list[str]] = []
     before = 0.0
     for ended_at, outcome, trunks in account.refreshes.copy():
@@ -110,35 +121,3 @@ def latest_refreshes(account: Account) -> str:
     head = [f'Latest refreshes of account "{account.name}", newest first, in UTC:', ""]
     lines = [line for one in reversed(told) for line in one]
     return "\n".join([*head, *(lines or ["none yet", ""])])
-
-
-def _refresh(account: Account, timeout: float) -> bool:
-    """Refresh an account if that is due; tell whether it is as fresh as it was to be, in time."""
-    refresher = account.refresher
-    return refresher.wait(refresher.start(), timeout)
-
-
-def _result(state: AccountState, *, in_time: bool) -> str:
-    if not in_time:
-        return (
-            "not in time, and so no success; the refresh goes on, and the next probe finds what it "
-            "brings"
-        )
-    return state.result or "not read yet"
-
-
-def _page(
-    account: Account, state: AccountState, form: Format, duration: float, *, in_time: bool
-) -> Page:
-    samples = account.samples(state, account.tally.version)
-    lines: dict[Metric, str] = {metric: samples[metric] for metric in ACCOUNT_METRICS}
-    success = in_time and state.up
-    lines[metrics.PROBE_SUCCESS] = sample_line(metrics.PROBE_SUCCESS.name, "", success)
-    lines[metrics.PROBE_DURATION] = sample_line(metrics.PROBE_DURATION.name, "", duration)
-    end = b"# EOF\n" if form is Format.OPENMETRICS else b""
-    live = b"".join(
-        metric.family.header(form) + lines[metric].encode()
-        for metric in METRICS
-        if lines.get(metric)
-    )
-    return Page(account.trunk_part(form, state.snapshot), Part((Block(live + end),)))

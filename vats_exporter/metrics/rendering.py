@@ -1,100 +1,77 @@
-"""Snapshots, states and counts, written as samples of the exporter's metrics.
-
-Pure functions from what is known of an account to lines of the exposition format.
-"""
+"""Snapshots and states as metric families: the trunks' as bytes, the others to be encoded."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.counts import BUCKETS
 from vats_exporter.metrics.exposition import (
-    Block,
-    Part,
+    Format,
     flag_lines,
+    gauge,
+    header,
     label_column,
-    label_text,
-    number,
-    sample_line,
     value_lines,
 )
-from vats_exporter.metrics.privacy import Privacy
-from vats_exporter.metrics.table import METRICS, Metric
 from vats_exporter.trunks import FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from vats_exporter.history.ledger import Changes
-    from vats_exporter.metrics.counts import Counts
+    from prometheus_client.core import Metric as Family
+
+    from vats_exporter.history import Changes
+    from vats_exporter.privacy import Privacy
     from vats_exporter.trunks import AccountState, Snapshot
 
-TRUNK_METRICS: Final = tuple(metric for metric in METRICS if metric.scope == "trunk")
-ACCOUNT_METRICS: Final = tuple(metric for metric in METRICS if metric.scope == "account")
+TRUNK_METRICS: Final = tuple(metric for metric in metrics.METRICS if metric.scope == "trunk")
+
+TrunkLines = tuple[bytes, ...]
+"""The samples of an account's trunks: for each of :data:`TRUNK_METRICS` its lines."""
+
+NO_TRUNKS: Final[TrunkLines] = (b"",) * len(TRUNK_METRICS)
+
+_HEADERS: Final = {form: [header(metric, form) for metric in TRUNK_METRICS] for form in Format}
 
 
 def render_trunks(
-    account: str,
-    snapshot: Snapshot,
-    changes: Changes | None = None,
-    privacy: Privacy | None = None,
-) -> tuple[Block, ...]:
-    """Write a snapshot's samples, a block a family, in the order of :data:`METRICS`.
+    account: str, snapshot: Snapshot, changes: Changes | None, privacy: Privacy
+) -> TrunkLines:
+    """Write the samples of a snapshot's trunks.
 
     Args:
         account: the account's name.
         snapshot: the trunks.
         changes: what is known of their flags' changes; ``None`` writes nothing of it.
-        privacy: what labels hold back; nothing if not given.
+        privacy: what labels hold back.
     """
     trunks = snapshot.trunks
-    discreet = privacy or Privacy()
     shared: dict[str, str | Sequence[str]] = {
         "account": account,
         "trunk": [trunk.ref for trunk in trunks],
-        "phone": [discreet.phone(trunk) for trunk in trunks],
+        "phone": [privacy.phone(trunk) for trunk in trunks],
     }
     labels = label_column(shared, len(trunks))
-    raw: dict[Metric, bytes] = {}
+    lines = {}
     for flag, metric in metrics.TRUNK_FLAGS.items():
-        known = [
-            (one, on)
-            for one, on in zip(labels, map(flag.of, trunks), strict=True)
-            if on is not None
-        ]
-        raw[metric] = flag_lines(metric.name, [one for one, _ in known], [on for _, on in known])
+        states = list(map(flag.of, trunks))
+        known = [one for one, on in zip(labels, states, strict=True) if on is not None]
+        lines[metric] = flag_lines(metric.name, known, [on for on in states if on is not None])
     expected = [one for one, trunk in zip(labels, trunks, strict=True) if trunk.expected_off]
-    raw[metrics.TRUNK_EXPECTED_OFF] = flag_lines(
-        metrics.TRUNK_EXPECTED_OFF.name, expected, [True] * len(expected)
-    )
-    counted, dated = _change_lines(shared, snapshot, changes)
-    raw[metrics.TRUNK_FLAG_CHANGES] = counted
-    raw[metrics.TRUNK_FLAG_CHANGED_TIMESTAMP] = dated
     named = {
         **shared,
-        "name": [discreet.name(trunk) for trunk in trunks],
-        "line": [discreet.line(trunk) for trunk in trunks],
+        "name": [privacy.name(trunk) for trunk in trunks],
+        "line": [privacy.line(trunk) for trunk in trunks],
     }
-    labels = label_column(named, len(trunks))
-    raw[metrics.TRUNK_INFO] = flag_lines(metrics.TRUNK_INFO.name, labels, [True] * len(trunks))
-    return tuple(Block(raw[metric]) for metric in TRUNK_METRICS)
-
-
-def join_families(rows: Sequence[tuple[Block, ...]], headers: Mapping[Metric, Block]) -> Part:
-    """Put accounts' trunk series together, family by family.
-
-    Args:
-        rows: of each account, what :func:`render_trunks` gave, or nothing.
-        headers: the lines before each family's samples.
-    """
-    blocks: list[Block] = []
-    for column, metric in enumerate(TRUNK_METRICS):
-        samples = [row[column] for row in rows if row and row[column].raw]
-        if samples:
-            blocks += (headers[metric], *samples)
-    return Part(blocks)
+    for metric, ones in (
+        (metrics.TRUNK_EXPECTED_OFF, expected),
+        (metrics.TRUNK_INFO, label_column(named, len(trunks))),
+    ):
+        lines[metric] = flag_lines(metric.name, ones, [True] * len(ones))
+    counted, dated = _change_lines(shared, snapshot, changes)
+    lines[metrics.TRUNK_FLAG_CHANGES] = counted
+    lines[metrics.TRUNK_FLAG_CHANGED_TIMESTAMP] = dated
+    return tuple(lines[metric] for metric in TRUNK_METRICS)
 
 
 def _change_lines(
@@ -112,49 +89,41 @@ def _change_lines(
             for trunk, label in zip(trunks, labels, strict=True)
             if flag.of(trunk) is not None or (trunk.ref, flag.key) in changes
         ]
-        name = metrics.TRUNK_FLAG_CHANGES.name
         totals = [0.0 if change is None else change.total for _, change in rows]
+        name = metrics.TRUNK_FLAG_CHANGES.name
         counted.append(value_lines(name, [label for label, _ in rows], totals))
         changed = [(label, change.last_changed) for label, change in rows if change is not None]
         name = metrics.TRUNK_FLAG_CHANGED_TIMESTAMP.name
-        dated.append(
-            value_lines(name, [label for label, _ in changed], [when for _, when in changed])
-        )
+        dated.append(value_lines(name, [one for one, _ in changed], [when for _, when in changed]))
     return b"".join(counted), b"".join(dated)
 
 
-def render_account(state: AccountState, counts: Counts) -> Mapping[Metric, str]:
-    """Write an account's samples but its trunks', as lines by metric."""
-    lines: dict[Metric, str] = dict.fromkeys(ACCOUNT_METRICS, "")
+def join_trunks(accounts: Iterable[TrunkLines], form: Format) -> list[bytes]:
+    """Put accounts' trunk samples together, family by family, each under its header."""
+    chunks: list[bytes] = []
+    for head, lines in zip(_HEADERS[form], zip(*accounts, strict=True), strict=False):
+        if any(lines):
+            chunks += (head, *lines)
+    return chunks
 
-    def add(metric: Metric, value: float, suffix: str = "", **labels: str) -> None:
-        text = label_text({"account": state.account, **labels})
-        lines[metric] += sample_line(metric.name + suffix, text, value)
 
-    add(metrics.UP, state.up)
-    if state.snapshot is not None:
-        add(metrics.TRUNKS, len(state.snapshot.trunks))
-        for (pattern, known), count in sorted(state.snapshot.patterns.items()):
-            add(metrics.TRUNK_PATTERNS, count, pattern=pattern, known="true" if known else "false")
-        add(metrics.REFRESH_TIMESTAMP, state.snapshot.taken_at)
-        if state.snapshot.details_at is not None:
-            add(metrics.DETAILS_TIMESTAMP, state.snapshot.details_at)
-    if state.duration is not None:
-        add(metrics.REFRESH_DURATION, state.duration)
-    for result, count in counts.refreshes.items():
-        add(metrics.REFRESHES, count, result=result)
-    for result, count in counts.logins.items():
-        add(metrics.LOGINS, count, result=result)
-    for (call, status), count in sorted(counts.requests.items()):
-        add(metrics.REQUESTS, count, call=call, status=status)
-    for call, latency in sorted(counts.latencies.items()):
-        for bound, count in zip((*BUCKETS, math.inf), latency.cumulated, strict=True):
-            add(metrics.REQUEST_DURATION, count, "_bucket", call=call, le=number(bound))
-        add(metrics.REQUEST_DURATION, latency.cumulated[-1], "_count", call=call)
-        add(metrics.REQUEST_DURATION, latency.total, "_sum", call=call)
-    add(metrics.REDEPLOYMENTS, counts.redeployments)
-    for result, count in counts.details.items():
-        add(metrics.DETAILS, count, result=result)
-    if state.login_retry_at is not None:
-        add(metrics.LOGIN_RETRY_TIMESTAMP, state.login_retry_at)
-    return lines
+def state_families(state: AccountState) -> Iterator[Family]:
+    """Make the families of an account's own gauges."""
+    account = state.account
+    values: dict[metrics.Metric, float | None] = {
+        metrics.UP: state.up,
+        metrics.REFRESH_DURATION: state.duration,
+        metrics.LOGIN_RETRY_TIMESTAMP: state.login_retry_at,
+    }
+    if (snapshot := state.snapshot) is not None:
+        values[metrics.TRUNKS] = len(snapshot.trunks)
+        values[metrics.REFRESH_TIMESTAMP] = snapshot.taken_at
+        values[metrics.DETAILS_TIMESTAMP] = snapshot.details_at
+        patterns = [
+            ((account, pattern, "true" if known else "false"), count)
+            for (pattern, known), count in sorted(snapshot.patterns.items())
+        ]
+        yield gauge(metrics.TRUNK_PATTERNS, *patterns)
+    for metric, value in values.items():
+        if value is not None:
+            yield gauge(metric, ((account,), value))

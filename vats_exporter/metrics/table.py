@@ -6,232 +6,144 @@ The reference in the documentation, the dashboard and the rules are tested again
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from vats_exporter.metrics.exposition import Family, MetricType
 from vats_exporter.trunks import FLAGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MetricType = Literal["gauge", "counter", "histogram"]
+Scope = Literal["trunk", "account", "probe", "exporter"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Metric:
-    """A metric of the exporter's. Each there is once, and equal to itself alone.
+    """A metric of the exporter's: one per trunk, per account, per probe or one in all.
 
     Attributes:
-        name: as Prometheus stores it.
-        type: of the metric.
-        help: one sentence.
         labels: by name, in the documented order; a histogram has ``le`` besides.
-        scope: whether there is one per trunk, per account, per probe or one in all.
     """
 
     name: str
     type: MetricType
     help: str
     labels: tuple[str, ...]
-    scope: Literal["trunk", "account", "probe", "exporter"]
-
-    @property
-    def family(self) -> Family:
-        """The same, as the exposition format knows it."""
-        return Family(self.name, self.type, self.help)
+    scope: Scope
 
 
-_TRUNK: Final = ("account", "trunk", "phone")
+_metrics: list[Metric] = []
 
-TRUNK_FLAGS: Final = {
-    flag: Metric(flag.metric, "gauge", flag.help.en, _TRUNK, "trunk") for flag in FLAGS
-}
-TRUNK_EXPECTED_OFF: Final = Metric(
-    "vats_trunk_expected_off",
-    "gauge",
-    "Always 1; the configuration says that the trunk is off on purpose.",
-    _TRUNK,
-    "trunk",
+
+def _adder(scope: Scope, *own: str) -> Callable[..., Metric]:
+    """Return what adds metrics of this scope, with its own labels before any others."""
+
+    def add(name: str, text: str, *labels: str, kind: MetricType | None = None) -> Metric:
+        usual: MetricType = "counter" if name.endswith("_total") else "gauge"
+        _metrics.append(Metric(name, kind or usual, text, (*own, *labels), scope))
+        return _metrics[-1]
+
+    return add
+
+
+_trunk = _adder("trunk", "account", "trunk", "phone")
+_account = _adder("account", "account")
+_probe = _adder("probe")
+_exporter = _adder("exporter")
+
+TRUNK_FLAGS: Final = {flag: _trunk(flag.metric, flag.help.en) for flag in FLAGS}
+TRUNK_EXPECTED_OFF: Final = _trunk(
+    "vats_trunk_expected_off", "Always 1; the configuration says that the trunk is off on purpose."
 )
-TRUNK_INFO: Final = Metric(
+TRUNK_INFO: Final = _trunk(
     "vats_trunk_info",
-    "gauge",
     "Always 1; the labels hold the trunk's name and its SIP line.",
-    (*_TRUNK, "name", "line"),
-    "trunk",
+    "name",
+    "line",
 )
-TRUNK_FLAG_CHANGES: Final = Metric(
-    "vats_trunk_flag_changes_total",
-    "counter",
-    "Changes of the trunk's flag that were observed.",
-    (*_TRUNK, "flag"),
-    "trunk",
+TRUNK_FLAG_CHANGES: Final = _trunk(
+    "vats_trunk_flag_changes_total", "Changes of the trunk's flag that were observed.", "flag"
 )
-TRUNK_FLAG_CHANGED_TIMESTAMP: Final = Metric(
+TRUNK_FLAG_CHANGED_TIMESTAMP: Final = _trunk(
     "vats_trunk_flag_changed_timestamp_seconds",
-    "gauge",
     "When the trunk's flag last changed, in seconds since the epoch; absent if it never did.",
-    (*_TRUNK, "flag"),
-    "trunk",
+    "flag",
 )
-UP: Final = Metric(
-    "vats_up",
-    "gauge",
-    "Whether the account's latest refresh worked.",
-    ("account",),
-    "account",
-)
-TRUNKS: Final = Metric(
-    "vats_trunks", "gauge", "Trunks in the snapshot that is served.", ("account",), "account"
-)
-TRUNK_PATTERNS: Final = Metric(
+UP: Final = _account("vats_up", "Whether the account's latest refresh worked.")
+TRUNKS: Final = _account("vats_trunks", "Trunks in the snapshot that is served.")
+TRUNK_PATTERNS: Final = _account(
     "vats_trunk_patterns",
-    "gauge",
     "Trunks by the pattern of their row; known is false for an unknown pattern.",
-    ("account", "pattern", "known"),
-    "account",
+    "pattern",
+    "known",
 )
-REFRESH_TIMESTAMP: Final = Metric(
+REFRESH_TIMESTAMP: Final = _account(
     "vats_refresh_timestamp_seconds",
-    "gauge",
     "When the snapshot that is served was taken, in seconds since the epoch.",
-    ("account",),
-    "account",
 )
-REFRESH_DURATION: Final = Metric(
-    "vats_refresh_duration_seconds",
-    "gauge",
-    "How long the account's latest refresh took.",
-    ("account",),
-    "account",
+REFRESH_DURATION: Final = _account(
+    "vats_refresh_duration_seconds", "How long the account's latest refresh took."
 )
-REFRESHES: Final = Metric(
-    "vats_refreshes_total", "counter", "Refreshes by result.", ("account", "result"), "account"
-)
-LOGINS: Final = Metric(
-    "vats_logins_total",
-    "counter",
-    "Sign-ins into the cabinet by result.",
-    ("account", "result"),
-    "account",
-)
-REQUESTS: Final = Metric(
+REFRESHES: Final = _account("vats_refreshes_total", "Refreshes by result.", "result")
+LOGINS: Final = _account("vats_logins_total", "Sign-ins into the cabinet by result.", "result")
+REQUESTS: Final = _account(
     "vats_requests_total",
-    "counter",
     "HTTP calls to the cabinet by status, or by result where there was no response.",
-    ("account", "call", "status"),
-    "account",
+    "call",
+    "status",
 )
-REQUEST_DURATION: Final = Metric(
+REQUEST_DURATION: Final = _account(
     "vats_request_duration_seconds",
-    "histogram",
     "How long HTTP calls to the cabinet took.",
-    ("account", "call"),
-    "account",
+    "call",
+    kind="histogram",
 )
-REDEPLOYMENTS: Final = Metric(
-    "vats_redeployments_total",
-    "counter",
-    "Changes of the permutation that the cabinet serves.",
-    ("account",),
-    "account",
+REDEPLOYMENTS: Final = _account(
+    "vats_redeployments_total", "Changes of the permutation that the cabinet serves."
 )
-LOGIN_RETRY_TIMESTAMP: Final = Metric(
+LOGIN_RETRY_TIMESTAMP: Final = _account(
     "vats_login_retry_timestamp_seconds",
-    "gauge",
     "When a refused login is tried again, in seconds since the epoch; absent otherwise.",
-    ("account",),
-    "account",
 )
-DETAILS: Final = Metric(
+DETAILS: Final = _account(
     "vats_details_total",
-    "counter",
     "Trunks whose details were requested, by result; only with details.",
-    ("account", "result"),
-    "account",
+    "result",
 )
-DETAILS_TIMESTAMP: Final = Metric(
+DETAILS_TIMESTAMP: Final = _account(
     "vats_details_timestamp_seconds",
-    "gauge",
     "When the oldest details that are served were read, in seconds since the epoch; only with "
     "details.",
-    ("account",),
-    "account",
 )
-PROBE_SUCCESS: Final = Metric(
+PROBE_SUCCESS: Final = _probe(
     "vats_probe_success",
-    "gauge",
     "Whether the latest refresh of the probed account worked, and ended in time for the probe.",
-    (),
-    "probe",
 )
-PROBE_DURATION: Final = Metric(
-    "vats_probe_duration_seconds", "gauge", "How long the probe took.", (), "probe"
-)
-CONFIG_RELOAD_SUCCESSFUL: Final = Metric(
+PROBE_DURATION: Final = _probe("vats_probe_duration_seconds", "How long the probe took.")
+CONFIG_RELOAD_SUCCESSFUL: Final = _exporter(
     "vats_config_last_reload_successful",
-    "gauge",
     "Whether the latest attempt to load the configuration worked.",
-    (),
-    "exporter",
 )
-CONFIG_RELOAD_TIMESTAMP: Final = Metric(
+CONFIG_RELOAD_TIMESTAMP: Final = _exporter(
     "vats_config_last_reload_success_timestamp_seconds",
-    "gauge",
     "When the configuration in use was loaded, in seconds since the epoch.",
-    (),
-    "exporter",
 )
-HISTORY_UP: Final = Metric(
+HISTORY_UP: Final = _exporter(
     "vats_history_up",
-    "gauge",
     "Whether the history's file can be used; 1 without one, since nothing is missing then.",
-    (),
-    "exporter",
 )
-HISTORY_ERRORS: Final = Metric(
-    "vats_history_errors_total",
-    "counter",
-    "How often the history's file could not be read or written.",
-    (),
-    "exporter",
+HISTORY_ERRORS: Final = _exporter(
+    "vats_history_errors_total", "How often the history's file could not be read or written."
 )
-LOG_DROPPED: Final = Metric(
-    "vats_log_dropped_total",
-    "counter",
-    "How many lines of the log were dropped because it was not read.",
-    (),
-    "exporter",
+LOG_DROPPED: Final = _exporter(
+    "vats_log_dropped_total", "How many lines of the log were dropped because it was not read."
 )
-BUILD_INFO: Final = Metric(
+BUILD_INFO: Final = _exporter(
     "vats_exporter_build_info",
-    "gauge",
     "Always 1; the labels hold the versions of the exporter and of Python.",
-    ("version", "python"),
-    "exporter",
+    "version",
+    "python",
 )
 
-METRICS: Final[tuple[Metric, ...]] = (
-    *TRUNK_FLAGS.values(),
-    TRUNK_EXPECTED_OFF,
-    TRUNK_INFO,
-    TRUNK_FLAG_CHANGES,
-    TRUNK_FLAG_CHANGED_TIMESTAMP,
-    UP,
-    TRUNKS,
-    TRUNK_PATTERNS,
-    REFRESH_TIMESTAMP,
-    REFRESH_DURATION,
-    REFRESHES,
-    LOGINS,
-    REQUESTS,
-    REQUEST_DURATION,
-    REDEPLOYMENTS,
-    LOGIN_RETRY_TIMESTAMP,
-    DETAILS,
-    DETAILS_TIMESTAMP,
-    PROBE_SUCCESS,
-    PROBE_DURATION,
-    CONFIG_RELOAD_SUCCESSFUL,
-    CONFIG_RELOAD_TIMESTAMP,
-    HISTORY_UP,
-    HISTORY_ERRORS,
-    LOG_DROPPED,
-    BUILD_INFO,
-)
+METRICS: Final = tuple(_metrics)
 """Every metric of the exporter's, in the order of the page."""

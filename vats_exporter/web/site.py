@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from vats_exporter.clock import SystemClock
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
-from vats_exporter.metrics.probe import debug_probe, latest_refreshes, probe
+from vats_exporter.metrics.probe import Probe, latest_refreshes
 from vats_exporter.web.landing import Shown, choose_language, render_landing_page
 from vats_exporter.web.messages import HTML, JSON, Request, Response, say, text
 from vats_exporter.web.targets import make_targets
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from vats_exporter.clock import Clock
-    from vats_exporter.metrics.collector import Account, Collector
+    from vats_exporter.metrics.collector import Collector, MonitoredAccount
     from vats_exporter.metrics.exposition import Page
     from vats_exporter.trunks import Snapshot, Trunk
 
@@ -105,12 +105,10 @@ class Site:
 
     def _metrics(self, request: Request) -> Response:
         form = negotiate(request.headers.get("accept", "")).format
-        # Who asks for the head alone wants no metrics, and no refresh.
-        page = self._collector.settled(form) if request.method == "GET" else None
-        if page is None and request.method == "GET":
-            with self._waiting(request) as timeout:
-                page = self._collector.scrape(form, timeout)
-        return _metrics(request, page or self._collector.page(form))
+        if request.method == "HEAD":  # who asks for the head alone wants no refresh
+            return _metrics(request, self._collector.page(form))
+        with self._waiting(request) as timeout:
+            return _metrics(request, self._collector.scrape(form, timeout))
 
     @contextmanager
     def _waiting(self, request: Request) -> Iterator[float]:
@@ -127,7 +125,7 @@ class Site:
         finally:
             self._may_wait.release()
 
-    def _account(self, request: Request) -> Account | Response:
+    def _account(self, request: Request) -> MonitoredAccount | Response:
         """Return the account that is asked for, or what is wrong with asking so."""
         name = request.parameter("account")
         if not name:
@@ -147,12 +145,12 @@ class Site:
         if isinstance(account, Response):
             return account
         with self._waiting(request) as timeout:
-            if request.parameter("debug") == "true":
-                pieces = debug_probe(account, timeout, self._clock.now)
-                length = sum(map(len, pieces))
-                return Response(200, pieces, headers=(_NOT_KEPT,), length=length)
-            form = negotiate(request.headers.get("accept", "")).format
-            return _metrics(request, probe(account, form, timeout))
+            probe = Probe(account, timeout, self._clock.now)
+        if request.parameter("debug") == "true":
+            pieces = probe.debug_page()
+            return Response(200, pieces, headers=(_NOT_KEPT,), length=sum(map(len, pieces)))
+        form = negotiate(request.headers.get("accept", "")).format
+        return _metrics(request, probe.page(form))
 
     def _targets(self, request: Request) -> Response:
         accounts = {account.name: account.labels for account in self._collector.accounts}
@@ -187,7 +185,9 @@ class Site:
         )
         return text(200, page, HTML, headers)
 
-    def _find_troubled(self, account: Account) -> tuple[Snapshot | None, tuple[Trunk, ...]]:
+    def _find_troubled(
+        self, account: MonitoredAccount
+    ) -> tuple[Snapshot | None, tuple[Trunk, ...]]:
         snapshot = account.refresher.peek().snapshot
         kept = self._troubled.get(account.name)
         if kept is not None and kept[0] is snapshot:

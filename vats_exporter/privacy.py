@@ -27,12 +27,7 @@ list of rooms is the smaller harm.
 
 @dataclass(frozen=True, slots=True)
 class Privacy:
-    """What labels hold back.
-
-    Attributes:
-        mask_phones: all but the last digits of phone numbers, wherever they stand.
-        no_names: names of people and places.
-    """
+    """What labels hold back: phone numbers wherever they stand, names of people and places."""
 
     mask_phones: bool = False
     no_names: bool = False
@@ -43,9 +38,7 @@ class Privacy:
 
     def name(self, trunk: Trunk) -> str:
         """Return the trunk's ``name`` label."""
-        if self.no_names:
-            return ""
-        return self.text(trunk.name)
+        return "" if self.no_names else self.text(trunk.name)
 
     def line(self, trunk: Trunk) -> str:
         """Return the trunk's ``line`` label, which the cabinet makes of the phone number."""
@@ -53,9 +46,7 @@ class Privacy:
 
     def text(self, text: str) -> str:
         """Return a text as it may be shown."""
-        if not self.mask_phones:
-            return text
-        return _NUMBER.sub(lambda match: _masked(match[0]), text)
+        return _NUMBER.sub(lambda match: _masked(match[0]), text) if self.mask_phones else text
 
 
 def _masked(number: str) -> str:

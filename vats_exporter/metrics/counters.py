@@ -1,0 +1,130 @@
+"""What happened between the exporter and one cabinet, counted, and logged at level debug."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+
+from vats_exporter.cabinet.errors import RESULTS
+from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, Redeployed, SignIn
+from vats_exporter.logs.logger import get_logger
+from vats_exporter.metrics import table as metrics
+from vats_exporter.metrics.exposition import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client.core import Metric as Family
+
+    from vats_exporter.cabinet.trace import TraceEvent
+    from vats_exporter.metrics.table import Metric
+    from vats_exporter.refresh import Outcome
+
+BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds of the latency histogram, in seconds; one without a bound follows."""
+
+SIGN_IN_RESULTS: Final = ("success", "login_refused", "unreachable", "timeout", "not_gwt")
+"""How signing in usually ends; counted from 0 on, so that the first of each is seen as a rise."""
+
+_STEPS: Final = 200
+"""Events that are kept to be looked at; a refresh of 10,000 trunks makes about that many."""
+
+_log = get_logger(__name__)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
+
+
+class AccountCounters:
+    """The counters of one account, in a registry of their own. Thread-safe.
+
+    Attributes:
+        version: another number after every change.
+    """
+
+    def __init__(self, account: str) -> None:
+        self.version = 0
+        self._versions = itertools.count(1)
+        self._account = account = clean(account)
+        self._registry = CollectorRegistry()
+        self._refreshes = self._counter(metrics.REFRESHES, RESULTS)
+        self._logins = self._counter(metrics.LOGINS, SIGN_IN_RESULTS)
+        self._requests = self._counter(metrics.REQUESTS)
+        self._redeployments = self._counter(metrics.REDEPLOYMENTS).labels(account)
+        self._details = self._counter(metrics.DETAILS)
+        latency = metrics.REQUEST_DURATION
+        self._latency = Histogram(
+            latency.name, latency.help, latency.labels, registry=self._registry, buckets=BUCKETS
+        )
+        self._steps: deque[tuple[float, TraceEvent]] = deque(maxlen=_STEPS)
+
+    def _counter(self, metric: Metric, results: Iterable[str] = ()) -> Counter:
+        made = Counter(metric.name, metric.help, metric.labels, registry=self._registry)
+        for result in results:
+            made.labels(self._account, result)
+        return made
+
+    def families(self) -> list[Family]:
+        """Return what was counted."""
+        return [family for family in self._registry.collect() if family.samples]
+
+    def trace(self, event: TraceEvent) -> None:
+        """Count and log one event of the cabinet's; this is its trace hook."""
+        self._steps.append((time.time(), event))
+        account, log = self._account, _log.bind(account=self._account)
+        match event:
+            case CallStarted():
+                return
+            case CallCompleted(call=call, status=status, duration=duration, size=size):
+                self._requests.labels(account, call, str(status)).inc()
+                self._latency.labels(account, call).observe(duration)
+                took = round(duration, 3)
+                log.debug("call answered", call=call, status=status, duration=took, size=size)
+            case CallFailed(call=call, error=error, duration=duration):
+                self._requests.labels(account, call, error.result).inc()
+                self._latency.labels(account, call).observe(duration)
+                took, result = round(duration, 3), error.result
+                log.debug("call failed", call=call, result=result, error=str(error), duration=took)
+            case SignIn(result=result, duration=duration):
+                self._logins.labels(account, result).inc()
+                log.debug("sign-in ended", result=result, duration=round(duration, 3))
+            case Redeployed(old=old, new=new):  # pragma: no branch - the last kind there is
+                self._redeployments.inc()
+                log.info("cabinet was redeployed", old=old, new=new)
+        self.version = next(self._versions)
+
+    def refreshed(self, outcome: Outcome) -> None:
+        """Count one refresh."""
+        self._refreshes.labels(self._account, outcome.result).inc()
+        self.version = next(self._versions)
+
+    def detailed(self, result: str, sentence: str) -> None:
+        """Count one trunk whose details were asked for; the sentence is why that failed."""
+        for one in RESULTS:  # from the first one on, all of them are there
+            self._details.labels(self._account, one)
+        self._details.labels(self._account, result).inc()
+        self.version = next(self._versions)
+        if sentence:
+            _log.warning("details failed", account=self._account, result=result, error=sentence)
+
+    def steps(self) -> list[tuple[float, str]]:
+        """Return the latest events: when each was, in seconds since the epoch, and what."""
+        return [(at, _step(event)) for at, event in self._steps.copy()]
+
+
+def _step(event: TraceEvent) -> str:
+    """Write an event for people."""
+    match event:
+        case CallStarted(call=call):
+            return f"{call}: asked"
+        case CallCompleted(call=call, status=status, duration=duration, size=size):
+            return f"{call}: HTTP {status}, {size} bytes, after {duration:.3f} s"
+        case CallFailed(call=call, error=error, duration=duration):
+            return f"{call}: {error.result} after {duration:.3f} s: {error}"
+        case SignIn(result=result, duration=duration):
+            return f"sign-in ended: {result} after {duration:.3f} s"
+        case Redeployed(old=old, new=new):  # pragma: no branch - the last kind there is
+            return f"the cabinet was redeployed: {old} became {new}"
