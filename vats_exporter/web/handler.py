@@ -45,6 +45,9 @@ _HEADS: Final = 64
 _PARSED: Final = ("command", "path", "request_version", "headers", "close_connection")
 """Requests' heads that are remembered, and what the library makes of one."""
 
+_CORK: Final[int | None] = getattr(socket, "TCP_CORK", None)
+"""Has the kernel send a great answer's small pieces together with the others; Linux knows it."""
+
 _LINGER: Final = 1.0
 """Seconds for which what a client still sends is read and dropped, so that it gets its answer."""
 
@@ -278,10 +281,15 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+        corked = _CORK if (response.length or 0) > self.wbufsize else None
+        if corked is not None:
+            self.request.setsockopt(socket.IPPROTO_TCP, corked, 1)
         if self.command != "HEAD":
             for chunk in response.chunks:
                 self.wfile.write(chunk)
         self.wfile.flush()
+        if corked is not None:
+            self.request.setsockopt(socket.IPPROTO_TCP, corked, 0)
 
     def _linger(self) -> None:
         """Read what the client still sends, for a moment.
