@@ -53,6 +53,7 @@ def echoes(password: str) -> Iterable[Trouble]:
     """
     echo = f"<html>j_password={quote_plus(password)} {password}".encode()
     said = password.encode()
+    octets = said.decode("latin-1")  # as http.server wants what is not ASCII in headers
     answers = [
         Answer(500, HTML, echo),
         Answer(503, (("Retry-After", "1"),), echo),
@@ -65,7 +66,7 @@ def echoes(password: str) -> Iterable[Trouble]:
         Answer(302, (("Location", f"/{quote(password, safe='')}"),), b""),
         Answer(200, (), b'//EX[1,["' + said + b'"],0,7]'),
         Answer(200, (), b'//OK[1,["' + said + b'"],0,7]'),
-        Answer(200, (("Set-Cookie", f"JSESSIONID={password}"), ("X-Broken", password)), b"//OK["),
+        Answer(200, (("Set-Cookie", f"JSESSIONID={octets}"), ("X-Broken", octets)), b"//OK["),
         Answer(200, (), b""),
     ]
     yield Trouble("", lambda _: Fault(drop=True))

@@ -82,17 +82,20 @@ class Place:
     def set_password(self, password: str) -> None:
         self._password.write_text(password, "utf-8")
 
-    def write_config(self, extra: str = "", names: Sequence[str] = ("office",)) -> None:
+    def write_config(
+        self, extra: str = "", names: Sequence[str] = ("office",), login: str = ""
+    ) -> None:
         """Write the configuration.
 
         Args:
             extra: lines for each account.
             names: of accounts, which all have the same login.
+            login: of theirs; the cabinet's only one if empty.
         """
         (account,) = self._cabinet.accounts
         password = {"password_file": "password", "password_env": VARIABLE}[self.way.password_key]
         accounts = "".join(
-            f"  - name: {name}\n    login: '{account.login}'\n"
+            f"  - name: {name}\n    login: '{login or account.login}'\n"
             f"    {self.way.password_key}: {password}\n    address: '{self._cabinet.url}'\n"
             f"    selector_method: setEnabled\n    tls: {{ca_file: ca.pem}}\n{extra}"
             for name in names
