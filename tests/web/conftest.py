@@ -59,6 +59,18 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
+def folder(tmp_path: Path, authority: trustme.CA) -> Path:
+    server = authority.issue_cert("localhost")
+    server.private_key_pem.write_to_path(tmp_path / "server.key")
+    server.cert_chain_pems[0].write_to_path(tmp_path / "server.crt")
+    other = authority.issue_cert("localhost")
+    other.private_key_pem.write_to_path(tmp_path / "other.key")
+    authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+    (tmp_path / "text.txt").write_text("no PEM\n")
+    return tmp_path
+
+
+@pytest.fixture
 def tls(tmp_path: Path, authority: trustme.CA) -> TlsServerSettings:
     write_certificate(tmp_path, authority)
     return TlsServerSettings(cert_file=tmp_path / "server.crt", key_file=tmp_path / "server.key")
