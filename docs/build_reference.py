@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from vats_exporter.cabinet import settings as cabinet_settings
 from vats_exporter.cabinet.errors import RESULTS
+from vats_exporter.cabinet.trace import CALLS
 from vats_exporter.cli import COMMANDS, _commands
 from vats_exporter.config import models
 from vats_exporter.config.models import Config
@@ -38,6 +39,24 @@ _SCOPES: Final = {
     "probe": "On `/probe` only",
     "exporter": "One per exporter",
 }
+
+
+LABELS: Final = {
+    "account": "the account's name in the configuration",
+    "trunk": "the trunk's reference in the cabinet, such as `CaLztv`; it never changes",
+    "phone": "eleven digits, `79161234567`; empty where the cabinet does not show one",
+    "name": "the name of a person or place; on `vats_trunk_info`",
+    "line": "the SIP line; on `vats_trunk_info`",
+    "flag": ", ".join(f"`{flag.key}`" for flag in FLAGS),
+    "result": ", ".join(f"`{one}`" for one in RESULTS),
+    "call": ", ".join(f"`{one}`" for one in CALLS),
+    "status": "an HTTP status or, without a response, a result",
+    "pattern": "the values at a row's varying positions, such as `1100`",
+    "known": "`true` for a known pattern, `false` for an unknown one",
+    "version": "the exporter's version",
+    "python": "Python's version",
+}
+"""What each label of the metrics holds."""
 
 
 def render() -> dict[str, str]:
@@ -274,19 +293,7 @@ def metrics() -> str:
         "## Labels\n",
         "| label | values |",
         "| --- | --- |",
-        "| `account` | the account's name in the configuration |",
-        "| `trunk` | the trunk's reference in the cabinet, such as `CaLztv`; it never changes |",
-        "| `phone` | eleven digits, `79161234567`; empty where the cabinet does not show one |",
-        "| `name`, `line` | on `vats_trunk_info`: the name of a person or place; the SIP line |",
-        f"| `flag` | {', '.join(f'`{flag.key}`' for flag in FLAGS)} |",
-        f"| `result` | {', '.join(f'`{one}`' for one in RESULTS)} |",
-        (
-            "| `call` | `sign_in`, `home`, `nocache`, `permutation`, `list`, `details`, "
-            "`selector`, `sign_out` |"
-        ),
-        "| `status` | an HTTP status or, without a response, a result |",
-        "| `pattern` | the values at a row's varying positions, such as `1100` |",
-        "| `known` | `true` for a known pattern, `false` for an unknown one |",
+        *(f"| `{label}` | {text} |" for label, text in LABELS.items()),
         "",
         ("The exporter also serves the `process_*` metrics of every Prometheus client library.\n"),
     ]

@@ -15,6 +15,7 @@ import yaml
 
 from docs.build_reference import schema_of
 from vats_exporter.cabinet.errors import RESULTS
+from vats_exporter.cabinet.trace import CALLS
 from vats_exporter.config.models import Config
 from vats_exporter.metrics.table import METRICS
 from vats_exporter.trunks import FLAGS, ROW_FLAGS
@@ -79,7 +80,6 @@ def metrics() -> str:
     """Return the reference of the metrics."""
     texts = TEXTS["metrics"]
     names = {**{flag.metric: flag.help.ru for flag in FLAGS}, **texts["names"]}
-    results = ", ".join(f"`{one}`" for one in RESULTS)
     blocks = [_MADE, texts["head"]]
     for scope, title in texts["scopes"].items():
         rows = [
@@ -88,10 +88,9 @@ def metrics() -> str:
             if one.scope == scope
         ]
         blocks += [f"## {title}\n", _table(texts["columns"], rows)]
-    rows = [
-        [f"`{label}`", str(text).replace("{results}", results)]
-        for label, text in texts["labels"].items()
-    ]
+    listed = {"results": RESULTS, "calls": CALLS, "flags": [flag.key for flag in FLAGS]}
+    lists = {key: ", ".join(f"`{one}`" for one in values) for key, values in listed.items()}
+    rows = [[f"`{label}`", str(text).format(**lists)] for label, text in texts["labels"].items()]
     meanings = "\n".join(f"- `{one}` — {texts['results'][one]}" for one in RESULTS)
     blocks += [f"## {texts['labels_title']}\n", _table(texts["label_columns"], rows)]
     blocks.append(texts["tail"].replace("{meanings}", meanings))

@@ -195,7 +195,7 @@ CASES = [
         "an answer that never comes",
         lambda _: faulty("list", Fault(wait=threading.Event())),
         "timeout",
-        "nothing received for 0.3 s",
+        "nothing received for 1.5 s",
     ),
     Case(
         "redirects in a circle",

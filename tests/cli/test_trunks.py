@@ -497,6 +497,14 @@ def test_details_that_cannot_be_read_do_not_hide_the_other_trunks(
     assert second in ended.stdout
 
 
+def test_a_phone_with_blanks_that_the_shell_took_apart_belongs_in_quotes(
+    run: Run, config: tuple[str, str]
+) -> None:
+    ended = run("trunks", "show", *config, "+7", "916", "123-45-67")
+    assert ended.status == 1
+    assert ended.stderr == "+7 916 123-45-67: put a phone with blanks in quotes\n"
+
+
 def test_a_bug_in_reading_one_account_does_not_hide_the_others(
     run: Run, config: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ import yaml
 from tests.scripts import load_script
 from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL
 from vats_exporter.config.models import Config
+from vats_exporter.metrics.table import METRICS
 from vats_exporter.web.settings import WebSettings
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,10 @@ def test_what_is_written_is_what_the_program_says() -> None:
         if not file.name.endswith(".ru.md")
     }
     assert written == made, "stale: `make reference`"
+
+
+def test_every_label_has_a_text_and_each_text_a_label() -> None:
+    assert set(build().LABELS) == {label for metric in METRICS for label in metric.labels}
 
 
 def test_every_key_has_a_text_under_it() -> None:

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.errors import CabinetError
+
+
+CALLS: Final = (
+    *("sign_in", "home", "nocache", "permutation", "fragment"),
+    *("list", "details", "selector", "sign_out"),
+)
+"""The names of the calls to a cabinet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +25,7 @@ class CallStarted:
     """An HTTP call is about to be made.
 
     Attributes:
-        call: its name: ``sign_in``, ``home``, ``nocache``, ``permutation``, ``list``, ``details``,
-            ``selector`` or ``sign_out``.
+        call: its name, one of :data:`CALLS`.
     """
 
     call: str

@@ -142,6 +142,9 @@ def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found
         by_ref.setdefault(found.trunk.ref, []).append(found)
     chosen: dict[tuple[str, str], Found] = {}
     problems = []
+    together = " ".join(wanted)
+    if len(wanted) > 1 and normalise_phone(together) and not any(map(normalise_phone, wanted)):
+        return [], [f"{together}: put a phone with blanks in quotes"]
     for text in wanted:
         phone = normalise_phone(text)
         matches = by_ref.get(text.strip()) or (by_phone.get(phone, []) if phone else [])
