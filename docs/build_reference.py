@@ -50,6 +50,7 @@ LABELS: Final = {
     "flag": ", ".join(f"`{flag.key}`" for flag in FLAGS),
     "result": ", ".join(f"`{one}`" for one in RESULTS),
     "call": ", ".join(f"`{one}`" for one in CALLS),
+    "read_by": "`script`: by the classes of the cabinet's script, `block`: by each row's block",
     "status": "an HTTP status or, without a response, a result",
     "pattern": "the values at a row's varying positions, such as `1100`",
     "known": "`true` for a known pattern, `false` for an unknown one",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vats_exporter.cabinet import client
+from vats_exporter.cabinet import access
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError, UnreachableError
 from vats_exporter.cabinet.settings import CabinetSettings
@@ -142,7 +142,7 @@ def test_who_waits_behind_a_call_that_is_broken_is_broken_too() -> None:
         cabinet = CabinetClient(settings_of(simulated))
         ref = cabinet.read_trunks().trunks[0].ref
         holding = Holding(simulated, "list", "details")
-        cabinet._lock = Yielding(holding.asked["details"])  # type: ignore[assignment]  # a double
+        cabinet._access._lock = Yielding(holding.asked["details"])  # type: ignore[assignment]  # a double
         waiting = [Failing(cabinet.read_trunks)]
         assert holding.asked["list"].wait(PATIENCE)
         waiting.append(Failing(partial(cabinet.read_details, ref)))
@@ -154,7 +154,7 @@ def test_who_waits_behind_a_call_that_is_broken_is_broken_too() -> None:
 
 
 def test_a_call_that_is_about_to_end_is_let_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_ENDS_WITHIN", PATIENCE)
+    monkeypatch.setattr(access, "_ENDS_WITHIN", PATIENCE)
     with SimulatedCabinet() as simulated:
         holding = Holding(simulated, "list")
         cabinet = CabinetClient(settings_of(simulated))
@@ -181,7 +181,7 @@ def test_a_login_that_was_broken_before_there_was_a_session_is_not_signed_out_of
 
 
 def test_a_cabinet_where_everything_hangs_is_closed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_SIGN_OUT_WITHIN", 0.1)
+    monkeypatch.setattr(access, "_SIGN_OUT_WITHIN", 0.1)
     with SimulatedCabinet() as simulated:
         holding = Holding(simulated, "list", "sign_out")
         cabinet = CabinetClient(settings_of(simulated))
@@ -208,7 +208,7 @@ class Once(Yielding):
 def test_a_cabinet_that_is_about_to_be_used_for_the_first_time_can_be_closed() -> None:
     with SimulatedCabinet() as simulated:
         cabinet = CabinetClient(settings_of(simulated))
-        cabinet._lock = Once(threading.Event())  # type: ignore[assignment]  # a double
+        cabinet._access._lock = Once(threading.Event())  # type: ignore[assignment]  # a double
         cabinet.close()
         assert simulated.stats()["requests"] == {}
 

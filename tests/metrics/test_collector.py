@@ -158,6 +158,7 @@ def test_the_table_holds_the_documented_metrics() -> None:
         ("vats_logins_total", "counter", ("account", "result")),
         ("vats_requests_total", "counter", ("account", "call", "status")),
         ("vats_request_duration_seconds", "histogram", ("account", "call")),
+        ("vats_answers_total", "counter", ("account", "read_by")),
         ("vats_redeployments_total", "counter", ("account",)),
         ("vats_login_retry_timestamp_seconds", "gauge", ("account",)),
         ("vats_details_total", "counter", ("account", "result")),

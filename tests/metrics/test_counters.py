@@ -10,7 +10,14 @@ import pytest
 
 from tests.process import capture_logs
 from vats_exporter.cabinet.errors import RESULTS, CabinetTimeoutError
-from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, Redeployed, SignIn
+from vats_exporter.cabinet.trace import (
+    CallCompleted,
+    CallFailed,
+    CallStarted,
+    PageRead,
+    Redeployed,
+    SignIn,
+)
 from vats_exporter.metrics.counters import BUCKETS, SIGN_IN_RESULTS, AccountCounters
 from vats_exporter.refresh import Outcome
 
@@ -33,9 +40,11 @@ def test_closed_lists_are_counted_from_zero_and_the_rest_from_its_first() -> Non
     assert counted(counters, "vats_refreshes_total") == {(one,): 0.0 for one in RESULTS}
     assert counted(counters, "vats_logins_total") == {(one,): 0.0 for one in SIGN_IN_RESULTS}
     assert counted(counters, "vats_redeployments_total") == {(): 0.0}
+    assert counted(counters, "vats_answers_total") == {("script",): 0.0, ("block",): 0.0}
     assert {family.name for family in counters.families()} == {
         "vats_refreshes",
         "vats_logins",
+        "vats_answers",
         "vats_redeployments",
     }
 
@@ -80,10 +89,12 @@ def test_sign_ins_redeployments_and_refreshes_are_counted() -> None:
     counters.trace(SignIn("success", 0.3))
     counters.trace(SignIn("undecodable", 0.3))
     counters.trace(Redeployed("A" * 32, "B" * 32))
+    counters.trace(PageRead("block"))
     counters.refreshed(Outcome("incomplete", 1.0, error="short"))
     logins = counted(counters, "vats_logins_total")
     assert (logins["success",], logins["undecodable",]) == (1.0, 1.0)
     assert counted(counters, "vats_redeployments_total") == {(): 1.0}
+    assert counted(counters, "vats_answers_total") == {("script",): 0.0, ("block",): 1.0}
     assert counted(counters, "vats_refreshes_total")["incomplete",] == 1.0
 
 

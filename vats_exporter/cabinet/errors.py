@@ -16,7 +16,8 @@ Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of 
     ├── GwtExceptionError         gwt_exception   the server's //EX
     │   └── RedeployedError       gwt_exception   IncompatibleRemoteServiceException
     ├── UndecodableError          undecodable     an answer, or a script, that cannot be read
-    └── IncompleteError           incomplete      pages that do not add up to one believable list
+    └── IncompleteError           incomplete      pages that do not add up to one list
+        └── DoubtfulError         incomplete      a list that is not believed until it is repeated
 
 Messages say where and what; they never hold a password, a cookie or a SIP credential.
 """
@@ -123,6 +124,10 @@ class UndecodableError(CabinetError):
 
 
 class IncompleteError(CabinetError):
-    """The pages read do not make up one list that can be believed; no snapshot is made of them."""
+    """The pages read do not make up one complete list, so no snapshot is made of them."""
 
     result = "incomplete"
+
+
+class DoubtfulError(IncompleteError):
+    """A whole list that is not believed before another session has said the same."""

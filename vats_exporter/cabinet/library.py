@@ -65,13 +65,10 @@ class Cabinet:
         self.close()
 
     def trunks(self) -> list[Trunk]:
-        """Read every trunk: its phone, its name and its flags.
-
-        Returns:
-            all of them, in the cabinet's order; never a part.
+        """Read every trunk, in the cabinet's order: its phone, its name and its flags.
 
         Raises:
-            CabinetError: they could not be read; see :mod:`vats_exporter.cabinet.errors`.
+            CabinetError: not all could be read; see :mod:`vats_exporter.cabinet.errors`.
         """
         return list(self._client.read_trunks().trunks)
 
@@ -80,9 +77,6 @@ class Cabinet:
 
         Args:
             key: its phone, in any way of writing it, or its reference.
-
-        Returns:
-            the trunk; ``line`` and ``sip_device_enabled`` tell of its SIP device, if it has one.
 
         Raises:
             UnknownTrunkError: there is no such trunk, or not only one.
@@ -105,7 +99,7 @@ class Cabinet:
 
         Args:
             trunk: a trunk, its phone or its reference.
-            enabled: on or off.
+            enabled: whether it is to be on.
 
         Raises:
             UnknownTrunkError: there is no such trunk.

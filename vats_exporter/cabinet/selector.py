@@ -56,14 +56,9 @@ class SwitchOutcome(enum.Enum):
 
 @dataclass(slots=True)
 class TrunkSwitch:
-    """One trunk of a bulk change.
+    """One trunk of a bulk change: where its selector was, and where it was read back to be.
 
-    Attributes:
-        trunk: the trunk.
-        before: where its selector was; ``None`` if not known, or without a SIP device.
-        after: where it was read back to be; ``None`` if it was not read back.
-        outcome: what became of it.
-        error: why, for what failed or is unclear; empty otherwise.
+    Both are ``None`` where that is not known; ``error`` says why, for what failed or is unclear.
     """
 
     trunk: Trunk
@@ -85,7 +80,7 @@ class Switching:
         cabinet: already signed in and discovered, since a call of plain types also works with a
             stale policy and would not tell. [gwt]
         trunks: whose selectors to move.
-        enabled: where to.
+        enabled: whether they are to be on.
 
     Attributes:
         changes: what became of each trunk so far.

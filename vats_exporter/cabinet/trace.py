@@ -1,13 +1,14 @@
 """The one hook that sees everything a cabinet is asked: metrics and debug logs hang on it.
 
 Events carry names, statuses, sizes and durations; never a body, a header, a cookie or a credential.
+Durations are in seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.errors import CabinetError
@@ -33,14 +34,7 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallCompleted:
-    """An HTTP call was answered, whatever the answer.
-
-    Attributes:
-        call: its name.
-        status: the HTTP status.
-        duration: seconds from the start of the call to the end of the answer's body.
-        size: bytes of the body, after decompression.
-    """
+    """An HTTP call was answered, whatever the answer; its body has so many bytes, unpacked."""
 
     call: str
     status: int
@@ -50,13 +44,7 @@ class CallCompleted:
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
-    """An HTTP call got no whole answer.
-
-    Attributes:
-        call: its name.
-        error: why.
-        duration: seconds until it was given up.
-    """
+    """An HTTP call got no whole answer."""
 
     call: str
     error: CabinetError
@@ -65,12 +53,7 @@ class CallFailed:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A sign-in ended.
-
-    Attributes:
-        result: ``success``, or the result word of the error.
-        duration: seconds, over all its calls.
-    """
+    """A sign-in ended: ``success``, or the result word of the error."""
 
     result: str
     duration: float
@@ -78,18 +61,20 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class Redeployed:
-    """The cabinet's permutation is another than it was.
-
-    Attributes:
-        old: the strong name that was in use.
-        new: the one found now.
-    """
+    """The cabinet's permutation, by its strong name, is another than it was."""
 
     old: str
     new: str
 
 
-TraceEvent = CallStarted | CallCompleted | CallFailed | SignIn | Redeployed
+@dataclass(frozen=True, slots=True)
+class PageRead:
+    """A page of the list was read: by the script's classes, or by the rows' block alone."""
+
+    read_by: Literal["script", "block"]
+
+
+TraceEvent = CallStarted | CallCompleted | CallFailed | SignIn | Redeployed | PageRead
 Trace = Callable[[TraceEvent], None]
 
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 from vats_exporter.cabinet.errors import RESULTS
-from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, Redeployed, SignIn
+from vats_exporter.cabinet.trace import (
+    CallCompleted,
+    CallFailed,
+    CallStarted,
+    PageRead,
+    Redeployed,
+    SignIn,
+)
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import clean
@@ -53,6 +60,7 @@ class AccountCounters:
         self._refreshes = self._counter(metrics.REFRESHES, RESULTS)
         self._logins = self._counter(metrics.LOGINS, SIGN_IN_RESULTS)
         self._requests = self._counter(metrics.REQUESTS)
+        self._answers = self._counter(metrics.ANSWERS, ("script", "block"))
         self._redeployments = self._counter(metrics.REDEPLOYMENTS).labels(account)
         self._details = self._counter(metrics.DETAILS)
         latency = metrics.REQUEST_DURATION
@@ -91,9 +99,12 @@ class AccountCounters:
             case SignIn(result=result, duration=duration):
                 self._logins.labels(account, result).inc()
                 log.debug("sign-in ended", result=result, duration=round(duration, 3))
-            case Redeployed(old=old, new=new):  # pragma: no branch - the last kind there is
+            case Redeployed(old=old, new=new):
                 self._redeployments.inc()
                 log.info("cabinet was redeployed", old=old, new=new)
+            case PageRead(read_by=read_by):  # pragma: no branch - the last kind there is
+                self._answers.labels(account, read_by).inc()
+                log.debug("page read", read_by=read_by)
         self.version = next(self._versions)
 
     def refreshed(self, outcome: Outcome) -> None:
@@ -126,5 +137,7 @@ def _step(event: TraceEvent) -> str:
             return f"{call}: {error.result} after {duration:.3f} s: {error}"
         case SignIn(result=result, duration=duration):
             return f"sign-in ended: {result} after {duration:.3f} s"
-        case Redeployed(old=old, new=new):  # pragma: no branch - the last kind there is
+        case Redeployed(old=old, new=new):
             return f"the cabinet was redeployed: {old} became {new}"
+        case PageRead(read_by=read_by):  # pragma: no branch - the last kind there is
+            return f"list: a page was read by {read_by}"

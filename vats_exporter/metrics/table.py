@@ -98,6 +98,12 @@ REQUEST_DURATION: Final = _account(
     "call",
     kind="histogram",
 )
+ANSWERS: Final = _account(
+    "vats_answers_total",
+    "Pages of the list that were read: by the classes of the cabinet's script, or by the block of "
+    "each row alone.",
+    "read_by",
+)
 REDEPLOYMENTS: Final = _account(
     "vats_redeployments_total", "Changes of the permutation that the cabinet serves."
 )
