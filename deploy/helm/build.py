@@ -46,7 +46,7 @@ def values_schema() -> dict[str, Any]:
     # The regular expressions of Go, which Helm is written in, cannot look ahead.
     file = json.loads(re.sub(r"\(\?=[^)]*\)", "", KEYS.read_text("utf-8")))
     definitions = file.pop("$defs")
-    account = definitions.pop("AccountKeys")
+    account = definitions.pop(file["properties"].pop("accounts")["items"]["$ref"].split("/")[-1])
     keys = {k: v for k, v in account["properties"].items() if k not in {"name", "password"}}
     keys["login"]["type"] = "string"  # Helm would drop the plus of a number
     keys["passwordSecret"] = {
@@ -58,10 +58,9 @@ def values_schema() -> dict[str, Any]:
         },
     }
     shape = {"type": "object", "additionalProperties": False}
-    sections = {k: v for k, v in file["properties"].items() if k != "accounts"}
     schema["$defs"] |= definitions
     schema["$defs"]["Account"] = {**shape, "required": ["login"], "properties": keys}
-    schema["$defs"]["Config"] = {**shape, "properties": sections}
+    schema["$defs"]["Config"] = {**shape, "properties": file["properties"]}
     return schema
 
 

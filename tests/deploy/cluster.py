@@ -112,3 +112,4 @@ def mount(manifests: list[Manifest], secrets: dict[str, dict[str, str]], folder:
                 if item["key"] in data or not one.get("optional"):
                     (at / item["path"]).parent.mkdir(exist_ok=True)
                     (at / item["path"]).write_text(data[item["key"]], "utf-8")
+                    (at / item["path"]).chmod(volume["projected"]["defaultMode"])

@@ -132,11 +132,13 @@ def test_the_exporter_accepts_what_the_pod_mounts(
     if values == "strict-cluster":  # an agent of the cluster puts the password there
         (root / "vault" / "secrets").mkdir(parents=True)
         (root / "vault" / "secrets" / "office").write_text("12345")
+        (root / "vault" / "secrets" / "office").chmod(0o400)
     (container,) = pod(manifests)["containers"]
     command, *arguments = container["args"]
     assert command == "serve"
     config = root / "etc" / "vats-exporter" / "vats-exporter.yml"
     inside = re.sub(r"(?<= )/(?=run/|var/|vault/)", f"{root}/", config.read_text("utf-8"))
+    config.chmod(0o600)
     config.write_text(inside, "utf-8")
     files_of_it = [
         one.replace("=/etc", f"={root}/etc")
@@ -356,6 +358,8 @@ def test_alerts_can_be_left_out_and_runbooks_be_elsewhere(chart: Path) -> None:
     assert "VatsManyTrunksInactive" not in alerts
     for name, alert in alerts.items():
         assert alert["annotations"]["runbook_url"] == f"https://wiki.example.org/vats/{name}.md"
+        linked = '{{ with "https://grafana.example.org" }}{{ . }}/d/vats-trunk'
+        assert alert["annotations"]["dashboard_url"].startswith(linked)
     refused = refusal(
         chart,
         "--set=demo=true,prometheusRule.enabled=true",
