@@ -12,7 +12,8 @@ from __future__ import annotations
 import statistics
 import time
 
-from vats_exporter.cabinet import CabinetClient, CabinetSettings
+from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 
 TRUNKS = 300

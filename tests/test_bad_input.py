@@ -20,7 +20,8 @@ import pytest
 
 from tests.doubles import make_due
 from tests.process import log_put_back
-from vats_exporter.cabinet import CabinetClient, CabinetSettings, Timeouts
+from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.gwt import decode, encode_response
 from vats_exporter.logs import setup

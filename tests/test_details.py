@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.doubles import view
-from vats_exporter.cabinet import (
-    CabinetClient,
+from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.devices import Device, TrunkDetails
+from vats_exporter.cabinet.errors import (
     CabinetError,
-    CabinetSettings,
     CabinetTimeoutError,
     GwtExceptionError,
     IncompleteError,
@@ -24,7 +24,7 @@ from vats_exporter.cabinet import (
     SessionEndedError,
     UnreachableError,
 )
-from vats_exporter.cabinet.devices import Device, TrunkDetails
+from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.demo.deployment import DETAILS_SERVICE
 from vats_exporter.details import BUDGET, MIN_BATCH, PAUSE, DetailedSource, DetailsBook

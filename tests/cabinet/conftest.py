@@ -12,10 +12,14 @@ import pytest
 import trustme
 
 from tests.cabinet.replay import COOKIE, LOGIN, PASSWORD, ReplayServer
-from vats_exporter.cabinet import CabinetClient, CabinetError, CabinetSettings, Timeouts, TraceEvent
+from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from vats_exporter.cabinet.trace import TraceEvent
 
 SECRETS = (PASSWORD, quote(PASSWORD), quote_plus(PASSWORD), "Пароль", COOKIE)
 

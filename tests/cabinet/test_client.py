@@ -32,22 +32,20 @@ from tests.cabinet.replay import (
     redirect,
     truth,
 )
-from vats_exporter.cabinet import (
-    CabinetClient,
+from vats_exporter.cabinet.errors import (
     CabinetError,
     GwtExceptionError,
     IncompleteError,
     LoginRefusedError,
     NotGwtError,
-    Redeployed,
     RedeployedError,
-    SignIn,
-    TraceEvent,
     UndecodableError,
 )
+from vats_exporter.cabinet.trace import Redeployed, SignIn, TraceEvent
 
 if TYPE_CHECKING:
     from tests.cabinet.conftest import CabinetMaker
+    from vats_exporter.cabinet.client import CabinetClient
 
 Hides = Callable[[BaseException], None]
 REDEPLOYED = "49826FB6F3AD24BF916A9026ED9BE186"

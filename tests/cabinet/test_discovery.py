@@ -15,16 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cabinet.replay import LIST, NOCACHE, PERMUTATION, ReplayServer, Reply, capture, gwt
-from vats_exporter.cabinet import (
-    CabinetClient,
+from vats_exporter.cabinet import discovery
+from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.discovery import find_permutations
+from vats_exporter.cabinet.errors import (
     CabinetError,
-    CabinetSettings,
     NotACabinetError,
     RedeployedError,
     UndecodableError,
-    discovery,
 )
-from vats_exporter.cabinet.discovery import find_permutations
+from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.demo import Deployment, SimulatedCabinet, make_accounts
 from vats_exporter.demo.deployment import DETAILS_SERVICE, LIST_SERVICE, SELECTOR_SERVICE
 

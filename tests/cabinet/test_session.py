@@ -24,19 +24,18 @@ from tests.cabinet.replay import (
     html,
     redirect,
 )
-from vats_exporter.cabinet import (
-    CabinetClient,
+from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.errors import (
     CabinetError,
-    CabinetSettings,
     CabinetTimeoutError,
     LoginRefusedError,
     NotACabinetError,
     NotGwtError,
-    SignIn,
-    TraceEvent,
     UnreachableError,
 )
 from vats_exporter.cabinet.session import LostCookieError, SignInPace, http_error
+from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.cabinet.trace import SignIn, TraceEvent
 from vats_exporter.cabinet.transport import Answer as Answered
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 

@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from vats_exporter.cabinet import (
-    CabinetClient,
+from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.errors import (
     CabinetError,
-    CabinetSettings,
     IncompleteError,
     LoginRefusedError,
-    Redeployed,
     RedeployedError,
-    SignIn,
-    Timeouts,
-    TraceEvent,
 )
+from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
+from vats_exporter.cabinet.trace import Redeployed, SignIn, TraceEvent
 from vats_exporter.demo import (
     Deployment,
     Fault,

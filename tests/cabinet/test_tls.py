@@ -19,14 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.cabinet.conftest import server_context
 from tests.cabinet.proxy import ForwardingProxy
 from tests.cabinet.replay import COOKIE, SIGN_IN, ReplayServer, Reply, redirect
-from vats_exporter.cabinet import (
-    NotACabinetError,
-    ProxyError,
-    TlsError,
-    TlsSettings,
-    UnreachableError,
-    tls,
-)
+from vats_exporter.cabinet import tls
+from vats_exporter.cabinet.errors import NotACabinetError, ProxyError, TlsError, UnreachableError
+from vats_exporter.cabinet.settings import TlsSettings
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

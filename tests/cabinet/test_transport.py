@@ -15,21 +15,17 @@ import pytest
 from tests.cabinet.proxy import ForwardingProxy
 from tests.cabinet.replay import NOCACHE, ReplayServer, Reply, html, redirect
 from vats_exporter import __version__
-from vats_exporter.cabinet import (
+from vats_exporter.cabinet.errors import (
     CabinetError,
-    CabinetSettings,
     CabinetTimeoutError,
-    CallCompleted,
-    CallFailed,
-    CallStarted,
     NotACabinetError,
     NotGwtError,
     ProxyError,
-    Timeouts,
-    TraceEvent,
     UndecodableError,
     UnreachableError,
 )
+from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
+from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, TraceEvent
 from vats_exporter.cabinet.transport import Transport
 
 if TYPE_CHECKING:

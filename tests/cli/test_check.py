@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vats_exporter.cabinet import CabinetClient
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from vats_exporter.cabinet import CabinetClient, CabinetSettings, Timeouts
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.connection import Connection
+from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.cli import import_har
 from vats_exporter.config.loading import load
 from vats_exporter.demo import SimulatedCabinet, make_accounts

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vats_exporter.cabinet import CabinetClient
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cli import progress, tables
 from vats_exporter.cli import selector as selector_module
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts

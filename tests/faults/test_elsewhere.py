@@ -13,7 +13,7 @@ from tests.faults.connections import HOST, port_of
 from tests.faults.faults import CALLS, BadAnswer, redirect
 from tests.faults.trials import lead_to
 from tests.faults.watched import DETAILS_TTL, TTL, settings_for
-from vats_exporter.cabinet import CabinetClient
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 
 if TYPE_CHECKING:

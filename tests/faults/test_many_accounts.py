@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.doubles import PATIENCE, let_end
-from vats_exporter.cabinet import CabinetClient
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.demo import Fault, SimulatedCabinet, make_accounts
 from vats_exporter.metrics.collector import Collector, MonitoredAccount

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tests.doubles import SetClock
-from vats_exporter.cabinet import CabinetClient, CabinetSettings, Timeouts, TlsSettings
+from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.settings import CabinetSettings, Timeouts, TlsSettings
 from vats_exporter.details import DetailedSource
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format

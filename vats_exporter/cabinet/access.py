@@ -12,11 +12,13 @@ fourth, the eighth, so that a cabinet that is broken for a day sees eleven sign-
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from vats_exporter import gwt
 from vats_exporter.address import parse_address
 from vats_exporter.cabinet import contract, session
 from vats_exporter.cabinet.discovery import discover
@@ -26,21 +28,21 @@ from vats_exporter.cabinet.errors import (
     NotGwtError,
     RedeployedError,
     SessionEndedError,
+    UndecodableError,
 )
-from vats_exporter.cabinet.rpc import exchange
+from vats_exporter.cabinet.session import check_status, is_login_page
 from vats_exporter.cabinet.trace import Redeployed
 from vats_exporter.cabinet.transport import Transport
 from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from vats_exporter.cabinet.contract import Service
     from vats_exporter.cabinet.discovery import Discovery
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.trace import Trace
     from vats_exporter.cabinet.transport import Answer
-    from vats_exporter.gwt import Response
 
     Build = Callable[[Discovery], str]
 
@@ -55,6 +57,14 @@ _BREAKS_EVERY: Final = 0.05
 
 _WORTH_WAITING: Final = 2.0
 """Seconds that a sign-in waits rather than fail: listings come as often as passwords are sent."""
+
+_INCOMPATIBLE: Final = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
+
+_CLASS: Final = re.compile(r"[a-z]\w*(?:\.[\w$]+){2,}", re.ASCII)
+"""A class with its package: what an exception's answer names, and what no credential looks like."""
+
+_LONGEST: Final = 200
+"""Characters of the server's own words that are told."""
 
 CLOSES_WITHIN: Final = _ENDS_WITHIN + _BREAKS_EVERY + _SIGN_OUT_WITHIN
 """Seconds that closing takes, unless a call hangs where it cannot be broken: in connecting."""
@@ -149,7 +159,7 @@ class Access:
 
     def call(
         self, name: str, service: Service, build: Build, renewal: Renewal | None = None
-    ) -> Response:
+    ) -> gwt.Response:
         """Make a GWT-RPC call; sign in, or discover, again and repeat it if that is what it takes.
 
         Each at most once, the first time in a call included: what is refused in a session, or under
@@ -181,7 +191,7 @@ class Access:
                     raise
                 discovered_again = renewal.discovered = True
 
-    def call_once(self, name: str, service: Service, build: Build) -> Response:
+    def call_once(self, name: str, service: Service, build: Build) -> gwt.Response:
         """Make a GWT-RPC call in the session there is, and under the names there are."""
         if self.discovery is None or not self._signed_in:
             raise SessionEndedError(f"{name}: not signed in")
@@ -226,21 +236,21 @@ class Access:
         with suppress(CabinetError):
             transport.get("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
 
-    def _exchange(self, name: str, service: Service, build: Build) -> Response:
+    def _exchange(self, name: str, service: Service, build: Build) -> gwt.Response:
         discovery = self.ready(service)
-        body, limit = build(discovery), self._settings.max_response
+        body = build(discovery).encode("utf-8")
+        headers = {
+            "Content-Type": contract.CONTENT_TYPE,
+            "X-GWT-Permutation": discovery.permutation,
+            "X-GWT-Module-Base": discovery.module_base,
+        }
+        path = contract.MODULE_PATH + service.path
+        answer = self.transport.post(name, path, body, headers, follow=False)
         try:
-            response = exchange(self.transport, discovery, name, service, body, limit=limit)
-        except SessionEndedError:
+            check_status(name, answer)
+            response = _decode(name, answer, self._settings.max_response, discovery.observed)
+        except (SessionEndedError, RedeployedError):
             raise
-        except RedeployedError as error:
-            if not discovery.observed:
-                raise
-            names = ", ".join(sorted(one.rpartition(".")[2] for one in discovery.observed))
-            raise RedeployedError(
-                f"{error}; not in the script, so that what was once seen was used: {names}",
-                class_name=error.class_name,
-            ) from None
         except (NotGwtError, GwtExceptionError):
             if service is contract.LIST:
                 # After the first failure in a row, the second, the fourth.
@@ -268,3 +278,38 @@ class Access:
         """What stands for address, login and password, where these may not be kept."""
         settings = self._settings
         return hash((self._base_url, settings.login, settings.current_password()))
+
+
+def _decode(name: str, answer: Answer, limit: int, observed: Iterable[str]) -> gwt.Response:
+    """Read an answer: the ``//OK``, or the error of the tree that it means."""
+    try:
+        response = gwt.decode(answer.body, limit=limit)
+    except gwt.NotAnAnswerError as error:
+        if is_login_page(answer):
+            raise SessionEndedError(f"{name}: the login page") from None
+        raise NotGwtError(f"{name}: {error}") from None
+    except gwt.GwtError as error:
+        raise UndecodableError(f"{name}: {error}") from None
+    if response.status == "OK":
+        return response
+    # A broken answer may have any string of its where the class should stand.
+    found = response.exception_class if _CLASS.fullmatch(response.exception_class) else ""
+    if found != _INCOMPATIBLE:
+        raise GwtExceptionError(
+            f"{name}: the server answers {found or 'an exception'}", class_name=found
+        )
+    reason = f"{found.rpartition('.')[2]}: {_message(response)}"
+    if observed:
+        names = ", ".join(sorted(one.rpartition(".")[2] for one in observed))
+        reason += f"; not in the script, so that what was once seen was used: {names}"
+    raise RedeployedError(
+        f"{name}: the server finds our names out of date ({reason})", class_name=found
+    )
+
+
+def _message(response: gwt.Response) -> str:
+    """What GWT's own code says is out of date: names of classes and methods, no data."""
+    text = "".join(response.string_table[1:2])[:_LONGEST]
+    if not _CLASS.search(text):
+        return "no reason given"
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -43,13 +43,7 @@ DISPATCHER: Final = "ru.cti.vpbx.shared.services.DispatcherService$DISPATCHER"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A GWT-RPC service.
-
-    Attributes:
-        path: the last part of its address, which its policy hash stands beside.
-        interface: the Java interface, the third string of a request.
-        classes: the classes whose signatures its requests need.
-    """
+    """A GWT-RPC service: the last part of its path, its Java interface, its requests' classes."""
 
     path: str
     interface: str
@@ -195,15 +189,9 @@ def list_request(
     page: int,
     page_size: int,
 ) -> str:
-    """Build the request for one page of subscribers.
+    """Build the request for one page of subscribers, counted from 0.
 
-    Args:
-        strings: those that the request begins with.
-        tail: the template of the request's end, as :func:`validate_list_tail` wants it.
-        row_filter: 0, -1 or -2. [user]
-        enterprise: the enterprise's reference.
-        page: counted from 0.
-        page_size: rows.
+    ``strings`` are those that it begins with, ``enterprise`` is the enterprise's reference.
     """
     known = {
         "{filter}": str(row_filter),
@@ -216,13 +204,7 @@ def list_request(
 
 
 def details_request(strings: Sequence[str], *, trunk: str, form: int) -> str:
-    """Build the request for one form of one trunk.
-
-    Args:
-        strings: those that the request begins with.
-        trunk: its reference.
-        form: the form's ordinal, 31 or 32. [observed]
-    """
+    """Build the request for one form of one trunk: 31 or 32, the ordinal in the enum."""
     return build_request(strings, ["1", "2", "3", "4", "2", "5", "6", "5", trunk, "6", str(form)])
 
 

@@ -39,14 +39,14 @@ _LINE: Final = re.compile(r"mobsip_(\d{10})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A trunk's SIP device.
+    """A trunk's SIP device; texts that the form does not show are empty.
 
     Attributes:
-        ref: its reference; empty where the cabinet gives none.
+        ref: its reference.
         enabled: the selector.
-        line: the SIP line, ``mobsip_9161234567``; empty if the form does not show it.
-        sip_login: ``sip_9161234567_ab1c``; empty likewise. A credential: kept out of ``repr``.
-        sip_password: a credential too.
+        line: the SIP line, ``mobsip_9161234567``.
+        sip_login: ``sip_9161234567_ab1c``, a credential.
+        sip_password: a credential as well.
     """
 
     ref: str
@@ -58,13 +58,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class TrunkDetails:
-    """What the forms say of one trunk.
-
-    Attributes:
-        trunk: the trunk's reference.
-        phone: eleven digits; empty where no form tells.
-        device: ``None`` for a trunk without a SIP device.
-    """
+    """What the forms say of one trunk, by its reference; the phone is empty if none tells it."""
 
     trunk: str
     phone: str
@@ -77,14 +71,7 @@ class TrunkDetails:
 
 
 def read_device_form(response: Response, trunk: str) -> TrunkDetails:
-    """Read the answer to form 31.
-
-    Args:
-        response: a decoded ``//OK`` answer.
-        trunk: the reference that was asked for.
-
-    Returns:
-        the details; ``device`` is ``None`` where the form's list is empty.
+    """Read the answer to form 31, of a trunk by its reference.
 
     Raises:
         UndecodableError: the record does not begin as it should, or is another trunk's.
@@ -113,15 +100,7 @@ def read_device_form(response: Response, trunk: str) -> TrunkDetails:
 
 
 def read_mobile_form(response: Response, trunk: str) -> TrunkDetails:
-    """Read the answer to form 32.
-
-    Args:
-        response: a decoded ``//OK`` answer.
-        trunk: the reference that was asked for.
-
-    Returns:
-        the details, without a device; the phone is the only string that looks like one.
-    """
+    """Read the answer to form 32: the phone is the only string that looks like one."""
     phones = {phone for text in _FormReader(response).texts(0) if (phone := normalise_phone(text))}
     return TrunkDetails(trunk, phones.pop() if len(phones) == 1 else "", None)
 

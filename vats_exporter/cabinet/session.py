@@ -73,9 +73,7 @@ class _Sent:
 class SignInPace:
     """Holds sign-ins back until a password may be sent again. Thread-safe.
 
-    Args:
-        pause: seconds between two sendings, at least; 0 holds nothing back.
-        clock: seconds that only go forward.
+    ``pause`` seconds are between two sendings, at least; 0 holds nothing back.
     """
 
     def __init__(
@@ -92,11 +90,7 @@ class SignInPace:
         return max(0.0, sent.at + sent.pause - self._clock()) if sent else 0.0
 
     def send(self, credentials: int) -> None:
-        """Note that a password is sent now.
-
-        Raises:
-            CabinetError: it may not be yet; as the last sign-in failed, if it did.
-        """
+        """Note that a password is sent now, or raise what the last sign-in did: it may not yet."""
         with self._lock:
             now = self._clock()
             if left := self.left(credentials):
@@ -145,11 +139,6 @@ def is_login_page(answer: Answer) -> bool:
 def check_status(call: str, answer: Answer, *, where: str = "") -> None:
     """See that a call was answered with HTTP 200, its redirects not followed.
 
-    Args:
-        call: its name.
-        answer: as it came.
-        where: what was asked for, if that is not clear from the call.
-
     Raises:
         SessionEndedError: it was sent to the login page, or forbidden. [assumed]
         NotGwtError: any other status.
@@ -188,17 +177,9 @@ def _retry_after(header: str) -> float:
 def sign_in(
     transport: Transport, settings: CabinetSettings, trace: Trace, pace: SignInPace, who: int
 ) -> str:
-    """Sign in, and find the enterprise.
+    """Sign in, and find the enterprise's number; empty if the settings alone tell it.
 
-    Args:
-        transport: to the cabinet; keeps the cookie.
-        settings: login, and where the password is.
-        trace: sees how it ended.
-        pace: says whether the password may be sent.
-        who: see :func:`credentials`.
-
-    Returns:
-        the enterprise's number; empty if the cabinet did not tell and the settings do.
+    ``who`` stands for the credentials, of which ``pace`` says whether they may be sent.
 
     Raises:
         LoginRefusedError: the redirects end at the login page again.

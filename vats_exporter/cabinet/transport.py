@@ -95,8 +95,7 @@ class Transport:
     """HTTP calls to one address, one at a time.
 
     Args:
-        base_url: scheme, host and port, as :func:`~vats_exporter.address.parse_address`
-            gives it.
+        base_url: scheme, host and port.
         settings: timeouts, bounds, TLS and proxy.
         trace: sees each call.
         observe: is shown every answer by its call's name, body and all; for a person who looks at
@@ -133,14 +132,7 @@ class Transport:
         within: float | None = None,
         limit: int | None = None,
     ) -> Answer:
-        """Send a GET.
-
-        Args:
-            call: the call's name, for the trace and for errors.
-            path: from the root.
-            follow: follow redirects.
-            within: seconds, where that is less than the settings give a call.
-            limit: bytes of the answer, where that is less than the settings allow.
+        """Send a GET, within so many seconds and bytes where the settings allow more.
 
         Raises:
             CabinetError: see :meth:`post`.
@@ -152,6 +144,8 @@ class Transport:
         self, call: str, path: str, body: bytes, headers: Mapping[str, str], *, follow: bool = True
     ) -> Answer:
         """Send a POST; redirects are followed with GET where the standard says so.
+
+        ``call`` is the call's name, for the trace and for errors.
 
         Raises:
             UnreachableError: no answer.
