@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from vats_exporter.cabinet.rows import read_page, read_trunks
+from vats_exporter.cabinet.columns import read_trunks
+from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import decode
 from vats_exporter.history import History

@@ -22,8 +22,9 @@ WORKING = Trunk("CaLztv", 1, "79161234567", "", Flags(True, True, False), "1100"
 
 def test_each_flag_of_the_row_is_an_attribute_in_the_order_of_the_table() -> None:
     assert [one.name for one in fields(Flags)] == [flag.key for flag in ROW_FLAGS]
-    assert [one.name for one in fields(FlagPositions)] == [flag.key for flag in ROW_FLAGS]
-    assert [one.default for one in fields(FlagPositions)] == [flag.position for flag in ROW_FLAGS]
+    assert [*FlagPositions.model_fields] == [flag.key for flag in ROW_FLAGS]
+    defaults = [one.default for one in FlagPositions.model_fields.values()]
+    assert defaults == [flag.position for flag in ROW_FLAGS]
 
 
 def test_no_two_flags_share_a_key_a_position_or_a_word() -> None:

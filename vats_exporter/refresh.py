@@ -132,6 +132,7 @@ class Refresher:
         self._next: float | None = None  # when the next attempt is due; None means now
         self._refusals = 0
         self._warned: frozenset[str] = frozenset()
+        self._read_by = ""
 
     @property
     def refreshing(self) -> bool:
@@ -279,8 +280,7 @@ class Refresher:
             return Outcome(result, took, error=error, retry_after=retry_after)
         trunks, warnings = self._mark(listing.trunks)
         told = (*listing.warnings, *warnings)
-        read_by = getattr(listing, "read_by", "")
-        snapshot = Snapshot(trunks, self._clock.now(), took, told, read_by)
+        snapshot = Snapshot(trunks, self._clock.now(), took, told, listing.read_by)
         return Outcome(result, took, snapshot, listing.pages)
 
     def _keep(self, outcome: Outcome, began: float) -> None:
@@ -329,6 +329,9 @@ class Refresher:
             return
         trunks, pages = len(outcome.snapshot.trunks), outcome.pages
         log.info("refreshed", result="success", trunks=trunks, pages=pages, duration=duration)
+        if outcome.snapshot.read_by != self._read_by:
+            self._read_by = outcome.snapshot.read_by
+            log.info("list is read", read_by=self._read_by)
         for warning in outcome.snapshot.warnings:
             if warning not in self._warned:
                 log.warning("snapshot has a flaw", warning=warning)

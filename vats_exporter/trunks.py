@@ -137,7 +137,8 @@ class Flags:
     marked_for_deletion: bool
 
 
-_PHONE: Final = re.compile(r"\+?[0-9][0-9 ()\-]{8,20}", re.ASCII)
+_PHONE: Final = re.compile(r"\s*\+?[0-9][0-9 ()\-]{8,20}\s*")
+_BUT_DIGITS: Final = str.maketrans("", "", "+ ()-")
 
 
 def normalise_phone(text: str) -> str:
@@ -149,9 +150,10 @@ def normalise_phone(text: str) -> str:
     Returns:
         the digits; an empty string for what is no Russian phone.
     """
-    if not _PHONE.fullmatch(text.strip()):
+    # Most texts of a list are shorter than any phone.
+    if len(text) < 10 or _PHONE.fullmatch(text) is None:
         return ""
-    digits = re.sub(r"\D", "", text)
+    digits = text if text.isdecimal() else text.strip().translate(_BUT_DIGITS)
     if len(digits) == 11 and digits[0] in "78":
         return "7" + digits[1:]
     return "7" + digits if len(digits) == 10 and digits[0] == "9" else ""
@@ -201,11 +203,15 @@ class Listing:
         trunks: in the cabinet's order; each reference once.
         warnings: sentences on what could not be told, without personal data.
         pages: how many pages were read, the empty one at the end counted.
+        read_by: ``script`` or ``block``, by which the answers were read; empty where not known.
+        not_by_script: why the script did not read them; empty where it did.
     """
 
     trunks: tuple[Trunk, ...]
     warnings: tuple[str, ...] = ()
     pages: int = 1
+    read_by: str = ""
+    not_by_script: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from vats_exporter.gwt import Response, encode_long
+from tests.cabinet.layouts import BOOLEAN, JAVA, LIST, LONG
+from vats_exporter.cabinet.reading import Table
+from vats_exporter.gwt import ClassFields, Kind, Response, encode_long
 
-BOOLEAN = "java.lang.Boolean/476441737"
+RESPONSE = "ru.example.Response/1"
 ROW = "ru.example.Row/2"
-LONG = "java.lang.Long/4227064769"
+CORE = "bbbbbbbobbo"
+"""The kinds of the fields that :meth:`Answer.core` writes: see :func:`table`."""
 
 
 class Answer:
@@ -70,6 +73,10 @@ class Answer:
         self.text(phone(number))
         self.core(ref(number), pattern, eight)
 
+    def rows(self, count: int) -> None:
+        for number in range(count):
+            self.row(number)
+
     def response(self) -> Response:
         return Response("OK", 7, 0, self.table, self.tokens[::-1])
 
@@ -80,10 +87,19 @@ def listing(rows: int) -> Answer:
     return answer
 
 
-def start_list(
-    answer: Answer, rows: int, list_class: str = "java.util.ArrayList/4159755760"
-) -> None:
-    answer.begin("ru.example.Response/1")
+def table(response: str = "oo", row: str = "s" + CORE, **classes: str) -> Table:
+    """What a script would tell: the kinds of each class's fields, by their first letters."""
+    kinds = {kind.value[0]: kind for kind in Kind}
+    fields = {RESPONSE: response, ROW: row, **classes}
+    told = {
+        name: ClassFields((), tuple(kinds[letter] for letter in letters), len(letters))
+        for name, letters in fields.items()
+    }
+    return Table({**JAVA, **told})
+
+
+def start_list(answer: Answer, rows: int, list_class: str = LIST) -> None:
+    answer.begin(RESPONSE)
     answer.boxed(LONG, "CbwhyN")
     answer.begin(list_class)
     answer.plain(rows)

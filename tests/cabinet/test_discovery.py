@@ -234,7 +234,8 @@ def test_what_is_in_no_fragment_is_looked_for_once(sign_up: SignUp) -> None:
 def test_a_redeployment_is_looked_through_anew(sign_up: SignUp) -> None:
     simulated, cabinet = sign_up(deployed(list_fragment=2, fragments=2))
     cabinet.read_trunks()
-    simulated.redeploy()
+    new = simulated.deployment.redeployed("another")
+    simulated.deployment = replace(new, fragments=2, list_fragment=2)
     assert len(cabinet.read_trunks().trunks) == 5
     assert cabinet.discovery is not None
     assert cabinet.discovery.permutation == simulated.deployment.permutations[0]

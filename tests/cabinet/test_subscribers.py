@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 
 from vats_exporter.cabinet import subscribers
 from vats_exporter.cabinet.errors import IncompleteError, UnreachableError
-from vats_exporter.cabinet.rows import Page, Record
+from vats_exporter.cabinet.page import Page, Record
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.subscribers import read_all
 from vats_exporter.gwt import encode_long
+from vats_exporter.trunks import FLAG_POSITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-VALUES: dict[int, int | None] = {position: int(position in (4, 6)) for position in range(2, 13)}
-del VALUES[5]
+VALUES = tuple(int(position in (4, 6)) for position in FLAG_POSITIONS)
 
 
 def page(refs: Sequence[int], total: int | None = None) -> Page:
-    records = tuple(Record(encode_long(2_600_000_000 + ref), VALUES, ()) for ref in refs)
-    return Page(records, frozenset(), len(records), total)
+    records = tuple(Record(encode_long(2_600_000_000 + ref), VALUES) for ref in refs)
+    return Page(records, len(records), total, told=(("", ""),) * len(records))
 
 
 def cabinet(rows: int, page_size: int, total: int | None = None) -> Callable[[int], Page]:
@@ -132,7 +132,7 @@ def test_a_cabinet_that_ignores_the_page_is_noticed_though_its_only_page_is_shor
 
 
 def test_a_declared_length_that_does_not_hold_is_noticed() -> None:
-    cut = Page(page(range(5)).records, frozenset(), 6, None)
+    cut = Page(page(range(5)).records, 6)
     with pytest.raises(IncompleteError, match=r"5 rows.*6"):
         read_all(lambda number: cut, CabinetSettings())
 

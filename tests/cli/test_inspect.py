@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vats_exporter.cabinet.columns import read_trunks
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.rows import read_page, read_trunks
+from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.gwt import GwtError, decode, encode_long

@@ -11,6 +11,7 @@ import pytest
 from py_mini_racer import MiniRacer
 
 from tests.demo.captures import truth
+from tests.demo.deployments import DEPLOYMENTS
 from vats_exporter.demo import Deployment, RowLayout, make_accounts
 from vats_exporter.demo.script import fragment_script, minified_names, permutation_script
 from vats_exporter.demo.wire import list_answer
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vats_exporter.demo import SimulatedTrunk
-    from vats_exporter.demo.deployment import Reading
 
 ENTERPRISE = 2613189773
 BROWSER = "var window={parent:{vpbxGwt:{__sendStats:function(){}}}};"
@@ -41,22 +41,6 @@ COLUMNS: dict[str, Callable[[SimulatedTrunk], Any]] = {
     "contact": lambda trunk: [trunk.phone, trunk.created, trunk.name],
     "options": lambda trunk: [["transport", "UDP", "inner", trunk.inner_number]],
     "codes": lambda trunk: [int(digit) for digit in trunk.inner_number[:2]],
-}
-KINDS: tuple[Reading, ...] = ("a", "b", "c", "d", "e")
-DEPLOYMENTS = {
-    "as usual": Deployment.make(),
-    "with interned strings": replace(Deployment.make(), interned=True),
-    "with the list in a fragment": replace(Deployment.make(), fragments=3, list_fragment=2),
-    "with shared Booleans": replace(Deployment.make(), shared_booleans=True),
-    "of GWT 2.13": replace(Deployment.make(), style=GWT_2_13),
-    "with other lists": replace(Deployment.make(), other_lists=3),
-    "with nested objects, maps and arrays": replace(
-        Deployment.make(),
-        layout=RowLayout(before=("contact", "codes", "department"), after=("options", "note")),
-    ),
-    **{
-        f"of kind {kind}": replace(Deployment.make(), layout=RowLayout(kind=kind)) for kind in KINDS
-    },
 }
 
 

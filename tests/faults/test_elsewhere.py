@@ -15,6 +15,7 @@ from tests.faults.trials import lead_to
 from tests.faults.watched import DETAILS_TTL, TTL, settings_for
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
+from vats_exporter.cabinet.session import SignInPace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +100,8 @@ def test_no_redirect_takes_details_elsewhere(
 
 @pytest.fixture(scope="module")
 def cabinet(secure: NamedCabinet, ca_file: Path) -> Iterator[CabinetClient]:
-    with CabinetClient(settings_for(secure, ca_file)) as cabinet:
+    pace = SignInPace(pause=0.0)
+    with CabinetClient(settings_for(secure, ca_file), pace=pace) as cabinet:
         yield cabinet
 
 

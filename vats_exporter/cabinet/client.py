@@ -12,12 +12,12 @@ from vats_exporter.cabinet.access import CLOSES_WITHIN, Access, Renewal
 from vats_exporter.cabinet.errors import (
     GwtExceptionError,
     RedeployedError,
+    TableError,
     UndecodableError,
 )
-from vats_exporter.cabinet.rows import read_page, read_trunks
-from vats_exporter.cabinet.subscribers import read_all
-from vats_exporter.cabinet.trace import no_trace
-from vats_exporter.trunks import Listing
+from vats_exporter.cabinet.reading import read_page
+from vats_exporter.cabinet.subscribers import listing_of, read_all
+from vats_exporter.cabinet.trace import PageRead, no_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.access import Build
     from vats_exporter.cabinet.devices import TrunkDetails
     from vats_exporter.cabinet.discovery import Discovery
-    from vats_exporter.cabinet.rows import Page
+    from vats_exporter.cabinet.page import Page
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.trace import Trace
     from vats_exporter.cabinet.transport import Answer
+    from vats_exporter.trunks import Listing
 
 __all__ = ["CLOSES_WITHIN", "CabinetClient"]
 
@@ -55,7 +56,8 @@ class CabinetClient:
         pace: session.SignInPace | None = None,
     ) -> None:
         self._settings = settings
-        self._access = Access(settings, trace or no_trace, observe, pace or session.PACE)
+        self._trace = trace or no_trace
+        self._access = Access(settings, self._trace, observe, pace or session.PACE)
         self._misfit = ""  # of the list's tail
 
     def __enter__(self) -> Self:
@@ -102,8 +104,7 @@ class CabinetClient:
         """
         with self._access.alone():
             page = self._read_page(Renewal(), 0)
-            trunks, warnings = read_trunks([page], self._settings.flags)
-            return self._with_misfit(Listing(trunks, warnings, 1))
+            return self._with_misfit(listing_of([page], self._settings))
 
     def read_details(self, ref: str, *, renew: bool = True) -> TrunkDetails:
         """Read one trunk's device form, or the other form where that one does not apply.
@@ -178,16 +179,49 @@ class CabinetClient:
                 page_size=settings.page_size,
             )
 
-        try:
-            response = self._access.call("list", contract.LIST, build, renewal)
-        except RedeployedError as error:
-            if not self._misfit:
-                raise
-            raise RedeployedError(f"{error}; {self._misfit}", class_name=error.class_name) from None
-        try:
-            return read_page(response)
-        except UndecodableError as error:
-            raise UndecodableError(f"list: page {number + 1}: {error}") from None
+        page: Page | None = None
+        while page is None:
+            try:
+                response = self._access.call("list", contract.LIST, build, renewal)
+            except RedeployedError as error:
+                if not self._misfit:
+                    raise
+                raise RedeployedError(
+                    f"{error}; {self._misfit}", class_name=error.class_name
+                ) from None
+            try:
+                page = self._read(response)
+            except UndecodableError as error:
+                raise UndecodableError(f"list: page {number + 1}: {error}") from None
+        self._trace(PageRead(page.read_by))
+        return page
+
+    def _read(self, response: gwt.Response) -> Page | None:
+        """Read a page by the script, or by its rows alone where the script does not read it.
+
+        Before that, what the script lacks is looked for in its fragments, and the names are looked
+        up again: the cabinet may have been redeployed.
+
+        Returns:
+            the page; ``None`` if it was redeployed, and the page is to be asked for again.
+        """
+        access = self._access
+        while True:
+            discovery = access.ready()
+            try:
+                page = read_page(response, discovery.table)
+            except TableError as error:
+                if error.missing and discovery.look_for(access.transport, [error.missing]):
+                    continue
+                if discovery.confirmed:
+                    return read_page(response, None, not_by_script=str(error))
+            else:
+                discovery.confirmed = False
+                return page
+            access.discovery = None
+            again = access.ready()
+            if again.permutation != discovery.permutation:
+                return None
 
     def _reference(self) -> str:
         """The enterprise as GWT writes it: configured as a number or a reference, or as found."""

@@ -24,6 +24,7 @@ from vats_exporter.cabinet.errors import (
     SessionEndedError,
     UndecodableError,
 )
+from vats_exporter.cabinet.reading import Table
 from vats_exporter.cabinet.session import check_status, is_login_page
 from vats_exporter.gwt import GwtError
 from vats_exporter.gwt.fields import NotUnderstood
@@ -65,6 +66,7 @@ class _Findings:
 
     def __init__(self, script: Script) -> None:
         self.script = script
+        self.table = Table(script.classes)
 
 
 _shared: WeakValueDictionary[bytes, _Findings] = WeakValueDictionary()
@@ -100,7 +102,8 @@ class Discovery:
     Attributes:
         observed: classes whose signature was seen once, and used for want of one in the script.
         fragments: how many deferred fragments were read.
-        confirmed: whether the names were looked up again since the script did not read an answer.
+        confirmed: whether to look the names up again would tell nothing new, because no answer was
+            read by the script since.
 
     Raises:
         UndecodableError: the script cannot be read.
@@ -119,9 +122,10 @@ class Discovery:
         self.permutation = permutation
         self.observed: set[str] = set()
         self.fragments = 0
-        self.confirmed = False
+        self.confirmed = True
         self._settings = settings
-        self._path = path
+        # The linker writes this into a permutation that can load fragments. [gwt]
+        self._path = path if "deferredjs" in text else ""
         self._findings = _read(text)
         self._vain: set[str] = set()
 
@@ -129,6 +133,11 @@ class Discovery:
     def script(self) -> Script:
         """What the permutation's script tells, and the fragments that were read."""
         return self._findings.script
+
+    @property
+    def table(self) -> Table:
+        """The classes of :attr:`script`, to read lists by."""
+        return self._findings.table
 
     @property
     def policies(self) -> Mapping[str, str]:

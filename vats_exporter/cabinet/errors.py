@@ -16,6 +16,7 @@ Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of 
     ├── GwtExceptionError         gwt_exception   the server's //EX
     │   └── RedeployedError       gwt_exception   IncompatibleRemoteServiceException
     ├── UndecodableError          undecodable     an answer, or a script, that cannot be read
+    │   └── TableError            undecodable     the script's classes do not read an answer
     └── IncompleteError           incomplete      pages that do not add up to one list
         └── DoubtfulError         incomplete      a list that is not believed until it is repeated
 
@@ -121,6 +122,19 @@ class UndecodableError(CabinetError):
     """An answer or a script of the cabinet cannot be read as what it should be."""
 
     result = "undecodable"
+
+
+class TableError(UndecodableError):
+    """An answer cannot be read by what the compiled script tells of its classes.
+
+    Attributes:
+        missing: the type signature of a class that the script does not tell, which a fragment of
+            it may; empty where it tells all, and they do not fit.
+    """
+
+    def __init__(self, message: str, *, missing: str = "") -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 class IncompleteError(CabinetError):

@@ -9,17 +9,20 @@ give smaller pages than it was asked for.
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from vats_exporter.cabinet.columns import read_trunks
 from vats_exporter.cabinet.errors import IncompleteError
-from vats_exporter.cabinet.rows import read_trunks
 from vats_exporter.trunks import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vats_exporter.cabinet.rows import Page
+    from vats_exporter.cabinet.page import Page
     from vats_exporter.cabinet.settings import CabinetSettings
+    from vats_exporter.trunks import Trunk
 
 MAX_ROWS: Final = 1_000_000
 """More subscribers than any enterprise has: past it the cabinet is taken to repeat itself."""
@@ -53,8 +56,24 @@ def read_all(read_page: Callable[[int], Page], settings: CabinetSettings) -> Lis
             raise IncompleteError(f"list: no end after {len(page_of)} rows on {len(pages)} pages")
     if settings.check_total:
         _check_total(pages, len(page_of))
-    trunks, warnings = read_trunks(pages, settings.flags)
-    return Listing(trunks, warnings, len(pages))
+    return listing_of(pages, settings)
+
+
+def listing_of(pages: list[Page], settings: CabinetSettings) -> Listing:
+    """Return the trunks of pages, and by what they were read: by the rows alone, if one was."""
+    trunks: list[Trunk] = []
+    warnings: list[str] = []
+    # A cabinet that is redeployed between two pages may have its columns in another order.
+    for _, group in groupby(pages, key=attrgetter("answer_class")):
+        read, told = read_trunks([*group], settings.flags)
+        trunks += read
+        warnings += told
+    reason = next((page.not_by_script for page in pages if page.read_by == "block"), "")
+    if reason:
+        sentence = f"read by the block of each row, not by the cabinet's script: {reason}"
+        warnings.append(sentence)
+    read_by = "block" if reason else "script"
+    return Listing(tuple(trunks), tuple(warnings), len(pages), read_by, reason)
 
 
 def _is_last(page: Page, settings: CabinetSettings) -> bool:

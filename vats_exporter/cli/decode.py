@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from vats_exporter.cabinet.columns import read_trunks
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.rows import read_page, read_trunks
+from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cli.output import fail, reason, write
 from vats_exporter.gwt import GwtError, decode
 from vats_exporter.trunks import ROW_FLAGS

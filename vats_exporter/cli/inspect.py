@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vats_exporter.cabinet.rows import VARYING
+from vats_exporter.cabinet.page import VARYING
 from vats_exporter.cli import options
 from vats_exporter.cli.accounts import choose
 from vats_exporter.cli.output import fail, printable, reason, tell, write
@@ -67,11 +67,13 @@ def _report(name: str, settings: CabinetSettings, found: Inspection) -> str:
     rows = ", ".join(str(page.rows) for page in found.pages)
     totals = {page.total for page in found.pages if page.total is not None}
     total = ", ".join(map(str, sorted(totals))) or "not given"
+    because = f" ({found.not_by_script})" if found.not_by_script else ""
     facts = {
         "account": name,
         "address": settings.address,
         "enterprise": f"{found.enterprise or '-'} ({found.reference})",
         "permutation": found.permutation + read * bool(found.fragments),
+        "read by": f"{found.read_by or '-'}{because}",
         "pages": f"{len(found.pages)} ({rows} rows)",
         "trunks": f"{len(found.trunks)}; the cabinet's total: {total}",
     }

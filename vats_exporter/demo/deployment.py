@@ -288,17 +288,26 @@ class Deployment:
         )
 
     def redeployed(self, seed: int | str) -> Deployment:
-        """Draw all names anew and keep the habits.
+        """Draw names, the order of a row's fields, and what the script looks like anew.
+
+        The list's service may stand in a deferred fragment then, and strings in variables; the
+        server's habits stay.
 
         Args:
             seed: another one than before, or the names are the same.
         """
         new = Deployment.make(seed=seed, permutations=len(self.permutations))
+        draw = random.Random(f"redeployment {seed}")  # noqa: S311 - no secrets
+        fragments = draw.randrange(4)
         return replace(
             self,
             permutations=new.permutations,
             policies=new.policies,
             signatures=new.signatures,
+            layout=self.layout.shuffled(draw),
+            interned=draw.random() < 0.5,
+            fragments=fragments,
+            list_fragment=draw.randrange(fragments + 1),
         )
 
     def signature(self, name: str) -> str:

@@ -9,11 +9,14 @@ from vats_exporter.gwt.errors import (
     LongError,
     MalformedError,
     NotAnAnswerError,
+    ObjectsError,
     RequestError,
     TooLargeError,
     UnsupportedVersionError,
 )
+from vats_exporter.gwt.fields import ClassFields, Field, Kind, NotUnderstood, Repeat
 from vats_exporter.gwt.longs import decode_long, encode_long
+from vats_exporter.gwt.objects import SIGNATURE, GwtObject, ObjectReader, ObjectType, letters
 from vats_exporter.gwt.request import Request, build_request, parse_request
 from vats_exporter.gwt.response import DEFAULT_LIMIT, Response, Status, decode
 from vats_exporter.gwt.scanner import Token
@@ -23,10 +26,20 @@ __all__ = [
     "DEFAULT_LIMIT",
     "GWT_2_7",
     "GWT_2_13",
+    "SIGNATURE",
+    "ClassFields",
+    "Field",
     "GwtError",
+    "GwtObject",
+    "Kind",
     "LongError",
     "MalformedError",
     "NotAnAnswerError",
+    "NotUnderstood",
+    "ObjectReader",
+    "ObjectType",
+    "ObjectsError",
+    "Repeat",
     "Request",
     "RequestError",
     "Response",
@@ -41,5 +54,6 @@ __all__ = [
     "decode_long",
     "encode_long",
     "encode_response",
+    "letters",
     "parse_request",
 ]

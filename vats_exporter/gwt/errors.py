@@ -9,6 +9,7 @@ these, never another error::
     ├── TooLargeError            longer than the caller's limit; nothing of it was read
     ├── UnsupportedVersionError  a version of the format other than 5 to 8
     ├── LongError                not a 64-bit integer in GWT's base 64
+    ├── ObjectsError             tokens that the script's classes do not read
     └── RequestError             a request that Google's server would refuse
 
 Messages say what and where and never quote what strings hold: those may be passwords. A
@@ -49,6 +50,20 @@ class UnsupportedVersionError(GwtError):
 
 class LongError(GwtError):
     """A text that is not a signed 64-bit integer in GWT's base 64."""
+
+
+class ObjectsError(GwtError):
+    """Tokens that can't be read by what the script tells of their classes.
+
+    Attributes:
+        where: the token, counted from the answer's end, where reading starts, from 0.
+        missing: the signature of a class that the script does not tell; ``""`` where it tells all,
+            and they do not fit.
+    """
+
+    def __init__(self, message: str, *, where: int | None = None, missing: str = "") -> None:
+        super().__init__(message, where=where)
+        self.missing = missing
 
 
 class RequestError(GwtError):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from vats_exporter.cabinet import contract
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.rows import KNOWN_PATTERNS, read_page
+from vats_exporter.cabinet.page import KNOWN_PATTERNS
+from vats_exporter.cabinet.reading import read_page
 from vats_exporter.gwt import GwtError, decode, encode_long
 from vats_exporter.redaction import redact
 from vats_exporter.tools.anonymous import Anonymiser
@@ -79,6 +80,8 @@ class Inspection:
         patterns: the most frequent first.
         trunks: all of them.
         warnings: what could not be told.
+        read_by: ``script`` or ``block``, by which the list was read.
+        not_by_script: why the script did not read it.
         answers: file name and body of every answer worth keeping, as the server sent it.
         error: why the trunks could not be read, in one sentence; empty if they could.
     """
@@ -94,6 +97,8 @@ class Inspection:
     patterns: Sequence[Pattern]
     trunks: Sequence[Trunk]
     warnings: Sequence[str]
+    read_by: str
+    not_by_script: str
     answers: Sequence[tuple[str, bytes]]
     error: str = ""
 
@@ -144,6 +149,8 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
         patterns=_patterns(listing.trunks),
         trunks=listing.trunks,
         warnings=listing.warnings,
+        read_by=listing.read_by,
+        not_by_script=listing.not_by_script,
         answers=answers,
         error=error,
     )

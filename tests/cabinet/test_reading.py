@@ -1,0 +1,287 @@
+"""A page is read by the script's classes and by its rows' block, and never wrong."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.cabinet.answers import CORE, RESPONSE, ROW, Answer, listing, ref, table
+from tests.cabinet.layouts import BOOLEAN, HARD, LIST, LONG, draw
+from tests.corpus import Shape, shapes
+from vats_exporter.cabinet.columns import read_trunks
+from vats_exporter.cabinet.errors import TableError, UndecodableError
+from vats_exporter.cabinet.reading import Table, read_page
+from vats_exporter.cabinet.settings import FlagPositions
+from vats_exporter.gwt import Response, decode
+
+if TYPE_CHECKING:
+    from vats_exporter.cabinet.page import Page
+
+WIRE = Path(__file__).parents[1] / "wire"
+LISTS = sorted(
+    path.stem for path in WIRE.glob("list_*.json") if json.loads(path.read_text())["rows"]
+)
+# The truth of a server that shares its Booleans gives no digits of the rows, only their flags.
+WITH_DIGITS = [name for name in LISTS if name != "list_shared_boolean"]
+
+
+def truth(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((WIRE / f"{name}.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def read_capture(name: str) -> Page:
+    return read_page(decode((WIRE / f"{name}.txt").read_bytes()))
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_capture_gives_the_rows_of_its_truth(name: str) -> None:
+    expected = truth(name)
+    page = read_capture(name)
+    trunks, _ = read_trunks([page], FlagPositions())
+    assert [
+        (t.ref, t.id, t.phone, t.name, t.flags.active, t.flags.bound, t.flags.marked_for_deletion)
+        for t in trunks
+    ] == [
+        (
+            row["id_b64"],
+            int(row["id"]),
+            row["phone"],
+            row["name"],
+            *(str(row[flag]) == "True" for flag in ("active", "bound", "marked")),
+        )
+        for row in expected["rows"]
+    ]
+    assert page.declared == expected["row_count"]
+    assert page.total == expected["total"]
+    assert page.references == ("CbwhyN",)
+
+
+@pytest.mark.parametrize("name", WITH_DIGITS)
+def test_a_pattern_is_the_row_core_at_the_varying_positions(name: str) -> None:
+    expected: Counter[str] = Counter()
+    for row in truth(name)["rows"]:
+        values = row["core"].split(",")
+        expected["".join(values[position] for position in (4, 6, 7, 9))] += 1
+    trunks, _ = read_trunks([read_capture(name)], FlagPositions())
+    assert Counter(trunk.pattern for trunk in trunks) == expected
+    assert {trunk.pattern for trunk in trunks if trunk.known} <= {"1100", "0011"}
+
+
+def test_an_empty_page_has_no_rows_and_still_tells_the_total() -> None:
+    page = read_capture("list_empty")
+    assert (page.records, page.declared, page.total) == ((), 0, 237)
+
+
+@pytest.mark.parametrize("name", ["getform31", "getform32", "setenabled", "ex_application"])
+def test_an_answer_without_a_list_of_subscribers_is_refused(name: str) -> None:
+    with pytest.raises(UndecodableError):
+        read_capture(name)
+
+
+def test_pages_are_read_together() -> None:
+    pages = [read_capture(name) for name in ("list_page100", "list_last_short", "list_empty")]
+    trunks, _ = read_trunks(pages, FlagPositions())
+    rows = truth("list_page100")["rows"] + truth("list_last_short")["rows"]
+    assert [trunk.phone for trunk in trunks] == [row["phone"] for row in rows]
+    assert [trunk.name for trunk in trunks] == [row["name"] for row in rows]
+
+
+def measure(corpus: str, *, by_script: bool) -> Counter[str]:
+    """Read a corpus: how many answers are right, refused and wrong, and how many phones."""
+    counts: Counter[str] = Counter()
+    for shape in shapes(corpus):
+        if by_script and shape.classes is None:
+            continue
+        counts["answers"] += 1
+        try:
+            page = read_page(shape.response, Table(shape.classes or {}) if by_script else None)
+        except UndecodableError:
+            counts["refused"] += 1
+            continue
+        counts["right" if is_right(page, shape) else "wrong"] += 1
+        trunks, _ = read_trunks([page], FlagPositions())
+        for trunk, phone in zip(trunks, shape.phones, strict=False):
+            if shape.one_phone:
+                counts["phones"] += 1
+                counts["phones right"] += trunk.phone == phone
+                counts["phones wrong"] += trunk.phone not in ("", phone)
+    return counts
+
+
+def is_right(page: Page, shape: Shape) -> bool:
+    rows = [(row.ref, *(bool(row.value(at)) for at in (4, 6, 7, 9))) for row in page.records]
+    return rows == shape.rows and page.declared == len(rows)
+
+
+@pytest.mark.parametrize(("corpus", "least"), [("random", 0.98), ("single", 1), ("hard", 0.6)])
+def test_without_a_script_nearly_all_answers_are_read_and_none_is_wrong(
+    corpus: str, least: float
+) -> None:
+    counts = measure(corpus, by_script=False)
+    assert counts["wrong"] == counts["phones wrong"] == 0
+    assert counts["right"] >= least * counts["answers"]
+    assert counts["phones right"] >= 0.95 * counts["phones"]
+
+
+@pytest.mark.parametrize(("corpus", "least"), [("random", 1), ("single", 1), ("hard", 0.85)])
+def test_with_the_scripts_classes_all_answers_are_read_and_none_is_wrong(
+    corpus: str, least: float
+) -> None:
+    counts = measure(corpus, by_script=True)
+    assert counts["wrong"] == 0
+    assert counts["right"] >= least * counts["answers"]
+    assert counts["phones right"] == counts["phones"]
+
+
+def test_classes_of_another_release_do_not_fit_and_are_no_table_to_read_by() -> None:
+    misfits = 0
+    both_styles = list(shapes("random"))
+    for older, newer in zip(both_styles[::2], both_styles[1::2], strict=True):
+        for shape, classes in ((older, newer.classes), (newer, older.classes)):
+            if shape.classes is None and classes is not None:
+                misfits += 1
+                with pytest.raises(TableError):
+                    read_page(shape.response, Table(classes))
+    assert misfits
+
+
+SEEDS = st.integers(0, 2**48)
+TWO_AT_ONCE = [
+    *((), *((one,) for one in HARD)),
+    # A row that comes twice is one block less, and a second block in its stead one more.
+    *(pair for pair in combinations(HARD, 2) if pair != ("second block", "row twice")),
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(seed=SEEDS, hard=st.sampled_from(TWO_AT_ONCE))
+def test_whatever_an_answer_is_made_of_no_row_is_read_wrong(
+    seed: int, hard: tuple[str, ...]
+) -> None:
+    layout = draw(Random(seed), hard)
+    expected = [(ref, [*map(bool, values)]) for ref, values in layout.rows]
+    for told in (None, Table(layout.classes)):
+        try:
+            page = read_page(layout.response, told)
+        except TableError:
+            raise
+        except UndecodableError:
+            continue
+        assert [(row.ref, [*map(bool, row.values)]) for row in page.records] == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=SEEDS)
+def test_what_the_user_described_is_always_read_by_the_script(seed: int) -> None:
+    layout = draw(Random(seed))
+    page = read_page(layout.response, Table(layout.classes))
+    assert page.read_by == "script"
+    assert [(row.ref, row.values) for row in page.records] == layout.rows
+
+
+def test_a_page_says_by_what_it_was_read() -> None:
+    answer = listing(2)
+    answer.rows(2)
+    by_script = read_page(answer.response(), table())
+    by_block = read_page(answer.response(), not_by_script="why")
+    assert (by_script.read_by, by_script.not_by_script) == ("script", "")
+    assert (by_block.read_by, by_block.not_by_script) == ("block", "why")
+    assert by_script.records == by_block.records
+    assert by_script.references == by_block.references == ("CbwhyN",)
+    assert by_script.answer_class == by_block.answer_class == RESPONSE
+
+
+def test_a_class_that_the_script_lacks_is_named() -> None:
+    answer = listing(2)
+    answer.rows(2)
+    answer.boxed("ru.example.State/3", 1)
+    with pytest.raises(TableError) as caught:
+        read_page(answer.response(), table("ooo"))
+    assert caught.value.missing == "ru.example.State/3"
+    assert str(caught.value).startswith("ru.example.State/3 is not in the script, token ")
+
+
+def test_a_table_that_leaves_tokens_over_does_not_fit() -> None:
+    answer = listing(2)
+    answer.rows(2)
+    answer.plain(2)
+    with pytest.raises(TableError, match="1 tokens are left over") as caught:
+        read_page(answer.response(), table())
+    assert caught.value.missing == ""
+
+
+def rows_with_a_parent() -> Answer:
+    """A list of three: a row with its parent inside, another row, and the first one again."""
+    answer = listing(3)
+    answer.row(0)
+    answer.row(1)
+    answer.plain(0)
+    answer.row(2)
+    answer.plain(0, -4)
+    return answer
+
+
+def test_two_readings_that_differ_refuse_the_page_and_both_are_named() -> None:
+    with pytest.raises(UndecodableError) as caught:
+        read_page(rows_with_a_parent().response(), table(row="s" + CORE + "o"))
+    assert str(caught.value) == (
+        "by the script the list has 3 rows, by their block 3; "
+        f"row 2 is {ref(2)} 1100, or {ref(1)} 1100"
+    )
+
+
+def test_where_no_class_holds_a_row_its_block_is_believed_and_said_to_be() -> None:
+    # The block stands across two classes: seven flags end one, and the others begin the next.
+    answer = listing(2)
+    for number in range(2):
+        answer.begin(ROW)
+        answer.begin("ru.example.Flags/3")
+        answer.core(ref(number), "1100")
+    page = read_page(answer.response(), table(row="oobbo", **{"ru.example.Flags/3": "bbbbbbb"}))
+    assert [record.ref for record in page.records] == [ref(0), ref(1)]
+    assert page.read_by == "block"
+    assert page.not_by_script == "no class in the answer holds a row"
+
+
+@pytest.mark.parametrize("script", [False, True])
+def test_an_answer_that_is_no_object_is_refused(script: bool) -> None:
+    for response in (Response("OK", 7, 0, [], []), Response("OK", 7, 0, ["x"], [0])):
+        with pytest.raises(UndecodableError):
+            read_page(response, table() if script else None)
+
+
+TOKENS = st.lists(
+    st.one_of(st.integers(-20, 20), st.sampled_from(["CaLztv", "A"]), st.floats(0, 9)), max_size=80
+)
+STRINGS = st.lists(
+    st.sampled_from([BOOLEAN, LONG, LIST, ROW, "[Lru.example.Row;/3", RESPONSE, "x"]), max_size=8
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(tokens=TOKENS, strings=STRINGS, script=st.booleans())
+def test_any_tokens_give_a_page_or_one_error(
+    tokens: list[int | float | str], strings: list[str], script: bool
+) -> None:
+    try:
+        page = read_page(Response("OK", 7, 0, strings, tokens), table() if script else None)
+        read_trunks([page], FlagPositions())
+    except UndecodableError:
+        pass
+
+
+@pytest.mark.parametrize("tokens", [[1, 3], [3, 3, 1], [0, 3], [0, 1, 2], [-1, 2, 1]])
+def test_an_answer_made_to_be_ambiguous_is_given_up_in_linear_time(tokens: list[int]) -> None:
+    # Each token could begin a list of as many elements as there are tokens.
+    strings = [LIST, f"{LIST}1", ROW]
+    with pytest.raises(UndecodableError):
+        read_page(Response("OK", 7, 0, strings, [*tokens * 20_000, 3, 2, 1]))

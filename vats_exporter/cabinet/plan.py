@@ -1,0 +1,306 @@
+"""A list answer read as the cabinet's own page reads it: objects, and the rows among them.
+
+The script tells each class's fields and their kinds, and no names. So the records are told by the
+block around a row's reference, which in a class is eleven or twelve fields that stand together:
+seven flags (12 to 6), the flag at 4, two flags (3 and 2), and the reference, a ``java.lang.Long``.
+The flag at 4 is an object with one value, or a primitive after a constant that stands at 5.
+
+Where a class's fields allow it, the block is found once for a deployment; its values then tell
+whether a list's elements are rows. The list must be the only one of rows, and stand in no record of
+another: which of two is *the* list cannot be known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from vats_exporter.cabinet.errors import TableError, UndecodableError
+from vats_exporter.cabinet.page import FLAG, Page, Record, guess_total
+from vats_exporter.gwt import GwtObject, Kind, ObjectReader, ObjectsError, Repeat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from vats_exporter.cabinet.page import Column
+    from vats_exporter.gwt import ClassFields, NotUnderstood, ObjectType, Response
+
+_FLAGS: Final = frozenset({Kind.NUMBER, Kind.BOOLEAN, Kind.STRING, Kind.OBJECT})
+"""Kinds of fields that a 0 can stand in: two of them are null then."""
+
+_ELEMENTS: Final = Repeat((Kind.OBJECT,))
+_WITHOUT_COUNT: Final = ("java.util.Collections$EmptyList", "java.util.Collections$SingletonList")
+"""Lists whose length is in their names. [gwt]"""
+
+_DEEPEST: Final = 4
+"""Objects within objects in a record in which texts are looked for."""
+_MOST_OBJECTS: Final = 1000
+"""Fields of a record, and of the objects in it, in which they are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Where a class may hold a row's block.
+
+    Attributes:
+        ref: the field of the reference.
+        flag: the field of the flag at 4.
+        boxed: whether that is an object; if not, a constant stands before it.
+        others: gives the values at 2, 3 and 6 to 12.
+    """
+
+    ref: int
+    flag: int
+    boxed: bool
+    others: Callable[[Sequence[Any]], tuple[Any, ...]]
+
+
+class Table:
+    """What a script tells of the classes, ready for its deployment's answers.
+
+    Args:
+        classes: by type signature, of the permutation and all fragments that were read.
+    """
+
+    def __init__(self, classes: Mapping[str, ClassFields | NotUnderstood | None]) -> None:
+        self._reader = ObjectReader(classes)
+        self._blocks: dict[ObjectType, tuple[_Block, ...]] = {}
+
+    def read_objects(self, response: Response, marks: str) -> Any:
+        """Read an answer's objects.
+
+        Raises:
+            TableError: the table lacks a class, or does not fit.
+        """
+        try:
+            return self._reader.read(response, marks)
+        except ObjectsError as error:
+            where = "" if error.where is None else f", token {error.where} from the answer's end"
+            raise TableError(f"{error}{where}", missing=error.missing) from None
+
+    def blocks(self, of: ObjectType) -> tuple[_Block, ...]:
+        """Where a class's fields allow a row's block; in most classes nowhere."""
+        found = self._blocks.get(of)
+        if found is None:
+            ends = [at for at, kind in enumerate(of.fields) if kind is Kind.OBJECT]
+            blocks = [block for end in ends if (block := _block(of.fields, end)) is not None]
+            found = self._blocks[of] = tuple(blocks)
+        return found
+
+
+def _block(fields: Sequence[object], ref: int) -> _Block | None:
+    flag = ref - 3
+    boxed = flag >= 0 and fields[flag] is Kind.OBJECT
+    before = flag if boxed else flag - 1
+    if before < 7:
+        return None
+    if not boxed and (
+        fields[flag] not in (Kind.BOOLEAN, Kind.NUMBER)
+        or fields[before] not in (Kind.NUMBER, Kind.STRING)
+    ):
+        return None
+    others = [ref - 1, ref - 2, *range(before - 1, before - 8, -1)]
+    if not all(fields[at] in _FLAGS for at in others):
+        return None
+    return _Block(ref, flag, boxed, itemgetter(*others))
+
+
+def read_by_script(response: Response, table: Table, marks: str) -> Page | None:
+    """Read a page of the list by what the script tells of its classes.
+
+    Returns:
+        the page; ``None`` where the answer can be read, but no class in it holds a row's block.
+
+    Raises:
+        TableError: the table lacks a class of the answer, or does not fit it.
+        UndecodableError: which objects are the list's rows can't be told.
+    """
+    root = table.read_objects(response, marks)
+    if not isinstance(root, GwtObject):
+        return None
+    search = _Search(table)
+    search.visit(root, (), in_list=False)
+    rows = _read_classes(search.lists, table)
+    found = [one for one in search.lists if any(id(element) in rows for element in one.elements)]
+    if len(found) > 1:
+        raise UndecodableError(f"{len(found)} lists of rows: which one is not known")
+    if not found and search.lists:
+        raise UndecodableError("the records of a list hold other values than flags")
+    if not found and not search.empty:
+        return None
+    if found and found[0].in_list:
+        raise UndecodableError("the list of rows stands within the records of another list")
+    (one,) = found or search.empty[:1]
+    records = tuple(rows[id(element)] for element in one.elements if id(element) in rows)
+    if len(records) < len(one.elements):
+        raise UndecodableError(f"{len(records)} of {len(one.elements)} records hold a row")
+    return Page(
+        records=records,
+        declared=len(records),
+        total=guess_total(_numbers(one.path), len(records)),
+        read_by="script",
+        answer_class=root.type.signature,
+        references=tuple(search.references),
+        texts=_texts(one.elements) if records else {},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A list of objects, the objects that it stands in, and whether another list is among them."""
+
+    elements: Sequence[Any]
+    path: tuple[GwtObject, ...]
+    in_list: bool
+
+
+class _Search:
+    """Looks through an answer's objects for lists whose elements may be rows.
+
+    Attributes:
+        lists: those, by the fields of their elements' classes.
+        empty: lists without elements that stand in no other.
+        references: the boxed longs.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._seen: set[int] = set()
+        self.lists: list[_List] = []
+        self.empty: list[_List] = []
+        self.references: list[str] = []
+
+    def visit(self, found: GwtObject, path: tuple[GwtObject, ...], *, in_list: bool) -> None:
+        """Look at an object and all within it, save what may be rows."""
+        if id(found) in self._seen:
+            return
+        self._seen.add(id(found))
+        if found.type.name == "java.lang.Long":
+            self.references.append(found.values[0])
+            return
+        path = (*path, found)
+        if found.type.name in _WITHOUT_COUNT:
+            self._is_taken(_List(found.values, path, in_list))
+        for kind, value in zip(found.type.fields, found.values, strict=True):
+            if kind is Kind.OBJECT and value is not None:
+                self.visit(value, path, in_list=in_list)
+            elif isinstance(kind, Repeat) and not (
+                kind == _ELEMENTS and self._is_taken(_List(value, path, in_list))
+            ):
+                for element in value:
+                    if isinstance(element, GwtObject):
+                        self.visit(element, path, in_list=True)
+
+    def _is_taken(self, one: _List) -> bool:
+        if not one.elements and not one.in_list:
+            self.empty.append(one)
+        types = {element.type for element in one.elements if element is not None}
+        may_be_rows = any(map(self._table.blocks, types))
+        if may_be_rows:
+            self.lists.append(one)
+        return may_be_rows
+
+
+def _read_classes(lists: Iterable[_List], table: Table) -> dict[int, Record]:
+    """Read the rows among the elements of some lists, class by class; by the element's id."""
+    by_type: dict[ObjectType, dict[int, GwtObject]] = {}
+    for one in lists:
+        for element in one.elements:
+            if element is not None:
+                by_type.setdefault(element.type, {})[id(element)] = element
+    rows: dict[int, Record] = {}
+    for of, elements in by_type.items():
+        records = _read_rows([*elements.values()], table.blocks(of))
+        rows |= {at: record for at, record in zip(elements, records, strict=False) if record}
+    return rows
+
+
+def _read_rows(elements: Sequence[GwtObject], blocks: Iterable[_Block]) -> Sequence[Record | None]:
+    """Read records of one class by the block that fits them; none where no block does."""
+    readings = []
+    for block in blocks:
+        records = _read_block(elements, block)
+        like = sum(record is not None and _is_usual(record) for record in records)
+        if 2 * like > len(elements):
+            readings.append(records)
+    if len(readings) > 1:
+        name = elements[0].type.signature
+        raise UndecodableError(
+            f"{name} holds {len(readings)} blocks: which is a row's is not known"
+        )
+    return readings[0] if readings else ()
+
+
+def _is_usual(record: Record) -> bool:
+    return all(value in (0, 1, None) for value in record.values)
+
+
+def _read_block(elements: Sequence[GwtObject], block: _Block) -> list[Record | None]:
+    """Read records of one class by one block; ``None`` for those that it does not fit."""
+    records: list[Record | None] = []
+    made: dict[tuple[Any, ...], tuple[int | None, ...] | None] = {}
+    same: set[Any] = set()
+    for element in elements:
+        fields = element.values
+        ref, flag = fields[block.ref], fields[block.flag]
+        if not block.boxed:
+            same.add(fields[block.flag - 1])
+        elif flag is not None:
+            same.add(flag.type)
+            flag = flag.values[0] if len(flag.values) == 1 else ""
+        key = flag, block.others(fields)
+        if key not in made:
+            made[key] = _values(*key)
+        values = made[key]
+        is_row = values and isinstance(ref, GwtObject) and ref.type.name == "java.lang.Long"
+        records.append(Record(ref.values[0], values) if values and is_row else None)
+    # What stands at 5 is the same in all rows: the class of the flag, or a constant.
+    return records if len(same) < 2 and None not in same else []
+
+
+def _values(flag: object, others: Sequence[object]) -> tuple[int | None, ...] | None:
+    """A row's values in the order of their positions; ``None`` where one is no flag."""
+    # A text in a flag's place is 1, and null is 0.
+    values = [0 if value is None else 1 if isinstance(value, str) else value for value in others]
+    flags = [value for value in values if isinstance(value, int) and value >= 0]
+    if len(flags) < len(values):
+        return None
+    if flag is None:
+        return (*flags[:FLAG], None, *flags[FLAG:])
+    return (*flags[:FLAG], flag, *flags[FLAG:]) if isinstance(flag, int) and flag >= 0 else None
+
+
+def _numbers(path: Iterable[GwtObject]) -> list[int]:
+    """The numbers that stand in the objects around the list."""
+    return [
+        value
+        for found in path
+        for kind, value in zip(found.type.fields, found.values, strict=True)
+        if kind is Kind.NUMBER
+        and isinstance(value, int)
+        and not found.type.name.startswith("java.")
+    ]
+
+
+def _texts(elements: Sequence[GwtObject]) -> dict[Column, tuple[str | None, ...]]:
+    """The texts of all records, by column, those of objects within them included."""
+    texts: dict[Column, tuple[str | None, ...]] = {}
+    ahead: list[tuple[Column, Sequence[GwtObject | None]]] = [((), elements)]
+    for within, found in ahead:
+        for of in dict.fromkeys(element.type for element in found if element is not None):
+            for at, kind in enumerate(of.fields):
+                if kind is not Kind.STRING and kind is not Kind.OBJECT:
+                    continue
+                values = [e.values[at] if e is not None and e.type is of else None for e in found]
+                if not any(values):
+                    continue
+                # Counted from the end: a class and those that it is extended by end alike.
+                column = (*within, at - len(of.fields))
+                if kind is Kind.STRING:
+                    if column in texts:
+                        values = [a or b for a, b in zip(texts[column], values, strict=True)]
+                    texts[column] = tuple(values)
+                elif len(column) < _DEEPEST and len(ahead) < _MOST_OBJECTS:
+                    ahead.append((column, values))
+    return texts

@@ -1,0 +1,79 @@
+"""A page of the tab "Абоненты", read in both ways there are.
+
+By what the deployment's script tells of the classes, where that can be had, and by the block that
+the user described. Where both say which rows there are and differ, the page is refused: one of them
+is wrong, and it is not known which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vats_exporter.cabinet.block_page import read_by_block
+from vats_exporter.cabinet.errors import UndecodableError
+from vats_exporter.cabinet.plan import Table, read_by_script
+from vats_exporter.gwt import letters
+
+if TYPE_CHECKING:
+    from vats_exporter.cabinet.page import Page, Record
+    from vats_exporter.gwt import Response
+
+__all__ = ["Table", "read_page"]
+
+
+def read_page(
+    response: Response, table: Table | None = None, *, not_by_script: str = "no script"
+) -> Page:
+    """Read the answer to a list request.
+
+    Args:
+        response: a decoded ``//OK`` answer.
+        table: what the deployment's script tells of the classes; ``None`` reads by block alone.
+        not_by_script: why there is no table.
+
+    Returns:
+        the page; one without records where the answer holds an empty list.
+
+    Raises:
+        TableError: the table lacks a class of the answer, or does not fit it.
+        UndecodableError: no list of rows, or none whose rows are certain.
+    """
+    if response.status != "OK" or not response.tokens or not response.string_table:
+        raise UndecodableError("the answer is no object")
+    marks = letters(response.tokens, len(response.string_table))
+    by_script = read_by_script(response, table, marks) if table else None
+    try:
+        by_block = read_by_block(response, marks, texts=by_script is None)
+    except UndecodableError as error:
+        if by_script is not None:
+            return by_script
+        if table is None:
+            raise
+        raise UndecodableError(
+            f"no class in the answer holds a row, and by its tokens: {error}"
+        ) from None
+    if by_script is None:
+        if table and not by_block.records:
+            raise UndecodableError("the answer has a list, but no class in it holds a row")
+        reason = "no class in the answer holds a row" if table else not_by_script
+        return replace(by_block, not_by_script=reason)
+    if list(map(_compared, by_script.records)) != list(map(_compared, by_block.records)):
+        raise UndecodableError(f"by the script the list has {_described(by_script, by_block)}")
+    return by_script
+
+
+def _compared(record: Record) -> tuple[str, tuple[bool, ...]]:
+    # A text in a flag's place is 1 to one reader and its number to the other.
+    return record.ref, tuple(map(bool, record.values))
+
+
+def _described(by_script: Page, by_block: Page) -> str:
+    """Both readings where they differ first."""
+    counts = f"{len(by_script.records)} rows, by their block {len(by_block.records)}"
+    for row, (one, other) in enumerate(
+        zip(by_script.records, by_block.records, strict=False), start=1
+    ):
+        if _compared(one) != _compared(other):
+            return f"{counts}; row {row} is {one.ref} {one.pattern}, or {other.ref} {other.pattern}"
+    return counts
