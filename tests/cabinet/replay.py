@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
@@ -42,6 +42,21 @@ def capture(name: str) -> bytes:
 def truth(name: str) -> dict[str, object]:
     loaded: dict[str, object] = json.loads((WIRE / f"{name}.json").read_text())
     return loaded
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    found = truth(name)["rows"]
+    assert isinstance(found, list)
+    return found
+
+
+def ids(name: str) -> list[str]:
+    return [row["id_b64"] for row in rows(name)]
+
+
+def renamed(body: bytes, page: int) -> bytes:
+    """A capture's page with other references, unlike those of other pages."""
+    return re.sub(rb"'Ca(?=[^']{4}',2,)", b"'" + ALPHABET[page + 3].encode() + b"a", body)
 
 
 _SCRIPT: Final = truth("permutation_cache")

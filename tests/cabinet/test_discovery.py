@@ -14,13 +14,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cabinet.replay import LIST, NOCACHE, PERMUTATION, ReplayServer, Reply, capture, gwt
+from tests.cabinet.replay import (
+    LIST,
+    NOCACHE,
+    PERMUTATION,
+    SIGN_IN,
+    ReplayServer,
+    Reply,
+    capture,
+    gwt,
+    html,
+)
 from vats_exporter.cabinet import discovery
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.discovery import find_permutations
 from vats_exporter.cabinet.errors import (
     CabinetError,
     NotACabinetError,
+    NotGwtError,
     RedeployedError,
     UndecodableError,
 )
@@ -31,6 +42,7 @@ from vats_exporter.demo.deployment import DETAILS_SERVICE, LIST_SERVICE, SELECTO
 if TYPE_CHECKING:
     from tests.cabinet.conftest import CabinetMaker
 
+Hides = Callable[[BaseException], None]
 WIRE = Path(__file__).parents[1] / "wire"
 ONE = "1A5FDAE779EE8CEF5D12EEC3ED1A7236"
 TWO = "49826FB6F3AD24BF916A9026ED9BE186"
@@ -157,6 +169,96 @@ def test_a_signature_that_was_seen_once_is_named_when_the_server_refuses_it(
     server.always(LIST, gwt(capture("ex_incompatible_type")))
     with pytest.raises(RedeployedError, match=SEEN_ONCE):
         cabinet.read_trunks()
+
+
+# -- which scripts are read
+
+
+def test_a_script_that_lacks_the_service_is_passed_over(
+    server: ReplayServer, make_cabinet: CabinetMaker
+) -> None:
+    first, second = truth("nocache_five")["permutations"][:2]
+    server.answer(NOCACHE, Reply(body=capture("nocache_five")))
+    server.answer(f"/vpbxGwt/{first}.cache.js", Reply(body=b"var a='something else';"))
+    server.answer(f"/vpbxGwt/{second}.cache.js", Reply(body=capture("permutation_cache")))
+    cabinet = make_cabinet(server)
+    cabinet.read_trunks()
+    assert cabinet.discovery is not None
+    assert cabinet.discovery.permutation == second
+
+
+def test_a_script_that_is_not_there_is_passed_over(
+    server: ReplayServer, make_cabinet: CabinetMaker
+) -> None:
+    fourth = truth("nocache_five")["permutations"][3]
+    server.answer(NOCACHE, Reply(body=capture("nocache_five")))
+    server.permutation = fourth
+    cabinet = make_cabinet(server)
+    cabinet.read_trunks()
+    assert cabinet.discovery is not None
+    assert cabinet.discovery.permutation == fourth
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        (b"", r"nocache\.js.*permutation sets it by hand"),
+        (b"<html>a page</html>", r"nocache\.js.*permutation sets it by hand"),
+    ],
+)
+def test_a_selection_script_without_names_says_what_to_set(
+    cabinet: CabinetClient, server: ReplayServer, hides: Hides, script: bytes, says: str
+) -> None:
+    server.answer(NOCACHE, Reply(body=script))
+    with pytest.raises(UndecodableError, match=says) as caught:
+        cabinet.read_trunks()
+    hides(caught.value)
+
+
+def test_a_script_without_the_service_says_what_to_set(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
+    server.answer(f"/vpbxGwt/{PERMUTATION}.cache.js", Reply(body=b"var a='nothing';"))
+    with pytest.raises(UndecodableError, match=r"services\.AbonentBrowserGwtService"):
+        cabinet.read_trunks()
+    # What was not found is looked for again.
+    assert len(cabinet.read_trunks().trunks) == 3
+
+
+def test_few_scripts_are_asked_for_however_many_are_named(
+    server: ReplayServer, make_cabinet: CabinetMaker
+) -> None:
+    names = ",".join(f"'{number:032X}'" for number in range(3000))
+    server.always(NOCACHE, Reply(body=names.encode()))
+    with pytest.raises(CabinetError, match="404"):
+        make_cabinet(server).read_trunks()
+    assert sum(path.endswith(".cache.js") for path in server.calls()) == 5
+
+
+def test_a_login_page_with_a_byte_order_mark_is_one_all_the_same(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
+    server.answer(NOCACHE, html("\ufeff" + capture("login_page").decode()))
+    with pytest.raises(NotGwtError, match="right after signing in"):
+        cabinet.read_trunks()
+    assert len(cabinet.read_trunks().trunks) == 3
+
+
+def test_scripts_that_are_not_there_are_named(cabinet: CabinetClient, server: ReplayServer) -> None:
+    server.always(f"/vpbxGwt/{PERMUTATION}.cache.js", Reply(status="404 Not Found"))
+    with pytest.raises(CabinetError, match=rf"{PERMUTATION}\.cache\.js.*404") as caught:
+        cabinet.read_trunks()
+    assert caught.value.result == "not_gwt"
+
+
+def test_a_failed_discovery_is_tried_again_by_the_next_call(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
+    server.answer(NOCACHE, Reply(status="503 Service Unavailable"))
+    with pytest.raises(NotGwtError, match="503"):
+        cabinet.read_trunks()
+    assert len(cabinet.read_trunks().trunks) == 3
+    assert server.count(SIGN_IN) == 1
 
 
 # -- deferred fragments

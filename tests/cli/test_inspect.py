@@ -58,7 +58,7 @@ def test_what_was_found_and_every_pattern_with_an_example_are_shown(
     number = cabinet.account("demo-1").enterprise.number
     assert f"{number} ({encode_long(number)})" in ended.stdout
     assert cabinet.deployment.policies["AbonentBrowserGwtService"] in ended.stdout
-    assert "2 (100, 20 rows)" in ended.stdout
+    assert "3 (100, 20, 0 rows)" in ended.stdout
     assert "120; the cabinet's total: 120" in ended.stdout
     truth: dict[str, set[str]] = {}
     for trunk in cabinet.trunks("demo-1"):

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING
 from vats_exporter import gwt
 from vats_exporter.cabinet import contract, devices, session
 from vats_exporter.cabinet.access import CLOSES_WITHIN, Access, Renewal
+from vats_exporter.cabinet.discovery import permutations
 from vats_exporter.cabinet.errors import (
+    CabinetError,
+    DoubtfulError,
     GwtExceptionError,
+    IncompleteError,
     RedeployedError,
     TableError,
     UndecodableError,
 )
+from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
 from vats_exporter.cabinet.reading import read_page
-from vats_exporter.cabinet.subscribers import listing_of, read_all
 from vats_exporter.cabinet.trace import PageRead, no_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from typing_extensions import Self
 
@@ -58,6 +62,7 @@ class CabinetClient:
         self._settings = settings
         self._trace = trace or no_trace
         self._access = Access(settings, self._trace, observe, pace or session.PACE)
+        self._known = Plausibility()
         self._misfit = ""  # of the list's tail
 
     def __enter__(self) -> Self:
@@ -94,7 +99,11 @@ class CabinetClient:
             CabinetError: and then none; see :mod:`vats_exporter.cabinet.errors`.
         """
         with self._access.alone():
-            return self._with_misfit(read_all(partial(self._read_page, Renewal()), self._settings))
+            try:
+                return self._read_list()
+            except DoubtfulError:
+                self._access.doubt_session()
+            return self._read_list()
 
     def read_first_page(self) -> Listing:
         """Read one page, which may not hold all trunks, to see whether everything works.
@@ -161,6 +170,20 @@ class CabinetClient:
         """Sign out and close the connection; a call under way ends soon, or is broken."""
         self._access.close()
 
+    def _read_list(self) -> Listing:
+        read_page = partial(self._read_page, Renewal())
+        try:
+            return self._with_misfit(read_all(read_page, self._settings, self._known))
+        except DoubtfulError:
+            raise
+        except CabinetError as error:
+            if not self._known.doubt:
+                raise
+            # Another session has to wait, or does not work; the doubt stays.
+            failed = IncompleteError(f"{self._known.doubt}; {error}")
+            failed.retry_after = error.retry_after
+            raise failed from None
+
     def _with_misfit(self, listing: Listing) -> Listing:
         if not self._misfit:
             return listing
@@ -189,6 +212,8 @@ class CabinetClient:
                 raise RedeployedError(
                     f"{error}; {self._misfit}", class_name=error.class_name
                 ) from None
+            self._known.session = self._access.sessions
+            self._known.reference = self._reference()
             try:
                 page = self._read(response)
             except UndecodableError as error:
@@ -199,8 +224,8 @@ class CabinetClient:
     def _read(self, response: gwt.Response) -> Page | None:
         """Read a page by the script, or by its rows alone where the script does not read it.
 
-        Before that, what the script lacks is looked for in its fragments, and the names are looked
-        up again: the cabinet may have been redeployed.
+        Before that, what the script lacks is looked for in its fragments; and where it has read
+        lists before, it is seen whether the cabinet was redeployed.
 
         Returns:
             the page; ``None`` if it was redeployed, and the page is to be asked for again.
@@ -208,20 +233,23 @@ class CabinetClient:
         access = self._access
         while True:
             discovery = access.ready()
+            self._known.deployed(discovery.permutation)
             try:
                 page = read_page(response, discovery.table)
             except TableError as error:
                 if error.missing and discovery.look_for(access.transport, [error.missing]):
                     continue
-                if discovery.confirmed:
+                names: Container[str] = (discovery.permutation,)
+                if discovery.fits:
+                    discovery.fits = False
+                    names = permutations(access.transport, self._settings)
+                if discovery.permutation in names:
                     return read_page(response, None, not_by_script=str(error))
-            else:
-                discovery.confirmed = False
-                return page
-            access.discovery = None
-            again = access.ready()
-            if again.permutation != discovery.permutation:
+                access.discovery = None
                 return None
+            if page.records and discovery.fits is None:
+                discovery.fits = True
+            return page
 
     def _reference(self) -> str:
         """The enterprise as GWT writes it: configured as a number or a reference, or as found."""

@@ -48,7 +48,7 @@ _LONGEST_SCRIPT: Final = 32 * 1024 * 1024
 _MOST_TEXT: Final = 2 * _LONGEST_SCRIPT
 """Bytes of a script, and of all that are read together. The largest one seen has 11.5 MB."""
 
-_MOST_FRAGMENTS: Final = 500
+_MOST_FRAGMENTS: Final = 200
 
 _STRONG_NAME: Final = re.compile(
     # With or without the number of a soft permutation, which is decided in the browser. [gwt]
@@ -102,8 +102,7 @@ class Discovery:
     Attributes:
         observed: classes whose signature was seen once, and used for want of one in the script.
         fragments: how many deferred fragments were read.
-        confirmed: whether to look the names up again would tell nothing new, because no answer was
-            read by the script since.
+        fits: whether the script reads lists; ``None`` before one with rows was read.
 
     Raises:
         UndecodableError: the script cannot be read.
@@ -122,7 +121,7 @@ class Discovery:
         self.permutation = permutation
         self.observed: set[str] = set()
         self.fragments = 0
-        self.confirmed = True
+        self.fits: bool | None = None
         self._settings = settings
         # The linker writes this into a permutation that can load fragments. [gwt]
         self._path = path if "deferredjs" in text else ""
@@ -196,7 +195,10 @@ class Discovery:
         missing = self._missing(wanted) - self._vain
         if not missing or not self._path:
             return False
-        texts = [text or _script(transport, "permutation", self._path)]
+        try:
+            texts = [text or _script(transport, "permutation", self._path)]
+        except MissingError:
+            return False  # it was redeployed
         unread = False
         for fragment in self._fragments(transport, _MOST_TEXT - len(texts[0])):
             texts.append(fragment)
@@ -224,7 +226,11 @@ class Discovery:
         }
 
     def _fragments(self, transport: Transport, most: int) -> Iterator[str]:
-        """The deferred fragments in order, as long as there is room."""
+        """The deferred fragments in order, as long as there is room.
+
+        Some servers have a page, or nothing, for whatever there is not.
+        """
+        last = ""
         for number in range(1, _MOST_FRAGMENTS + 1):
             path = f"{MODULE_PATH}deferredjs/{self.permutation}/{number}.cache.js"
             try:
@@ -232,8 +238,9 @@ class Discovery:
             except MissingError:
                 return
             most -= len(text)
-            if most < 0:
+            if most < 0 or text == last or text.strip()[:1] in ("", "<"):
                 return
+            last = text
             yield text
 
 

@@ -1,0 +1,219 @@
+"""Every page of the tab "Абоненты", or none; and whether such a list is believed.
+
+Pages are read in order until one is empty, or until one is short and a total that is known to be
+one says that it is the last. What they give must make up one list: no page twice, no row twice, and
+as many rows as the total says. Otherwise the list is refused as a whole, because a snapshot without
+some trunks would be taken for the truth. So a short page alone is no end: a cabinet may give
+smaller pages than it was asked for.
+
+An answer can be well-formed and still not be the list (CONTRACT, sections 3 and 4):
+
+* The number beside a list may be the total, or anything else. It is taken for the total once a list
+  that ended by itself had exactly as many rows; from then on a difference refuses the list.
+* Where answers show the enterprise's reference, as the request does, they must go on showing it: a
+  list with another one in its place is another enterprise's.
+* A list that was not empty and suddenly is, or that comes in an object of another class without a
+  redeployment, is believed only if a fresh session says the same.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from vats_exporter.cabinet.columns import read_trunks
+from vats_exporter.cabinet.errors import DoubtfulError, IncompleteError
+from vats_exporter.trunks import Listing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from vats_exporter.cabinet.page import Page
+    from vats_exporter.cabinet.settings import CabinetSettings
+    from vats_exporter.trunks import Trunk
+
+MAX_ROWS: Final = 1_000_000
+"""More subscribers than any enterprise has: past it the cabinet is taken to repeat itself."""
+
+
+def read_all(
+    read_page: Callable[[int], Page], settings: CabinetSettings, known: Plausibility
+) -> Listing:
+    """Read all pages, by their number from 0.
+
+    Raises:
+        IncompleteError: the pages do not make up one list, or not one to be believed.
+        CabinetError: of ``read_page``.
+    """
+    pages: list[Page] = []
+    page_of: dict[str, int] = {}
+    remark = ""
+    while True:
+        number = len(pages)
+        page = read_page(number)
+        known.check_page(page, number)
+        _check_page(page, number, page_of, pages, settings)
+        pages.append(page)
+        page_of.update((record.ref, number) for record in page.records)
+        short = len(page.records) < settings.page_size and settings.check_total
+        if not page.records or (short and known.total_confirmed and page.total == len(page_of)):
+            break
+        if len(page_of) >= MAX_ROWS:
+            raise IncompleteError(f"list: no end after {len(page_of)} rows on {len(pages)} pages")
+    if settings.check_total:
+        totals = [page.total for page in pages if page.total is not None]
+        remark = known.check_total(totals, len(page_of))
+    known.believe(pages)
+    return listing_of(pages, settings, remark)
+
+
+def listing_of(pages: Sequence[Page], settings: CabinetSettings, remark: str = "") -> Listing:
+    """The trunks of pages, and by what they were read: by the rows alone, if one page was."""
+    trunks: list[Trunk] = []
+    warnings: list[str] = [remark] if remark else []
+    # A cabinet that is redeployed between two pages may have its columns in another order.
+    for _, group in groupby(pages, key=attrgetter("answer_class")):
+        read, told = read_trunks([*group], settings.flags)
+        trunks += read
+        warnings += told
+    reason = next((page.not_by_script for page in pages if page.read_by == "block"), "")
+    if reason:
+        warnings.append(f"read by the block of each row, not by the cabinet's script: {reason}")
+    read_by = "block" if reason else "script"
+    return Listing(tuple(trunks), tuple(warnings), len(pages), read_by, reason)
+
+
+def _check_page(
+    page: Page, number: int, page_of: dict[str, int], pages: list[Page], settings: CabinetSettings
+) -> None:
+    """Refuse a page that shows what an earlier one has shown, or itself shows a row twice."""
+    refs = [record.ref for record in page.records]
+    if page.declared != len(refs):
+        raise IncompleteError(
+            f"list: page {number + 1} has {len(refs)} rows, but says it has {page.declared}"
+        )
+    first = page_of.get(refs[0]) if refs else None
+    if first is not None and refs == [record.ref for record in pages[first].records]:
+        raise IncompleteError(
+            f"list: page {number + 1} is page {first + 1} again; "
+            "list_tail may have {page} in the wrong place"
+        )
+    on_page: set[str] = set()
+    for ref in refs:
+        if ref in page_of or ref in on_page:
+            seen = page_of.get(ref, number)
+            raise IncompleteError(
+                f"list: trunk {ref} comes twice, on pages {seen + 1} and {number + 1}; "
+                "the list changed while it was read"
+            )
+        on_page.add(ref)
+    if len(refs) > settings.page_size:
+        raise IncompleteError(
+            f"list: page {number + 1} has {len(refs)} rows, {settings.page_size} were asked for; "
+            "list_tail may have {page_size} in the wrong place"
+        )
+
+
+class _Shown(NamedTuple):
+    """What a list was like: the classes of its answers, each once, and whether it was empty."""
+
+    classes: tuple[str, ...]
+    empty: bool
+
+
+class Plausibility:
+    """What is known of one account's lists.
+
+    Attributes:
+        total_confirmed: whether the number beside the list is its total.
+        reference: the enterprise's.
+        session: a number of the session that lists are read in.
+        doubt: why the latest list is not believed yet; empty where it is.
+    """
+
+    def __init__(self) -> None:
+        self.total_confirmed = False
+        self.reference = ""
+        self.session = 0
+        self.doubt = ""
+        self._permutation = ""
+        self._showing = ""  # the class of answers that show the reference
+        self._believed: _Shown | None = None
+        self._doubted: tuple[_Shown, int] | None = None
+        self._redeployed = False  # in the course of a list
+
+    def deployed(self, permutation: str) -> None:
+        """Note the permutation in force: of another one's answers little is known."""
+        if permutation != self._permutation:
+            self._permutation = permutation
+            self._redeployed = True
+            self.total_confirmed = False
+            self._showing = ""
+            if self._believed is not None:
+                self._believed = _Shown((), self._believed.empty)
+
+    def check_page(self, page: Page, number: int) -> None:
+        """Refuse another enterprise's page.
+
+        Raises:
+            IncompleteError: it is.
+        """
+        if number == 0:
+            self._redeployed = False
+        shown = self.reference in page.references
+        if page.answer_class == self._showing and page.references and not shown:
+            raise IncompleteError(
+                f"list: page {number + 1} does not show the enterprise's reference, as those "
+                "before did: it may be another enterprise's"
+            )
+        if page.records and shown:
+            self._showing = page.answer_class
+
+    def check_total(self, totals: Sequence[int], rows: int) -> str:
+        """Compare the number beside a list that ended by itself with its rows.
+
+        Returns:
+            a remark where that number is not known to be the total; empty otherwise.
+
+        Raises:
+            IncompleteError: it is the total, and there are not as many rows.
+        """
+        if set(totals) <= {rows}:
+            self.total_confirmed = self.total_confirmed or bool(totals)
+            return ""
+        shown = ", ".join(map(str, dict.fromkeys(totals)))
+        if self.total_confirmed:
+            raise IncompleteError(
+                f"list: {rows} rows, but the cabinet says {shown}; the list changed while it was "
+                "read, or that number is no total: then set check_total: false"
+            )
+        return f"the number beside the list ({shown}) is not that of its {rows} rows, and ignored"
+
+    def believe(self, pages: Sequence[Page]) -> None:
+        """Take a whole list for the truth.
+
+        Raises:
+            DoubtfulError: not yet: it should be read again, in a fresh session.
+        """
+        last = len(pages) - 1 if self._redeployed else 0
+        classes = tuple(dict.fromkeys(page.answer_class for page in pages[last:]))
+        shown = _Shown(classes, not any(page.records for page in pages))
+        before, doubted = self._believed, self._doubted
+        expected = before.classes if before else classes[:1]
+        doubt = ""
+        if before and shown.empty and not before.empty:
+            doubt = "it is empty, and was not before"
+        elif expected and classes != expected:
+            doubt = f"its answers are {_names(classes)}, and not {_names(expected)} as expected"
+        if doubt and (doubted is None or doubted[0] != shown or doubted[1] == self.session):
+            self._doubted = doubted if doubted and doubted[0] == shown else (shown, self.session)
+            self.doubt = f"list: {doubt}; it is believed once another session has said the same"
+            raise DoubtfulError(self.doubt)
+        self._believed, self._doubted, self.doubt = shown, None, ""
+
+
+def _names(signatures: Sequence[str]) -> str:
+    """The classes' own names, as much of them as may be shown."""
+    names = (one.partition("/")[0].rpartition(".")[2][:100] for one in signatures)
+    return ", ".join(name or "a bare value" for name in names)
