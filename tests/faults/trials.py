@@ -33,9 +33,6 @@ _ALMOST: Final = 0.5
 MOST_SIGN_INS: Final = 2
 
 
-_MORE_SCRIPTS: dict[str, set[int]] = {"undecodable": {2}, "gwt_exception": {2, 3, 4}}
-
-
 def lead_to(watched: Watched, step: str) -> None:
     """See to it that the next refresh goes through a step."""
     if step in {"sign-in", "GET /", "enterprise's page"}:
@@ -107,11 +104,9 @@ def fail_to_refresh(watched: Watched, cell: Cell, trouble: Trouble) -> Page:
     with watched.waiting(answer.ends), Stopwatch() as stopwatch:
         page = watched.scrape()
     stopwatch.assert_ended(answer.ends, trouble.began)
-    requests = requests_of(cell, watched.simulated)
+    requests = requests_of(cell)
     # A connection that is new, as after a failure it may be, is not tried a second time.
-    # Two permutations are read at most for one discovery, and names are discovered once again.
-    more = _MORE_SCRIPTS.get(cell.result, set()) if cell.step.name == "cache.js" else set()
-    assert trouble.met in ({requests, min(requests, 1)} if has_failed else {requests}) | more
+    assert trouble.met in ({requests, min(requests, 1)} if has_failed else {requests})
     assert watched.sign_ins() - sign_ins <= MOST_SIGN_INS
     assert counted is not None
     assert page.value("vats_refreshes_total", label) == counted + 1
@@ -141,7 +136,7 @@ def read_details_in_vain(watched: Watched, cell: Cell, trouble: Trouble, trunk: 
         watched.scrape()
     trouble.stop()
     stopwatch.assert_ended(cell.answer.ends, trouble.began)
-    assert trouble.met == requests_of(cell, watched.simulated)
+    assert trouble.met == requests_of(cell)
     assert watched.sign_ins() == sign_ins
     (line,) = watched.told(cell.step.line)
     assert line["result"] == cell.result
@@ -228,7 +223,7 @@ def move_a_selector_in_vain(
     trouble.stop()
     stopwatch.assert_ended(cell.answer.ends, trouble.began)
     assert ended.status == 1
-    assert trouble.met == requests_of(cell, simulated)
+    assert trouble.met == requests_of(cell)
     assert simulated.stats()["sign_ins"] - sign_ins <= MOST_SIGN_INS
     told = re.search(r"to be checked in the cabinet: (.*)$", ended.stdout, re.MULTILINE)
     assert told is not None, ended
@@ -240,13 +235,9 @@ def move_a_selector_in_vain(
     assert simulated.stats()["requests"].get("selector", 0) - moved <= 1
 
 
-def requests_of(cell: Cell, simulated: SimulatedCabinet) -> int:
+def requests_of(cell: Cell) -> int:
     """How often the step is to be asked for."""
-    told = cell.answer.requests
-    if told != "1 a permutation":
-        return int(told)
-    # Of those that are there, two are read: all of them hold the same services.
-    return len(simulated.deployment.permutations) if cell.result == "not_gwt" else 2
+    return int(cell.answer.requests)
 
 
 def assert_says(error: str, cell: Cell) -> None:

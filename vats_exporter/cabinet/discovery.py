@@ -257,14 +257,20 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
     for name in permutations(transport, settings)[:_MOST_TRIED]:
         try:
             path, text = _permutation(transport, name)
-            found = Discovery(
-                transport.base_url + MODULE_PATH, name, settings, path=path, text=text
-            )
-            found.look_for(transport, [LIST.path], text)
-            found.policy(LIST)
-        except (MissingError, UndecodableError) as error:
+        except MissingError as error:
             failed = failed or error
-            read += not isinstance(error, MissingError)
+            continue
+        # An answer that did not come whole ends it: another permutation is asked for only where
+        # this one was read, and does not tell what is needed.
+        try:
+            base = transport.base_url + MODULE_PATH
+            found = Discovery(base, name, settings, path=path, text=text)
+            if LIST.path not in found.policies:
+                found.look_for(transport, [LIST.path], text)
+            found.policy(LIST)
+        except UndecodableError as error:
+            failed = failed or error
+            read += 1
             if read == _MOST_READ:
                 break
         else:
