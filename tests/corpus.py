@@ -28,6 +28,7 @@ class Shape:
 
     Attributes:
         number: of the shape in its corpus.
+        text: as the server sends it.
         response: decoded.
         rows: of each row its reference, whether it is active, bound, marked, and the value at 9.
         phones: of each row, normalised; empty for none.
@@ -37,6 +38,7 @@ class Shape:
     """
 
     number: int
+    text: str
     response: Response
     rows: list[tuple[str, bool, bool, bool, bool]]
     phones: list[str]
@@ -53,6 +55,7 @@ def shapes(corpus: str, folder: Path = SHAPES) -> Iterator[Shape]:
         for style in STYLES:
             yield Shape(
                 number=line["number"],
+                text=line[style],
                 response=decode(line[style]),
                 rows=[
                     (row["id_b64"], row["active"], row["bound"], row["marked"], row["off"])

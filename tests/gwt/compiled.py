@@ -6,10 +6,13 @@ from __future__ import annotations
 import json
 import lzma
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from vats_exporter.gwt.fields import ClassFields, Field, NotUnderstood, Repeat
+from vats_exporter.gwt.fields import ClassFields, Field, Kind, NotUnderstood, Repeat
 from vats_exporter.gwt.script import Script, read_script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SIGNATURE: Final = "ru.example.Row/1234567890"
 SHAPES: Final = Path(__file__).parent / "shapes"
@@ -55,6 +58,40 @@ def handlers(*, instantiate: str = "", deserialize: str = "", serialize: str = "
         functions.append(f"function {name}({parameters}){{{body}}}\n" if body else "")
     table = f"function t0(){{var a={{}};a['{SIGNATURE}']=[{','.join(names)}];return a}}\n"
     return READING + WRITING + "".join(functions) + table
+
+
+_ONE: Final = {
+    Kind.NUMBER: "num(a)",
+    Kind.BOOLEAN: "flag(a)",
+    Kind.LONG: "lng(a)",
+    Kind.STRING: "str(a,num(a))",
+    Kind.OBJECT: "obj(a)",
+    Kind.ENUM: "all_[num(a)]",
+}
+
+
+def permutation(classes: Mapping[str, ClassFields]) -> str:
+    """A script that reads classes so."""
+    functions, entries = [], []
+    for number, (signature, told) in enumerate(classes.items()):
+        functions.append(f"function i{number}(a){{var b;{_reading(told.instantiate)}return b}}\n")
+        functions.append(f"function d{number}(a,b){{{_reading(told.deserialize)}}}\n")
+        entries.append(f"a['{signature}']=[i{number},d{number}];")
+    table = f"function t(){{var a={{}};{''.join(entries)}return a}}\n"
+    return "".join([READING, *functions, table])
+
+
+def _reading(fields: tuple[Field, ...], depth: int = 0) -> str:
+    code, count, at = "", f"n{depth}", f"c{depth}"
+    for place, field in enumerate(fields):
+        if isinstance(field, Repeat):
+            if place == 0:
+                code += f"var {count}=b.length;"
+            inner = _reading(field.fields, depth + 1)
+            code += f"for(var {at}=0;{at}<{count};++{at}){{{inner}}}"
+        else:
+            code += f"var {count}={_ONE[field]};"
+    return code
 
 
 def read(deserialize: str, instantiate: str = "return new Row") -> ClassFields | NotUnderstood:

@@ -20,7 +20,7 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
 )
 from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
-from vats_exporter.cabinet.reading import read_page
+from vats_exporter.cabinet.reading import read_page, read_without_table
 from vats_exporter.cabinet.trace import PageRead, no_trace
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ class CabinetClient:
                     discovery.fits = False
                     names = permutations(access.transport, self._settings)
                 if discovery.permutation in names:
-                    return read_page(response, None, not_by_script=str(error))
+                    return read_without_table(response, error)
                 access.discovery = None
                 return None
             if page.records and discovery.fits is None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vats_exporter.cabinet.block_page import read_by_block
-from vats_exporter.cabinet.errors import UndecodableError
+from vats_exporter.cabinet.errors import TableError, UndecodableError
 from vats_exporter.cabinet.plan import Table, read_by_script
 from vats_exporter.gwt import letters
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.page import Page, Record
     from vats_exporter.gwt import Response
 
-__all__ = ["Table", "read_page"]
+__all__ = ["Table", "read_page", "read_page_anyhow", "read_without_table"]
 
 
 def read_page(
@@ -61,6 +61,30 @@ def read_page(
     if list(map(_compared, by_script.records)) != list(map(_compared, by_block.records)):
         raise UndecodableError(f"by the script the list has {_described(by_script, by_block)}")
     return by_script
+
+
+def read_page_anyhow(response: Response, table: Table | None) -> Page:
+    """Read a page by the block alone where the table does not fit.
+
+    Raises:
+        UndecodableError: as :func:`read_page`.
+    """
+    try:
+        return read_page(response, table)
+    except TableError as error:
+        return read_without_table(response, error)
+
+
+def read_without_table(response: Response, misfit: TableError) -> Page:
+    """Read a page by the block alone, and keep in mind why not by the table.
+
+    Raises:
+        UndecodableError: as :func:`read_page`; it names both reasons.
+    """
+    try:
+        return read_page(response, None, not_by_script=str(misfit))
+    except UndecodableError as error:
+        raise UndecodableError(f"{misfit}; by its tokens: {error}") from None
 
 
 def _compared(record: Record) -> tuple[str, tuple[bool, ...]]:
