@@ -39,7 +39,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 
@@ -107,10 +107,8 @@ class Truth:
             self._times[key].append(time.time())
             self._values[key].append(value)
         enterprise = self._accounts[account].enterprise
-        if flag == SELECTOR:
-            enterprise.set_enabled(ref, enabled=value)
-        else:
-            enterprise.change(ref, **{FLAGS[flag]: value})
+        change: dict[str, Any] = {"enabled" if flag == SELECTOR else FLAGS[flag]: value}
+        enterprise.change(ref, **change)
 
     def _any(self, draw: random.Random) -> tuple[str, str, str]:
         name = draw.choice(list(self._accounts))

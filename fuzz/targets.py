@@ -24,7 +24,7 @@ from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo.deployment import Deployment
-from vats_exporter.demo.requests import RequestReader
+from vats_exporter.demo.rpc import RequestReader
 from vats_exporter.gwt.script import read_script
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
 from vats_exporter.tools.har import RecordingError, read_recording

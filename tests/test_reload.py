@@ -20,7 +20,7 @@ from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import CacheSettings, Config, DetailsSettings, HistorySettings
 from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.demo.faults import Fault, Incoming
+from vats_exporter.demo.http import Fault, Incoming
 from vats_exporter.details import DetailedSource
 from vats_exporter.logs import setup
 from vats_exporter.web import ListenAddress
@@ -171,7 +171,7 @@ def test_a_reading_from_before_the_reload_counts_no_change_again(
     assert asked.wait(10)
     enterprise = cabinet.account("demo-1").enterprise
     (trunk, *_) = (one for one in enterprise.trunks() if one.state.active)
-    enterprise.switch_off(trunk.phone)
+    enterprise.change(trunk.phone, active=False)
     first, *others = running.config.accounts
     other = changed(first, page_size=20)
     running.next = changed(running.config, accounts=[other, *others])

@@ -16,7 +16,7 @@ from vats_exporter import app
 from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import CacheSettings, Config, DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.demo.faults import Fault, Incoming
+from vats_exporter.demo.http import Fault, Incoming
 from vats_exporter.history import read_accounts, read_events
 from vats_exporter.logs import setup
 from vats_exporter.refresh import Refresher
@@ -130,7 +130,7 @@ def test_a_refresh_that_ends_while_the_exporter_stops_is_remembered(
     exporter = started(config_of(cabinet, NONE, history))
     enterprise = cabinet.account("demo-1").enterprise
     (trunk, *_) = (one for one in enterprise.trunks() if one.state.active)
-    enterprise.switch_off(trunk.phone)
+    enterprise.change(trunk.phone, active=False)
     cabinet.holding.add("list")
     scrape = Scrape(exporter)
     for _ in cabinet.accounts:

@@ -43,7 +43,7 @@ from vats_exporter.cabinet.errors import (
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, Redeployed, SignIn, TraceEvent
 from vats_exporter.demo import SimulatedCabinet
-from vats_exporter.demo.faults import Fault, Incoming
+from vats_exporter.demo.http import Fault, Incoming
 
 Hides = Callable[[BaseException], None]
 REDEPLOYED = "49826FB6F3AD24BF916A9026ED9BE186"

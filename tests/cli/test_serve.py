@@ -18,7 +18,7 @@ import pytest
 from tests.cli.conftest import fetch
 from tests.web.clients import until
 from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.demo.faults import Fault, Incoming
+from vats_exporter.demo.http import Fault, Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -107,7 +107,7 @@ def test_excel_can_open_the_csv_with_cyrillic_and_without_formulas(
     run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
 ) -> None:
     phone = cabinet.account("demo-1").enterprise.trunks()[0].phone
-    cabinet.account("demo-1").enterprise.rename(phone, "=1+1;Щёлочь")
+    cabinet.account("demo-1").enterprise.change(phone, name="=1+1;Щёлочь")
     ended = run("trunks", "list", *config, "--format", "csv")
     assert ended.stdout.startswith("\ufeff")
     rows = list(csv.DictReader(io.StringIO(ended.stdout[1:]), delimiter=";"))

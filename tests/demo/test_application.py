@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.demo.captures import truth
+from tests.demo.captures import capture, truth
 from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.demo.application import REFUSED
 
 if TYPE_CHECKING:
     from tests.demo.browser import Client
@@ -30,7 +31,16 @@ def test_a_call_without_a_session_is_sent_to_the_login_page(client: Client) -> N
     page = client.get("/login")
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")
-    assert 'name="j_username"' in page.text
+    assert page.text == capture("login_page")
+
+
+def test_the_login_page_tells_of_a_refused_login(client: Client) -> None:
+    assert f"var lastError = '{REFUSED}';" in client.get("/login?error").text
+
+
+def test_the_applications_page_escapes_the_login(signed_in: Client) -> None:
+    signed_in.cabinet.account("shop").login = "<+7>"
+    assert "&lt;+7&gt;" in signed_in.get(ENTERPRISE).text
 
 
 def test_a_sign_in_sets_a_cookie_and_leads_to_the_enterprise(client: Client) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -47,24 +47,28 @@ def test_a_trunk_that_is_not_there_is_said_to_be_unknown(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("change", "pattern"),
     [
-        ("switch_off", "0101"),
-        ("unbind", "1000"),
-        ("mark", "1110"),
+        ({"active": False}, "0101"),
+        ({"bound": False}, "1000"),
+        ({"marked": True}, "1110"),
     ],
 )
-def test_a_working_trunk_can_be_broken_by_hand(clock: Clock, change: str, pattern: str) -> None:
+def test_a_working_trunk_can_be_broken_by_hand(
+    clock: Clock, change: dict[str, Any], pattern: str
+) -> None:
     enterprise = still(clock)
-    getattr(enterprise, change)("CaLztv")
+    enterprise.change("CaLztv", **change)
     assert enterprise.find("CaLztv").state.pattern == pattern
 
 
 @pytest.mark.parametrize(
     ("change", "pattern"),
-    [("switch_on", "1010"), ("bind", "0111"), ("unmark", "0001")],
+    [({"active": True}, "1010"), ({"bound": True}, "0111"), ({"marked": False}, "0001")],
 )
-def test_a_broken_trunk_can_be_mended_by_hand(clock: Clock, change: str, pattern: str) -> None:
+def test_a_broken_trunk_can_be_mended_by_hand(
+    clock: Clock, change: dict[str, Any], pattern: str
+) -> None:
     enterprise = still(clock)
-    getattr(enterprise, change)("CaLzzS")
+    enterprise.change("CaLzzS", **change)
     assert enterprise.find("CaLzzS").state.pattern == pattern
 
 
@@ -72,10 +76,10 @@ def test_a_change_by_hand_is_dated_and_a_repeated_one_is_not(clock: Clock) -> No
     enterprise = still(clock)
     clock.now += 60
     changed = clock.now
-    enterprise.switch_off("CaLztv")
+    enterprise.change("CaLztv", active=False)
     clock.now += 60
-    enterprise.switch_off("CaLztv")
-    enterprise.rename("CaLztv", "Цой Пётр")
+    enterprise.change("CaLztv", active=False)
+    enterprise.change("CaLztv", name="Цой Пётр")
     trunk = enterprise.find("CaLztv")
     assert trunk.changed_at == changed
     assert trunk.name == "Цой Пётр"
@@ -120,7 +124,7 @@ def test_the_selector_moves_and_leaves_the_flags(clock: Clock) -> None:
     enterprise = living(clock, pace=0)
     before = next(trunk for trunk in enterprise.trunks() if trunk.device and trunk.device.enabled)
     clock.now += 5
-    after = enterprise.set_enabled(before.phone, enabled=False)
+    after = enterprise.change(before.phone, enabled=False)
     assert after.device is not None
     assert not after.device.enabled
     assert (after.state, after.changed_at) == (before.state, clock.now)
@@ -128,7 +132,7 @@ def test_the_selector_moves_and_leaves_the_flags(clock: Clock) -> None:
 
 def test_a_trunk_without_a_device_has_no_selector(clock: Clock) -> None:
     with pytest.raises(NoDeviceError, match="CaLztv has no SIP device"):
-        still(clock).set_enabled("CaLztv", enabled=True)
+        still(clock).change("CaLztv", enabled=True)
 
 
 def test_nothing_changes_before_its_moment(clock: Clock) -> None:

@@ -13,7 +13,12 @@ from py_mini_racer import MiniRacer
 from tests.demo.captures import truth
 from tests.demo.deployments import DEPLOYMENTS
 from vats_exporter.demo import Deployment, RowLayout, make_accounts
-from vats_exporter.demo.script import fragment_script, minified_names, permutation_script
+from vats_exporter.demo.script import (
+    fragment_script,
+    minified_names,
+    permutation_script,
+    selection_script,
+)
 from vats_exporter.demo.wire import list_answer
 from vats_exporter.gwt import GWT_2_13
 
@@ -135,3 +140,17 @@ def test_the_release_of_gwt_stands_in_the_permutation() -> None:
     new = replace(old, style=GWT_2_13)
     assert r"$gwt_version = \"2.7.0\"" in permutation_script(old, old.permutations[0])
     assert r"$gwt_version = \"2.13.1\"" in permutation_script(new, new.permutations[0])
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_selection_script_names_just_the_permutations(count: int) -> None:
+    deployment = Deployment.make(permutations=count)
+    names = re.findall(r"'([0-9A-F]{32})'", selection_script(deployment))
+    assert tuple(names) == deployment.permutations
+
+
+def test_the_minified_names_change_with_the_deployment() -> None:
+    old = Deployment.make(seed=1)
+    new = old.redeployed(2)
+    declared = re.compile(r"(\w+)='\.cache\.js'")
+    assert declared.findall(selection_script(old)) != declared.findall(selection_script(new))

@@ -97,7 +97,6 @@ def test_a_port_that_is_taken_is_an_error(cabinet: SimulatedCabinet) -> None:
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ("", 411),
         ("Content-Length: ten\r\n", 400),
         ("Content-Length: -1\r\n", 400),
         ("Content-Length: 99999999999999\r\n", 413),
@@ -113,6 +112,13 @@ def test_a_body_that_can_not_be_read_is_refused_and_ends_the_connection(
             assert response.status == status
             response.read()
         assert connection.recv(1) == b""
+
+
+def test_a_post_without_a_length_has_no_body(cabinet: SimulatedCabinet) -> None:
+    with connected(cabinet) as connection:
+        request = "POST /_demo/redeploy HTTP/1.1\r\nHost: x\r\n\r\n"
+        with closing(ask(connection, request)) as response:
+            assert response.status == 200
 
 
 def test_half_a_request_is_not_answered_and_not_acted_on(cabinet: SimulatedCabinet) -> None:

@@ -14,7 +14,7 @@ from tests.demo.captures import (
     truth,
 )
 from vats_exporter.demo import Deployment, RowLayout
-from vats_exporter.demo.deployment import EXTRA_COLUMNS, ROW_COLUMNS
+from vats_exporter.demo.classes import EXTRA_COLUMNS
 from vats_exporter.demo.wire import (
     application_error,
     boolean_answer,
@@ -135,12 +135,3 @@ def test_columns_can_stand_in_another_order() -> None:
         "Соколова Эльдар",
         "Служба доставки",
     ]
-
-
-def test_a_layout_refuses_columns_that_nobody_can_write() -> None:
-    with pytest.raises(ValueError, match="no such columns: colour, size"):
-        RowLayout(after=("size", "note", "colour"))
-
-
-def test_the_usual_layout_has_every_usual_column() -> None:
-    assert {*RowLayout().before, *RowLayout().after} == set(ROW_COLUMNS)

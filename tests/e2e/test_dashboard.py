@@ -45,9 +45,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         # Something of everything, in both accounts: off, unbound, marked; and a redeployment.
         for account in cabinet.accounts:
             trunks = account.enterprise.trunks()
-            account.enterprise.switch_off(trunks[0].ref)
-            account.enterprise.unbind(trunks[1].ref)
-            account.enterprise.mark(trunks[2].ref)
+            account.enterprise.change(trunks[0].ref, active=False)
+            account.enterprise.change(trunks[1].ref, bound=False)
+            account.enterprise.change(trunks[2].ref, marked=True)
         cabinet.redeploy()
         started.webhook.until(
             "changes, alerts and counts over some scrapes",
@@ -117,7 +117,7 @@ def test_each_trunk_in_trouble_has_a_row_the_newest_first_with_its_name_and_sinc
     enterprise = stack.cabinet.accounts[1].enterprise
     newest = enterprise.trunks()[5]
     before = time.time()
-    enterprise.switch_off(newest.ref)
+    enterprise.change(newest.ref, active=False)
     stack.webhook.until(
         "the newest failure is recorded",
         lambda: stack.query(f'trunk:vats_trunk_trouble:order{{trunk="{newest.ref}"}}'),

@@ -13,14 +13,14 @@ import yaml
 
 from tests.e2e.stack import DEPLOY, MINUTE, Message, Stack
 from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.demo.faults import Fault
+from vats_exporter.demo.http import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from vats_exporter.demo.enterprise import Enterprise
-    from vats_exporter.demo.faults import Incoming
+    from vats_exporter.demo.http import Incoming
 
 ACCOUNT = "demo"
 QUIET = 8
@@ -44,9 +44,9 @@ def story(
         for account in cabinet.accounts:
             enterprise = account.enterprise
             for trunk in enterprise.trunks():
-                enterprise.switch_on(trunk.ref)
-                enterprise.bind(trunk.ref)
-                enterprise.unmark(trunk.ref)
+                enterprise.change(trunk.ref, active=True)
+                enterprise.change(trunk.ref, bound=True)
+                enterprise.change(trunk.ref, marked=False)
             prepare(enterprise)
         with Stack(cabinet, folder, **options) as stack:
             count = accounts * trunks
@@ -85,18 +85,18 @@ def test_an_exporter_is_killed_and_is_back_an_hour_later(tmp_path: Path) -> None
     with story(tmp_path) as stack:
         enterprise = stack.cabinet.account(ACCOUNT).enterprise
         off, later = refs(stack)[:2]
-        enterprise.switch_off(off)
+        enterprise.change(off, active=False)
         stack.webhook.firing("VatsTrunkInactive", ACCOUNT, off)
         (exporter,) = stack.exporters
         exporter.kill()
         stack.webhook.firing("VatsExporterDown")
         # Nobody sees it fail until the exporter is back, and then it counts from there.
-        enterprise.switch_off(later)
+        enterprise.change(later, active=False)
         stack.minutes(60)
         exporter.start()
         stack.webhook.resolved("VatsExporterDown")
         stack.webhook.firing("VatsTrunkInactive", ACCOUNT, later)
-        enterprise.switch_on(off)
+        enterprise.change(off, active=True)
         told = stack.webhook.resolved("VatsTrunkInactive", ACCOUNT, off)
         assert told["annotations"]["resolved_ru"].endswith(": снова включён")
         instance = f"127.0.0.1:{stack.ports[0]}"
@@ -114,8 +114,8 @@ def test_prometheus_is_restarted_after_an_hour_and_alertmanager_is_killed(tmp_pa
     with story(tmp_path) as stack:
         enterprise = stack.cabinet.account(ACCOUNT).enterprise
         off, marked, gone = refs(stack)[:3]
-        enterprise.switch_off(off)
-        enterprise.mark(marked)
+        enterprise.change(off, active=False)
+        enterprise.change(marked, marked=True)
         stack.webhook.firing("VatsTrunkInactive", ACCOUNT, off)
         stack.webhook.firing("VatsTrunkMarkedForDeletion", ACCOUNT, marked)
         stack.prometheus.stop()
@@ -128,8 +128,8 @@ def test_prometheus_is_restarted_after_an_hour_and_alertmanager_is_killed(tmp_pa
         stack.alertmanager.start()
         # By then Prometheus has told the new one everything.
         stack.minutes(26)
-        enterprise.switch_on(off)
-        enterprise.unmark(marked)
+        enterprise.change(off, active=True)
+        enterprise.change(marked, marked=False)
         stack.webhook.resolved("VatsTrunkInactive", ACCOUNT, off)
         stack.webhook.resolved("VatsTrunkMarkedForDeletion", ACCOUNT, marked)
         expect(
@@ -173,12 +173,12 @@ def test_one_shard_of_two_is_dead_for_good(tmp_path: Path) -> None:
         before, after = refs(stack, living[0])[:2]
         lost = refs(stack, dying[0])[0]
         for account, ref in ((living[0], before), (dying[0], lost)):
-            stack.cabinet.account(account).enterprise.switch_off(ref)
+            stack.cabinet.account(account).enterprise.change(ref, active=False)
             stack.webhook.firing("VatsTrunkInactive", account, ref)
         stack.exporters[0].kill()
         stack.webhook.firing("VatsExporterDown")
         stack.minutes(10)
-        stack.cabinet.account(living[0]).enterprise.switch_off(after)
+        stack.cabinet.account(living[0]).enterprise.change(after, active=False)
         stack.webhook.firing("VatsTrunkInactive", living[0], after)
         expect(
             stack,
@@ -194,14 +194,14 @@ def test_three_trunks_are_off_on_purpose_and_a_fourth_fails(tmp_path: Path) -> N
 
     def prepare(enterprise: Enterprise) -> None:
         for trunk in enterprise.trunks()[:3]:
-            enterprise.switch_off(trunk.ref)
+            enterprise.change(trunk.ref, active=False)
             phones.append(trunk.phone)
 
     with story(
         tmp_path, trunks=5, prepare=prepare, account=lambda _: {"expected_off": phones}
     ) as stack:
         fourth = refs(stack)[3]
-        stack.cabinet.account(ACCOUNT).enterprise.switch_off(fourth)
+        stack.cabinet.account(ACCOUNT).enterprise.change(fourth, active=False)
         stack.webhook.firing("VatsTrunkInactive", ACCOUNT, fourth)
         expect(stack, firing("duty", "VatsTrunkInactive", fourth))
 
@@ -212,11 +212,11 @@ def test_three_thousand_trunks_are_off_and_back(tmp_path: Path) -> None:
         enterprise = stack.cabinet.account(ACCOUNT).enterprise
         everything = refs(stack)
         for ref in everything:
-            enterprise.switch_off(ref)
+            enterprise.change(ref, active=False)
         stack.webhook.firing("VatsManyTrunksInactive", ACCOUNT)
         stack.webhook.firing("VatsTrunkInactive", ACCOUNT, everything[-1])
         for ref in everything:
-            enterprise.switch_on(ref)
+            enterprise.change(ref, active=True)
         stack.webhook.resolved("VatsManyTrunksInactive", ACCOUNT)
         stack.webhook.resolved("VatsTrunkInactive", ACCOUNT, everything[-1])
         expect(
@@ -233,9 +233,9 @@ def test_a_trunk_is_marked_and_then_deleted(tmp_path: Path) -> None:
     with story(tmp_path) as stack:
         enterprise = stack.cabinet.account(ACCOUNT).enterprise
         marked = refs(stack)[0]
-        enterprise.mark(marked)
+        enterprise.change(marked, marked=True)
         stack.webhook.firing("VatsTrunkMarkedForDeletion", ACCOUNT, marked)
-        enterprise.switch_off(marked)
+        enterprise.change(marked, active=False)
         enterprise.remove(marked)
         told = stack.webhook.resolved("VatsTrunkMarkedForDeletion", ACCOUNT, marked)
         assert told["annotations"]["resolved_ru"].endswith(": удалён, в списке его больше нет")
@@ -259,9 +259,9 @@ def test_a_trunk_flaps(tmp_path: Path) -> None:
             lambda: stack.query(f"vats_up offset {round(60_000 * stack.minute)}ms"),
         )
         while stack.webhook.alert("VatsTrunkFlapping", ACCOUNT, flapping) is None:
-            enterprise.switch_off(flapping)
+            enterprise.change(flapping, active=False)
             stack.minutes(4)
-            enterprise.switch_on(flapping)
+            enterprise.change(flapping, active=True)
             stack.minutes(3)
         expect(stack, firing("office", "VatsTrunkFlapping", flapping))
 
@@ -272,7 +272,7 @@ def test_an_account_is_down_for_two_hours_in_which_a_trunk_goes(tmp_path: Path) 
         enterprise = stack.cabinet.account(account).enterprise
         off, going, mended = refs(stack, account)[:3]
         for ref in (off, mended):
-            enterprise.switch_off(ref)
+            enterprise.change(ref, active=False)
             stack.webhook.firing("VatsTrunkInactive", account, ref)
 
         def down(incoming: Incoming) -> Fault | None:
@@ -281,7 +281,7 @@ def test_an_account_is_down_for_two_hours_in_which_a_trunk_goes(tmp_path: Path) 
         stack.cabinet.faults = down
         stack.webhook.firing("VatsAccountDown", account)
         enterprise.remove(going)
-        enterprise.switch_on(mended)
+        enterprise.change(mended, active=True)
         stack.minutes(110)
         stack.cabinet.faults = None
         stack.webhook.resolved("VatsAccountDown", account)
@@ -316,13 +316,13 @@ def test_a_password_is_changed_and_an_alert_is_told_of_that_account_alone(tmp_pa
         account, other = (one.name for one in stack.cabinet.accounts)
         password = stack.cabinet.account(account).password
         off = refs(stack, account)[0]
-        stack.cabinet.account(account).enterprise.switch_off(off)
+        stack.cabinet.account(account).enterprise.change(off, active=False)
         stack.webhook.firing("VatsTrunkInactive", account, off)
         stack.cabinet.change_password(account, "another")
         stack.cabinet.end_sessions(account)
         stack.webhook.firing("VatsLoginRefused", account)
         loud = refs(stack, other)[0]
-        stack.cabinet.account(other).enterprise.unbind(loud)
+        stack.cabinet.account(other).enterprise.change(loud, bound=False)
         stack.webhook.firing("VatsTrunkUnbound", other, loud)
         stack.cabinet.change_password(account, password)
         stack.webhook.resolved("VatsLoginRefused", account)

@@ -1,8 +1,10 @@
-"""Logins into a simulated cabinet, each with an enterprise of its own."""
+"""Logins into a simulated cabinet, each with an enterprise of its own, and their sessions."""
 
 from __future__ import annotations
 
 import random
+import secrets
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -21,14 +23,7 @@ _LETTERS: Final = "abcdefghijkmnpqrstuvwxyz23456789"
 
 @dataclass(slots=True)
 class Account:
-    """One login into the cabinet.
-
-    Attributes:
-        name: what the truth and the counts call it; to be the exporter's name for it, too.
-        login: looks like ``+7-9161234567``.
-        password: any text; can change.
-        enterprise: what the login sees.
-    """
+    """One login into the cabinet; ``name`` is what the truth and the exporter call it."""
 
     name: str
     login: str
@@ -46,12 +41,8 @@ def make_accounts(
 ) -> list[Account]:
     """Invent accounts: the same ones for the same seed.
 
-    Args:
-        count: how many; a single one is named ``demo``, several ``demo-1``, ``demo-2``, …
-        trunks: of each.
-        life: how the trunks change by themselves.
-        seed: of everything invented.
-        clock: seconds since the epoch.
+    A single one is named ``demo``, several ``demo-1``, ``demo-2``, … Each has so many trunks, which
+    change as ``life`` says.
 
     Raises:
         ValueError: a count is negative or too large.
@@ -79,3 +70,62 @@ def make_accounts(
             )
         )
     return accounts
+
+
+class Sessions:
+    """Which cookie belongs to which account, and until when; safe to use from several threads.
+
+    Attributes:
+        lifetime: seconds from sign-in after which a session is over, used or not; ``None`` for
+            sessions that last. Holds for sessions that are begun later.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.lifetime: float | None = None
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sessions: dict[str, tuple[Account, float]] = {}
+
+    def begin(self, account: Account) -> str:
+        """Begin a session and return its cookie."""
+        cookie = new_cookie()
+        lifetime = float("inf") if self.lifetime is None else self.lifetime
+        with self._lock:
+            self._sessions[cookie] = account, self._clock() + lifetime
+        return cookie
+
+    def account(self, cookie: str | None) -> Account | None:
+        """Return whose session a cookie is; ``None`` where it is no one's, or no more."""
+        with self._lock:
+            account, until = self._sessions.get(cookie or "", (None, 0.0))
+            if account is not None and until <= self._clock():
+                del self._sessions[cookie or ""]
+                account = None
+        return account
+
+    def drop(self, cookie: str | None) -> None:
+        """End the session of a cookie, if it is one."""
+        with self._lock:
+            self._sessions.pop(cookie or "", None)
+
+    def end(self, account: Account | None = None) -> int:
+        """End an account's sessions, or everybody's, and return how many there were."""
+        with self._lock:
+            before = len(self._sessions)
+            self._sessions = {
+                cookie: session
+                for cookie, session in self._sessions.items()
+                if account not in (None, session[0])
+            }
+            return before - len(self._sessions)
+
+    def __len__(self) -> int:
+        """Count the sessions that are not over."""
+        now = self._clock()
+        with self._lock:
+            return sum(until > now for _, until in self._sessions.values())
+
+
+def new_cookie() -> str:
+    """Make a cookie's value, in the style of Java's servers."""
+    return secrets.token_hex(16).upper()

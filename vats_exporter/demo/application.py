@@ -1,26 +1,54 @@
 """The cabinet behind HTTP: sign-in, redirects, scripts, and the way to the services.
 
-Status codes and redirects are those that are known of the cabinet [observed] [assumed]; what the
-services' entry refuses, and with what, is Google's server code. [gwt]
+Status codes, redirects and the login page's form are those that are known of the cabinet [observed]
+[assumed]; what the services' entry refuses, and with what, is Google's server code. [gwt]
 """
 
 from __future__ import annotations
 
 import gzip
+import html
 import logging
 import re
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.demo import http, pages, rpc, script
-from vats_exporter.demo.deployment import MODULE, SERVICES, Deployment
-from vats_exporter.demo.http import Answer, HttpRequest
-from vats_exporter.demo.sessions import Sessions, new_cookie
+from vats_exporter.demo import http, rpc, script
+from vats_exporter.demo.accounts import Sessions, new_cookie
+from vats_exporter.demo.classes import MODULE, SERVICES
+from vats_exporter.demo.http import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vats_exporter.demo.accounts import Account
+    from vats_exporter.demo.deployment import Deployment
+    from vats_exporter.demo.http import HttpRequest
     from vats_exporter.demo.stats import Stats
+
+REFUSED: Final = "Неверный логин или пароль"
+
+_LOGIN_PAGE: Final = """\
+<!DOCTYPE html>
+<html lang="ru"><head><meta charset="utf-8"><title>Виртуальная АТС — вход</title></head>
+<body>
+<form action="/j_spring_security_check" method="POST">
+<label>Логин <input type="text" name="j_username"></label>
+<label>Пароль <input type="password" name="j_password"></label>
+<input type="submit" value="Войти">
+</form>
+<script>var lastError = '{error}';</script>
+</body></html>
+"""
+
+_APPLICATION_PAGE: Final = """\
+<!DOCTYPE html>
+<html lang="ru"><head><meta charset="utf-8"><title>Виртуальная АТС</title>
+<script type="text/javascript" src="/{module}/{module}.nocache.js"></script></head>
+<body>
+<noscript>Для работы кабинета нужен JavaScript</noscript>
+<div id="enterprise" data-id="{enterprise}">{login}</div>
+</body></html>
+"""
 
 COOKIE: Final = "JSESSIONID"
 CALL_FAILED: Final = "The call failed on the server; see server log for details"
@@ -38,21 +66,16 @@ _LOGIN: Final = "/login"
 _SIGN_IN: Final = "/j_spring_security_check"
 _SIGN_OUT: Final = "/j_spring_security_logout"
 
+_CALLS: Final = {_SIGN_IN: "sign_in", _SIGN_OUT: "sign_out", "/": "home", _LOGIN: "login_page"}
+
 _log = logging.getLogger(__name__)
 
 
 class Application:
     """Answers requests; safe to use from several threads.
 
-    Args:
-        accounts: the logins it knows.
-        deployment: names and habits.
-        stats: where sign-ins are counted.
-        clock: seconds since the epoch.
-
     Attributes:
         deployment: can be replaced while it runs.
-        sessions: of those who are signed in.
     """
 
     def __init__(
@@ -73,19 +96,11 @@ class Application:
         path = request.path
         if path == _SIGN_IN:
             account = self._account(request.form("j_username"))
-            call = rpc.Call("sign_in")
-        elif path == _SIGN_OUT:
-            call = rpc.Call("sign_out")
-        elif path == "/":
-            call = rpc.Call("home")
-        elif path == _LOGIN:
-            call = rpc.Call("login_page")
-        elif _ENTERPRISE.fullmatch(path):
-            call = rpc.Call("enterprise")
-        elif path.startswith(_MODULE):
+        if path.startswith(_MODULE):
             call = self._describe_module(path.removeprefix(_MODULE), request)
         else:
-            call = rpc.Call("other")
+            name = "enterprise" if _ENTERPRISE.fullmatch(path) else _CALLS.get(path, "other")
+            call = rpc.Call(name)
         return call, account.name if account else ""
 
     def answer(self, request: HttpRequest) -> Answer:
@@ -101,7 +116,7 @@ class Application:
         if request.method != "GET":
             return _not_allowed()
         if path == _LOGIN:
-            page = pages.login_page(refused=request.query("error") is not None)
+            page = _LOGIN_PAGE.format(error="" if request.query("error") is None else REFUSED)
             # Whoever looks at the login page has a cookie, too: it says nothing of a session.
             return _with_cookie(http.text(page, http.HTML), new_cookie(), request)
         return self._page(path, request)
@@ -128,7 +143,9 @@ class Application:
             return http.redirect(f"/gwt/enterprise/{number}/")
         if int(enterprise[1]) != number:
             return http.text("Forbidden", status=403)
-        return http.text(pages.application_page(number, account.login), http.HTML)
+        login = html.escape(account.login)
+        page = _APPLICATION_PAGE.format(module=MODULE, enterprise=number, login=login)
+        return http.text(page, http.HTML)
 
     def _sign_in(self, request: HttpRequest) -> Answer:
         account = self._account(request.form("j_username"))
@@ -141,7 +158,7 @@ class Application:
     def _script(self, name: str) -> Answer:
         deployment = self.deployment
         if name == _SELECTION_SCRIPT:
-            return http.text(pages.selection_script(deployment), http.SCRIPT)
+            return http.text(script.selection_script(deployment), http.SCRIPT)
         permutation = name.removesuffix(_PERMUTATION_SUFFIX)
         if name.endswith(_PERMUTATION_SUFFIX) and permutation in deployment.permutations:
             return http.text(script.permutation_script(deployment, permutation), http.SCRIPT)

@@ -1,29 +1,64 @@
-"""The simulated cabinet as one thing to start, stop, look at and play with."""
+"""The simulated cabinet as one thing to start, stop, look at and play with.
+
+Under ``/_demo/`` it tells the truth, and can be changed by hand:
+
+====== ========================== =============================================================
+method path                       does
+====== ========================== =============================================================
+GET    /_demo/trunks              shows every trunk of every account (``?account=NAME`` of one)
+GET    /_demo/stats               shows counts
+POST   /_demo/trunks              adds a trunk: ``{"account": "demo"}``
+POST   /_demo/trunks/PHONE        changes a trunk: ``{"active": false}``; also ``bound``,
+                                  ``marked_for_deletion``, ``sip_device_enabled``, ``name``
+DELETE /_demo/trunks/PHONE        takes a trunk from the list
+POST   /_demo/redeploy            changes permutations, hashes and signatures
+POST   /_demo/end-sessions        ends all sessions: ``{}`` or ``{"account": "demo"}``
+POST   /_demo/password            ``{"account": "demo", "password": "…"}``; sessions end, too
+POST   /_demo/pace                ``{"seconds": 0}`` stops what changes by itself
+====== ========================== =============================================================
+
+Everything answers JSON; what can't be done answers ``{"error": "…"}`` with status 400 or 404.
+Nobody has to sign in: the server listens on the loopback interface unless told otherwise. SIP
+logins and passwords are never shown.
+"""
 
 from __future__ import annotations
 
 import itertools
+import json
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
 
-from vats_exporter.demo import control
+from vats_exporter.demo import http
 from vats_exporter.demo.accounts import make_accounts
 from vats_exporter.demo.application import Application
 from vats_exporter.demo.deployment import Deployment
-from vats_exporter.demo.faults import Fault, FaultHook, Incoming
+from vats_exporter.demo.enterprise import NoDeviceError, UnknownTrunkError
+from vats_exporter.demo.http import Incoming
 from vats_exporter.demo.server import Server
 from vats_exporter.demo.stats import Stats
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
     from vats_exporter.demo.accounts import Account
-    from vats_exporter.demo.http import Answer, HttpRequest
+    from vats_exporter.demo.http import Answer, Fault, FaultHook, HttpRequest
+    from vats_exporter.demo.population import SimulatedTrunk
+
+_PREFIX: Final = "/_demo/"
+
+_CHANGES: Final[Mapping[str, tuple[str, type]]] = {
+    "active": ("active", bool),
+    "bound": ("bound", bool),
+    "marked_for_deletion": ("marked", bool),
+    "sip_device_enabled": ("enabled", bool),
+    "name": ("name", str),
+}
+"""What can be changed of a trunk: its name for :meth:`Enterprise.change`, and its type."""
 
 
 class SimulatedCabinet:
@@ -92,12 +127,7 @@ class SimulatedCabinet:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -142,13 +172,7 @@ class SimulatedCabinet:
         self._application.deployment = deployment.redeployed(seed)
 
     def end_sessions(self, account: str | None = None) -> int:
-        """End sessions.
-
-        Args:
-            account: whose; ``None`` for everybody's.
-
-        Returns:
-            How many there were.
+        """End an account's sessions, or everybody's, and return how many there were.
 
         Raises:
             LookupError: there is no such account.
@@ -166,18 +190,13 @@ class SimulatedCabinet:
         self.end_sessions(account)
 
     def trunks(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Return the truth about every trunk, as ``/_demo/trunks`` shows it.
-
-        Args:
-            account: whose; ``None`` for everybody's.
+        """Return the truth about an account's trunks, or everybody's, as ``/_demo/trunks`` does.
 
         Raises:
             LookupError: there is no such account.
         """
         accounts = self.accounts if account is None else [self.account(account)]
-        return [
-            control.truth(owner, trunk) for owner in accounts for trunk in owner.enterprise.trunks()
-        ]
+        return [_truth(owner, trunk) for owner in accounts for trunk in owner.enterprise.trunks()]
 
     def stats(self) -> dict[str, Any]:
         """Return the counts, as ``/_demo/stats`` shows them."""
@@ -190,8 +209,8 @@ class SimulatedCabinet:
     @contextmanager
     def responding(self, request: HttpRequest) -> Iterator[tuple[Answer, Fault | None]]:
         """Answer a request, counting it until it is sent; for the server."""
-        if request.path.startswith(control.PREFIX):
-            yield control.answer(self, request), None
+        if request.path.startswith(_PREFIX):
+            yield self._control(request), None
             return
         call, account = self._application.describe(request)
         with self._stats.request(call.name, account) as number:
@@ -204,3 +223,97 @@ class SimulatedCabinet:
             if fault is not None and fault.change is not None:
                 answer = fault.change(answer)
             yield answer, fault
+
+    def _control(self, request: HttpRequest) -> Answer:
+        try:
+            return http.as_json(self._controlled(request))
+        except (ValueError, NoDeviceError) as error:
+            return http.as_json({"error": str(error)}, status=400)
+        except LookupError as error:
+            return http.as_json({"error": str(error.args[0])}, status=404)
+
+    def _controlled(  # noqa: PLR0911 - one each of what can be done
+        self, request: HttpRequest
+    ) -> dict[str, Any]:
+        """Do what is asked for; see the table above."""
+        name, _, phone = request.path.removeprefix(_PREFIX).partition("/")
+        asked = _parse(request.body) if request.method == "POST" else {}
+        match request.method, name, bool(phone):
+            case "GET", "trunks", False:
+                return {"trunks": self.trunks(request.query("account")), "at": self.clock()}
+            case "GET", "stats", False:
+                return self.stats()
+            case "POST", "trunks", False:
+                owner = self.account(_get(asked, "account", str))
+                return _truth(owner, owner.enterprise.add())
+            case "POST", "trunks", True:
+                return self._change(phone, asked)
+            case "DELETE", "trunks", True:
+                owner = self._owner(phone)
+                return _truth(owner, owner.enterprise.remove(phone))
+            case "POST", "redeploy", False:
+                self.redeploy()
+                return {"permutations": list(self.deployment.permutations)}
+            case "POST", "end-sessions", False:
+                account = _get(asked, "account", str) if "account" in asked else None
+                return {"ended": self.end_sessions(account)}
+            case "POST", "password", False:
+                self.change_password(_get(asked, "account", str), _get(asked, "password", str))
+                return {"changed": True}
+            case "POST", "pace", False:
+                seconds = _get(asked, "seconds", (int, float))
+                for account in self.accounts:
+                    account.enterprise.pace = seconds
+                return {"seconds": seconds}
+        raise LookupError("no such thing to do")
+
+    def _change(self, phone: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        for name in asked:
+            if name not in _CHANGES:
+                raise ValueError(f"{name}: can't be changed, only {', '.join(_CHANGES)}")
+        changes = {_CHANGES[name][0]: _get(asked, name, _CHANGES[name][1]) for name in asked}
+        owner = self._owner(phone)
+        return _truth(owner, owner.enterprise.change(phone, **changes))
+
+    def _owner(self, phone: str) -> Account:
+        for account in self.accounts:
+            with suppress(UnknownTrunkError):
+                account.enterprise.find(phone)
+                return account
+        raise LookupError(f"no trunk {phone}")
+
+
+def _truth(account: Account, trunk: SimulatedTrunk) -> dict[str, Any]:
+    """Return what a client should find out about a trunk, and when it last changed."""
+    device = trunk.device
+    return {
+        "account": account.name,
+        "ref": trunk.ref,
+        "id": trunk.id,
+        "phone": trunk.phone,
+        "name": trunk.name,
+        "active": trunk.state.active,
+        "bound": trunk.state.bound,
+        "marked_for_deletion": trunk.state.marked,
+        "pattern": trunk.state.pattern,
+        "line": device.line if device else None,
+        "sip_device_enabled": device.enabled if device else None,
+        "changed_at": trunk.changed_at,
+    }
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body or b"{}")
+    except ValueError:
+        raise ValueError("the body is not JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError("the body is not a JSON object")  # noqa: TRY004 - of a request
+    return value
+
+
+def _get(asked: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:
+    value = asked.get(name)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{name}: missing, or of the wrong type")
+    return value

@@ -14,8 +14,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.demo.model import WORKING, SimulatedTrunk
-from vats_exporter.demo.population import ABNORMAL_SHARES, Population
+from vats_exporter.demo.population import ABNORMAL_SHARES, WORKING, Population, SimulatedTrunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -116,11 +115,8 @@ class Enterprise:
     def find(self, key: str) -> SimulatedTrunk:
         """Return one trunk as of now.
 
-        Args:
-            key: its reference or its phone.
-
         Raises:
-            UnknownTrunkError: there is none.
+            UnknownTrunkError: no trunk has such a reference or phone.
         """
         with self._lock:
             self._live()
@@ -139,87 +135,35 @@ class Enterprise:
         bound: bool | None = None,
         marked: bool | None = None,
         off: bool | None = None,
+        enabled: bool | None = None,
+        name: str | None = None,
     ) -> SimulatedTrunk:
-        """Change what is given of a trunk and leave the rest.
+        """Change what is given of a trunk, and return it as it is then.
 
-        Args:
-            key: its reference or its phone.
-            active: value 4 of the row; unless ``off`` is given too, that becomes the opposite.
-            bound: value 6.
-            marked: value 7.
-            off: value 9.
-
-        Returns:
-            The trunk after the change.
+        ``off`` becomes the opposite of ``active`` unless it is given itself. ``enabled`` is the
+        selector of its SIP device.
 
         Raises:
-            UnknownTrunkError: there is no such trunk.
+            UnknownTrunkError: no trunk has such a reference or phone.
+            NoDeviceError: it has no SIP device.
         """
         if active is not None and off is None:
             off = not active
         given = {"active": active, "bound": bound, "marked": marked, "off": off}
+        flags = {flag: value for flag, value in given.items() if value is not None}
         with self._lock:
             trunk = self.find(key)
-            changed = {flag: value for flag, value in given.items() if value is not None}
-            return self._put(replace(trunk, state=trunk.state._replace(**changed)))
-
-    def switch_on(self, key: str) -> SimulatedTrunk:
-        """Activate a trunk; see :meth:`change`."""
-        return self.change(key, active=True)
-
-    def switch_off(self, key: str) -> SimulatedTrunk:
-        """Deactivate a trunk; see :meth:`change`."""
-        return self.change(key, active=False)
-
-    def bind(self, key: str) -> SimulatedTrunk:
-        """Give a trunk a working binding; see :meth:`change`."""
-        return self.change(key, bound=True)
-
-    def unbind(self, key: str) -> SimulatedTrunk:
-        """Take a trunk's binding away; see :meth:`change`."""
-        return self.change(key, bound=False)
-
-    def mark(self, key: str) -> SimulatedTrunk:
-        """Mark a trunk for deletion; see :meth:`change`."""
-        return self.change(key, marked=True)
-
-    def unmark(self, key: str) -> SimulatedTrunk:
-        """Take the mark away; see :meth:`change`."""
-        return self.change(key, marked=False)
-
-    def rename(self, key: str, name: str) -> SimulatedTrunk:
-        """Give a trunk another name; see :meth:`change`."""
-        with self._lock:
-            return self._put(replace(self.find(key), name=name))
-
-    def set_enabled(self, key: str, *, enabled: bool) -> SimulatedTrunk:
-        """Move a trunk's selector.
-
-        Args:
-            key: the trunk's reference or phone.
-            enabled: whether its SIP device is on.
-
-        Returns:
-            The trunk after the change.
-
-        Raises:
-            UnknownTrunkError: there is no such trunk.
-            NoDeviceError: it has no SIP device.
-        """
-        with self._lock:
-            trunk = self.find(key)
-            if trunk.device is None:
-                raise NoDeviceError(f"trunk {key} has no SIP device")
-            return self._put(replace(trunk, device=replace(trunk.device, enabled=enabled)))
+            device = trunk.device
+            if enabled is not None:
+                if device is None:
+                    raise NoDeviceError(f"trunk {key} has no SIP device")
+                device = replace(device, enabled=enabled)
+            state = trunk.state._replace(**flags)
+            new = trunk.name if name is None else name
+            return self._put(replace(trunk, state=state, device=device, name=new))
 
     def add(self, trunk: SimulatedTrunk | None = None) -> SimulatedTrunk:
-        """Add a trunk at the end of the list.
-
-        Args:
-            trunk: the one to add; ``None`` invents one.
-
-        Returns:
-            The trunk as added.
+        """Add a trunk at the end of the list, an invented one by default, and return it.
 
         Raises:
             ValueError: its reference is taken, or there is no population to invent one from.
@@ -237,17 +181,7 @@ class Enterprise:
             return added
 
     def remove(self, key: str) -> SimulatedTrunk:
-        """Take a trunk from the list.
-
-        Args:
-            key: its reference or its phone.
-
-        Returns:
-            The trunk as it was.
-
-        Raises:
-            UnknownTrunkError: there is no such trunk.
-        """
+        """Take a trunk from the list, and return it as it was; errors as of :meth:`find`."""
         with self._lock:
             return self._trunks.pop(self.find(key).ref)
 

@@ -1,14 +1,20 @@
-"""HTTP requests and answers as values, so that what answers needs no socket."""
+"""HTTP requests and answers as values, and what can go wrong between the two.
+
+Everything that can go wrong between a cabinet and its client is made of five things: another
+answer, an answer that is changed, bytes that are none, an answer that comes late, and a connection
+that breaks.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from threading import Event
 
 HTML: Final = "text/html;charset=UTF-8"
 SCRIPT: Final = "application/javascript"
@@ -27,15 +33,7 @@ class Headers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request.
-
-    Attributes:
-        method: ``GET``, ``POST``, …
-        target: path and query as they came.
-        headers: by name, whatever its case.
-        body: as it came.
-        is_secure: whether it came over TLS.
-    """
+    """A request; ``target`` is path and query as they came."""
 
     method: str
     target: str
@@ -72,16 +70,61 @@ class HttpRequest:
 class Answer:
     """An answer.
 
-    Attributes:
-        status: of HTTP.
-        headers: besides ``Content-Length``, which is added unless it is among them.
-        body: bytes; or pieces of them, which are sent one by one without a length, and the end of
-            the connection ends the body.
+    ``Content-Length`` is added unless it is among the headers. A body in pieces is sent one by one
+    without a length, and the end of the connection ends it.
     """
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | Iterable[bytes] = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request about to be answered.
+
+    Attributes:
+        call: ``sign_in``, ``login_page``, ``home``, ``enterprise``, ``nocache``, ``permutation``,
+            ``list``, ``details``, ``selector`` or ``other``.
+        number: which request of its call it is, from 1, since the cabinet was made.
+        account: the account's name; empty for who has no session.
+        page: of the list, from 0; ``None`` for other calls.
+        trunk: the reference that ``details`` or ``selector`` is about; empty for other calls.
+    """
+
+    call: str
+    number: int
+    account: str
+    page: int | None = None
+    trunk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong. What is not given goes right.
+
+    Attributes:
+        instead: sent instead of an answer; the cabinet never learns of the request.
+        change: makes another answer of the right one; the cabinet has done what it was asked.
+        raw: sent as they are, piece by piece, instead of an answer's head and body; then the
+            connection breaks.
+        wait: the answer is held back until this is set, or the cabinet stops.
+        cut: so many bytes of the body are sent, and then the connection breaks.
+        drop: the connection breaks before anything is sent.
+        reset: a connection that breaks is reset instead of closed.
+    """
+
+    instead: Answer | None = None
+    change: Callable[[Answer], Answer] | None = None
+    raw: Iterable[bytes] | None = None
+    wait: Event | None = None
+    cut: int | None = None
+    drop: bool = False
+    reset: bool = False
+
+
+FaultHook: TypeAlias = "Callable[[Incoming], Fault | None]"
+"""Sees each request before it is answered; called by several threads."""
 
 
 def text(body: str, kind: str = TEXT, *, status: int = 200) -> Answer:

@@ -1,25 +1,97 @@
-"""Invents trunks: the same ones for the same seed.
+"""A simulated enterprise's trunks, and where they come from: the same ones for the same seed.
 
-Names, numbers and passwords are made up of lists and of a seeded generator; phones are taken in
-order from a block that belongs to one account, so that they are unique within a cabinet.
+Trunks are immutable, so that an answer written from them is never half changed. Names, numbers and
+passwords are made up of lists and of a seeded generator; phones are taken in order from a block
+that belongs to one account, so that they are unique within a cabinet.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
-from vats_exporter.demo.model import (
-    LEAVING,
-    SUSPENDED,
-    SWITCHED_OFF,
-    UNBOUND,
-    WORKING,
-    Device,
-    SimulatedTrunk,
-    State,
-)
+from vats_exporter.gwt import encode_long
+
+
+class State(NamedTuple):
+    """The four of a row's twelve values that vary.
+
+    That just these vary is [observed], which of them is which is [assumed].
+
+    Attributes:
+        active: value 4.
+        bound: value 6.
+        marked: value 7, for deletion.
+        off: value 9, whose meaning is not known; set where the trunk is switched off.
+    """
+
+    active: bool
+    bound: bool
+    marked: bool
+    off: bool
+
+    @property
+    def pattern(self) -> str:
+        """The digits as they stand in a row, ``1100`` for a working trunk."""
+        return "".join(str(int(value)) for value in self)
+
+
+WORKING: Final = State(active=True, bound=True, marked=False, off=False)
+"""Activated, not marked, bound: the first of the known rows. [user]"""
+
+SWITCHED_OFF: Final = State(active=False, bound=False, marked=True, off=True)
+"""Switched off and marked for deletion: the second of the known rows. [user]"""
+
+UNBOUND: Final = State(active=True, bound=False, marked=False, off=False)
+SUSPENDED: Final = State(active=False, bound=True, marked=False, off=True)
+LEAVING: Final = State(active=True, bound=True, marked=True, off=False)
+"""Besides the two above, states whose patterns are unknown. [assumed]"""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A trunk's SIP device, as the details form shows it; ``enabled`` is the selector."""
+
+    id: int
+    enabled: bool
+    line: str
+    sip_login: str = field(repr=False)
+    sip_password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedTrunk:
+    """One row of the tab "Абоненты", and what its details form holds.
+
+    Attributes:
+        phone: eleven digits, unique within a cabinet.
+        migration: ordinal of the row's ``MIGRATION_STATE_TYPE``.
+        created: milliseconds since the epoch.
+        balance: the last number of the row, of unknown meaning.
+        mobile: a plain mobile subscriber: form 32 shows it, form 31 does not apply.
+        changed_at: when its state or its selector last changed, in seconds since the epoch.
+    """
+
+    id: int
+    phone: str
+    name: str
+    department: str
+    inner_number: str
+    state: State = WORKING
+    note: str | None = None
+    migration: int = 0
+    created: int = 0
+    balance: int = 0
+    device: Device | None = None
+    mobile: bool = False
+    changed_at: float = 0.0
+
+    @property
+    def ref(self) -> str:
+        """The reference, ``CaLztv``."""
+        return encode_long(self.id)
+
 
 MOST_TRUNKS: Final = 100_000
 """Trunks of one account that its block of phones is sure to hold."""
@@ -42,21 +114,11 @@ _AT_LEAST_ONE_OF: Final = {SWITCHED_OFF: 5, UNBOUND: 10}
 """States that a list of so many trunks shows even where their share makes less than one."""
 
 _FAMILY: Final = (
-    ("Абрикосов", "Абрикосова"),
-    ("Белкин", "Белкина"),
-    ("Вишневский", "Вишневская"),
-    ("Громов", "Громова"),
-    ("Дубравин", "Дубравина"),
-    ("Ёлкин", "Ёлкина"),
-    ("Журавлёв", "Журавлёва"),
-    ("Зимин", "Зимина"),
-    ("Кедрач", "Кедрач"),
-    ("Лесной", "Лесная"),
-    ("Медведев", "Медведева"),
-    ("Облаков", "Облакова"),
-    ("Подснежный", "Подснежная"),
-    ("Речной", "Речная"),
-    ("Щеглов", "Щеглова"),
+    *(("Абрикосов", "Абрикосова"), ("Белкин", "Белкина"), ("Вишневский", "Вишневская")),
+    *(("Громов", "Громова"), ("Дубравин", "Дубравина"), ("Ёлкин", "Ёлкина")),
+    *(("Журавлёв", "Журавлёва"), ("Зимин", "Зимина"), ("Кедрач", "Кедрач")),
+    *(("Лесной", "Лесная"), ("Медведев", "Медведева"), ("Облаков", "Облакова")),
+    *(("Подснежный", "Подснежная"), ("Речной", "Речная"), ("Щеглов", "Щеглова")),
     ("Ясенев", "Ясенева"),
 )
 _GIVEN: Final = (
@@ -65,12 +127,7 @@ _GIVEN: Final = (
 )
 _PLACES: Final = ("Охрана, пост", "Склад, пульт", "Курьер", "Лифт, корпус", "Касса")
 _DEPARTMENTS: Final = (
-    "Бухгалтерия",
-    "Отдел продаж",
-    "Служба доставки",
-    "Склад №2",
-    "Дирекция",
-    "Call-центр",
+    *("Бухгалтерия", "Отдел продаж", "Служба доставки", "Склад №2", "Дирекция", "Call-центр"),
     'Филиал "Север" & Ко',
 )
 _NOTES: Final = ("Временный номер", "Переезд в сентябре", "Запасная SIM-карта", "Не переносить")
@@ -93,14 +150,10 @@ class Population:
         self._made = 0
 
     def make(self, count: int, *, at: float = 0.0) -> list[SimulatedTrunk]:
-        """Make a list of trunks with realistic shares of states.
-
-        Args:
-            count: how many, up to :data:`MOST_TRUNKS`.
-            at: when their states are said to have last changed, in seconds since the epoch.
+        """Make a list of trunks with realistic shares of states, last changed at a given time.
 
         Raises:
-            ValueError: the count is negative or too large.
+            ValueError: the count is negative, or above :data:`MOST_TRUNKS`.
         """
         if not 0 <= count <= MOST_TRUNKS:
             raise ValueError(f"an account has 0 to {MOST_TRUNKS} trunks, not {count}")
@@ -113,12 +166,7 @@ class Population:
         return [self.make_one(state, at=at) for state in states]
 
     def make_one(self, state: State = WORKING, *, at: float = 0.0) -> SimulatedTrunk:
-        """Make the next trunk.
-
-        Args:
-            state: its flags.
-            at: when they are said to have last changed, in seconds since the epoch.
-        """
+        """Make the next trunk, last changed at a given time."""
         draw = self._random
         number = self._made
         self._made += 1

@@ -1,8 +1,9 @@
 """The GWT-RPC services: from a request's text to the answer's.
 
-Requests are refused in the order and with the words of Google's server code: what it makes an
-``IncompatibleRemoteServiceException`` of is answered with that; any other exception that no method
-declares is a :class:`CallFailedError`, which that code answers with HTTP 500. [gwt]
+Requests are read by the fields of the deployment's classes, and refused in the order and with the
+words of Google's server code: what it makes an ``IncompatibleRemoteServiceException`` of is
+answered with that; any other exception that no method declares is a :class:`CallFailedError`, which
+that code answers with HTTP 500. [gwt]
 
 The application's own refusals (whose trunk it is, which form applies) are invented. [assumed]
 """
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from vats_exporter.demo import wire
-from vats_exporter.demo.deployment import (
+from vats_exporter.demo.classes import (
     BOOLEAN,
+    CONSTANTS,
     DETAILS_SERVICE,
     LIST_REQUEST,
     LIST_SERVICE,
@@ -25,14 +27,17 @@ from vats_exporter.demo.deployment import (
     SERVICES,
 )
 from vats_exporter.demo.enterprise import NoDeviceError, UnknownTrunkError
-from vats_exporter.demo.requests import RequestReader
-from vats_exporter.gwt import GwtError, RequestError, encode_long, parse_request
-from vats_exporter.gwt.request import incompatible
+from vats_exporter.gwt import GwtError, RequestError, decode_long, encode_long, parse_request
+from vats_exporter.gwt.errors import LongError
+from vats_exporter.gwt.fields import Kind
+from vats_exporter.gwt.request import incompatible, out_of_date, read_int
 
 if TYPE_CHECKING:
     from vats_exporter.demo.deployment import Deployment
     from vats_exporter.demo.enterprise import Enterprise
-    from vats_exporter.demo.model import SimulatedTrunk
+    from vats_exporter.demo.population import SimulatedTrunk
+    from vats_exporter.gwt import Request
+    from vats_exporter.gwt.fields import Field
 
 DEVICE_FORM: Final = 31
 MOBILE_FORM: Final = 32
@@ -54,9 +59,7 @@ class Call:
     """What can be said of a call without answering it.
 
     Attributes:
-        name: ``list``, ``details``, ``selector``; ``other`` for what is none of them.
-        page: of the list, from 0; ``None`` for other calls.
-        trunk: the reference that ``details`` or ``selector`` is about; empty for other calls.
+        name: see :class:`vats_exporter.demo.http.Incoming`, as for the others.
     """
 
     name: str
@@ -65,13 +68,7 @@ class Call:
 
 
 def describe(path: str, payload: str, deployment: Deployment) -> Call:
-    """Say which call a request is, however it will be answered.
-
-    Args:
-        path: the service's, ``AbonentBrowserGwtService``.
-        payload: the request's text.
-        deployment: the one that would answer.
-    """
+    """Say which call a request to a service's path is, however it will be answered."""
     try:
         reader = RequestReader(parse_request(payload), deployment, None)
         name = _CALLS.get((path, reader.method), "other")
@@ -87,16 +84,7 @@ def describe(path: str, payload: str, deployment: Deployment) -> Call:
 
 
 def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterprise) -> str:
-    """Answer a call.
-
-    Args:
-        path: the service's, ``AbonentBrowserGwtService``; one of the deployment's.
-        payload: the request's text.
-        deployment: the one that answers.
-        enterprise: the one that the session belongs to.
-
-    Returns:
-        The text of ``//OK`` or ``//EX``.
+    """Answer a call to a service's path with the text of ``//OK`` or ``//EX``.
 
     Raises:
         CallFailedError: the server's code would fail instead of answering.
@@ -202,7 +190,7 @@ def _set_enabled(parameters: list[Any], deployment: Deployment, enterprise: Ente
         raise CallFailedError("java.lang.NullPointerException")
     trunk = _find(key, enterprise)
     try:
-        enterprise.set_enabled(trunk.ref, enabled=is_enabled)
+        enterprise.change(trunk.ref, enabled=is_enabled)
     except NoDeviceError:
         raise _ApplicationError("DEVICE_NOT_FOUND", "У абонента нет устройства") from None
     return wire.boolean_answer(deployment, value=True)
@@ -221,3 +209,129 @@ def _page_of(parameters: list[Any]) -> int | None:
     request = parameters[0] if parameters else None
     page = request[[*REQUEST_FIELDS].index("page")] if request else None
     return page if isinstance(page, int) else None
+
+
+class RequestReader:
+    """Reads a request from its first token to its last, as Google's server does.
+
+    Args:
+        policy: the serialization policy that the server has; ``None`` for any. With another one
+            Google's server still reads plain Java types and refuses all others.
+    """
+
+    def __init__(self, request: Request, deployment: Deployment, policy: str | None) -> None:
+        self._request = request
+        self._signatures = deployment.signatures
+        self._fields = deployment.class_fields()
+        self._at = 0
+        self._objects: list[Any] = []
+        self.module_base = self._string() or ""
+        self._has_policy = self._string() == policy or policy is None
+        self.service = self._name()
+        self.method = self._string() or ""
+        count = self._int()
+        if not 0 <= count <= len(request.tokens):
+            raise out_of_date("Invalid number of parameters")
+        self.parameter_types = tuple(self._name() for _ in range(count))
+        for at, name in enumerate(self.parameter_types):
+            if name not in self._signatures:
+                raise incompatible(f"Parameter {at} of is of an unknown type '{name}'")
+
+    def read_parameters(self) -> list[Any]:
+        """Read the parameters, once: a number, a boolean, ``None``, or the list of fields each."""
+        return [self._object(name) for name in self.parameter_types]
+
+    def method_not_found(self) -> RequestError:
+        """Make the error of a service that has no such method."""
+        types = ", ".join(self.parameter_types)
+        return out_of_date(
+            f"Could not locate requested method '{self.method}({types})'"
+            f" in interface '{self.service}'"
+        )
+
+    def _object(self, expected: str = "") -> Any:
+        index = self._int()
+        if index < 0:
+            if -index > len(self._objects):
+                raise RequestError(
+                    f"Index {-index - 1} out of bounds for length {len(self._objects)}",
+                    class_name="java.lang.IndexOutOfBoundsException",
+                )
+            return self._objects[-index - 1]
+        signature = self._string_at(index)
+        if signature is None:
+            return None
+        name, _, number = signature.partition("/")
+        if name not in self._signatures:
+            raise incompatible(f"java.lang.ClassNotFoundException: {name}")
+        if number != str(self._signatures[name]):
+            raise incompatible(f"Invalid type signature for {name}")
+        if expected and name != expected:
+            raise incompatible(
+                f"Attempt to deserialize an object of type class {name}"
+                f" when an object of type class {expected} is expected"
+            )
+        fields = self._fields[name]
+        if not self._has_policy and not (fields.instantiate and name not in CONSTANTS):
+            raise incompatible(
+                f"Type '{name}' was not assignable to"
+                " 'com.google.gwt.user.client.rpc.IsSerializable' and did not have a custom field"
+                " serializer. For security purposes, this type will not be deserialized."
+            )
+        # Counted before its fields, which may refer to it.
+        number_of_this = len(self._objects)
+        values: list[Any] = []
+        self._objects.append(values)
+        if not fields.instantiate:
+            values += map(self._field, fields.deserialize)
+            return values
+        value = self._field(fields.instantiate[0])
+        if name in CONSTANTS and not 0 <= value < CONSTANTS[name]:
+            raise RequestError(
+                f"Index {value} out of bounds for length {CONSTANTS[name]}",
+                class_name="java.lang.ArrayIndexOutOfBoundsException",
+            )
+        self._objects[number_of_this] = value
+        return value
+
+    def _field(self, field: Field) -> Any:
+        if field is Kind.OBJECT:
+            return self._object()
+        if field is Kind.STRING:
+            return self._string()
+        if field is Kind.BOOLEAN:
+            return self._token() != "0"
+        if field is not Kind.LONG:
+            return self._int()
+        try:
+            return decode_long(self._token())
+        except LongError as error:
+            name = "java.lang.IllegalArgumentException"
+            raise RequestError(str(error), class_name=name) from None
+
+    def _token(self) -> str:
+        if self._at >= len(self._request.tokens):
+            raise incompatible("Too few tokens in RPC request")
+        self._at += 1
+        return self._request.tokens[self._at - 1]
+
+    def _int(self) -> int:
+        value = read_int(self._request.tokens, self._at)
+        self._at += 1
+        return value
+
+    def _string(self) -> str | None:
+        return self._string_at(self._int())
+
+    def _string_at(self, index: int) -> str | None:
+        strings = self._request.strings
+        if not 0 <= index <= len(strings):
+            raise RequestError(
+                f"Index {index - 1} out of bounds for length {len(strings)}",
+                class_name="java.lang.ArrayIndexOutOfBoundsException",
+            )
+        return strings[index - 1] if index else None
+
+    def _name(self) -> str:
+        """Read a class's name; its hash is not looked at where a class is only named."""
+        return (self._string() or "").partition("/")[0]

@@ -1,8 +1,8 @@
-"""``{permutation}.cache.js`` and its deferred fragments: the compiled application.
+"""The scripts: ``vpbxGwt.nocache.js``, ``{permutation}.cache.js`` and its deferred fragments.
 
-What counts in them is real: the deserializers run in a JavaScript engine and read the cabinet's
-answers, and the proxies name paths, policies, methods and parameters as GWT 2.7 compiles them.
-[gwt] What a browser would show of the application is left out.
+What counts in them is real: the first names the permutations [observed]; the deserializers run in a
+JavaScript engine and read the cabinet's answers, and the proxies name paths, policies, methods and
+parameters as GWT 2.7 compiles them [gwt]. What a browser would show is left out.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import re
 import string
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.demo.deployment import (
+from vats_exporter.demo.classes import (
     CONSTANTS,
+    LIST_CLASSES,
     LIST_REQUEST,
     LIST_SERVICE,
     MODULE,
     SERVICES,
-    Deployment,
 )
 from vats_exporter.gwt.fields import Kind, Repeat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from vats_exporter.demo.deployment import Deployment
     from vats_exporter.gwt.fields import ClassFields, Field
 
 _START: Final = """\
@@ -83,17 +84,66 @@ function $wrap$(a){return a}
 var $table$={};
 """
 
+_BROWSERS: Final = ("safari", "gecko1_8", "ie10", "ie9", "ie8")
+_LOCALES: Final = ("default", "ru")
 _NAME: Final = re.compile(r"\$(\w+)\$")
 _PROPERTIES: Final = [*string.ascii_lowercase, *(f"a{one}" for one in string.ascii_lowercase)]
 
 
-def permutation_script(deployment: Deployment, permutation: str) -> str:
-    """Return ``{permutation}.cache.js``.
+def selection_script(deployment: Deployment) -> str:
+    """Return ``vpbxGwt.nocache.js``, which chooses a permutation for the browser."""
+    names = _short_names(deployment)
+    literals = {
+        text: next(names)
+        for text in (
+            *("bootstrap", "begin", "end", MODULE, "startup", "DUMMY", "moduleRequested"),
+            *("selectingPermutation", ".cache.js", ":", "clear.cache.gif", "user.agent", "locale"),
+            *_BROWSERS,
+            *_LOCALES,
+            *deployment.permutations,
+        )
+    }
+    declared = ",".join(f"{name}='{text}'" for text, name in literals.items())
+    window, stats, select, resolve = (next(names) for _ in range(4))
+    choices = [
+        (literals[locale], literals[browser]) for browser in _BROWSERS for locale in _LOCALES
+    ]
+    if len(deployment.permutations) == 1:
+        chosen = f"n={literals[deployment.permutations[0]]};"
+    else:
+        chosen = "".join(
+            f"g([{locale},{browser}],{literals[permutation]});"
+            for (locale, browser), permutation in zip(
+                choices, deployment.permutations, strict=False
+            )
+        )
+        chosen += f"n=e[m({literals['locale']})][m({literals['user.agent']})];"
+    return (
+        f"function {MODULE}(){{var {declared};"
+        f"var {window}=window;{stats}({literals['bootstrap']},{literals['begin']});\n"
+        f"function {stats}(a,b){{if({window}.__gwtStatsEvent){{{window}.__gwtStatsEvent("
+        f"{{moduleName:{literals[MODULE]},subSystem:{literals['startup']},evtGroup:a,"
+        "millis:(new Date).getTime(),type:b})}}\n"
+        f"{MODULE}.__sendStats={stats};{MODULE}.__moduleName={literals[MODULE]};"
+        f"{MODULE}.__errFn=null;{MODULE}.__moduleBase={literals['DUMMY']};"
+        f"{MODULE}.__softPermutationId=0;\n"
+        f"function {select}(){{var e=[],f=0,n;"
+        "function g(a,b){var c=e;for(var d=0,h=a.length-1;d<h;++d){c=c[a[d]]||(c[a[d]]=[])}"
+        "c[a[h]]=b}\n"
+        f"var j=[];j[{literals['locale']}]=function(){{return {literals[_LOCALES[0]]}}};"
+        f"j[{literals['user.agent']}]=function(){{return {literals[_BROWSERS[0]]}}};"
+        "function m(a){return j[a]()}\n"
+        f"try{{{chosen}var o=n.indexOf({literals[':']});"
+        "if(o!=-1){f=parseInt(n.substring(o+1),10);n=n.substring(0,o)}}catch(a){}"
+        f"{MODULE}.__softPermutationId=f;return {resolve}(n+{literals['.cache.js']})}}\n"
+        f"function {resolve}(a){{return {MODULE}.__moduleBase+a}}\n"
+        f"{stats}({literals['bootstrap']},{literals['end']});return {select}()}}\n"
+        f"{MODULE}.succeeded={MODULE}();\n"
+    )
 
-    Args:
-        deployment: whose it is.
-        permutation: its strong name.
-    """
+
+def permutation_script(deployment: Deployment, permutation: str) -> str:
+    """Return ``{permutation}.cache.js``."""
     release = "2.7.0" if deployment.style.quote == "'" else "2.13.1"
     start = _START.format(module=MODULE, release=release, permutation=permutation)
     text = _Compiler(deployment).permutation
@@ -102,12 +152,7 @@ def permutation_script(deployment: Deployment, permutation: str) -> str:
 
 
 def fragment_script(deployment: Deployment, number: int) -> str:
-    """Return ``deferredjs/{permutation}/{number}.cache.js``; numbers count from 1.
-
-    Args:
-        deployment: whose it is.
-        number: up to ``deployment.fragments``.
-    """
+    """Return ``deferredjs/{permutation}/{number}.cache.js``; numbers count from 1."""
     compiler = _Compiler(deployment)
     text = compiler.fragment
     if number != deployment.list_fragment:
@@ -119,6 +164,18 @@ def minified_names(deployment: Deployment) -> dict[str, str]:
     """Return what the runtime's functions are called, to run a script: ``prepare``, ``object``."""
     compiler = _Compiler(deployment)
     return {name: compiler.minify(f"${name}$") for name in ("prepare", "object")}
+
+
+def _short_names(deployment: Deployment) -> Iterator[str]:
+    """Yield names for what a script declares, other ones in each deployment.
+
+    The scripts' own local variables are single small letters, keywords small ones too.
+    """
+    firsts, seconds = list(string.ascii_uppercase), list(string.ascii_letters + "$_")
+    draw = random.Random(deployment.policies[LIST_SERVICE])  # noqa: S311 - names of variables
+    draw.shuffle(firsts)
+    draw.shuffle(seconds)
+    return map("".join, itertools.product(firsts, seconds))
 
 
 def _literal(script: str) -> str:
@@ -135,12 +192,7 @@ class _Compiler:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        firsts, seconds = list(string.ascii_uppercase), list(string.ascii_letters + "$_")
-        draw = random.Random(deployment.policies[LIST_SERVICE])  # noqa: S311 - names of variables
-        draw.shuffle(firsts)
-        draw.shuffle(seconds)
-        # The local variables are single small letters, keywords small ones too.
-        self._names = map("".join, itertools.product(firsts, seconds))
+        self._names = _short_names(deployment)
         self._minified: dict[str, str] = {}
         self._interned: dict[str, str] = {}
         self.permutation = self._compile(in_fragment=False)
@@ -158,7 +210,6 @@ class _Compiler:
 
     def _compile(self, *, in_fragment: bool) -> str:
         deferred = self._deployment.list_fragment > 0
-        of_list = self._deployment.list_classes()
         interned = len(self._interned)
         parts = [
             self._proxy(path)
@@ -168,7 +219,7 @@ class _Compiler:
         parts += [
             self._class(name, fields)
             for name, fields in self._deployment.class_fields().items()
-            if (deferred and name in of_list) is in_fragment
+            if (deferred and name in LIST_CLASSES) is in_fragment
         ]
         new = [*self._interned.items()][interned:]
         strings = "".join(f"var {name}='{text}';" for text, name in new)
@@ -252,9 +303,7 @@ def _is_collection(fields: Sequence[Field]) -> bool:
 def _filling(fields: Sequence[Field], first: int) -> str:
     """What reads fields one after the other, or a collection's elements.
 
-    Args:
-        fields: of the class, without its superclass's.
-        first: how many of the object's properties have names already.
+    ``first`` of the object's properties have names already.
     """
     last = fields[-1] if fields else None
     if isinstance(last, Repeat):

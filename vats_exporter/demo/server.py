@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from vats_exporter.demo.faults import Fault
+    from vats_exporter.demo.http import Fault
 
 _LARGEST_BODY: Final = 4 * 1024 * 1024
 _LOOKS_EVERY: Final = 0.05
@@ -169,9 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Read the request's body; an answer where it can't be, ``None`` if it ends too early."""
         if "Transfer-Encoding" in self.headers:
             return text("Not Implemented", status=501)
-        length = self.headers.get("Content-Length")
-        if length is None:
-            return text("Length Required", status=411) if self.command == "POST" else b""
+        length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()):
             return text("Bad Request", status=400)
         if int(length[:10]) > _LARGEST_BODY:

@@ -29,15 +29,7 @@ class Stats:
 
     @contextmanager
     def request(self, call: str, account: str) -> Iterator[int]:
-        """Count a request while it is answered.
-
-        Args:
-            call: its name, see :class:`vats_exporter.demo.faults.Incoming`.
-            account: the account's name; empty for none.
-
-        Yields:
-            Which request of its call it is, from 1.
-        """
+        """Count a request while it is answered, and yield which one of its call it is, from 1."""
         keys = (None, account) if account else (None,)
         with self._lock:
             self._requests[call] += 1
@@ -59,12 +51,7 @@ class Stats:
             self._connections += 1
 
     def sign_in(self, account: str, *, is_refused: bool) -> None:
-        """Count a sign-in that was answered.
-
-        Args:
-            account: the account's name; empty where the login is no one's.
-            is_refused: whether login and password were wrong.
-        """
+        """Count a sign-in that was answered; the account is empty where the login is no one's."""
         with self._lock:
             (self._refused if is_refused else self._sign_ins)[account] += 1
 
