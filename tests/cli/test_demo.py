@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -54,17 +58,41 @@ def test_its_metrics_are_its_truth(start: Start) -> None:
     running.end(signal.SIGINT)
 
 
-def test_the_commands_it_shows_work(start: Start) -> None:
-    running = start("demo", "--port", "0", "--trunks", "5")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_every_command_it_shows_works(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "demo.yml"
+    arguments = ("--port", "0", "--cabinet-port", "0", "--trunks", "5")
+    running = start("demo", *arguments, "--write-config", str(file))
     text = invitation(running)
-    switch = found(r"curl -d '(.*)' http", text)
-    trunk_url = found(r"curl -d .* (http\S+)", text)
-    changed = json.loads(fetch(trunk_url, switch))
-    assert (changed["active"], trunk_url.endswith(changed["phone"])) == (False, True)
-    assert json.loads(fetch(found(r"(http\S+/end-sessions)", text), "")) is not None
-    assert json.loads(fetch(found(r"(http\S+/redeploy)", text), ""))["permutations"]
-    assert "requests" in json.loads(fetch(found(r"(http\S+/stats)", text)))
+    commands = re.findall(r"^  ((?:curl|vats-exporter) .*)", text, re.MULTILINE)
+    assert len(commands) == 11
+    program = f'vats-exporter() {{ {shlex.quote(sys.executable)} -m vats_exporter "$@"; }}'
+    shown = {}
+    for command in commands:
+        script = f"set -o pipefail\n{program}\n{command}"
+        shell = ["bash", "-c", script]
+        ended = subprocess.run(shell, check=False, capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 0, (command, ended.stdout, ended.stderr)
+        assert ended.stdout or ended.stderr.endswith(" events\n"), command
+        shown[command] = ended.stdout
+    (switched,) = (json.loads(out) for command, out in shown.items() if "-d '" in command)
+    assert switched["active"] is False
+    (permutations,) = (json.loads(out) for command, out in shown.items() if "/redeploy" in command)
+    assert permutations["permutations"]
     running.end(signal.SIGTERM)
+
+
+def test_the_cabinets_port_can_be_chosen(start: Start, run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run("demo", "--port", "0", "--cabinet-port", str(port))
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        f"--cabinet-port: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    )
+    running = start("demo", "--port", "0", "--cabinet-port", str(port))
+    assert urlsplit(found(r"truth +(http\S+)", invitation(running))).port == port
+    running.end(signal.SIGINT)
 
 
 def test_ctrl_c_ends_it_cleanly(start: Start) -> None:

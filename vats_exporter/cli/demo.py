@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import shlex
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+import yaml
 
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options, signals
 from vats_exporter.cli.output import fail, reason, write
-from vats_exporter.config.models import AccountSettings, CacheSettings, Config, DetailsSettings
+from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.enterprise import Life
@@ -28,13 +30,8 @@ _HOST: Final = "127.0.0.1"
 _EXPORTER_PORT: Final = 9742
 _CABINET_PORT: Final = 9743
 
-_TTL: Final = 5.0
-"""Seconds a snapshot is served: short, so that a change is seen with the next scrape or so."""
-
-_STALE: Final = 900.0
-
-_DETAILS_TTL: Final = 60.0
-"""Seconds until a trunk's details are asked for again, short for the same reason."""
+_TTL: Final = "5s"
+_COMMANDS: Final = ("check --online", "trunks list", "inspect", "events")
 
 _LIFE: Final = Life(pace=15.0, hold=120.0)
 """A trunk changes every 15 s; one that was just changed by hand is left alone for two minutes."""
@@ -79,13 +76,21 @@ _LIFE: Final = Life(pace=15.0, hold=120.0)
     "cabinet stays local.",
 )
 @click.option(
+    "--cabinet-port",
+    type=click.IntRange(0, 65535),
+    metavar="P",
+    help="Port of the cabinet; 0 picks a free one.  [default: 9743, or a free one if that is "
+    "taken]",
+)
+@click.option(
     "--details", is_flag=True, help="Also read the trunks' details: the selector, the SIP line."
 )
 @click.option(
     "--write-config",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write a configuration of the simulated accounts, to try the other commands with.",
+    help="Write a configuration of the simulated accounts, to try the other commands with. The "
+    "history is kept beside it then.",
 )
 @options.web_config_file
 @options.logging
@@ -95,6 +100,7 @@ def command(  # noqa: PLR0913 - an argument an option
     accounts: int,
     port: int,
     host: str,
+    cabinet_port: int | None,
     details: bool,
     write_config: Path | None,
     web_config_file: Path | None,
@@ -113,31 +119,39 @@ def command(  # noqa: PLR0913 - an argument an option
     except ConfigError as error:
         options.refuse(error)
     simulated = make_accounts(accounts, trunks=trunks, life=_LIFE)
-    cabinet_port = 0 if port == _CABINET_PORT else _CABINET_PORT
-    with signals.handled() as wait, _running_cabinet(simulated, cabinet_port) as cabinet:
+    with (
+        signals.handled() as wait,
+        tempfile.TemporaryDirectory() as folder,
+        _running_cabinet(simulated, cabinet_port, port) as cabinet,
+    ):
         address = ListenAddress(host, port)
-        if write_config is not None:
-            _write_configuration(write_config, cabinet, simulated)
+        file = write_config or Path(folder, "vats-exporter.yml")
         try:
-            exporter = Exporter(
-                _configuration(cabinet, simulated, details=details),
-                address,
-                options=Options(protection=protection),
-            )
+            text = _configuration(cabinet, write_config, details=details)
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            fail(f"--write-config: cannot write {file}: {reason(error)}")
+        try:
+            exporter = Exporter(load(file), address, options=Options(protection=protection))
         except OSError as error:
             fail(f"--port: cannot listen on {address}: {reason(error)}; try --port 0")
         with exporter:
-            write(_invitation(exporter.url, cabinet))
+            write(_invitation(exporter.url, cabinet, write_config))
             wait()
 
 
 @contextmanager
-def _running_cabinet(accounts: Sequence[SimulatedAccount], port: int) -> Iterator[SimulatedCabinet]:
-    """A cabinet on its usual port, or on a free one if that is taken."""
-    cabinet = SimulatedCabinet(accounts, address=(_HOST, port))
+def _running_cabinet(
+    accounts: Sequence[SimulatedAccount], port: int | None, taken: int
+) -> Iterator[SimulatedCabinet]:
+    """A cabinet on the port asked for; on its usual port, or a free one, if none is."""
+    usual = _CABINET_PORT if taken != _CABINET_PORT else 0
+    cabinet = SimulatedCabinet(accounts, address=(_HOST, usual if port is None else port))
     try:
         cabinet.start()
-    except OSError:
+    except OSError as error:
+        if port is not None:
+            fail(f"--cabinet-port: cannot listen on {_HOST}:{port}: {reason(error)}")
         cabinet = SimulatedCabinet(accounts, address=(_HOST, 0))
         cabinet.start()
     try:
@@ -146,45 +160,30 @@ def _running_cabinet(accounts: Sequence[SimulatedAccount], port: int) -> Iterato
         cabinet.stop()
 
 
-def _write_configuration(
-    file: Path, cabinet: SimulatedCabinet, accounts: Sequence[SimulatedAccount]
-) -> None:
-    """Write the file that a person would have written for these accounts."""
-    lines = ["accounts:"]
-    for account in accounts:
-        # A quoted JSON text is one of YAML's too.
-        lines += [
-            f"  - name: {json.dumps(account.name)}",
-            f"    login: {json.dumps(account.login)}",
-            f"    password: {json.dumps(account.password)}",
-            f"    address: {cabinet.url}",
-            "    selector_method: setEnabled",
-        ]
-    try:
-        file.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    except OSError as error:
-        fail(f"--write-config: cannot write {file}: {reason(error)}")
-
-
-def _configuration(
-    cabinet: SimulatedCabinet, accounts: Sequence[SimulatedAccount], *, details: bool
-) -> Config:
-    return Config(
-        accounts=[
-            AccountSettings(
-                name=account.name,
-                address=cabinet.url,
-                login=account.login,
-                password=account.password,
-            )
-            for account in accounts
+def _configuration(cabinet: SimulatedCabinet, written: Path | None, *, details: bool) -> str:
+    """The file that a person would have written; with a history beside it if it is to stay."""
+    document: dict[str, object] = {
+        "accounts": [
+            {
+                "name": account.name,
+                "address": cabinet.url,
+                "login": account.login,
+                "password": account.password,
+            }
+            for account in cabinet.accounts
         ],
-        cache=CacheSettings(ttl=_TTL, stale=_STALE),
-        details=DetailsSettings(enabled=details, ttl=_DETAILS_TTL),
+        "cache": {"ttl": _TTL, "stale": "15m"},
+        "details": {"enabled": details, "ttl": "60s"},
+    }
+    if written is not None:
+        document["history"] = {"file": f"{written.stem}.history.db"}
+    # Short times, so that a change is seen with the next scrape or so.
+    return "# The accounts of a simulated cabinet: vats-exporter demo --write-config\n" + (
+        yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
     )
 
 
-def _invitation(exporter: str, cabinet: SimulatedCabinet) -> str:
+def _invitation(exporter: str, cabinet: SimulatedCabinet, written: Path | None) -> str:
     """Say where everything is, and what to try."""
     trunks = cabinet.trunks()
     count, first = len(cabinet.accounts), cabinet.accounts[0]
@@ -207,7 +206,7 @@ def _invitation(exporter: str, cabinet: SimulatedCabinet) -> str:
     ]
     if phone is not None:
         lines += [
-            f"  # switch a trunk off; the metrics show it after {_TTL:g} s at most",
+            f"  # switch a trunk off; the metrics show it after {_TTL} at most",
             f"  curl -d '{{\"active\": false}}' {cabinet.url}/_demo/trunks/{phone}",
             f"  curl -s {exporter}/metrics | grep {phone}",
             "",
@@ -221,7 +220,13 @@ def _invitation(exporter: str, cabinet: SimulatedCabinet) -> str:
         "  # what the cabinet was asked",
         f"  curl -s {cabinet.url}/_demo/stats",
         "",
-        f"A trunk changes by itself every {_LIFE.pace:g} s. Ctrl-C ends it all.",
-        "",
     ]
+    if written is not None:
+        file = f"--config.file {shlex.quote(str(written))}"
+        lines += [
+            "  # the other commands, with the configuration that was written",
+            *(f"  vats-exporter {command} {file}" for command in _COMMANDS),
+            "",
+        ]
+    lines += [f"A trunk changes by itself every {_LIFE.pace:g} s. Ctrl-C ends it all.", ""]
     return "\n".join([*lines, ""])
