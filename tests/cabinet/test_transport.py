@@ -70,38 +70,38 @@ def test_an_answer_is_given_with_its_status_path_and_body(
     transport: Transport, server: ReplayServer
 ) -> None:
     server.answer(PATH, Reply(status="418 I'm a teapot", body="чай".encode()))
-    answer = transport.get("nocache", f"{PATH}?query=1")
+    answer = transport.send("nocache", f"{PATH}?query=1")
     assert (answer.status, answer.path, answer.text) == (418, PATH, "чай")
 
 
 def test_a_compressed_answer_is_unpacked(transport: Transport, server: ReplayServer) -> None:
     body = b"//OK[" * 10_000
     server.answer(PATH, Reply(body=gzip.compress(body), headers=GZIP))
-    assert transport.get("list", PATH).body == body
+    assert transport.send("list", PATH).body == body
     assert server.received[0].headers["accept-encoding"] == "gzip"
 
 
 def test_an_answer_in_chunks_is_joined(transport: Transport, server: ReplayServer) -> None:
     raw = [HEAD, b"Transfer-Encoding: chunked\r\n\r\n", b"3\r\nabc\r\n", b"2\r\nde\r\n0\r\n\r\n"]
     server.answer(PATH, Reply(raw=raw))
-    assert transport.get("list", PATH).body == b"abcde"
+    assert transport.send("list", PATH).body == b"abcde"
 
 
 def test_an_answer_that_ends_with_the_connection_is_taken(
     transport: Transport, server: ReplayServer
 ) -> None:
     server.answer(PATH, Reply(raw=[HEAD, b"\r\n", b"abc"], then="close"))
-    assert transport.get("list", PATH).body == b"abc"
+    assert transport.send("list", PATH).body == b"abc"
 
 
 def test_one_connection_serves_all_calls(transport: Transport, server: ReplayServer) -> None:
     bodies = [b"", b"short", b"long" * 100_000, gzip.compress(b"x" * 100_000)]
     for body in bodies:
         server.answer(PATH, Reply(body=body, headers=GZIP if body[:2] == b"\x1f\x8b" else {}))
-        transport.get("list", PATH)
+        transport.send("list", PATH)
     server.answer(PATH, redirect("/login"), Reply(status="500 Oops", body=b"x" * 1000))
-    transport.get("list", PATH)
-    transport.get("list", PATH)
+    transport.send("list", PATH)
+    transport.send("list", PATH)
     assert server.connections == 1
 
 
@@ -109,8 +109,8 @@ def test_a_connection_closed_while_idle_is_opened_again(
     transport: Transport, server: ReplayServer
 ) -> None:
     server.answer(PATH, Reply(body=b"one", then="close"), Reply(body=b"two"))
-    assert transport.get("list", PATH).body == b"one"
-    assert transport.get("list", PATH).body == b"two"
+    assert transport.send("list", PATH).body == b"one"
+    assert transport.send("list", PATH).body == b"two"
     assert server.connections == 2
 
 
@@ -119,8 +119,8 @@ def test_a_kept_connection_that_closes_on_the_next_request_is_opened_again(
 ) -> None:
     # The request is read, and the connection closed without a byte: a keep-alive that ran out.
     server.answer(PATH, Reply(body=b"one"), Reply(raw=[], then="close"), Reply(body=b"two"))
-    transport.get("list", PATH)
-    assert transport.get("list", PATH).body == b"two"
+    transport.send("list", PATH)
+    assert transport.send("list", PATH).body == b"two"
 
 
 def test_a_new_connection_that_closes_is_not_tried_again(
@@ -128,7 +128,7 @@ def test_a_new_connection_that_closes_is_not_tried_again(
 ) -> None:
     server.always(PATH, Reply(raw=[], then="close"))
     with pytest.raises(UnreachableError):
-        transport.get("list", PATH)
+        transport.send("list", PATH)
     assert server.count(PATH) == 1
 
 
@@ -137,7 +137,7 @@ def test_a_refused_connection_is_not_tried_twice(make_transport: TransportMaker)
         pass
     transport = make_transport(gone)
     with pytest.raises(UnreachableError):
-        transport.get("list", PATH)
+        transport.send("list", PATH)
     assert transport._connection.dialled == 1
 
 
@@ -147,7 +147,7 @@ def test_the_trace_sees_every_call(
     body = gzip.compress(b"x" * 5000)
     server.answer(PATH, redirect("/next"))
     server.answer("/next", Reply(body=body, headers=GZIP))
-    transport.get("home", PATH)
+    transport.send("home", PATH)
     assert [type(event) for event in events] == [CallStarted, CallCompleted] * 2
     completed = [event for event in events if isinstance(event, CallCompleted)]
     assert [(event.call, event.status, event.size) for event in completed] == [
@@ -162,7 +162,7 @@ def test_the_trace_sees_a_call_that_fails(
 ) -> None:
     server.answer(PATH, Reply(raw=[], then="reset"))
     with pytest.raises(UnreachableError) as caught:
-        transport.get("home", PATH)
+        transport.send("home", PATH)
     failed = events[-1]
     assert isinstance(failed, CallFailed)
     assert failed.error is caught.value
@@ -170,7 +170,7 @@ def test_the_trace_sees_a_call_that_fails(
 
 
 def test_the_client_says_who_it_is(transport: Transport, server: ReplayServer) -> None:
-    transport.get("nocache", NOCACHE)
+    transport.send("nocache", NOCACHE)
     agent = server.received[0].headers["user-agent"]
     assert agent.startswith(f"vats-exporter/{__version__}")
 
@@ -182,7 +182,7 @@ def test_a_refused_connection_is_unreachable(make_transport: TransportMaker, hid
     with ReplayServer() as gone:
         pass
     with pytest.raises(UnreachableError, match=r"^list: 127\.0\.0\.1:\d+: .*refused") as caught:
-        make_transport(gone).get("list", PATH)
+        make_transport(gone).send("list", PATH)
     hides(caught.value)
 
 
@@ -195,7 +195,7 @@ def test_a_name_that_does_not_resolve_is_unreachable(
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     transport = Transport("https://vpbx.invalid", CabinetSettings(), lambda event: None)
     with pytest.raises(UnreachableError, match=r"vpbx\.invalid: .*resolve") as caught:
-        transport.get("list", PATH)
+        transport.send("list", PATH)
     hides(caught.value)
 
 
@@ -258,12 +258,12 @@ def test_a_broken_answer_is_an_error_of_its_kind(
 ) -> None:
     server.answer(PATH, reply)
     with pytest.raises(error) as caught:
-        transport.get("list", PATH)
+        transport.send("list", PATH)
     assert str(caught.value).startswith(f"list: 127.0.0.1:{server.port}: ")
     hides(caught.value)
     # The connection is not left in the middle of an answer.
     server.answer(PATH, Reply(body=b"next"))
-    assert transport.get("list", PATH).body == b"next"
+    assert transport.send("list", PATH).body == b"next"
 
 
 # -- bounds
@@ -274,9 +274,9 @@ def test_a_body_past_the_bound_is_refused(
 ) -> None:
     transport = make_transport(server, max_response=1000)
     server.answer(PATH, Reply(body=b"x" * 1000), Reply(body=b"x" * 1001))
-    assert len(transport.get("list", PATH).body) == 1000
+    assert len(transport.send("list", PATH).body) == 1000
     with pytest.raises(UndecodableError, match="1000"):
-        transport.get("list", PATH)
+        transport.send("list", PATH)
 
 
 def test_an_endless_body_is_refused(server: ReplayServer, make_transport: TransportMaker) -> None:
@@ -287,7 +287,7 @@ def test_an_endless_body_is_refused(server: ReplayServer, make_transport: Transp
 
     server.answer(PATH, Reply(raw=endless()))
     with pytest.raises(UndecodableError, match="1000000"):
-        make_transport(server, max_response=1_000_000).get("list", PATH)
+        make_transport(server, max_response=1_000_000).send("list", PATH)
 
 
 def test_an_endless_body_that_unpacks_to_nothing_is_refused(
@@ -300,7 +300,7 @@ def test_an_endless_body_that_unpacks_to_nothing_is_refused(
 
     server.answer(PATH, Reply(raw=endless()))
     with pytest.raises(UndecodableError):
-        make_transport(server, max_response=100_000).get("list", PATH)
+        make_transport(server, max_response=100_000).send("list", PATH)
 
 
 def test_a_compressed_body_is_bounded_by_what_it_unpacks_to(
@@ -309,7 +309,7 @@ def test_a_compressed_body_is_bounded_by_what_it_unpacks_to(
     bomb = gzip.compress(bytes(50_000_000))
     server.answer(PATH, Reply(body=bomb, headers=GZIP))
     with pytest.raises(UndecodableError, match="1000000"):
-        make_transport(server, max_response=1_000_000).get("list", PATH)
+        make_transport(server, max_response=1_000_000).send("list", PATH)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -329,7 +329,7 @@ def test_a_connection_that_is_not_made_in_time_is_a_timeout(
         f"{scheme}://127.0.0.1:{address[1]}", CabinetSettings(timeouts=timeouts), lambda event: None
     )
     with pytest.raises(CabinetTimeoutError, match=r"no connection within 0\.2 s") as caught:
-        transport.get("list", PATH)
+        transport.send("list", PATH)
     hides(caught.value)
 
 
@@ -337,7 +337,7 @@ def test_silence_is_a_timeout(server: ReplayServer, make_transport: TransportMak
     server.answer(PATH, Reply(raw=[], then="hang"))
     transport = make_transport(server, timeouts=Timeouts(connect=5, read=0.1, call=10))
     with pytest.raises(CabinetTimeoutError, match=r"0\.1 s"):
-        transport.get("list", PATH)
+        transport.send("list", PATH)
 
 
 def test_silence_in_the_middle_of_a_body_is_a_timeout(
@@ -346,7 +346,7 @@ def test_silence_in_the_middle_of_a_body_is_a_timeout(
     server.answer(PATH, Reply(raw=[HEAD, b"Content-Length: 9\r\n\r\nabc"], then="hang"))
     transport = make_transport(server, timeouts=Timeouts(connect=5, read=0.1, call=10))
     with pytest.raises(CabinetTimeoutError, match=r"0\.1 s"):
-        transport.get("list", PATH)
+        transport.send("list", PATH)
 
 
 @pytest.mark.parametrize(
@@ -370,10 +370,10 @@ def test_an_answer_that_drips_is_cut_off_in_time(
     server.answer(PATH, Reply(raw=dripping()))
     transport = make_transport(server, timeouts=Timeouts(connect=5, read=5, call=0.3))
     with pytest.raises(CabinetTimeoutError, match=r"0\.3 s") as caught:
-        transport.get("list", PATH)
+        transport.send("list", PATH)
     hides(caught.value)
     server.answer(PATH, Reply(body=b"next"))
-    assert transport.get("list", PATH).body == b"next"
+    assert transport.send("list", PATH).body == b"next"
 
 
 def test_redirects_that_drip_are_cut_off_in_time_together(
@@ -389,14 +389,14 @@ def test_redirects_that_drip_are_cut_off_in_time_together(
         server.answer(path, Reply(raw=slow(number)))
     transport = make_transport(server, timeouts=Timeouts(connect=5, read=5, call=0.35))
     with pytest.raises(CabinetTimeoutError, match=r"0\.35 s"):
-        transport.get("list", PATH)
+        transport.send("list", PATH)
 
 
 def test_no_thread_is_left_behind(transport: Transport, server: ReplayServer) -> None:
-    transport.get("list", NOCACHE)
+    transport.send("list", NOCACHE)
     before = threading.active_count()
     for _ in range(20):
-        transport.get("list", NOCACHE)
+        transport.send("list", NOCACHE)
     assert threading.active_count() == before
 
 
@@ -416,7 +416,7 @@ def test_closing_ends_a_call_under_way(
 
     def call() -> None:
         try:
-            transport.get("list", PATH)
+            transport.send("list", PATH)
         except CabinetError as error:
             caught.append(error)
 
@@ -440,9 +440,9 @@ def test_an_interim_answer_is_passed_over(
     head = f"HTTP/1.1 {interim}\r\nLink: </style.css>\r\n\r\n".encode() * times
     final = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere"
     server.answer(PATH, Reply(raw=[head, final]), Reply(body=b"next"))
-    answer = transport.get("list", PATH)
+    answer = transport.send("list", PATH)
     assert (answer.status, answer.body) == (200, b"here")
-    assert transport.get("list", PATH).body == b"next"
+    assert transport.send("list", PATH).body == b"next"
     assert server.connections == 1
 
 
@@ -455,7 +455,7 @@ def test_interim_answers_without_an_end_are_no_answer(
 
     server.answer(PATH, Reply(raw=endless()))
     with pytest.raises(NotGwtError):
-        transport.get("list", PATH)
+        transport.send("list", PATH)
 
 
 # -- redirects
@@ -464,7 +464,7 @@ def test_interim_answers_without_an_end_are_no_answer(
 def test_blanks_after_a_location_do_not_count(transport: Transport, server: ReplayServer) -> None:
     server.answer(PATH, redirect("/target \t "))
     server.answer("/target", Reply(body=b"here"))
-    answer = transport.get("home", PATH)
+    answer = transport.send("home", PATH)
     assert (answer.path, answer.body) == ("/target", b"here")
 
 
@@ -478,7 +478,7 @@ def test_a_redirect_within_the_host_is_followed(
     server.answer(PATH, redirect(location.format(port=server.port)), Reply(body=b"here"))
     for path in ("/target", "/"):
         server.answer(path, Reply(body=b"here"))
-    assert transport.get("home", PATH).body == b"here"
+    assert transport.send("home", PATH).body == b"here"
 
 
 @pytest.mark.parametrize(
@@ -496,7 +496,7 @@ def test_a_redirected_post_is_repeated_as_the_standard_says(
 ) -> None:
     server.answer(PATH, redirect("/target", status=status))
     server.answer("/target", html())
-    transport.post("sign_in", PATH, b"form", {"Content-Type": "text/plain"})
+    transport.send("sign_in", PATH, b"form", {"Content-Type": "text/plain"})
     target = server.received[-1]
     assert target.method == method
     assert target.body == (b"form" if method == "POST" else b"")
@@ -510,7 +510,7 @@ def test_a_redirect_to_another_host_is_refused_and_nothing_is_sent_there(
         PATH, redirect(f"{other.url}/?geheim-cookie", "307 Temporary", "JSESSIONID=geheim-cookie")
     )
     with pytest.raises(NotACabinetError, match="redirects to another host") as caught:
-        transport.post("sign_in", PATH, b"j_password=geheim", {})
+        transport.send("sign_in", PATH, b"j_password=geheim", {})
     hides(caught.value)
     assert other.connections == 0
 
@@ -533,7 +533,7 @@ def test_a_redirect_to_what_is_no_page_of_the_host_is_an_error(
 ) -> None:
     server.answer(PATH, redirect(location))
     with pytest.raises(CabinetError) as caught:
-        transport.get("home", PATH)
+        transport.send("home", PATH)
     assert caught.value.result == "not_gwt"
     assert "geheim" not in str(caught.value)
 
@@ -544,7 +544,7 @@ def test_redirects_in_a_circle_are_an_error_that_says_so(
     server.always("/a", redirect("/b"))
     server.always("/b", redirect("/a"))
     with pytest.raises(NotACabinetError, match="in a circle"):
-        transport.get("home", "/a")
+        transport.send("home", "/a")
     assert len(server.received) == 4
 
 
@@ -554,14 +554,14 @@ def test_a_circle_that_sets_a_new_cookie_each_time_is_still_one(
     cookies = iter(range(100))
     server.always(PATH, lambda _: redirect(PATH, cookie=f"JSESSIONID={next(cookies)}"))
     with pytest.raises(NotACabinetError, match="in a circle"):
-        transport.get("home", PATH)
+        transport.send("home", PATH)
 
 
 def test_a_page_that_sets_a_cookie_and_redirects_to_itself_is_no_circle(
     transport: Transport, server: ReplayServer
 ) -> None:
     server.answer(PATH, redirect(PATH, cookie="seen=1"), html("you have a cookie"))
-    assert transport.get("home", PATH).text == "you have a cookie"
+    assert transport.send("home", PATH).text == "you have a cookie"
 
 
 def test_ten_redirects_are_followed_and_eleven_are_not(
@@ -570,21 +570,21 @@ def test_ten_redirects_are_followed_and_eleven_are_not(
     for number in range(11):
         server.answer(f"/{number}", redirect(f"/{number + 1}"), redirect(f"/{number + 1}"))
     server.answer("/11", html())
-    assert transport.get("home", "/1").status == 200
+    assert transport.send("home", "/1").status == 200
     with pytest.raises(NotACabinetError, match="more than 10 redirects"):
-        transport.get("home", "/0")
+        transport.send("home", "/0")
 
 
 def test_a_redirect_without_a_target_is_the_answer(
     transport: Transport, server: ReplayServer
 ) -> None:
     server.answer(PATH, Reply(status="302 Found", body=b"where to?"))
-    assert transport.get("home", PATH).status == 302
+    assert transport.send("home", PATH).status == 302
 
 
 def test_a_redirect_can_be_taken_as_the_answer(transport: Transport, server: ReplayServer) -> None:
     server.answer(PATH, redirect("/elsewhere"))
-    assert transport.get("list", PATH, follow=False).status == 302
+    assert transport.send("list", PATH, follow=False).status == 302
     assert server.calls() == [PATH]
 
 
@@ -595,10 +595,10 @@ def test_cookies_are_kept_until_they_are_forgotten(
     transport: Transport, server: ReplayServer
 ) -> None:
     server.answer(PATH, redirect("/next", cookie="JSESSIONID=geheim-cookie; Path=/; HttpOnly"))
-    transport.get("home", PATH)
+    transport.send("home", PATH)
     assert server.received[-1].headers["cookie"] == "JSESSIONID=geheim-cookie"
     transport.cookies.forget()
-    transport.get("home", PATH)
+    transport.send("home", PATH)
     assert "cookie" not in server.received[-1].headers
 
 
@@ -612,11 +612,11 @@ def test_many_large_cookies_are_bounded_in_memory(
             b"Set-Cookie: c%d-%d=%s\r\n" % (answer, number, b"x" * 60_000) for number in range(90)
         )
         server.answer(PATH, Reply(raw=[HEAD, head, b"Content-Length: 0\r\n\r\n"]))
-        transport.get("home", PATH)
+        transport.send("home", PATH)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     server.answer(PATH, redirect("/next", cookie="JSESSIONID=geheim-cookie; Path=/"))
-    transport.get("home", PATH)
+    transport.send("home", PATH)
     assert server.received[-1].headers["cookie"] == "JSESSIONID=geheim-cookie"
     assert kept < 15_000_000  # all of them would be 54 MB
 
@@ -635,7 +635,7 @@ def test_the_environment_sets_no_proxy_and_no_credentials(
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, proxy.url)
     monkeypatch.delenv("no_proxy", raising=False)
-    transport.get("nocache", NOCACHE)
+    transport.send("nocache", NOCACHE)
     assert proxy.connections == 0
     assert "authorization" not in server.received[0].headers
 
@@ -649,8 +649,8 @@ def test_plain_http_goes_through_a_proxy_with_its_password(
     proxy = stack.enter_context(ForwardingProxy("user:geheim@"))
     transport = make_transport(server, proxy_url=f"http://user:geheim%40@{proxy.host}")
     server.answer(PATH, Reply(body=b"one"), Reply(body=b"two"))
-    assert transport.get("list", PATH).body == b"one"
-    assert transport.get("list", PATH).body == b"two"
+    assert transport.send("list", PATH).body == b"one"
+    assert transport.send("list", PATH).body == b"two"
     assert server.connections == 1
     assert proxy.asked == [f"GET {server.url}{PATH} HTTP/1.1"]
 
@@ -665,7 +665,7 @@ def test_the_environments_proxy_is_used_where_it_is_asked_for(
     monkeypatch.setenv("http_proxy", f"http://{proxy.host}")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    make_transport(server, proxy_from_environment=True).get("nocache", NOCACHE)
+    make_transport(server, proxy_from_environment=True).send("nocache", NOCACHE)
     assert len(proxy.asked) == 1
 
 
@@ -676,7 +676,7 @@ def test_a_proxy_that_wants_a_password_is_told_from_the_cabinet(
     says = r"proxy 127\.0\.0\.1:\d+ refuses: HTTP 407; proxy_url"
     transport = make_transport(server, proxy_url=f"http://{proxy.host}")
     with pytest.raises(ProxyError, match=says) as caught:
-        transport.get("list", PATH)
+        transport.send("list", PATH)
     hides(caught.value)
     assert server.received == []
 
@@ -688,7 +688,7 @@ def test_a_proxy_that_is_not_there_is_told_from_the_cabinet(
         pass
     transport = make_transport(server, proxy_url=gone.url.replace("http://", "http://user:geheim@"))
     with pytest.raises(ProxyError, match=r"list: .*: proxy 127\.0\.0\.1:\d+: .*refused") as caught:
-        transport.get("list", PATH)
+        transport.send("list", PATH)
     assert "geheim" not in str(caught.value)
     hides(caught.value)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trustme
 
-from tests.cabinet.test_tls import WEAK_PARAMETERS
+from tests.cabinet.conftest import WEAK_PARAMETERS
 from tests.faults.faults import CALLS, is_of, requests_to
 from vats_exporter.demo import Answer, Fault, SimulatedCabinet, make_accounts
 

@@ -234,7 +234,7 @@ class Access:
         if not self._signed_in and not (broken and len(transport.cookies)):
             return
         with suppress(CabinetError):
-            transport.get("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
+            transport.send("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
 
     def _exchange(self, name: str, service: Service, build: Build) -> gwt.Response:
         discovery = self.ready(service)
@@ -245,7 +245,7 @@ class Access:
             "X-GWT-Module-Base": discovery.module_base,
         }
         path = contract.MODULE_PATH + service.path
-        answer = self.transport.post(name, path, body, headers, follow=False)
+        answer = self.transport.send(name, path, body, headers, follow=False)
         try:
             check_status(name, answer)
             response = _decode(name, answer, self._settings.max_response, discovery.observed)

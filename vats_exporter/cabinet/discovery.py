@@ -318,7 +318,7 @@ def _permutation(transport: Transport, name: str) -> tuple[str, str]:
 
 
 def _script(transport: Transport, call: str, path: str) -> str:
-    answer = transport.get(call, path, follow=False, limit=_LONGEST_SCRIPT)
+    answer = transport.send(call, path, follow=False, limit=_LONGEST_SCRIPT)
     if answer.status == 404:
         raise MissingError(f"{call}: {path} is not there (HTTP 404)")
     check_status(call, answer, where=f"{call}: {path}")

@@ -213,7 +213,7 @@ def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
         body = ""
     if not body:
         raise LoginRefusedError("sign_in: login or password cannot be written as UTF-8")
-    answer = transport.post(
+    answer = transport.send(
         "sign_in",
         SIGN_IN_PATH,
         body.encode("ascii"),
@@ -222,7 +222,7 @@ def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
     match = ENTERPRISE_PATH.search(answer.path)
     if match is None and answer.status < 400 and not is_login_page(answer):
         # Signed in, it seems, but sent elsewhere: the root leads to the enterprise. [observed]
-        answer = transport.get("home", HOME_PATH)
+        answer = transport.send("home", HOME_PATH)
         match = ENTERPRISE_PATH.search(answer.path)
     if answer.status == 403:
         # Told apart, because the password may well be right; but as with a refused one, to ask

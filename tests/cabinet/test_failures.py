@@ -1,10 +1,12 @@
-"""Certificates are verified, always; what fails says which setting is for it."""
+"""What fails says why in plain words, and which setting is for it; certificates are verified."""
 
 from __future__ import annotations
 
 import base64
 import datetime as dt
+import http.client
 import os
+import socket
 import ssl
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,13 +17,22 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from urllib3 import exceptions
 
-from tests.cabinet.conftest import server_context
+from tests.cabinet.conftest import WEAK_PARAMETERS, server_context
 from tests.cabinet.proxy import ForwardingProxy
 from tests.cabinet.replay import COOKIE, SIGN_IN, ReplayServer, Reply, redirect
-from vats_exporter.cabinet import tls
-from vats_exporter.cabinet.errors import NotACabinetError, ProxyError, TlsError, UnreachableError
-from vats_exporter.cabinet.settings import TlsSettings
+from vats_exporter.cabinet import connection, failures
+from vats_exporter.cabinet.errors import (
+    CabinetError,
+    CabinetTimeoutError,
+    NotACabinetError,
+    ProxyError,
+    TlsError,
+    UndecodableError,
+    UnreachableError,
+)
+from vats_exporter.cabinet.settings import Timeouts, TlsSettings
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -31,16 +42,6 @@ if TYPE_CHECKING:
 
 Hides = Callable[[BaseException], None]
 Start = Callable[[ssl.SSLContext], ReplayServer]
-
-# The 1024-bit group 2 of RFC 2409, which OpenSSL refuses from security level 2 on.
-WEAK_PRIME = (
-    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74"
-    "020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437"
-    "4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"
-    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF"
-)
-# PKCS #3: a sequence of the prime and the generator, which is 2.
-WEAK_PARAMETERS = bytes.fromhex(f"30818702818100{WEAK_PRIME}020102")
 
 
 def self_signed(bits: int) -> bytes:
@@ -77,9 +78,9 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _no_context_is_kept() -> Iterator[None]:
     """The system's authorities differ from test to test."""
-    tls._context.cache_clear()
+    connection._context.cache_clear()
     yield
-    tls._context.cache_clear()
+    connection._context.cache_clear()
 
 
 @pytest.fixture
@@ -219,9 +220,11 @@ def test_weak_parameters_are_taken_at_level_one_with_the_certificate_still_verif
 
 
 def test_accounts_with_the_same_settings_share_a_context(ca_file: Path, tmp_path: Path) -> None:
-    first = tls.tls_context(TlsSettings(ca_file=ca_file), "host")
-    assert tls.tls_context(TlsSettings(ca_file=ca_file), "host") is first
-    assert tls.tls_context(TlsSettings(ca_file=ca_file, security_level=1), "host") is not first
+    first = connection.tls_context(TlsSettings(ca_file=ca_file), "host")
+    assert connection.tls_context(TlsSettings(ca_file=ca_file), "host") is first
+    assert (
+        connection.tls_context(TlsSettings(ca_file=ca_file, security_level=1), "host") is not first
+    )
 
 
 def test_a_file_of_authorities_that_changed_is_read_again(
@@ -273,13 +276,13 @@ def test_a_certificate_with_a_small_key_names_the_setting_for_it(
 def test_reasons_with_a_cure_name_it(reason: str, setting: str) -> None:
     error = ssl.SSLError(1, f"[SSL: {reason}] words of OpenSSL")
     error.reason = reason
-    assert setting in str(tls.tls_failure(error, "list: host"))
+    assert setting in str(failures.tls_failure(error))
 
 
 def test_legacy_renegotiation_is_a_setting_of_its_own() -> None:
     legacy = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT
-    assert not tls.tls_context(TlsSettings(), "host").options & legacy
-    assert tls.tls_context(TlsSettings(legacy_renegotiation=True), "host").options & legacy
+    assert not connection.tls_context(TlsSettings(), "host").options & legacy
+    assert connection.tls_context(TlsSettings(legacy_renegotiation=True), "host").options & legacy
 
 
 def test_an_old_release_of_tls_names_the_setting_for_it_and_is_taken_with_it(
@@ -388,3 +391,77 @@ def test_a_proxy_that_hides_tls_from_the_server_is_seen_through(
     secure._sessions.add(COOKIE)
     secure.answer(SIGN_IN, redirect("http://localhost/", cookie=f"JSESSIONID={COOKIE}; Path=/"))
     assert len(make_cabinet(secure, tls=TlsSettings(ca_file=ca_file)).read_trunks().trunks) == 3
+
+
+# -- the libraries' exceptions
+
+
+def within(outer: BaseException, inner: BaseException) -> BaseException:
+    """An exception as libraries wrap it: the inner one is its context."""
+    outer.__context__ = inner
+    return outer
+
+
+REFUSED = ConnectionRefusedError(111, "Connection refused")
+POOL: object = None
+
+
+@pytest.mark.parametrize("connected", [False, True])
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (
+            exceptions.NewConnectionError(POOL, "geheim"),  # type: ignore[arg-type]  # not looked at
+            UnreachableError,
+            "connection closed without a whole answer",
+        ),
+        (within(exceptions.ProtocolError("geheim"), REFUSED), UnreachableError, "refused"),
+        (
+            exceptions.ProtocolError("geheim", ConnectionResetError(104, "Connection reset")),
+            UnreachableError,
+            "connection reset",
+        ),
+        (
+            exceptions.ProtocolError("geheim", http.client.RemoteDisconnected("geheim")),
+            UnreachableError,
+            "connection closed without a whole answer",
+        ),
+        (socket.gaierror(-2, "geheim"), UnreachableError, "the name does not resolve"),
+        (OSError("geheim"), UnreachableError, "connection closed without a whole answer"),
+        (ValueError("geheim"), UnreachableError, "connection closed without a whole answer"),
+        (http.client.IncompleteRead(b"geheim"), UndecodableError, "the answer is cut off"),
+        (http.client.BadStatusLine("geheim"), NotACabinetError, "the answer is not HTTP"),
+        (TimeoutError("geheim"), CabinetTimeoutError, r"(no connection within 2|for 3) s"),
+    ],
+)
+def test_an_exception_becomes_an_error_that_quotes_nothing(
+    error: BaseException, kind: type[CabinetError], says: str, connected: bool
+) -> None:
+    timeouts = Timeouts(connect=2, read=3)
+    found = failures.translate(error, "list: host", timeouts, connected=connected)
+    assert type(found) is kind
+    with pytest.raises(kind, match=rf"^list: host: .*{says}"):
+        raise found
+    assert "geheim" not in repr(found)
+
+
+def test_a_failure_of_tls_is_one_of_trust_only_before_there_is_a_connection() -> None:
+    cause = ssl.SSLError(1, "geheim")
+    cause.reason = "DH_KEY_TOO_SMALL"
+    error = exceptions.SSLError(cause)
+    before = failures.translate(error, "list: host", Timeouts(), connected=False)
+    after = failures.translate(error, "list: host", Timeouts(), connected=True)
+    assert (type(before), type(after)) == (TlsError, UnreachableError)
+
+
+def test_a_proxy_is_named_only_until_there_is_a_connection() -> None:
+    refused = exceptions.ProxyError("geheim", OSError("Tunnel connection failed: 502 geheim"))
+    error = exceptions.ProxyError("geheim", REFUSED)
+    for one, connected, says in (
+        (refused, False, "list: host: proxy p:1 refuses: HTTP 502"),
+        (error, False, "list: host: proxy p:1: connection refused"),
+        (error, True, "list: host: connection refused"),
+    ):
+        found = failures.translate(one, "list: host", Timeouts(), connected=connected, proxy="p:1")
+        assert str(found) == says
+        assert isinstance(found, ProxyError) is not connected
