@@ -78,6 +78,7 @@ class SimulatedCabinet:
     Attributes:
         accounts: the logins it knows.
         faults: a hook that makes requests go wrong; ``None`` for none. Can be set at any time.
+        sessions: of those who are signed in.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class SimulatedCabinet:
         self._application = Application(
             self.accounts, deployment or Deployment.make(), self._stats, clock
         )
+        self.sessions = self._application.sessions
         self._deployments = itertools.count(1)
         self._server: Server | None = None
 
@@ -113,7 +115,7 @@ class SimulatedCabinet:
         """
         if self._server is not None:
             raise RuntimeError("the cabinet is running already")
-        self._server = Server(self._address, self, self._tls)
+        self._server = Server(self._address, self._stats.connection, self._responding, self._tls)
         self._address = (self._address[0], self._server.server_port)
         self._server.start()
 
@@ -145,15 +147,6 @@ class SimulatedCabinet:
     def deployment(self, deployment: Deployment) -> None:
         self._application.deployment = deployment
 
-    @property
-    def session_lifetime(self) -> float | None:
-        """Seconds from sign-in until a new session is over; ``None`` for never. Can be set."""
-        return self._application.sessions.lifetime
-
-    @session_lifetime.setter
-    def session_lifetime(self, seconds: float | None) -> None:
-        self._application.sessions.lifetime = seconds
-
     def account(self, name: str) -> Account:
         """Return an account by its name.
 
@@ -178,7 +171,7 @@ class SimulatedCabinet:
             LookupError: there is no such account.
         """
         owner = None if account is None else self.account(account)
-        return self._application.sessions.end(owner)
+        return self.sessions.end(owner)
 
     def change_password(self, account: str, password: str) -> None:
         """Change a password, which ends the account's sessions.
@@ -200,15 +193,11 @@ class SimulatedCabinet:
 
     def stats(self) -> dict[str, Any]:
         """Return the counts, as ``/_demo/stats`` shows them."""
-        return {**self._stats.as_json(), "sessions": len(self._application.sessions)}
-
-    def connected(self) -> None:
-        """Count a connection; for the server."""
-        self._stats.connection()
+        return {**self._stats.as_json(), "sessions": len(self.sessions)}
 
     @contextmanager
-    def responding(self, request: HttpRequest) -> Iterator[tuple[Answer, Fault | None]]:
-        """Answer a request, counting it until it is sent; for the server."""
+    def _responding(self, request: HttpRequest) -> Iterator[tuple[Answer, Fault | None]]:
+        """Answer a request, counting it until it is sent."""
         if request.path.startswith(_PREFIX):
             yield self._control(request), None
             return

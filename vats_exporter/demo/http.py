@@ -9,26 +9,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from email.message import Message
     from threading import Event
 
 HTML: Final = "text/html;charset=UTF-8"
 SCRIPT: Final = "application/javascript"
-TEXT: Final = "text/plain"
 JSON: Final = "application/json; charset=utf-8"
-
-_FORM: Final = "application/x-www-form-urlencoded"
-
-
-class Headers(Protocol):
-    """Headers by name, whatever its case."""
-
-    def get(self, name: str, failobj: str, /) -> str:
-        """Return a header, or what is given where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +28,7 @@ class HttpRequest:
 
     method: str
     target: str
-    headers: Headers
+    headers: Mapping[str, str] | Message
     body: bytes = b""
     is_secure: bool = False
 
@@ -47,18 +38,18 @@ class HttpRequest:
         return urlsplit(self.target).path
 
     def query(self, name: str) -> str | None:
-        """Return a parameter of the query, the first one of several; ``None`` without any."""
+        """Return the first parameter of the query that has a name."""
         return _first(urlsplit(self.target).query, name)
 
     def form(self, name: str) -> str | None:
-        """Return a field of the form; ``None`` without it, or where the body is no form."""
+        """Return a field of the form, if the body is one."""
         kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind != _FORM:
+        if kind != "application/x-www-form-urlencoded":
             return None
         return _first(self.body.decode("utf-8", "replace"), name)
 
     def cookie(self, name: str) -> str | None:
-        """Return a cookie; ``None`` without it."""
+        """Return a cookie's value."""
         for pair in self.headers.get("Cookie", "").split(";"):
             found, _, value = pair.strip().partition("=")
             if found == name:
@@ -127,7 +118,7 @@ FaultHook: TypeAlias = "Callable[[Incoming], Fault | None]"
 """Sees each request before it is answered; called by several threads."""
 
 
-def text(body: str, kind: str = TEXT, *, status: int = 200) -> Answer:
+def text(body: str, kind: str = "text/plain", *, status: int = 200) -> Answer:
     """Make an answer of a text, in UTF-8."""
     return Answer(status, (("Content-Type", kind),), body.encode())
 

@@ -10,8 +10,7 @@ The application's own refusals (whose trunk it is, which form applies) are inven
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from vats_exporter.demo import wire
@@ -54,13 +53,8 @@ class CallFailedError(Exception):
     """The server failed with an exception that the method does not declare."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What can be said of a call without answering it.
-
-    Attributes:
-        name: see :class:`vats_exporter.demo.http.Incoming`, as for the others.
-    """
+class Call(NamedTuple):
+    """What can be said of a call without answering it; see :class:`.http.Incoming`."""
 
     name: str
     page: int | None = None
@@ -91,7 +85,7 @@ def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterpri
     """
     try:
         method, parameters = _read(path, payload, deployment)
-        return _invoke(method, parameters, deployment, enterprise)
+        return _METHODS[method](parameters, deployment, enterprise)
     except RequestError as error:
         if error.class_name != wire.INCOMPATIBLE:
             raise CallFailedError(f"{error.class_name}: {error.message}") from error
@@ -129,16 +123,6 @@ def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[An
     if service.methods.get(reader.method) != reader.parameter_types:
         raise reader.method_not_found()
     return reader.method, reader.read_parameters()
-
-
-def _invoke(
-    method: str, parameters: list[Any], deployment: Deployment, enterprise: Enterprise
-) -> str:
-    if method == "list":
-        return _list(parameters, deployment, enterprise)
-    if method == "getForm":
-        return _get_form(parameters, deployment, enterprise)
-    return _set_enabled(parameters, deployment, enterprise)
 
 
 def _list(parameters: list[Any], deployment: Deployment, enterprise: Enterprise) -> str:
@@ -194,6 +178,9 @@ def _set_enabled(parameters: list[Any], deployment: Deployment, enterprise: Ente
     except NoDeviceError:
         raise _ApplicationError("DEVICE_NOT_FOUND", "У абонента нет устройства") from None
     return wire.boolean_answer(deployment, value=True)
+
+
+_METHODS: Final = {"list": _list, "getForm": _get_form, "setEnabled": _set_enabled}
 
 
 def _find(key: object, enterprise: Enterprise) -> SimulatedTrunk:

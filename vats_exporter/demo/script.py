@@ -12,6 +12,7 @@ import json
 import random
 import re
 import string
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.demo.classes import (
@@ -25,7 +26,7 @@ from vats_exporter.demo.classes import (
 from vats_exporter.gwt.fields import Kind, Repeat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from vats_exporter.demo.deployment import Deployment
     from vats_exporter.gwt.fields import ClassFields, Field
@@ -40,106 +41,32 @@ function __gwtStartLoadingFragment(frag) {{var fragFile = 'deferredjs/' + $stron
 function gwtOnLoad(b,c,d){{$moduleName=c;$moduleBase=d}}
 """
 
-# Names between dollar signs are minified, to others in each deployment.
-_RUNTIME: Final = """\
-function $prepare$(b){var a={};a.$tokens$=b;a.$at$=b.length;a.$objects$=[];\
-a.$version$=$int$(a);a.$flags$=$int$(a);a.$strings$=a.$tokens$[--a.$at$];return a}
-function $int$(a){return a.$tokens$[--a.$at$]}
-function $boolean$(a){return !!a.$tokens$[--a.$at$]}
-function $text$(b,a){return a>0?b.$strings$[a-1]:null}
-function $code$(b,a){return b.charCodeAt(a)}
-function $digit$(a){if(a>=65&&a<=90){return a-65}if(a>=97){return a-97+26}\
-if(a>=48&&a<=57){return a-48+52}if(a==36){return 62}return 63}
-function $parse$(a){var b,c,d;d=0;c=$digit$($code$(a,d++));b=a.length;\
-while(d<b){c=c*64+$digit$($code$(a,d++))}return c}
-function $long$(b){var a=b.$tokens$[--b.$at$];return $parse$(a)}
-function $known$(a,b){return a.$objects$[b]}
-function $reserve$(a){a.$objects$[a.$objects$.length]=null;return true}
-function $remember$(a,b,c){a.$objects$[b]=c}
-function $create$(c,a,b){return c[b][0](a)}
-function $fill$(b,c,a,d){b[d][1](c,a)}
-function $object$(a){var b,c,d,e;b=$int$(a);if(b<0){return $known$(a,-(b+1))}c=$text$(a,b);\
-if(c==null){return null}return d=($reserve$(a),a.$objects$.length),e=$create$($table$,a,c),\
-$remember$(a,d-1,e),$fill$($table$,a,e,c),e}
-function $cast$(a,b){return a}
-function $Plain$(){}
-function $List$(){this.$items$=[]}
-function $add$(a,b){a.$items$.push(b)}
-function $none$(a,b){}
-function $append$(a,b){a.$text$+=''+b;a.$text$+='|'}
-function $index$(a,b){var c;if(b==null){return 0}c=a.$indices$[':'+b];if(c){return c}\
-a.$written$.push(b);c=a.$written$.length;a.$indices$[':'+b]=c;return c}
-function $writeString$(a,b){$append$(a,$index$(a,b))}
-function $find$(a,b){var c,d;for(c=0,d=a.length;c<d;++c){if(a[c]===b){return c}}return -1}
-function $write$(d,a,b,c){d[c][2](a,b)}
-function $writeObject$(a,b){var c,d;if(b==null){$append$(a,$index$(a,null));return}\
-c=$find$(a.$sent$,b);if(c>=0){$append$(a,''+-(c+1));return}a.$sent$.push(b);d=b.$class$;\
-$append$(a,$index$(a,d));$write$($table$,a,b,d)}
-function $Proxy$(a,b,c,d){this.$path$=a+b;this.$policy$=c;this.$name$=b;this.$types$=d}
-function $Call$(a,b,c){this.$owner$=a;this.$name$=b+'.'+c;this.$method$=c}
-function $begin$(a,b,c){a.$stream$={};$writeString$(a.$stream$,b);$writeString$(a.$stream$,\
-a.$method$);$append$(a.$stream$,c);return a.$stream$}
-function $send$(a,b,c){return c(a,b)}
-function $wrap$(a){return a}
-var $table$={};
-"""
+_FOLDER: Final = Path(__file__).parent
+_SELECTION: Final = (_FOLDER / "selection.js").read_text("utf-8")
+_RUNTIME: Final = (_FOLDER / "runtime.js").read_text("utf-8")
+"""Names between dollar signs are minified, to others in each deployment."""
 
 _BROWSERS: Final = ("safari", "gecko1_8", "ie10", "ie9", "ie8")
 _LOCALES: Final = ("default", "ru")
+_STRING: Final = re.compile(r'"([^"]*)"')
 _NAME: Final = re.compile(r"\$(\w+)\$")
 _PROPERTIES: Final = [*string.ascii_lowercase, *(f"a{one}" for one in string.ascii_lowercase)]
 
 
 def selection_script(deployment: Deployment) -> str:
     """Return ``vpbxGwt.nocache.js``, which chooses a permutation for the browser."""
-    names = _short_names(deployment)
-    literals = {
-        text: next(names)
-        for text in (
-            *("bootstrap", "begin", "end", MODULE, "startup", "DUMMY", "moduleRequested"),
-            *("selectingPermutation", ".cache.js", ":", "clear.cache.gif", "user.agent", "locale"),
-            *_BROWSERS,
-            *_LOCALES,
-            *deployment.permutations,
-        )
-    }
-    declared = ",".join(f"{name}='{text}'" for text, name in literals.items())
-    window, stats, select, resolve = (next(names) for _ in range(4))
-    choices = [
-        (literals[locale], literals[browser]) for browser in _BROWSERS for locale in _LOCALES
-    ]
-    if len(deployment.permutations) == 1:
-        chosen = f"n={literals[deployment.permutations[0]]};"
-    else:
-        chosen = "".join(
-            f"g([{locale},{browser}],{literals[permutation]});"
-            for (locale, browser), permutation in zip(
-                choices, deployment.permutations, strict=False
-            )
-        )
-        chosen += f"n=e[m({literals['locale']})][m({literals['user.agent']})];"
-    return (
-        f"function {MODULE}(){{var {declared};"
-        f"var {window}=window;{stats}({literals['bootstrap']},{literals['begin']});\n"
-        f"function {stats}(a,b){{if({window}.__gwtStatsEvent){{{window}.__gwtStatsEvent("
-        f"{{moduleName:{literals[MODULE]},subSystem:{literals['startup']},evtGroup:a,"
-        "millis:(new Date).getTime(),type:b})}}\n"
-        f"{MODULE}.__sendStats={stats};{MODULE}.__moduleName={literals[MODULE]};"
-        f"{MODULE}.__errFn=null;{MODULE}.__moduleBase={literals['DUMMY']};"
-        f"{MODULE}.__softPermutationId=0;\n"
-        f"function {select}(){{var e=[],f=0,n;"
-        "function g(a,b){var c=e;for(var d=0,h=a.length-1;d<h;++d){c=c[a[d]]||(c[a[d]]=[])}"
-        "c[a[h]]=b}\n"
-        f"var j=[];j[{literals['locale']}]=function(){{return {literals[_LOCALES[0]]}}};"
-        f"j[{literals['user.agent']}]=function(){{return {literals[_BROWSERS[0]]}}};"
-        "function m(a){return j[a]()}\n"
-        f"try{{{chosen}var o=n.indexOf({literals[':']});"
-        "if(o!=-1){f=parseInt(n.substring(o+1),10);n=n.substring(0,o)}}catch(a){}"
-        f"{MODULE}.__softPermutationId=f;return {resolve}(n+{literals['.cache.js']})}}\n"
-        f"function {resolve}(a){{return {MODULE}.__moduleBase+a}}\n"
-        f"{stats}({literals['bootstrap']},{literals['end']});return {select}()}}\n"
-        f"{MODULE}.succeeded={MODULE}();\n"
-    )
+    names = _Names(deployment)
+    keys = [f'["{locale}","{browser}"]' for browser in _BROWSERS for locale in _LOCALES]
+    permutations = [f'"{permutation}"' for permutation in deployment.permutations]
+    choices = f"n={permutations[0]}"
+    if len(permutations) > 1:
+        pairs = zip(keys, permutations, strict=False)
+        choices = "".join(f"g({key},{permutation});" for key, permutation in pairs)
+        choices += 'n=e[m("locale")][m("user.agent")]'
+    text = names.minify(_SELECTION.replace("CHOICES", choices))
+    text = _STRING.sub(lambda match: names.intern(match[1]), text)
+    declared = ",".join(f"{name}='{string}'" for string, name in names.interned.items())
+    return text.replace("DECLARED", declared)
 
 
 def permutation_script(deployment: Deployment, permutation: str) -> str:
@@ -156,34 +83,51 @@ def fragment_script(deployment: Deployment, number: int) -> str:
     compiler = _Compiler(deployment)
     text = compiler.fragment
     if number != deployment.list_fragment:
-        text = compiler.minify(f"function $screen{number}$(){{return {number}}}\n")
+        text = compiler.names.minify(f"function $screen{number}$(){{return {number}}}\n")
     return f"{MODULE}.runAsyncCallback{number}({_literal(text)});\n"
 
 
 def minified_names(deployment: Deployment) -> dict[str, str]:
     """Return what the runtime's functions are called, to run a script: ``prepare``, ``object``."""
     compiler = _Compiler(deployment)
-    return {name: compiler.minify(f"${name}$") for name in ("prepare", "object")}
-
-
-def _short_names(deployment: Deployment) -> Iterator[str]:
-    """Yield names for what a script declares, other ones in each deployment.
-
-    The scripts' own local variables are single small letters, keywords small ones too.
-    """
-    firsts, seconds = list(string.ascii_uppercase), list(string.ascii_letters + "$_")
-    draw = random.Random(deployment.policies[LIST_SERVICE])  # noqa: S311 - names of variables
-    draw.shuffle(firsts)
-    draw.shuffle(seconds)
-    return map("".join, itertools.product(firsts, seconds))
+    return {name: compiler.names.minify(f"${name}$") for name in ("prepare", "object")}
 
 
 def _literal(script: str) -> str:
     return json.dumps(script, ensure_ascii=False)
 
 
+class _Names:
+    """The short names of one deployment's scripts: the same ones for the same things.
+
+    Attributes:
+        interned: the variables that hold strings, by the string.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        firsts, seconds = list(string.ascii_uppercase), list(string.ascii_letters + "$_")
+        draw = random.Random(deployment.policies[LIST_SERVICE])  # noqa: S311 - names of variables
+        draw.shuffle(firsts)
+        draw.shuffle(seconds)
+        # The local variables are single small letters, keywords small ones too.
+        self._unused = map("".join, itertools.product(firsts, seconds))
+        self._minified: dict[str, str] = {}
+        self.interned: dict[str, str] = {}
+
+    def minify(self, text: str) -> str:
+        """Replace each name between dollar signs."""
+        return _NAME.sub(lambda match: self._short(self._minified, match[1]), text)
+
+    def intern(self, text: str) -> str:
+        """Return the variable that holds a string."""
+        return self._short(self.interned, text)
+
+    def _short(self, names: dict[str, str], key: str) -> str:
+        return names.get(key) or names.setdefault(key, next(self._unused))
+
+
 class _Compiler:
-    """Writes the code of one deployment: the same names for the same things in all its scripts.
+    """Writes the code of one deployment.
 
     Attributes:
         permutation: the code of the permutation.
@@ -192,25 +136,13 @@ class _Compiler:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self._names = _short_names(deployment)
-        self._minified: dict[str, str] = {}
-        self._interned: dict[str, str] = {}
+        self.names = _Names(deployment)
         self.permutation = self._compile(in_fragment=False)
         self.fragment = self._compile(in_fragment=True) if deployment.list_fragment else ""
 
-    def minify(self, text: str) -> str:
-        """Replace each name between dollar signs."""
-
-        def name(match: re.Match[str]) -> str:
-            return self._minified.get(match[1]) or self._minified.setdefault(
-                match[1], next(self._names)
-            )
-
-        return _NAME.sub(name, text)
-
     def _compile(self, *, in_fragment: bool) -> str:
         deferred = self._deployment.list_fragment > 0
-        interned = len(self._interned)
+        interned = len(self.names.interned)
         parts = [
             self._proxy(path)
             for path in SERVICES
@@ -221,16 +153,14 @@ class _Compiler:
             for name, fields in self._deployment.class_fields().items()
             if (deferred and name in LIST_CLASSES) is in_fragment
         ]
-        new = [*self._interned.items()][interned:]
+        new = [*self.names.interned.items()][interned:]
         strings = "".join(f"var {name}='{text}';" for text, name in new)
         runtime = "" if in_fragment else _RUNTIME
-        return self.minify(f"{strings}\n{runtime}{''.join(parts)}")
+        return self.names.minify(f"{strings}\n{runtime}{''.join(parts)}")
 
     def _string(self, text: str) -> str:
         """A string where it is used, or a variable that holds it."""
-        if not self._deployment.interned:
-            return f"'{text}'"
-        return self._interned.setdefault(text, f"$string{len(self._interned)}$")
+        return self.names.intern(text) if self._deployment.interned else f"'{text}'"
 
     def _proxy(self, path: str) -> str:
         service = SERVICES[path]

@@ -12,13 +12,13 @@ import sys
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.demo.http import Answer, HttpRequest, text
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from vats_exporter.demo.http import Fault
@@ -34,24 +34,13 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _log = logging.getLogger(__name__)
 
 
-class Responder(Protocol):
-    """What the server asks for answers."""
-
-    def connected(self) -> None:
-        """Learn of a new connection."""
-
-    def responding(
-        self, request: HttpRequest
-    ) -> AbstractContextManager[tuple[Answer, Fault | None]]:
-        """Answer a request; the context ends when the answer is sent, or can't be."""
-
-
 class Server(ThreadingHTTPServer):
     """Listens, and can be stopped for good: open connections end, too.
 
     Args:
         address: host and port to listen on; port 0 for any.
-        responder: gives the answers.
+        connected: called with each new connection.
+        responding: answers a request; the context ends when the answer is sent, or can't be.
         tls: makes it HTTPS.
     """
 
@@ -59,10 +48,15 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(
-        self, address: tuple[str, int], responder: Responder, tls: ssl.SSLContext | None
+        self,
+        address: tuple[str, int],
+        connected: Callable[[], None],
+        responding: Callable[[HttpRequest], AbstractContextManager[tuple[Answer, Fault | None]]],
+        tls: ssl.SSLContext | None,
     ) -> None:
         super().__init__(address, _Handler)
-        self.responder = responder
+        self.responding = responding
+        self._connected = connected
         self.is_secure = tls is not None
         self.stopping = threading.Event()
         self._lock = threading.Lock()
@@ -96,7 +90,7 @@ class Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give a connection a thread, and remember both."""
-        self.responder.connected()
+        self._connected()
         thread = threading.Thread(
             target=self.process_request_thread, args=(request, client_address), daemon=True
         )
@@ -153,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = HttpRequest(
             self.command, self.path, self.headers, body, is_secure=self.server.is_secure
         )
-        with self.server.responder.responding(request) as (answer, fault):
+        with self.server.responding(request) as (answer, fault):
             if fault is None or fault.wait is None or self._wait(fault.wait):
                 self._send(answer, fault)
 
