@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from vats_exporter.cabinet.columns import read_trunks
-from vats_exporter.cabinet.errors import UndecodableError
+from vats_exporter.cabinet.discovery import Discovery
+from vats_exporter.cabinet.errors import DifferError, UndecodableError
 from vats_exporter.cabinet.reading import read_page
-from vats_exporter.cabinet.settings import FlagPositions
+from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.gwt import GwtError, decode, encode_long
-from vats_exporter.tools.anonymous import Anonymiser
+from vats_exporter.tools.inspection import Inspection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,6 +75,29 @@ def test_what_was_found_and_every_pattern_with_an_example_are_shown(
     assert "yes     yes    no      activated, not marked for deletion" in known[0]
     unknown = [line for line in ended.stdout.splitlines() if line.startswith("1000")]
     assert unknown[0].endswith("unknown")
+
+
+def test_both_readings_of_rows_are_shown_where_they_differ(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_script, by_block = [f"Ca{n:03} 1100" for n in range(30)], ["Ca000 1100", "CaX 0011"]
+    found = Inspection(
+        enterprise="CbwhyN",
+        discovery=Discovery(cabinet.url, "B" * 32, CabinetSettings(login="+7", password="-")),
+        pages=[DifferError(by_script, by_block)],
+        error="list: page 1: two readings",
+    )
+    monkeypatch.setattr("vats_exporter.cli.inspect.inspect", lambda *_, **__: found)
+    ended = run("inspect", *config, "--account", "demo-1")
+    assert ended.status == 1
+    assert ended.stderr == "demo-1: list: page 1: two readings\n"
+    lines = [line.split() for line in ended.stdout.splitlines()]
+    start = lines.index(["Page", "Row", "By", "the", "script", "By", "its", "block"])
+    assert lines[start + 1 : start + 3] == [
+        ["1", "2", "Ca001", "1100", "CaX", "0011"],
+        ["1", "3", "Ca002", "1100", "-"],
+    ]
+    assert lines[start + 21] == ["and", "9", "more"]
 
 
 def test_with_several_accounts_one_must_be_named(run: Run, config: tuple[str, str]) -> None:
@@ -177,29 +199,3 @@ def test_a_session_that_ended_meanwhile_is_not_taken_for_a_page(
         with contextlib.suppress(GwtError, UndecodableError):
             pages.append(read_page(decode(file.read_bytes())))
     assert sum(page.declared for page in pages) >= 120
-
-
-@given(st.text(max_size=30))
-def test_a_string_keeps_its_length_and_its_kinds(text: str) -> None:
-    other = Anonymiser().text(text)
-    assert len(other) == len(text)
-    for one, two in zip(text, other, strict=True):
-        assert (one.isalpha(), one.isspace()) == (two.isalpha(), two.isspace())
-
-
-def test_a_phone_stays_the_same_phone_wherever_it_stands() -> None:
-    anonymiser = Anonymiser()
-    phone = anonymiser.text("79161234567")
-    assert phone != "79161234567"
-    assert anonymiser.text("mobsip_9161234567") == f"mobsip_{phone[1:]}"
-    assert anonymiser.text("тел. 79161234567").endswith(phone)
-
-
-def test_longs_keep_their_length_and_differ_where_they_differed() -> None:
-    anonymiser = Anonymiser()
-    longs = [encode_long(2_586_000_000 + number) for number in range(500)]
-    others = [anonymiser.long(text) for text in longs]
-    assert len(set(others)) == len(longs)
-    assert [len(text) for text in others] == [len(text) for text in longs]
-    assert all(other != text for other, text in zip(others, longs, strict=True))
-    assert anonymiser.long("A") == "A"

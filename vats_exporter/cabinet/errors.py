@@ -16,7 +16,8 @@ Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of 
     ├── GwtExceptionError         gwt_exception   the server's //EX
     │   └── RedeployedError       gwt_exception   IncompatibleRemoteServiceException
     ├── UndecodableError          undecodable     an answer, or a script, that cannot be read
-    │   └── TableError            undecodable     the script's classes do not read an answer
+    │   ├── TableError            undecodable     the script's classes do not read an answer
+    │   └── DifferError           undecodable     a page that its two readings tell otherwise
     └── IncompleteError           incomplete      pages that do not add up to one list
         └── DoubtfulError         incomplete      a list that is not believed until it is repeated
 
@@ -25,7 +26,10 @@ Messages say where and what; they never hold a password, a cookie or a SIP crede
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RESULTS: Final = (
     "success",
@@ -135,6 +139,23 @@ class TableError(UndecodableError):
     def __init__(self, message: str, *, missing: str = "") -> None:
         super().__init__(message)
         self.missing = missing
+
+
+class DifferError(UndecodableError):
+    """A page that has other rows by the script than by their block.
+
+    Attributes:
+        by_script: the rows, as their reference and pattern.
+        by_block: likewise.
+    """
+
+    def __init__(self, by_script: Sequence[str], by_block: Sequence[str]) -> None:
+        counts = f"{len(by_script)} rows, by their block {len(by_block)}"
+        pairs = enumerate(zip(by_script, by_block, strict=False), start=1)
+        first = next((f"; row {row} is {a}, or {b}" for row, (a, b) in pairs if a != b), "")
+        super().__init__(f"by the script the list has {counts}{first}")
+        self.by_script = by_script
+        self.by_block = by_block
 
 
 class IncompleteError(CabinetError):

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vats_exporter.cabinet.block_page import read_by_block
-from vats_exporter.cabinet.errors import TableError, UndecodableError
+from vats_exporter.cabinet.errors import DifferError, TableError, UndecodableError
+from vats_exporter.cabinet.page import pattern_of
 from vats_exporter.cabinet.plan import Table, read_by_script
 from vats_exporter.gwt import letters
 
@@ -59,7 +60,7 @@ def read_page(
         reason = "no class in the answer holds a row" if table else not_by_script
         return replace(by_block, not_by_script=reason)
     if list(map(_compared, by_script.records)) != list(map(_compared, by_block.records)):
-        raise UndecodableError(f"by the script the list has {_described(by_script, by_block)}")
+        raise DifferError(_shown(by_script), _shown(by_block))
     return by_script
 
 
@@ -92,12 +93,6 @@ def _compared(record: Record) -> tuple[str, tuple[bool, ...]]:
     return record.ref, tuple(map(bool, record.values))
 
 
-def _described(by_script: Page, by_block: Page) -> str:
-    """Both readings where they differ first."""
-    counts = f"{len(by_script.records)} rows, by their block {len(by_block.records)}"
-    for row, (one, other) in enumerate(
-        zip(by_script.records, by_block.records, strict=False), start=1
-    ):
-        if _compared(one) != _compared(other):
-            return f"{counts}; row {row} is {one.ref} {one.pattern}, or {other.ref} {other.pattern}"
-    return counts
+def _shown(page: Page) -> list[str]:
+    rows = map(_compared, page.records)
+    return [f"{ref} {pattern_of(tuple(map(int, values)))}" for ref, values in rows]

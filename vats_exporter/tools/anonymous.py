@@ -22,8 +22,6 @@ from vats_exporter.gwt import GWT_2_7, GWT_2_13, decode, encode_response
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vats_exporter.gwt import Response
-
 _CLASS: Final = re.compile(r"\[*[A-Za-z_$][\w$.]*;?/\d{1,10}", re.ASCII)
 _PHONE: Final = re.compile(r"(?<!\d)([78]?9)(\d{9})(?!\d)", re.ASCII)
 _LINE: Final = re.compile(r"(mobsip_|sip_)", re.ASCII)
@@ -46,13 +44,7 @@ class Anonymiser:
         self._taken: set[str] = set()
 
     def answer(self, body: bytes) -> bytes:
-        """Make a GWT-RPC answer anonymous.
-
-        Args:
-            body: as the server sent it.
-
-        Returns:
-            an answer of the same structure; written as the same release of Google's code would.
+        """Make a GWT-RPC answer anonymous, in the style of the release that wrote it.
 
         Raises:
             GwtError: it is no GWT-RPC answer.
@@ -60,35 +52,23 @@ class Anonymiser:
         response = decode(body)
         quote = body.find(b"'"), body.find(b'"')
         style = GWT_2_7 if 0 <= quote[0] < quote[1] else GWT_2_13
-        return encode_response(self.response(response), style=style).encode()
-
-    def response(self, response: Response) -> Response:
-        """Make a decoded answer anonymous: its strings and its longs."""
-        return replace(
-            response,
-            string_table=[
-                text if _CLASS.fullmatch(text) else self.text(text)
-                for text in response.string_table
-            ],
-            tokens=[
-                self.long(token) if isinstance(token, str) else token for token in response.tokens
-            ],
-        )
+        strings = [
+            text if _CLASS.fullmatch(text) else self.text(text) for text in response.string_table
+        ]
+        tokens = [self.long(each) if isinstance(each, str) else each for each in response.tokens]
+        other = replace(response, string_table=strings, tokens=tokens)
+        return encode_response(other, style=style).encode()
 
     def text(self, text: str) -> str:
         """Replace a string: a phone by a phone, any other letter and digit by its like."""
         start = _LINE.match(text)
-        kept = start[1] if start else ""
-        rest = text[len(kept) :]
-        pieces = []
-        at = 0
-        for match in _PHONE.finditer(rest):
-            pieces.append(self._letters(rest[at : match.start()]))
+        pieces = [start[1] if start else ""]
+        at = len(pieces[0])
+        for match in _PHONE.finditer(text, at):
             # The same nine digits after 79, 89 or 9 are the same phone, also in its SIP line.
-            pieces.append(match[1] + self._letters(match[2]))
+            pieces += [self._letters(text[at : match.start()]), match[1], self._letters(match[2])]
             at = match.end()
-        pieces.append(self._letters(rest[at:]))
-        return kept + "".join(pieces)
+        return "".join([*pieces, self._letters(text[at:])])
 
     def long(self, text: str) -> str:
         """Replace a long's base 64 by another of the same length; no two by the same."""

@@ -3,104 +3,60 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
-from vats_exporter.cabinet import contract
 from vats_exporter.cabinet.client import CabinetClient
-from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.page import KNOWN_PATTERNS
-from vats_exporter.cabinet.reading import read_page
-from vats_exporter.gwt import GwtError, decode, encode_long
+from vats_exporter.cabinet.errors import CabinetError, DifferError
+from vats_exporter.cabinet.reading import read_page_anyhow
+from vats_exporter.gwt import GwtError, decode
 from vats_exporter.redaction import redact
 from vats_exporter.tools.anonymous import Anonymiser
 from vats_exporter.trunks import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
+    from vats_exporter.cabinet.discovery import Discovery
+    from vats_exporter.cabinet.page import Page
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.transport import Answer
-    from vats_exporter.trunks import Flags, Trunk
+    from vats_exporter.trunks import Trunk
 
-_SCRIPTS = {
+_SCRIPTS: Final = {
     "nocache": "vpbxGwt.nocache.js",
     "permutation": "permutation.cache.js",
     "fragment": "fragment-{}.cache.js",
 }
 
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """One pattern of rows, and how it is read.
-
-    Attributes:
-        pattern: the values of the varying positions.
-        count: trunks that show it.
-        example: one of them, with a phone if any has one.
-        flags: what the configured positions make of it.
-        meaning: of a known pattern; empty for an unknown one.
-    """
-
-    pattern: str
-    count: int
-    example: Trunk
-    flags: Flags
-    meaning: str
+_NO_LISTING: Final = Listing((), (), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One page of the list.
-
-    Attributes:
-        rows: in it.
-        declared: the number the list gives itself.
-        total: the number of all rows as the answer seems to give it; ``None`` if it can't be told.
-    """
-
-    rows: int
-    declared: int
-    total: int | None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Inspection:
-    """What was found.
+    """What was found until everything was read, or something could not be.
 
     Attributes:
-        enterprise: the enterprise's number; empty if only a reference is configured.
-        reference: as GWT writes it.
-        permutation: the strong name in use.
-        policies: policy hash by service, of all services that the script names.
-        signatures: those that the requests use, by class.
-        observed: classes that the script does not name, so that what was once seen is used.
-        fragments: how many deferred fragments of the script were read.
-        pages: the list's.
-        patterns: the most frequent first.
-        trunks: all of them.
-        warnings: what could not be told.
-        read_by: ``script`` or ``block``, by which the list was read.
-        not_by_script: why the script did not read it.
+        enterprise: its number or its reference, as found or configured.
+        discovery: what the cabinet calls things; ``None`` if that was not found.
+        listing: the trunks; none if they could not be read.
+        pages: the list's, by their number, those refused because both readings differ included.
         answers: file name and body of every answer worth keeping, as the server sent it.
         error: why the trunks could not be read, in one sentence; empty if they could.
     """
 
-    enterprise: str
-    reference: str
-    permutation: str
-    policies: Mapping[str, str]
-    signatures: Mapping[str, str]
-    observed: Sequence[str]
-    fragments: int
-    pages: Sequence[Listed]
-    patterns: Sequence[Pattern]
-    trunks: Sequence[Trunk]
-    warnings: Sequence[str]
-    read_by: str
-    not_by_script: str
-    answers: Sequence[tuple[str, bytes]]
+    enterprise: str = ""
+    discovery: Discovery | None = None
+    listing: Listing = _NO_LISTING
+    pages: list[Page | DifferError] = field(default_factory=list)
+    answers: list[tuple[str, bytes]] = field(default_factory=list)
     error: str = ""
+
+    @property
+    def patterns(self) -> list[tuple[str, list[Trunk]]]:
+        """The trunks that show each pattern, the most frequent first."""
+        found: dict[str, list[Trunk]] = {}
+        for trunk in self.listing.trunks:
+            found.setdefault(trunk.pattern, []).append(trunk)
+        return sorted(found.items(), key=lambda one: (-len(one[1]), one[0]))
 
 
 def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
@@ -109,58 +65,50 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
     Args:
         settings: how it is reached and read.
         details: also read the device form of one trunk.
-
-    Returns:
-        what was found until everything was read, or something could not be.
     """
-    answers: list[tuple[str, bytes]] = []
+    found = Inspection()
+    counts: dict[str, int] = {}
+    lists: list[tuple[bytes, Discovery | None]] = []
 
     def keep(call: str, answer: Answer) -> None:
-        if call in _SCRIPTS and answer.status == 200:
-            fragments = sum(name.startswith("fragment") for name, _ in answers)
-            answers.append((_SCRIPTS[call].format(fragments + 1), answer.body))
-        elif call in ("list", "details"):
-            number = sum(name.startswith(call) for name, _ in answers) + 1
-            answers.append((f"{call}-{number}.txt", answer.body))
+        name = _SCRIPTS.get(call) if answer.status == 200 else None
+        if call in ("list", "details"):
+            name = f"{call}-{{}}.txt"
+        if name is not None:
+            counts[call] = counts.get(call, 0) + 1
+            found.answers.append((name.format(counts[call]), answer.body))
+        if call == "list":
+            lists.append((answer.body, cabinet.discovery))
 
     with CabinetClient(settings, observe=keep) as cabinet:
-        listing, error = Listing((), (), 0), ""
         try:
-            listing = cabinet.read_trunks()
-        except CabinetError as failed:
-            error = str(failed)
-        if details and listing.trunks:
+            found.listing = cabinet.read_trunks()
+        except CabinetError as error:
+            found.error = str(error)
+        if details and found.listing.trunks:
             # For the answer alone: what it says is shown by `trunks show`.
             with contextlib.suppress(CabinetError):
-                cabinet.read_details(listing.trunks[0].ref)
-        discovery = cabinet.discovery
-        enterprise = cabinet.enterprise or settings.enterprise or ""
-    used = {*contract.LIST.classes, *contract.DETAILS.classes}
-    found = discovery.signatures if discovery else {}
-    return Inspection(
-        enterprise=enterprise if enterprise.isdecimal() else "",
-        reference=encode_long(int(enterprise)) if enterprise.isdecimal() else enterprise,
-        permutation=discovery.permutation if discovery else "",
-        policies=discovery.policies if discovery else {},
-        signatures={name: found.get(name, contract.OBSERVED_SIGNATURES[name]) for name in used},
-        observed=sorted(used - found.keys()) if discovery else (),
-        fragments=discovery.fragments if discovery else 0,
-        pages=_pages(answers),
-        patterns=_patterns(listing.trunks),
-        trunks=listing.trunks,
-        warnings=listing.warnings,
-        read_by=listing.read_by,
-        not_by_script=listing.not_by_script,
-        answers=answers,
-        error=error,
-    )
+                cabinet.read_details(found.listing.trunks[0].ref)
+        found.discovery = cabinet.discovery
+        found.enterprise = cabinet.enterprise or settings.enterprise or ""
+    for body, discovery in lists:
+        # What can't be read was repeated after signing in, or discovering, again.
+        with contextlib.suppress(GwtError, CabinetError):
+            found.pages.append(_read(body, discovery))
+    # A list that is not believed at once is read twice.
+    found.pages = found.pages[-found.listing.pages :]
+    return found
+
+
+def _read(body: bytes, discovery: Discovery | None) -> Page | DifferError:
+    try:
+        return read_page_anyhow(decode(body), discovery.table if discovery else None)
+    except DifferError as error:
+        return error
 
 
 def anonymous_answers(found: Inspection) -> list[tuple[str, bytes]]:
     """Replace everything personal and secret in the answers.
-
-    Args:
-        found: an inspection.
 
     Returns:
         file names and bodies. The scripts name classes and services, and lose known secrets alone;
@@ -169,41 +117,9 @@ def anonymous_answers(found: Inspection) -> list[tuple[str, bytes]]:
     anonymiser = Anonymiser()
     kept = []
     for name, body in found.answers:
-        if name.endswith(".js"):
-            kept.append((name, redact(body.decode("utf-8", "replace")).encode()))
-            continue
-        try:
-            kept.append((name, anonymiser.answer(body)))
-        except GwtError:
-            continue
+        with contextlib.suppress(GwtError):
+            if name.endswith(".js"):
+                kept.append((name, redact(body.decode("utf-8", "replace")).encode()))
+            else:
+                kept.append((name, anonymiser.answer(body)))
     return kept
-
-
-def _pages(answers: Sequence[tuple[str, bytes]]) -> list[Listed]:
-    pages = []
-    for name, body in answers:
-        if not name.startswith("list"):
-            continue
-        try:
-            page = read_page(decode(body))
-        except (GwtError, CabinetError):
-            continue  # an answer that was repeated after signing in, or discovering, again
-        pages.append(Listed(len(page.records), page.declared, page.total))
-    return pages
-
-
-def _patterns(trunks: Sequence[Trunk]) -> list[Pattern]:
-    by_pattern: dict[str, list[Trunk]] = {}
-    for trunk in trunks:
-        by_pattern.setdefault(trunk.pattern, []).append(trunk)
-    patterns = [
-        Pattern(
-            pattern,
-            len(group),
-            next((trunk for trunk in group if trunk.phone), group[0]),
-            group[0].flags,
-            KNOWN_PATTERNS.get(pattern, ""),
-        )
-        for pattern, group in by_pattern.items()
-    ]
-    return sorted(patterns, key=lambda one: (-one.count, one.pattern))

@@ -1,0 +1,113 @@
+"""An inspection reads the pages as the exporter does, by the script that was in force."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.cabinet.answers import Answer, phone, ref
+from tests.cabinet.layouts import LONG
+from vats_exporter.cabinet.errors import DifferError
+from vats_exporter.cabinet.page import Page
+from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.demo import Answer as HttpAnswer
+from vats_exporter.demo import (
+    Deployment,
+    Fault,
+    Incoming,
+    RowLayout,
+    SimulatedCabinet,
+    make_accounts,
+)
+from vats_exporter.demo.classes import ARRAY_LIST, LIST_RECORD, LIST_RESPONSE
+from vats_exporter.gwt import encode_response
+from vats_exporter.tools.inspection import inspect
+
+# A row's "migration" is an object, and may be another row.
+LAYOUT = RowLayout(before=("phone",), after=("migration",))
+
+
+def settings(cabinet: SimulatedCabinet) -> CabinetSettings:
+    (account,) = cabinet.accounts
+    return CabinetSettings(
+        login=account.login, password=account.password, address=cabinet.url, allow_plain_http=True
+    )
+
+
+def row_within_a_row(deployment: Deployment) -> bytes:
+    """A list of three rows: one with another inside, one more, and the first one again."""
+    row = deployment.signature(LIST_RECORD)
+    answer = Answer()
+    answer.begin(deployment.signature(LIST_RESPONSE))
+    answer.boxed(LONG, "CbwhyN")
+    answer.begin(deployment.signature(ARRAY_LIST))
+    answer.plain(3)
+    for number, after in ((0, ()), (1, (0,)), (2, (0, -4))):
+        answer.begin(row)
+        answer.text(phone(number))
+        answer.core(ref(number), "1100")
+        answer.plain(*after)
+    answer.plain(3)
+    return encode_response(answer.response()).encode()
+
+
+def test_rows_that_script_and_block_read_differently_are_shown_in_both_readings() -> None:
+    deployment = replace(Deployment.make(), layout=LAYOUT)
+    with SimulatedCabinet(make_accounts(1, trunks=3), deployment=deployment) as cabinet:
+        body = row_within_a_row(deployment)
+        cabinet.faults = lambda incoming: (
+            Fault(instead=HttpAnswer(200, (), body)) if incoming.call == "list" else None
+        )
+        found = inspect(settings(cabinet))
+    assert "list: page 1: by the script the list has 3 rows, by their block 3" in found.error
+    (page,) = found.pages
+    assert isinstance(page, DifferError)
+    assert page.by_script == [f"{ref(row)} 1100" for row in (0, 2, 0)]
+    assert page.by_block == [f"{ref(row)} 1100" for row in (0, 1, 2)]
+    assert found.listing.trunks == ()
+
+
+@pytest.mark.parametrize("kind", ["a", "b", "c", "d"])
+def test_pages_are_read_by_the_script(kind: str) -> None:
+    layout = RowLayout(before=("contact", "options", "phone"), kind=kind)  # type: ignore[arg-type]
+    deployment = replace(
+        Deployment.make(), layout=layout, other_lists=1, list_fragment=2, fragments=3
+    )
+    with SimulatedCabinet(make_accounts(1, trunks=120), deployment=deployment) as cabinet:
+        found = inspect(settings(cabinet))
+    pages = [page for page in found.pages if isinstance(page, Page)]
+    assert [(len(page.records), page.total, page.read_by) for page in pages] == [
+        (100, 120, "script"),
+        (20, 120, "script"),
+        (0, 120, "script"),
+    ]
+    assert (found.error, found.listing.read_by, len(found.listing.trunks)) == ("", "script", 120)
+
+
+def test_a_page_read_before_a_redeployment_is_shown_as_it_was_read() -> None:
+    with SimulatedCabinet(make_accounts(1, trunks=120)) as cabinet:
+
+        def redeploy(incoming: Incoming) -> None:
+            if incoming.call == "list" and incoming.number == 2:
+                cabinet.redeploy()
+
+        cabinet.faults = redeploy
+        found = inspect(settings(cabinet))
+    pages = [page for page in found.pages if isinstance(page, Page)]
+    assert [(len(page.records), page.read_by) for page in pages] == [
+        (100, "script"),
+        (20, "script"),
+        (0, "script"),
+    ]
+
+
+def test_of_a_list_that_is_read_again_before_it_is_believed_the_second_is_shown() -> None:
+    other = b'//OK[0,2,1,["ru.example.Other/1","java.util.ArrayList/4159755760"],0,7]'
+    with SimulatedCabinet(make_accounts(1, trunks=120)) as cabinet:
+        odd = iter([None, Fault(instead=HttpAnswer(200, (), other))])
+        cabinet.faults = lambda incoming: next(odd, None) if incoming.call == "list" else None
+        found = inspect(settings(cabinet))
+    assert sum(name.startswith("list") for name, _ in found.answers) == 5
+    pages = [page for page in found.pages if isinstance(page, Page)]
+    assert [len(page.records) for page in pages] == [100, 20, 0]
