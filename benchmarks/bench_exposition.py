@@ -15,8 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.exposition import Format, Page
-from vats_exporter.metrics.rendering import join_trunks, render_trunks
+from vats_exporter.metrics.exposition import Format, Page, join_trunks, render_trunks
 from vats_exporter.privacy import Privacy
 from vats_exporter.trunks import ROW_FLAGS, Flags, Snapshot, Trunk
 

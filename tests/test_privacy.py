@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vats_exporter.metrics.rendering import render_trunks
+from vats_exporter.metrics.exposition import render_trunks
 from vats_exporter.privacy import Privacy
 from vats_exporter.trunks import Flags, Snapshot, Trunk
 

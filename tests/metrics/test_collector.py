@@ -32,7 +32,7 @@ from vats_exporter.cabinet.errors import (
 from vats_exporter.cabinet.trace import CallCompleted, CallFailed, Redeployed, SignIn
 from vats_exporter.history import History
 from vats_exporter.metrics import collector as collector_module
-from vats_exporter.metrics import rendering
+from vats_exporter.metrics import exposition
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format
 from vats_exporter.metrics.table import METRICS
@@ -449,7 +449,7 @@ def test_trunks_are_rendered_once_a_refresh_and_not_in_a_scrape(
     clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: list[str] = []
-    real = rendering.render_trunks
+    real = exposition.render_trunks
 
     def render(account: str, snapshot: object, changes: object, privacy: object) -> object:
         rendered.append(threading.current_thread().name)

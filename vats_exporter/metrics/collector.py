@@ -22,8 +22,17 @@ from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.logs.setup import dropped_lines
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.counters import AccountCounters
-from vats_exporter.metrics.exposition import Format, Page, counter, encode, gauge
-from vats_exporter.metrics.rendering import NO_TRUNKS, join_trunks, render_trunks, state_families
+from vats_exporter.metrics.exposition import (
+    NO_TRUNKS,
+    Format,
+    Page,
+    counter,
+    encode,
+    gauge,
+    join_trunks,
+    render_trunks,
+    state_families,
+)
 from vats_exporter.privacy import Privacy
 from vats_exporter.refresh import Refresher
 
@@ -34,7 +43,7 @@ if TYPE_CHECKING:
 
     from vats_exporter.clock import Clock
     from vats_exporter.history import Changes, History
-    from vats_exporter.metrics.rendering import TrunkLines
+    from vats_exporter.metrics.exposition import TrunkLines
     from vats_exporter.refresh import Outcome, Source
     from vats_exporter.trunks import AccountState, Snapshot
 
@@ -46,16 +55,12 @@ class MonitoredAccount:
     """One account as Prometheus sees it: refreshed, counted, rendered once a refresh.
 
     Args:
-        name: the account's; no two may share one.
         connect: makes what is read, given the counters that its trace goes to.
         ttl: as :class:`~vats_exporter.refresh.Refresher` takes it, like *stale* and *clock*.
-        history: remembers the trunks' changes; ``None`` counts none.
-        privacy: what the trunks' labels hold back.
         before: the same account as it was configured before: its counts go on.
 
     Attributes:
         labels: what service discovery adds to its target.
-        expected_off: the trunks that are off on purpose.
         refreshes: the latest ones: when each ended, in seconds since the epoch, how, without its
             snapshot, and how many trunks it brought.
     """
@@ -153,12 +158,9 @@ class Collector:
     """Makes pages of all accounts.
 
     Args:
-        accounts: in the order of the page; their names differ.
-        history: that of the accounts, to tell whether it works; ``None`` tells nothing of it.
+        accounts: in the order of the page; their names differ. Can be replaced, like *history*.
+        history: that of the accounts, to tell whether it works.
         probe_only: the page tells nothing of the accounts, and refreshes none: each is probed.
-
-    Attributes:
-        accounts: as given, like *history*; replacing one takes effect with the next page.
     """
 
     def __init__(
@@ -181,7 +183,7 @@ class Collector:
         self._encoded: dict[Format, tuple[float, object, bytes]] = {}
 
     def account(self, name: str) -> MonitoredAccount | None:
-        """Return the account of a name; ``None`` if there is none."""
+        """Return the account of a name."""
         return next((account for account in self.accounts if account.name == name), None)
 
     def config_loaded(self, *, successful: bool) -> None:

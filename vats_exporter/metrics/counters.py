@@ -67,7 +67,7 @@ class AccountCounters:
         self._latency = Histogram(
             latency.name, latency.help, latency.labels, registry=self._registry, buckets=BUCKETS
         )
-        self._steps: deque[tuple[float, TraceEvent]] = deque(maxlen=_STEPS)
+        self._steps: deque[tuple[float, str]] = deque(maxlen=_STEPS)
 
     def _counter(self, metric: Metric, results: Iterable[str] = ()) -> Counter:
         made = Counter(metric.name, metric.help, metric.labels, registry=self._registry)
@@ -81,31 +81,38 @@ class AccountCounters:
 
     def trace(self, event: TraceEvent) -> None:
         """Count and log one event of the cabinet's; this is its trace hook."""
-        self._steps.append((time.time(), event))
-        account, log = self._account, _log.bind(account=self._account)
+        account = self._account
+        log = _log.bind(account=account)
         match event:
-            case CallStarted():
-                return
+            case CallStarted(call=call):
+                step = f"{call}: asked"
             case CallCompleted(call=call, status=status, duration=duration, size=size):
+                step = f"{call}: HTTP {status}, {size} bytes, after {duration:.3f} s"
                 self._requests.labels(account, call, str(status)).inc()
                 self._latency.labels(account, call).observe(duration)
                 took = round(duration, 3)
                 log.debug("call answered", call=call, status=status, duration=took, size=size)
             case CallFailed(call=call, error=error, duration=duration):
+                step = f"{call}: {error.result} after {duration:.3f} s: {error}"
                 self._requests.labels(account, call, error.result).inc()
                 self._latency.labels(account, call).observe(duration)
                 took, result = round(duration, 3), error.result
                 log.debug("call failed", call=call, result=result, error=str(error), duration=took)
             case SignIn(result=result, duration=duration):
+                step = f"sign-in ended: {result} after {duration:.3f} s"
                 self._logins.labels(account, result).inc()
                 log.debug("sign-in ended", result=result, duration=round(duration, 3))
             case Redeployed(old=old, new=new):
+                step = f"the cabinet was redeployed: {old} became {new}"
                 self._redeployments.inc()
                 log.info("cabinet was redeployed", old=old, new=new)
             case PageRead(read_by=read_by):  # pragma: no branch - the last kind there is
+                step = f"list: a page was read by {read_by}"
                 self._answers.labels(account, read_by).inc()
                 log.debug("page read", read_by=read_by)
-        self.version = next(self._versions)
+        self._steps.append((time.time(), step))
+        if not isinstance(event, CallStarted):
+            self.version = next(self._versions)
 
     def refreshed(self, outcome: Outcome) -> None:
         """Count one refresh."""
@@ -123,21 +130,4 @@ class AccountCounters:
 
     def steps(self) -> list[tuple[float, str]]:
         """Return the latest events: when each was, in seconds since the epoch, and what."""
-        return [(at, _step(event)) for at, event in self._steps.copy()]
-
-
-def _step(event: TraceEvent) -> str:
-    """Write an event for people."""
-    match event:
-        case CallStarted(call=call):
-            return f"{call}: asked"
-        case CallCompleted(call=call, status=status, duration=duration, size=size):
-            return f"{call}: HTTP {status}, {size} bytes, after {duration:.3f} s"
-        case CallFailed(call=call, error=error, duration=duration):
-            return f"{call}: {error.result} after {duration:.3f} s: {error}"
-        case SignIn(result=result, duration=duration):
-            return f"sign-in ended: {result} after {duration:.3f} s"
-        case Redeployed(old=old, new=new):
-            return f"the cabinet was redeployed: {old} became {new}"
-        case PageRead(read_by=read_by):  # pragma: no branch - the last kind there is
-            return f"list: a page was read by {read_by}"
+        return list(self._steps.copy())

@@ -21,10 +21,16 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.utils import floatToGoString
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+from vats_exporter.metrics import table
+from vats_exporter.trunks import FLAGS
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from vats_exporter.history import Changes
     from vats_exporter.metrics.table import Metric
+    from vats_exporter.privacy import Privacy
+    from vats_exporter.trunks import AccountState, Snapshot
 
 _number: Callable[[float], str] = floatToGoString
 
@@ -121,11 +127,9 @@ def _escape_column(texts: Sequence[str]) -> list[bytes]:
 
 
 def label_column(labels: Mapping[str, str | Sequence[str]], size: int) -> list[bytes]:
-    """Write what stands between the braces of many samples of one family.
+    """Write what stands between the braces of ``size`` samples of one family.
 
-    Args:
-        labels: by name, one value for all samples or a sequence of ``size`` values.
-        size: the number of samples.
+    A label has one value for all samples, or a sequence of ``size`` values.
     """
     pieces: list[bytes] = []
     columns: list[list[bytes]] = []
@@ -158,6 +162,104 @@ def _lines(name: str, labels: Sequence[bytes], ends: Sequence[bytes]) -> bytes:
     pieces[1::3] = labels
     pieces[2::3] = ends
     return b"".join(pieces)
+
+
+TRUNK_METRICS: Final = tuple(metric for metric in table.METRICS if metric.scope == "trunk")
+
+TrunkLines = tuple[bytes, ...]
+"""The samples of an account's trunks: for each of :data:`TRUNK_METRICS` its lines."""
+
+NO_TRUNKS: Final[TrunkLines] = (b"",) * len(TRUNK_METRICS)
+
+_HEADERS: Final = {form: [header(metric, form) for metric in TRUNK_METRICS] for form in Format}
+
+
+def render_trunks(
+    account: str, snapshot: Snapshot, changes: Changes | None, privacy: Privacy
+) -> TrunkLines:
+    """Write the samples of a snapshot's trunks; ``None`` as changes writes nothing of them."""
+    trunks = snapshot.trunks
+    shared: dict[str, str | Sequence[str]] = {
+        "account": account,
+        "trunk": [trunk.ref for trunk in trunks],
+        "phone": [privacy.phone(trunk) for trunk in trunks],
+    }
+    labels = label_column(shared, len(trunks))
+    lines = {}
+    for flag, metric in table.TRUNK_FLAGS.items():
+        states = list(map(flag.of, trunks))
+        known = [one for one, on in zip(labels, states, strict=True) if on is not None]
+        lines[metric] = flag_lines(metric.name, known, [on for on in states if on is not None])
+    expected = [one for one, trunk in zip(labels, trunks, strict=True) if trunk.expected_off]
+    named = {
+        **shared,
+        "name": [privacy.name(trunk) for trunk in trunks],
+        "line": [privacy.line(trunk) for trunk in trunks],
+    }
+    for metric, ones in (
+        (table.TRUNK_EXPECTED_OFF, expected),
+        (table.TRUNK_INFO, label_column(named, len(trunks))),
+    ):
+        lines[metric] = flag_lines(metric.name, ones, [True] * len(ones))
+    counted, dated = _change_lines(shared, snapshot, changes)
+    lines[table.TRUNK_FLAG_CHANGES] = counted
+    lines[table.TRUNK_FLAG_CHANGED_TIMESTAMP] = dated
+    return tuple(lines[metric] for metric in TRUNK_METRICS)
+
+
+def _change_lines(
+    shared: Mapping[str, str | Sequence[str]], snapshot: Snapshot, changes: Changes | None
+) -> tuple[bytes, bytes]:
+    """Write how often each flag changed, 0 for those that never did, and when it last did."""
+    if changes is None:
+        return b"", b""
+    trunks = snapshot.trunks
+    counted, dated = [], []
+    for flag in FLAGS:
+        labels = label_column({**shared, "flag": flag.key}, len(trunks))
+        rows = [
+            (label, changes.get((trunk.ref, flag.key)))
+            for trunk, label in zip(trunks, labels, strict=True)
+            if flag.of(trunk) is not None or (trunk.ref, flag.key) in changes
+        ]
+        totals = [0.0 if change is None else change.total for _, change in rows]
+        name = table.TRUNK_FLAG_CHANGES.name
+        counted.append(value_lines(name, [label for label, _ in rows], totals))
+        changed = [(label, change.last_changed) for label, change in rows if change is not None]
+        name = table.TRUNK_FLAG_CHANGED_TIMESTAMP.name
+        dated.append(value_lines(name, [one for one, _ in changed], [when for _, when in changed]))
+    return b"".join(counted), b"".join(dated)
+
+
+def join_trunks(accounts: Iterable[TrunkLines], form: Format) -> list[bytes]:
+    """Put accounts' trunk samples together, family by family, each under its header."""
+    chunks: list[bytes] = []
+    for head, lines in zip(_HEADERS[form], zip(*accounts, strict=True), strict=False):
+        if any(lines):
+            chunks += (head, *lines)
+    return chunks
+
+
+def state_families(state: AccountState) -> Iterator[Family]:
+    """Make the families of an account's own gauges."""
+    account = state.account
+    values: dict[Metric, float | None] = {
+        table.UP: state.up,
+        table.REFRESH_DURATION: state.duration,
+        table.LOGIN_RETRY_TIMESTAMP: state.login_retry_at,
+    }
+    if (snapshot := state.snapshot) is not None:
+        values[table.TRUNKS] = len(snapshot.trunks)
+        values[table.REFRESH_TIMESTAMP] = snapshot.taken_at
+        values[table.DETAILS_TIMESTAMP] = snapshot.details_at
+        patterns = [
+            ((account, pattern, "true" if known else "false"), count)
+            for (pattern, known), count in sorted(snapshot.patterns.items())
+        ]
+        yield gauge(table.TRUNK_PATTERNS, *patterns)
+    for metric, value in values.items():
+        if value is not None:
+            yield gauge(metric, ((account,), value))
 
 
 class Body(NamedTuple):

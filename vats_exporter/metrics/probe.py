@@ -13,8 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.exposition import Format, Page, encode, gauge
-from vats_exporter.metrics.rendering import join_trunks
+from vats_exporter.metrics.exposition import Format, Page, encode, gauge, join_trunks
 from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
@@ -26,10 +25,7 @@ if TYPE_CHECKING:
 class Probe:
     """A probe of one account, which ends with its construction.
 
-    Args:
-        account: the one asked for.
-        timeout: seconds to wait for the refresh, if one is due; 0 where none may be waited for.
-        now: gives seconds since the epoch.
+    It waits for the refresh, if one is due, for at most ``timeout`` seconds.
     """
 
     def __init__(
@@ -61,8 +57,7 @@ class Probe:
     def debug_page(self) -> tuple[bytes, ...]:
         """Tell a person how it went, step by step, without anything secret.
 
-        Returns:
-            UTF-8, in pieces; all but the first and the last are shared by all readers.
+        Of the pieces, all but the first and the last are shared by all readers.
         """
         account, state, moment = self._account, self._state, self._now()
         result = state.result or "not read yet"

@@ -19,11 +19,7 @@ Scope = Literal["trunk", "account", "probe", "exporter"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Metric:
-    """A metric of the exporter's: one per trunk, per account, per probe or one in all.
-
-    Attributes:
-        labels: by name, in the documented order; a histogram has ``le`` besides.
-    """
+    """A metric, one per trunk, account, probe, or in all; a histogram has ``le`` besides."""
 
     name: str
     type: MetricType
