@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vats_exporter.config.loading import load
-from vats_exporter.config.warnings import readable_passwords
+from vats_exporter.config.loading import load, readable_passwords
 
 if TYPE_CHECKING:
     from pathlib import Path

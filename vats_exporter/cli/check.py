@@ -15,8 +15,8 @@ from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options
 from vats_exporter.cli.output import FAILED, WRONG_CONFIGURATION, fail, printable, tell, write
 from vats_exporter.cli.tables import Column, table
+from vats_exporter.config.loading import readable_passwords
 from vats_exporter.config.problems import ConfigError
-from vats_exporter.config.warnings import readable_passwords
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.logs import setup
 from vats_exporter.redaction import describe_unexpected, redact

@@ -1,15 +1,27 @@
-"""From ``vats-exporter.yml`` to :class:`Config`, or to everything that is wrong with it at once."""
+"""From ``vats-exporter.yml`` to :class:`Config`, or to everything that is wrong with it at once.
+
+A warning is of what is valid, and most likely not meant as it is written.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
+from vats_exporter.address import parse_address
 from vats_exporter.config.models import AccountSettings, Config, SharedSettings
-from vats_exporter.config.problems import ConfigError, Problem, known_path, meant, problem_of
-from vats_exporter.config.warnings import find_warnings
+from vats_exporter.config.problems import (
+    VARIABLE,
+    ConfigError,
+    Problem,
+    known_path,
+    meant,
+    problem_of,
+)
 from vats_exporter.config.yaml_file import read_yaml
+from vats_exporter.expected_off import ExpectedOff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,16 +37,17 @@ _PASSWORD_KEYS: Final = ("password", "password_file", "password_env")
 
 _WITHOUT_DEFAULT: Final = ("name", "login", *_PASSWORD_KEYS)
 
+_QUOTED: Final = re.compile("[“”„‟«‘‚].*[“”‟»’]", re.DOTALL)
+
+_WITHOUT_QUOTES: Final = ("login", "password", "password_file", "password_env", "address")
+"""Keys whose values have no typographic quotes, other than names."""
+
 
 def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
-    """Read, check and resolve a configuration.
+    """Read and check a configuration, apply its defaults and resolve its paths.
 
-    Args:
-        file: where it is. Relative paths in it start from its folder.
-        environment: what ``password_env`` looks into; the process's own if not given.
-
-    Returns:
-        the configuration, with the defaults applied and the passwords read.
+    Relative paths start from its folder; ``password_env`` looks into the process's own environment
+    unless another is given.
 
     Raises:
         ConfigError: with all that is wrong with it.
@@ -68,7 +81,8 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
     problems += _equal_names(document)
     if config is None or problems:
         raise ConfigError(problems, file=file)
-    return config.with_origin(file, find_warnings(config, document))
+    warnings = (*_strange_texts(document), *_equal_logins(config, document))
+    return config.with_origin(file, (*warnings, *_wrong_lists(config, document)))
 
 
 def _with_defaults(raw: dict[str, Value]) -> dict[str, Value]:
@@ -168,3 +182,49 @@ def _equal_names(document: Document) -> Iterator[Problem]:
             line = document.line_of(("accounts", index, "name"))
             message = f"the same name as accounts[{first[name]}]"
             yield Problem(f"accounts[{index}].name", message, line)
+
+
+def _strange_texts(document: Document) -> Iterator[Problem]:
+    for keys, text in document.texts():
+        if VARIABLE.search(text):
+            message = "${…} is not replaced by a variable's value; for a password, use password_env"
+        elif keys[-1] in _WITHOUT_QUOTES and _QUOTED.fullmatch(text):
+            message = "the typographic quotes are part of the value; YAML's quotes are \" and '"
+        else:
+            continue
+        yield Problem(known_path(keys, Config)[0], message, document.line_of(keys))
+
+
+def _equal_logins(config: Config, document: Document) -> Iterator[Problem]:
+    first: dict[tuple[str, str], int] = {}
+    for index, account in enumerate(config.accounts):
+        address = parse_address(account.address, allow_plain_http=True)
+        other = first.setdefault((address, account.login), index)
+        if other != index:
+            keys = ("accounts", index, "login")
+            message = f"the same login as accounts[{other}]; two sessions may end each other"
+            yield Problem(known_path(keys, Config)[0], message, document.line_of(keys))
+
+
+def _wrong_lists(config: Config, document: Document) -> Iterator[Problem]:
+    for index, account in enumerate(config.accounts):
+        for fault in ExpectedOff(file=account.expected_off_file).faults():
+            key, message = fault.split(": ", 1)
+            line = document.line_of(("accounts", index, key))
+            yield Problem(f"accounts[{index}].{key}", message, line)
+
+
+def readable_passwords(config: Config) -> Iterator[Problem]:
+    """Look for passwords in files that every user of the machine can read."""
+    for index, account in enumerate(config.accounts):
+        if account.password_env is not None:
+            continue
+        key = "password" if account.password_file is None else "password_file"
+        place = account.password_file or config.file
+        try:
+            mode = 0 if place is None else place.stat().st_mode & 0o777
+        except OSError:  # gone since it was read
+            continue
+        if mode & 0o007:
+            message = f"every user of this machine can read it: the file's mode is {mode:04o}"
+            yield Problem(f"accounts[{index}].{key}", message)

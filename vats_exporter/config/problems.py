@@ -40,10 +40,7 @@ _FIXED: Final = {
     "list_type": 'must be a list, each entry starting with "- "',
     "too_short": "must not be empty",
 }
-_LIMITS: Final = {
-    "greater_than_equal": ("ge", "at least"),
-    "less_than_equal": ("le", "at most"),
-}
+_LIMITS: Final = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +49,7 @@ class Problem:
 
     Attributes:
         path: the key, e.g. ``accounts[1].password_file``; empty for the whole file.
-        message: what is wrong with it.
-        line: where it stands, from 1; 0 for the whole file.
-        column: the same; 0 for the whole line.
+        line: where it stands, from 1, like *column*; 0 for the whole file, or the whole line.
     """
 
     path: str
@@ -71,12 +66,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used.
-
-    Attributes:
-        problems: everything that is wrong with it, never empty, in the order of the file.
-        file: the configuration file.
-    """
+    """A configuration that cannot be used, with everything that is wrong with it."""
 
     def __init__(self, problems: Iterable[Problem], *, file: Path) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
@@ -91,8 +81,7 @@ class ConfigError(Exception):
 def known_path(keys: Keys, model: type[BaseModel]) -> tuple[str, type[BaseModel] | None]:
     """Write a place as ``accounts[1].tls.ca_file``, as far as its keys are the model's.
 
-    Returns:
-        the path, and the model of what stands there; ``None`` where it has no keys of its own.
+    The model of what stands there comes with it, unless it has no keys of its own.
     """
     path = ""
     here: type[BaseModel] | None = model
@@ -123,13 +112,7 @@ def meant(key: object, known: Iterable[str]) -> str:
 
 
 def problem_of(detail: ErrorDetails, model: type[BaseModel], line: int) -> Problem:
-    """Say what pydantic found, in the words of somebody who edits a YAML file.
-
-    Args:
-        detail: one of the errors.
-        model: of the whole file.
-        line: where it stands.
-    """
+    """Say what pydantic found, in the words of somebody who edits a YAML file."""
     path, here = known_path(detail["loc"], model)
     if detail["type"] != "extra_forbidden":
         message = _message(detail)

@@ -28,14 +28,7 @@ LONGEST: Final = 2**63 / 1e9
 
 
 def parse_duration(text: str) -> float:
-    """Read a duration such as ``1h30m``.
-
-    Returns:
-        seconds.
-
-    Raises:
-        ValueError: it is not one; the message says what was expected.
-    """
+    """Read a duration such as ``1h30m``, in seconds; a ``ValueError`` says what was expected."""
     if text == "0":
         return 0.0
     match = re.fullmatch(DURATION_PATTERN, text)
@@ -68,14 +61,7 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_size(text: str) -> int:
-    """Read a size such as ``64MB``.
-
-    Returns:
-        bytes.
-
-    Raises:
-        ValueError: it is not one; the message says what was expected.
-    """
+    """Read a size such as ``64MB``, in bytes; a ``ValueError`` says what was expected."""
     match = re.fullmatch(SIZE_PATTERN, text)
     if match is None or len(match[1]) > 15:
         raise ValueError("must be a size such as 512KB, 64MB or 1GB")

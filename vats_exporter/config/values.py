@@ -42,12 +42,8 @@ RESERVED_LABELS: Final = {label for metric in METRICS for label in metric.labels
 """Labels of the exporter's own metrics, which a target's labels would push aside."""
 
 _SWITCHES: Final = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "false": False,
-    "no": False,
-    "off": False,
+    **dict.fromkeys(("true", "yes", "on"), True),
+    **dict.fromkeys(("false", "no", "off"), False),
 }
 
 HIDDEN: Final = "<secret>"
@@ -132,11 +128,7 @@ def _password(password: str) -> str:
 
 
 def password_of_file(file: Path) -> str:
-    """Read a password file: one line.
-
-    Raises:
-        ValueError: it holds no password.
-    """
+    """Read a password file, which has one line; a ``ValueError`` if it holds no password."""
     data = _read(file, _LONGEST_PASSWORD + 1)
     if len(data) > _LONGEST_PASSWORD:
         raise ValueError(f"the file is longer than {_LONGEST_PASSWORD} bytes: not a password")
@@ -153,15 +145,7 @@ def password_of_file(file: Path) -> str:
 
 
 def password_of_variable(name: str, environment: Mapping[str, str] | None = None) -> str:
-    """Read an environment variable.
-
-    Args:
-        name: the variable's.
-        environment: the process's own unless given.
-
-    Raises:
-        ValueError: it holds no password.
-    """
+    """Read an environment variable; a ``ValueError`` if it holds no password."""
     password = (os.environ if environment is None else environment).get(name)
     if password is None:
         raise ValueError("this environment variable is not set")

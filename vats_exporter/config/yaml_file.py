@@ -71,8 +71,7 @@ class Document:
 
     Attributes:
         value: ``None`` for a file without content.
-        lines: the line of each value.
-        problems: what leaves the rest readable: where, and what. Of equal keys the first counts.
+        problems: what leaves the rest readable. Of equal keys the first counts.
     """
 
     value: Value = None

@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from vats_exporter.history.events import HistoryError
-from vats_exporter.history.ledger import Ledger
+from vats_exporter.history.ledger import HistoryError, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vats_exporter.history.events import Event
+    from vats_exporter.history.ledger import Event
 
 BUSY_TIMEOUT: Final = 0.25
 """Seconds that the writer waits for a reader."""
@@ -103,8 +102,7 @@ class HistoryFile:
 
         Raises:
             CorruptError: it is damaged, or holds what the exporter never writes.
-            HistoryError: it cannot be used, because of another exporter's lock for example.
-            OSError, sqlite3.Error: it cannot be made, opened or written.
+            HistoryError, OSError, sqlite3.Error: it cannot be used.
         """
         self.close()
         self._lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -140,8 +138,7 @@ class HistoryFile:
         Raises:
             CorruptError: the file is damaged.
             HistoryError: another process wrote to it.
-            sqlite3.Error: it cannot be written. Whether it was all the same, only :meth:`open`
-                tells.
+            sqlite3.Error: it may not be written; only :meth:`open` tells.
         """
         if old == replace(new, at=old.at, missing=old.missing) if old else False:
             return

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.clock import SystemClock
-from vats_exporter.history.events import HistoryError
 from vats_exporter.history.file import CorruptError, HistoryFile
-from vats_exporter.history.ledger import Ledger, events_between, see
+from vats_exporter.history.ledger import HistoryError, Ledger, events_between, see
 from vats_exporter.logs.logger import get_logger
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from vats_exporter.history.events import Event
-    from vats_exporter.history.ledger import Changes
+    from vats_exporter.history.ledger import Changes, Event
     from vats_exporter.trunks import Snapshot
 
 DEFAULT_KEEP: Final = 90 * 86400.0
@@ -49,22 +48,22 @@ PRUNE_LIMIT: Final = 10_000
 _log = get_logger(__name__)
 
 
+@dataclass(eq=False, slots=True)
 class _Task:
     """An account to be saved, with the events and the times of its latest snapshot."""
 
-    def __init__(
-        self, account: str = "", events: tuple[Event, ...] = (), at: float = 0.0, tick: float = 0.0
-    ) -> None:
-        self.account, self.events, self.at, self.tick = account, events, at, tick
-        self.done = threading.Event()
+    account: str = ""
+    events: tuple[Event, ...] = ()
+    at: float = 0.0
+    tick: float = 0.0
+    done: threading.Event = field(default_factory=threading.Event)
 
 
 class History:
     """Remembers what every account's trunks did. Never fails because of its file. Thread-safe.
 
     Args:
-        path: the SQLite file, made if need be in a folder that exists; ``None`` remembers in
-            memory alone.
+        path: the SQLite file, made if need be in a folder that exists; ``None`` for memory alone.
         keep: seconds that events are kept in the file. Counters and the latest state of each trunk
             stay for as long as the file.
         clock: seconds that only go forward; the machine's by default.
@@ -109,11 +108,7 @@ class History:
         self.close()
 
     def record(self, account: str, snapshot: Snapshot) -> tuple[Event, ...]:
-        """Take note of an account's next snapshot, which is complete: what it lacks may be gone.
-
-        Returns:
-            what it tells that the one before did not; nothing for an account's first.
-        """
+        """Take note of an account's next, complete snapshot, and return what it changes."""
         at, tick = snapshot.taken_at, self._clock()
         with self._wake:
             old = self._live.get(account)
@@ -125,10 +120,7 @@ class History:
         return events
 
     def changes(self, account: str) -> Changes:
-        """Return how often, and when last, each flag of an account's trunks changed.
-
-        Those alone that ever did, by reference and flag; the mapping is never altered.
-        """
+        """Return how often, and when last, the flags of an account's trunks changed."""
         ledger = self._live.get(account)
         return ledger.changes if ledger else {}
 

@@ -13,17 +13,63 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from vats_exporter.history.events import FLAGS, Change, Event
+from vats_exporter import trunks
 from vats_exporter.trunks import Flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from vats_exporter.trunks import Snapshot, Trunk
+
+FLAGS: Final = tuple(flag.key for flag in trunks.FLAGS)
+"""The flags whose changes are counted, as the label ``flag`` names them."""
+
+EventKind = Literal["changed", "appeared", "gone", "back", "renamed", "renumbered"]
+
+
+class HistoryError(Exception):
+    """The file cannot be used: says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to one trunk, seen between two snapshots.
+
+    Attributes:
+        time: when the later one was taken, in seconds since the epoch.
+        phone: as it is after the change, like *name*.
+        flag: which one changed; empty for other kinds.
+        before: the flag (``0`` or ``1``), name or phone before; empty for other kinds.
+        id: its number in the file: ascending, never used again; ``None`` before it is written.
+    """
+
+    time: float
+    account: str
+    ref: str
+    phone: str
+    name: str
+    kind: EventKind
+    flag: str = ""
+    before: str = ""
+    after: str = ""
+    id: int | None = None
+
+    def to_json(self) -> str:
+        """Return all but the number, in ASCII."""
+        return json.dumps({**asdict(self), "id": None})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How often one flag of one trunk was seen to change, and when last (since the epoch)."""
+
+    total: int
+    last_changed: float
+
 
 Seen = tuple[Any, ...]
 """A trunk as it is compared: phone, name, then the ``FLAGS``; ``None`` for what is not told.
@@ -48,13 +94,11 @@ def see(snapshot: Snapshot) -> dict[str, Seen]:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What is known of one account at one moment.
+    """What is known of one account at one moment, by its trunks' references.
 
     Attributes:
         at: when its latest snapshot was taken.
-        present: its trunks, by reference.
         gone: the trunks that left, as they were.
-        changes: of the flags.
         missing: the present trunks that the latest snapshot did not show.
     """
 
@@ -65,12 +109,7 @@ class Ledger:
     missing: frozenset[str] = frozenset()
 
     def follow(self, seen: Mapping[str, Seen], at: float) -> Ledger:
-        """Return the ledger after another snapshot.
-
-        Args:
-            seen: the snapshot's trunks, of :func:`see`.
-            at: when it was taken.
-        """
+        """Return the ledger after another snapshot: its trunks, of :func:`see`, and its time."""
         missing = frozenset(self.present.keys() - seen.keys())
         left = missing & self.missing
         new = {ref: one for ref, one in seen.items() if self.present.get(ref) != one}
@@ -115,11 +154,7 @@ class Ledger:
 
     @classmethod
     def from_json(cls, text: str) -> Ledger:
-        """Return the ledger of :meth:`to_json`.
-
-        Raises:
-            ValueError, TypeError, LookupError, AttributeError: it was not written there.
-        """
+        """Return the ledger of :meth:`to_json`; what was not written there is an exception."""
         state = json.loads(text, parse_constant=_refuse)
         columns = state["columns"]
         present, gone = (

@@ -13,8 +13,8 @@ import stat
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.history.events import Event, HistoryError
 from vats_exporter.history.file import connect, is_empty
+from vats_exporter.history.ledger import Event, HistoryError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -53,23 +53,16 @@ def read_events(
     after_id: int = 0,
     limit: int | None = None,
 ) -> list[Event]:
-    """Read what happened.
+    """Read what happened, in the order in which it was seen; a ``HistoryError`` if it cannot be.
 
     Args:
         path: the history file.
         accounts: of these accounts alone; empty for all.
-        phones: of trunks that have, or in a renumbering had, one of these phones (eleven digits);
-            empty for all.
+        phones: of trunks that have, or in a renumbering had, one of these phones (eleven digits).
         since: not before this time, in seconds since the epoch.
         after_id: with a greater number alone, to go on after an earlier call. Where the file has
             been replaced by one that does not reach as far, all of it is new.
-        limit: the latest so many; ``None`` for all.
-
-    Returns:
-        the events in the order in which they were seen.
-
-    Raises:
-        HistoryError: the file cannot be read.
+        limit: the latest so many.
     """
     with _opened(path) as connection:
         (greatest,) = connection.execute(_GREATEST).fetchone()
@@ -99,10 +92,10 @@ def is_known_phone(path: Path, phone: str) -> bool:
 
 
 def export(path: Path, target: Path) -> None:
-    """Copy the file, whole as it is at one moment, also while the exporter writes to it.
+    """Copy the file as it is at one moment, also while the exporter writes to it.
 
     Raises:
-        HistoryError: it cannot be read, or the copy cannot be written; nothing is overwritten.
+        HistoryError: it cannot be read, or the copy cannot be made; nothing is overwritten.
     """
     try:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
