@@ -19,8 +19,7 @@ import click
 from pydantic import BaseModel
 
 from vats_exporter.cabinet import settings as cabinet_settings
-from vats_exporter.cabinet.errors import RESULTS
-from vats_exporter.cabinet.trace import CALLS
+from vats_exporter.cabinet.errors import CALLS, RESULTS
 from vats_exporter.cli import COMMANDS, _commands
 from vats_exporter.config import models
 from vats_exporter.config.models import Config

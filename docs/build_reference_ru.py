@@ -14,8 +14,7 @@ from typing import Any, Final
 import yaml
 
 from docs.build_reference import schema_of
-from vats_exporter.cabinet.errors import RESULTS
-from vats_exporter.cabinet.trace import CALLS
+from vats_exporter.cabinet.errors import CALLS, RESULTS
 from vats_exporter.config.models import Config
 from vats_exporter.metrics.table import METRICS
 from vats_exporter.trunks import FLAGS, ROW_FLAGS

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vats_exporter.cabinet import session
+from vats_exporter.cabinet import sign_in
 
 
 @pytest.fixture(autouse=True)
 def _no_pause_between_sign_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cabinets that end sessions do so faster than in life; the tests of the pause bring theirs."""
-    monkeypatch.setattr(session, "PACE", session.SignInPace(pause=0.0))
+    monkeypatch.setattr(sign_in, "PACE", sign_in.SignInPace(pause=0.0))

@@ -328,7 +328,7 @@ def test_what_is_in_no_fragment_is_looked_for_once(sign_up: SignUp) -> None:
     assert cabinet.discovery is not None
     before = scripts(simulated)
     for _ in range(3):
-        assert not cabinet.discovery.look_for(cabinet._access.transport, ["NoSuchService"])
+        assert not cabinet.discovery.look_for(cabinet._session.transport, ["NoSuchService"])
     # The permutation's script, since texts are not kept, and fragments until the numbers end.
     assert scripts(simulated) == before + 1 + 4 + 1
 
@@ -365,7 +365,7 @@ def test_the_selectors_method_comes_from_the_script(sign_up: SignUp) -> None:
     payload = cabinet.selector_payload(trunk["ref"], enabled=False)
     assert "|setEnabled|" in payload
     assert simulated.deployment.policies[SELECTOR_SERVICE] in payload
-    cabinet.set_enabled(trunk["ref"], enabled=False)
+    cabinet.move_selector(trunk["ref"], enabled=False)
     now = next(one for one in simulated.trunks() if one["ref"] == trunk["ref"])
     assert now["sip_device_enabled"] is False
 

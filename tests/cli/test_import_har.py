@@ -59,7 +59,7 @@ def record_visit(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Simul
             trunks = cabinet.read_trunks().trunks
             ref = next(t.ref for t in account.enterprise.trunks() if t.device)
             assert ref in {trunk.ref for trunk in trunks}
-            cabinet.set_enabled(ref, enabled=True)
+            cabinet.move_selector(ref, enabled=True)
     return {"log": {"version": "1.2", "entries": entries}}, simulated
 
 

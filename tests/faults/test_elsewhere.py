@@ -15,7 +15,7 @@ from tests.faults.trials import lead_to
 from tests.faults.watched import DETAILS_TTL, TTL, settings_for
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.session import SignInPace
+from vats_exporter.cabinet.sign_in import SignInPace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +115,6 @@ def test_no_redirect_takes_a_selector_elsewhere(
         trouble = redirecting(secure, "selector", location, status, trap)
         trouble.start()
         with suppress(CabinetError):
-            cabinet.set_enabled(ref, enabled=True)
+            cabinet.move_selector(ref, enabled=True)
         trouble.stop()
     assert trouble.met

@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vats_exporter.cabinet import session
+from vats_exporter.cabinet import sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ PLACES: Final = {
     "a configuration": "vats_exporter.cli.options:load",
     "a table": "vats_exporter.cli.trunks:table",
     "a card": "vats_exporter.cli.trunks:_card",
-    "a switch": "vats_exporter.cabinet.selector:Switching._carry_out",
+    "a switch": "vats_exporter.cabinet.devices:Switching._carry_out",
     "an inspection": "vats_exporter.cli.inspect:inspect",
     "a recording": "vats_exporter.cli.import_har:read_recording",
 }
@@ -117,7 +117,7 @@ def _watch(folder: Path) -> None:
 def main() -> None:
     folder = Path(sys.argv.pop(1))
     # Sessions end here faster than in life.
-    session.PACE = session.SignInPace(pause=0.0)
+    sign_in.PACE = sign_in.SignInPace(pause=0.0)
     _watch(folder)
     warnings.simplefilter("default")
     bug = _bug(folder)

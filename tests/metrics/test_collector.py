@@ -26,10 +26,13 @@ from tests.doubles import let_end
 from vats_exporter.cabinet.errors import (
     RESULTS,
     CabinetTimeoutError,
+    CallCompleted,
+    CallFailed,
     LoginRefusedError,
+    Redeployed,
+    SignIn,
     UnreachableError,
 )
-from vats_exporter.cabinet.trace import CallCompleted, CallFailed, Redeployed, SignIn
 from vats_exporter.history import History
 from vats_exporter.metrics import collector as collector_module
 from vats_exporter.metrics import exposition
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric as ClientFamily
 
-    from vats_exporter.cabinet.trace import Trace, TraceEvent
+    from vats_exporter.cabinet.errors import Trace, TraceEvent
     from vats_exporter.metrics.counters import AccountCounters
 
 PATIENCE = 10.0

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.process import capture_logs
-from vats_exporter.cabinet.errors import RESULTS, CabinetTimeoutError
-from vats_exporter.cabinet.trace import (
+from vats_exporter.cabinet.errors import (
+    RESULTS,
+    CabinetTimeoutError,
     CallCompleted,
     CallFailed,
     CallStarted,
@@ -22,7 +23,7 @@ from vats_exporter.metrics.counters import BUCKETS, SIGN_IN_RESULTS, AccountCoun
 from vats_exporter.refresh import Outcome
 
 if TYPE_CHECKING:
-    from vats_exporter.cabinet.trace import TraceEvent
+    from vats_exporter.cabinet.errors import TraceEvent
 
 
 def counted(counters: AccountCounters, name: str) -> dict[tuple[str, ...], float]:

@@ -13,8 +13,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.doubles import let_end, make_due
-from vats_exporter.cabinet.errors import LoginRefusedError, UnreachableError
-from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted, Redeployed
+from vats_exporter.cabinet.errors import (
+    CallCompleted,
+    CallFailed,
+    CallStarted,
+    LoginRefusedError,
+    Redeployed,
+    UnreachableError,
+)
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format
 from vats_exporter.redaction import register_secrets

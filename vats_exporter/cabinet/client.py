@@ -1,43 +1,65 @@
-"""One account's cabinet: its trunks, their details and their selectors, with nothing to paste."""
+"""One account's cabinet: its trunks, their details and their selectors, with nothing to paste.
+
+The exporter uses :class:`CabinetClient`; programs use :class:`Cabinet`, which stands on it::
+
+    with Cabinet("vpbx.mts.ru", "+7-9161234567", password) as cabinet:
+        for trunk in cabinet.trunks():
+            print(trunk.phone, trunk.flags.active)
+
+Everything that can go wrong is one of the tree in :mod:`vats_exporter.cabinet.errors`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from vats_exporter import gwt
-from vats_exporter.cabinet import contract, devices, session
-from vats_exporter.cabinet.access import CLOSES_WITHIN, Access, Renewal
-from vats_exporter.cabinet.discovery import permutations
+from vats_exporter.cabinet import contract, devices, sign_in
+from vats_exporter.cabinet.devices import Switching, SwitchOutcome
 from vats_exporter.cabinet.errors import (
     CabinetError,
     DoubtfulError,
     GwtExceptionError,
     IncompleteError,
+    PageRead,
     RedeployedError,
     TableError,
     UndecodableError,
 )
 from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
-from vats_exporter.cabinet.reading import read_page, read_without_table
-from vats_exporter.cabinet.trace import PageRead, no_trace
+from vats_exporter.cabinet.reading import read_page
+from vats_exporter.cabinet.session import CLOSES_WITHIN, Session
+from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.trunks import Trunk, normalise_phone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable
+    from typing import Any
 
     from typing_extensions import Self
 
-    from vats_exporter.cabinet.access import Build
     from vats_exporter.cabinet.devices import TrunkDetails
     from vats_exporter.cabinet.discovery import Discovery
+    from vats_exporter.cabinet.errors import Trace
     from vats_exporter.cabinet.page import Page
-    from vats_exporter.cabinet.settings import CabinetSettings
-    from vats_exporter.cabinet.trace import Trace
+    from vats_exporter.cabinet.session import Build
     from vats_exporter.cabinet.transport import Answer
     from vats_exporter.trunks import Listing
 
-__all__ = ["CLOSES_WITHIN", "CabinetClient"]
+__all__ = ["CLOSES_WITHIN", "Cabinet", "CabinetClient"]
+
+
+class UnknownTrunkError(CabinetError):
+    """No trunk has this phone or reference, or several have the phone."""
+
+    result = "incomplete"
+
+
+class NotSwitchedError(CabinetError):
+    """A selector is not where it was to be moved to, whatever the cabinet answered."""
+
+    result = "incomplete"
 
 
 class CabinetClient:
@@ -49,6 +71,10 @@ class CabinetClient:
         observe: is shown every answer, body and all; see
             :class:`~vats_exporter.cabinet.transport.Transport`.
         pace: says when a password may be sent; the process's own unless a test brings another.
+
+    Attributes:
+        list_tail_misfit: why ``list_tail`` does not fit the class of the request; empty where it
+            does, or nothing is known yet.
     """
 
     def __init__(
@@ -57,13 +83,13 @@ class CabinetClient:
         *,
         trace: Trace | None = None,
         observe: Callable[[str, Answer], None] | None = None,
-        pace: session.SignInPace | None = None,
+        pace: sign_in.SignInPace | None = None,
     ) -> None:
+        self.list_tail_misfit = ""
         self._settings = settings
-        self._trace = trace or no_trace
-        self._access = Access(settings, self._trace, observe, pace or session.PACE)
+        self._trace = trace or (lambda _: None)
+        self._session = Session(settings, self._trace, observe, pace or sign_in.PACE)
         self._known = Plausibility()
-        self._misfit = ""  # of the list's tail
 
     def __enter__(self) -> Self:
         """Nothing is done before it is needed."""
@@ -76,44 +102,34 @@ class CabinetClient:
     @property
     def discovery(self) -> Discovery | None:
         """What the cabinet calls things, once discovered."""
-        return self._access.discovery
+        return self._session.discovery
 
     @property
     def enterprise(self) -> str:
         """The enterprise's number, once signed in; empty if only its reference is configured."""
-        return self._access.enterprise
-
-    @property
-    def list_tail_misfit(self) -> str:
-        """Why ``list_tail`` does not fit the class of the request; empty where it does."""
-        return self._misfit
+        return self._session.enterprise
 
     def credentials_changed(self) -> bool:
         """Whether login and password are others than those that were last sent."""
-        return self._access.credentials_changed()
+        return self._session.credentials_changed()
 
     def read_trunks(self) -> Listing:
         """Read every trunk.
 
         Raises:
-            CabinetError: and then none; see :mod:`vats_exporter.cabinet.errors`.
+            CabinetError: and then none.
         """
-        with self._access.alone():
+        with self._session.alone():
             try:
                 return self._read_list()
             except DoubtfulError:
-                self._access.doubt_session()
+                self._session.doubt()
             return self._read_list()
 
     def read_first_page(self) -> Listing:
-        """Read one page, which may not hold all trunks, to see whether everything works.
-
-        Raises:
-            CabinetError: what does not work.
-        """
-        with self._access.alone():
-            page = self._read_page(Renewal(), 0)
-            return self._with_misfit(listing_of([page], self._settings))
+        """Read one page, which may not hold all trunks, to see whether everything works."""
+        with self._session.alone():
+            return self._with_misfit(listing_of([self._read_page(0)], self._settings))
 
     def read_details(self, ref: str, *, renew: bool = True) -> TrunkDetails:
         """Read one trunk's device form, or the other form where that one does not apply.
@@ -126,54 +142,53 @@ class CabinetClient:
         Raises:
             CabinetError: neither form could be read.
         """
-        call = self._access.call if renew else self._access.call_once
-        with self._access.alone():
+
+        def read(form: int) -> gwt.Response:
+            def build(discovery: Discovery) -> str:
+                strings = discovery.strings(contract.DETAILS, "getForm")
+                return contract.details_request(strings, trunk=ref, form=form)
+
+            return self._session.call("details", contract.DETAILS, build, renew=renew)
+
+        with self._session.alone():
             try:
-                response = call("details", contract.DETAILS, _form(ref, devices.DEVICE_FORM))
+                return devices.read_device_form(read(devices.DEVICE_FORM), ref)
             except RedeployedError:
                 raise
             except GwtExceptionError:
-                form = _form(ref, devices.MOBILE_FORM)
-                return devices.read_mobile_form(call("details", contract.DETAILS, form), ref)
-            return devices.read_device_form(response, ref)
+                return devices.read_mobile_form(read(devices.MOBILE_FORM), ref)
 
-    def set_enabled(self, ref: str, *, enabled: bool) -> None:
-        """Move one trunk's selector.
+    def move_selector(self, ref: str, *, enabled: bool) -> None:
+        """Move one trunk's selector, and do not look where it is then.
 
         Raises:
             CabinetError: it could not be moved, or it is not known whether it was.
         """
-        with self._access.alone():
-            build = self._selector(ref, enabled=enabled)
-            self._access.call("selector", contract.SELECTOR, build)
+        with self._session.alone():
+            self._session.call("selector", contract.SELECTOR, self._selector(ref, enabled=enabled))
 
     def selector_payload(self, ref: str, *, enabled: bool) -> str:
-        """Build the request that :meth:`set_enabled` would send, and do not send it."""
-        with self._access.alone():
-            discovery = self._access.ready(contract.SELECTOR)
-            return self._selector(ref, enabled=enabled)(discovery)
+        """Build the request that :meth:`move_selector` would send, and do not send it."""
+        with self._session.alone():
+            return self._selector(ref, enabled=enabled)(self._session.ready(contract.SELECTOR))
 
     def discover(self) -> Discovery:
         """Look up again what the cabinet calls things, after signing in if need be.
 
         A call whose parameters are all plain Java types also works with a stale policy [gwt], so
         whoever changes something discovers first.
-
-        Raises:
-            CabinetError: it could not be found.
         """
-        with self._access.alone():
-            self._access.discovery = None
-            return self._access.ready()
+        with self._session.alone():
+            self._session.discovery = None
+            return self._session.ready()
 
     def close(self) -> None:
         """Sign out and close the connection; a call under way ends soon, or is broken."""
-        self._access.close()
+        self._session.close()
 
     def _read_list(self) -> Listing:
-        read_page = partial(self._read_page, Renewal())
         try:
-            return self._with_misfit(read_all(read_page, self._settings, self._known))
+            return self._with_misfit(read_all(self._read_page, self._settings, self._known))
         except DoubtfulError:
             raise
         except CabinetError as error:
@@ -185,17 +200,17 @@ class CabinetClient:
             raise failed from None
 
     def _with_misfit(self, listing: Listing) -> Listing:
-        if not self._misfit:
-            return listing
-        return replace(listing, warnings=(*listing.warnings, self._misfit))
+        misfit = self.list_tail_misfit
+        return replace(listing, warnings=(*listing.warnings, misfit)) if misfit else listing
 
-    def _read_page(self, renewal: Renewal, number: int) -> Page:
-        settings = self._settings
+    def _read_page(self, number: int) -> Page:
+        settings, session = self._settings, self._session
 
         def build(discovery: Discovery) -> str:
+            self.list_tail_misfit = discovery.misfit
             return contract.list_request(
                 discovery.strings(contract.LIST, "list"),
-                tail=self._list_tail(discovery),
+                tail=discovery.list_tail,
                 row_filter=settings.filter,
                 enterprise=self._reference(),
                 page=number,
@@ -204,16 +219,8 @@ class CabinetClient:
 
         page: Page | None = None
         while page is None:
-            try:
-                response = self._access.call("list", contract.LIST, build, renewal)
-            except RedeployedError as error:
-                if not self._misfit:
-                    raise
-                raise RedeployedError(
-                    f"{error}; {self._misfit}", class_name=error.class_name
-                ) from None
-            self._known.session = self._access.sessions
-            self._known.reference = self._reference()
+            response = session.call("list", contract.LIST, build)
+            self._known.session, self._known.reference = session.number, self._reference()
             try:
                 page = self._read(response)
             except UndecodableError as error:
@@ -230,40 +237,29 @@ class CabinetClient:
         Returns:
             the page; ``None`` if it was redeployed, and the page is to be asked for again.
         """
-        access = self._access
+        transport = self._session.transport
         while True:
-            discovery = access.ready()
+            discovery = self._session.ready()
             self._known.deployed(discovery.permutation)
             try:
                 page = read_page(response, discovery.table)
             except TableError as error:
-                if error.missing and discovery.look_for(access.transport, [error.missing]):
+                if error.missing and discovery.look_for(transport, [error.missing]):
                     continue
-                names: Container[str] = (discovery.permutation,)
                 if discovery.fits:
                     discovery.fits = False
-                    names = permutations(access.transport, self._settings)
-                if discovery.permutation in names:
-                    return read_without_table(response, error)
-                access.discovery = None
-                return None
+                    if discovery.is_outdated(transport):
+                        self._session.discovery = None
+                        return None
+                return read_page(response, None, not_by_script=str(error))
             if page.records and discovery.fits is None:
                 discovery.fits = True
             return page
 
     def _reference(self) -> str:
         """The enterprise as GWT writes it: configured as a number or a reference, or as found."""
-        configured = self._settings.enterprise
-        if configured and not configured.isdecimal():
-            return configured
-        return gwt.encode_long(int(configured or self._access.enterprise))
-
-    def _list_tail(self, discovery: Discovery) -> str:
-        settings = self._settings
-        request = discovery.signatures.get(contract.LIST_REQUEST, "")
-        fields = discovery.script.requests.get(request)
-        tail, self._misfit = contract.choose_list_tail(settings.list_tail, settings.filter, fields)
-        return tail
+        configured = self._settings.enterprise or self._session.enterprise
+        return gwt.encode_long(int(configured)) if configured.isdecimal() else configured
 
     def _selector(self, ref: str, *, enabled: bool) -> Build:
         def build(discovery: Discovery) -> str:
@@ -279,9 +275,76 @@ class CabinetClient:
         return build
 
 
-def _form(ref: str, form: int) -> Build:
-    def build(discovery: Discovery) -> str:
-        strings = discovery.strings(contract.DETAILS, "getForm")
-        return contract.details_request(strings, trunk=ref, form=form)
+class Cabinet(CabinetClient):
+    """One cabinet, signed in to and discovered when first needed. Thread-safe.
 
-    return build
+    Args:
+        address: ``host``, ``https://host:port``, or ``http://…`` on this machine.
+        login: looks like ``+7-9161234567``.
+        password: kept out of ``repr``, logs and errors.
+        **settings: any other of :class:`~vats_exporter.cabinet.settings.CabinetSettings`, such as
+            ``page_size`` or ``selector_method``.
+
+    Raises:
+        ValueError: a setting is wrong, or there is none of this name.
+    """
+
+    def __init__(self, address: str, login: str, password: str, **settings: Any) -> None:
+        super().__init__(
+            CabinetSettings(address=address, login=login, password=password, **settings)
+        )
+
+    def trunks(self) -> list[Trunk]:
+        """Read every trunk, in the cabinet's order: its phone, its name and its flags.
+
+        Raises:
+            CabinetError: not all could be read.
+        """
+        return list(self.read_trunks().trunks)
+
+    def trunk(self, key: str) -> Trunk:
+        """Read one trunk, with its details: the SIP line and the selector.
+
+        Args:
+            key: its phone, in any way of writing it, or its reference.
+
+        Raises:
+            UnknownTrunkError: there is no such trunk, or not only one.
+            CabinetError: it could not be read.
+        """
+        trunk = self._find(key)
+        details = self.read_details(trunk.ref)
+        return replace(
+            trunk,
+            phone=trunk.phone or details.phone,
+            line=details.line,
+            sip_device_enabled=details.device.enabled if details.device else None,
+        )
+
+    def set_enabled(self, trunk: Trunk | str, enabled: bool) -> None:  # noqa: FBT001 - reads as what it does
+        """Move the selector of a trunk, given itself or by phone or reference; see that it moved.
+
+        Raises:
+            UnknownTrunkError: there is no such trunk.
+            NotSwitchedError: the selector is not seen there afterwards, or there is none.
+            CabinetError: the cabinet could not be asked.
+        """
+        target = trunk if isinstance(trunk, Trunk) else self._find(trunk)
+        self.discover()
+        (change,) = Switching(self, [target], enabled=enabled)
+        if change.outcome is SwitchOutcome.NO_DEVICE:
+            raise NotSwitchedError(f"trunk {target.ref} has no SIP device")
+        if not change.holds:
+            raise NotSwitchedError(f"trunk {target.ref}: {change.error}")
+
+    def _find(self, key: str) -> Trunk:
+        wanted = key.strip()
+        phone = normalise_phone(wanted)
+        trunks = self.read_trunks().trunks
+        found = [one for one in trunks if one.ref == wanted or (phone and one.phone == phone)]
+        if len(found) != 1:
+            how_many = f"{len(found) or 'no'} trunk{'s' if len(found) > 1 else ''}"
+            raise UnknownTrunkError(
+                f"{how_many} of {len(trunks)} with the phone or reference asked for"
+            )
+        return found[0]

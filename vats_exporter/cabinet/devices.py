@@ -1,4 +1,4 @@
-"""What a device form says: a trunk's SIP line, its selector, and its phone.
+"""A trunk's SIP device: what its form says of line, selector and phone; and moving selectors.
 
 Two of the dispatcher's forms are known [observed]:
 
@@ -14,27 +14,37 @@ or a line if it is written as one, and the password is the string that follows t
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from vats_exporter.cabinet.errors import UndecodableError
+from vats_exporter.cabinet.errors import (
+    CabinetError,
+    CabinetTimeoutError,
+    LoginRefusedError,
+    UndecodableError,
+    UnreachableError,
+)
 from vats_exporter.trunks import normalise_phone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from vats_exporter.gwt import Response
+    from vats_exporter.trunks import Trunk
 
 DEVICE_FORM: Final = 31
-"""The form with the SIP device. [observed]"""
-
 MOBILE_FORM: Final = 32
-"""The form that may answer where the device form does not apply. [observed]"""
 
 _RECORD: Final = re.compile(r"(?:[\w$]+\.)*AbonentDeviceRecordGWTModel/\d+", re.ASCII)
 _LONG: Final = re.compile(r"java\.lang\.Long/\d+", re.ASCII)
 _CLASS: Final = re.compile(r"\[*[A-Za-z_$][\w$.]*;?/\d{1,10}", re.ASCII)
 _LOGIN: Final = re.compile(r"sip_(\d{10})_\w+", re.ASCII)
 _LINE: Final = re.compile(r"mobsip_(\d{10})", re.ASCII)
+
+_STOPPING: Final = (LoginRefusedError, UnreachableError, CabinetTimeoutError)
+"""Failures after which no other trunk's selector is moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,83 +86,162 @@ def read_device_form(response: Response, trunk: str) -> TrunkDetails:
     Raises:
         UndecodableError: the record does not begin as it should, or is another trunk's.
     """
-    reader = _FormReader(response)
-    start = reader.find(_RECORD)
+    strings = _strings(response)
+    start = next((at for at, text in enumerate(strings, 1) if _RECORD.fullmatch(text)), None)
     if start is None:
         return TrunkDetails(trunk, "", None)
-    position = start + 1
-    found, position = reader.long(position, "the record's trunk")
+    tokens = response.tokens[::-1]
+    found, at = _long(tokens, strings, start, "the record's trunk")
     if found != trunk:
         # What stands in the place of a reference is not quoted: in a broken record it may be any
         # of the record's strings.
         whose = "another trunk" if found else "none"
         raise UndecodableError(f"form {DEVICE_FORM} of {trunk}: the record is of {whose}")
-    enabled, position = reader.flag(position, "the record's selector")
-    device, position = reader.long(position, "the record's device")
-    strings = reader.texts(position)
-    line = next((text for text in strings if _LINE.fullmatch(text)), "")
-    at = next((index for index, text in enumerate(strings) if _LOGIN.fullmatch(text)), None)
-    login = strings[at] if at is not None else ""
-    password = strings[at + 1] if at is not None and at + 1 < len(strings) else ""
+    enabled = tokens[at] if at < len(tokens) else None
+    if enabled not in (0, 1):
+        raise UndecodableError(
+            f"the record's selector is neither 0 nor 1, token {at + 1} from the end"
+        )
+    device, at = _long(tokens, strings, at + 1, "the record's device")
+    texts = [text for text in strings[at:] if text and not _CLASS.fullmatch(text)]
+    line = next(filter(_LINE.fullmatch, texts), "")
+    login = next(filter(_LOGIN.fullmatch, texts), "")
+    password = next(iter(texts[texts.index(login) + 1 :]), "") if login else ""
+    # 7 and the ten digits of the SIP login [observed], or those of the line.
+    digits = _LOGIN.fullmatch(login) or _LINE.fullmatch(line)
+    phone = f"7{digits[1]}" if digits else ""
     if not device:
-        return TrunkDetails(trunk, _phone(login, line), None)
-    return TrunkDetails(trunk, _phone(login, line), Device(device, enabled, line, login, password))
+        return TrunkDetails(trunk, phone, None)
+    return TrunkDetails(trunk, phone, Device(device, enabled == 1, line, login, password))
 
 
 def read_mobile_form(response: Response, trunk: str) -> TrunkDetails:
     """Read the answer to form 32: the phone is the only string that looks like one."""
-    phones = {phone for text in _FormReader(response).texts(0) if (phone := normalise_phone(text))}
+    texts = (text for text in _strings(response) if text and not _CLASS.fullmatch(text))
+    phones = {phone for text in texts if (phone := normalise_phone(text))}
     return TrunkDetails(trunk, phones.pop() if len(phones) == 1 else "", None)
 
 
-def _phone(login: str, line: str) -> str:
-    """7 and the ten digits of the SIP login [observed], or those of the line."""
-    match = _LOGIN.fullmatch(login) or _LINE.fullmatch(line)
-    return f"7{match[1]}" if match else ""
+def _strings(response: Response) -> list[str]:
+    """For each token in reading order the string that it refers to; empty where to none."""
+    table = response.string_table
+    return [
+        table[token - 1] if isinstance(token, int) and 0 < token <= len(table) else ""
+        for token in response.tokens[::-1]
+    ]
 
 
-class _FormReader:
-    """An answer's tokens in reading order."""
+def _long(tokens: Sequence[object], strings: Sequence[str], at: int, what: str) -> tuple[str, int]:
+    """Read a boxed long: its reference, or an empty string for null; and the position after it."""
+    if tokens[at : at + 1] == [0]:
+        return "", at + 1
+    value = tokens[at + 1] if at + 1 < len(tokens) else None
+    if not isinstance(value, str) or not _LONG.fullmatch(strings[at]):
+        raise UndecodableError(f"{what} is no java.lang.Long, token {at + 1} from the end")
+    return value, at + 2
 
-    def __init__(self, response: Response) -> None:
-        self.stream = response.tokens[::-1]
-        self.table = response.string_table
 
-    def string(self, position: int) -> str:
-        """The string that the token at a position refers to; empty where it refers to none."""
-        token = self.stream[position] if position < len(self.stream) else 0
-        return (
-            self.table[token - 1] if isinstance(token, int) and 0 < token <= len(self.table) else ""
-        )
+class Switchable(Protocol):
+    """The part of a cabinet that moving selectors needs."""
 
-    def find(self, pattern: re.Pattern[str]) -> int | None:
-        """The first position whose string matches."""
-        return next(
-            (at for at in range(len(self.stream)) if pattern.fullmatch(self.string(at))), None
-        )
+    def read_details(self, ref: str) -> TrunkDetails:
+        """Read one trunk's details."""
 
-    def long(self, position: int, what: str) -> tuple[str, int]:
-        """Read a boxed long: its reference, or an empty string for null; and what follows."""
-        token = self.stream[position] if position < len(self.stream) else None
-        if token == 0:
-            return "", position + 1
-        content = self.stream[position + 1 : position + 2]
-        if not _LONG.fullmatch(self.string(position)) or not isinstance(
-            content[0] if content else 0, str
-        ):
-            raise UndecodableError(
-                f"{what} is no java.lang.Long, token {position + 1} from the end"
-            )
-        return str(content[0]), position + 2
+    def move_selector(self, ref: str, *, enabled: bool) -> None:
+        """Move one trunk's selector."""
 
-    def flag(self, position: int, what: str) -> tuple[bool, int]:
-        """Read a primitive boolean, and what follows."""
-        token = self.stream[position] if position < len(self.stream) else None
-        if token not in (0, 1):
-            raise UndecodableError(f"{what} is neither 0 nor 1, token {position + 1} from the end")
-        return token == 1, position + 1
 
-    def texts(self, position: int) -> list[str]:
-        """The strings that the tokens from a position on refer to, class names left out."""
-        strings = [self.string(at) for at in range(position, len(self.stream))]
-        return [text for text in strings if text and not _CLASS.fullmatch(text)]
+class SwitchOutcome(enum.Enum):
+    """What became of one trunk."""
+
+    PENDING = "not done"
+    STARTED = "interrupted: check it in the cabinet"
+    UNCHANGED = "already so"
+    CHANGED = "changed"
+    NO_DEVICE = "no SIP device"
+    FAILED = "failed"
+    UNCLEAR = "to be checked in the cabinet"
+
+
+@dataclass(slots=True)
+class TrunkSwitch:
+    """One trunk of a bulk change: where its selector was, and where it was read back to be.
+
+    Both are ``None`` where that is not known; ``error`` says why, for what failed or is unclear.
+    """
+
+    trunk: Trunk
+    before: bool | None = None
+    after: bool | None = None
+    outcome: SwitchOutcome = SwitchOutcome.PENDING
+    error: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the selector was seen to be where it should."""
+        return self.outcome in (SwitchOutcome.CHANGED, SwitchOutcome.UNCHANGED)
+
+
+class Switching:
+    """A bulk change of selectors, which can be stopped after any step: iterate to carry it out.
+
+    For each trunk: read its device, move the selector if it is not where it should be, read it
+    back. What the cabinet shows afterwards decides, not its answer to the call. A failure stops
+    nothing but its own trunk, unless it is the cabinet's: a refused login, which trying again for
+    each trunk would lock, or a cabinet that cannot be reached or does not answer.
+
+    Args:
+        cabinet: already signed in and discovered, since a call of plain types also works with a
+            stale policy and would not tell. [gwt]
+        trunks: whose selectors to move.
+        enabled: whether they are to be on.
+
+    Attributes:
+        changes: what became of each trunk so far.
+        stopped: the failure after which the rest was left as it is; empty if none was.
+    """
+
+    def __init__(self, cabinet: Switchable, trunks: Sequence[Trunk], *, enabled: bool) -> None:
+        self._cabinet = cabinet
+        self._enabled = enabled
+        self.changes = [TrunkSwitch(trunk) for trunk in trunks]
+        self.stopped = ""
+
+    def __iter__(self) -> Iterator[TrunkSwitch]:
+        """Carry the change out, trunk by trunk; each that was tried is given once that is done."""
+        for change in self.changes:
+            try:
+                self._carry_out(change)
+            except CabinetError as error:
+                started = change.outcome is SwitchOutcome.STARTED
+                change.outcome = SwitchOutcome.UNCLEAR if started else SwitchOutcome.FAILED
+                change.error = str(error)
+                if isinstance(error, _STOPPING):
+                    self.stopped = change.error
+            yield change
+            if self.stopped:
+                return
+
+    def _carry_out(self, change: TrunkSwitch) -> None:
+        device = self._cabinet.read_details(change.trunk.ref).device
+        if device is None:
+            change.outcome = SwitchOutcome.NO_DEVICE
+            return
+        change.before = device.enabled
+        if device.enabled is self._enabled:
+            change.after = device.enabled
+            change.outcome = SwitchOutcome.UNCHANGED
+            return
+        change.outcome = SwitchOutcome.STARTED
+        try:
+            self._cabinet.move_selector(change.trunk.ref, enabled=self._enabled)
+        except LoginRefusedError:
+            # It was answered as for somebody who is not signed in, so nothing was moved.
+            change.outcome = SwitchOutcome.PENDING
+            raise
+        device = self._cabinet.read_details(change.trunk.ref).device
+        change.after = device.enabled if device else None
+        change.outcome = SwitchOutcome.CHANGED
+        if change.after is not self._enabled:
+            change.outcome = SwitchOutcome.FAILED
+            change.error = "the cabinet took the change but shows the selector where it was"

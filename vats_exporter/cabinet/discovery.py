@@ -17,7 +17,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from vats_exporter.cabinet.contract import LIST, MODULE_PATH, NOCACHE_PATH, OBSERVED_SIGNATURES
+from vats_exporter.cabinet.contract import (
+    LIST,
+    LIST_REQUEST,
+    MODULE_PATH,
+    NOCACHE_PATH,
+    OBSERVED_SIGNATURES,
+    choose_list_tail,
+)
 from vats_exporter.cabinet.errors import (
     CabinetError,
     NotACabinetError,
@@ -25,13 +32,12 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
 )
 from vats_exporter.cabinet.reading import Table
-from vats_exporter.cabinet.session import check_status, is_login_page
 from vats_exporter.gwt import GwtError
 from vats_exporter.gwt.fields import NotUnderstood
 from vats_exporter.gwt.script import read_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from vats_exporter.cabinet.contract import Service
     from vats_exporter.cabinet.settings import CabinetSettings
@@ -93,67 +99,46 @@ class Discovery:
     """What one deployment of the cabinet calls things; what is configured wins over what is found.
 
     Args:
-        module_base: the address of the GWT module, ``https://vpbx.mts.ru/vpbxGwt/``.
+        transport: signed in, to look for the list's service in the fragments.
         permutation: strong name of one of its permutations; any works for RPC. [gwt]
         settings: what is set by hand.
-        path: of the permutation's script; empty where there is none to read.
+        path: of the permutation's script.
         text: that script.
 
     Attributes:
-        observed: classes whose signature was seen once, and used for want of one in the script.
+        module_base: the address of the GWT module, ``https://vpbx.mts.ru/vpbxGwt/``.
+        script: what the permutation's script tells, and the fragments that were read.
+        table: its classes, to read lists by.
+        policies: serialization policy hash by service path.
+        signatures: type signature by class name.
+        list_tail: the end of the list request.
+        misfit: why that does not fit the class of the request; empty where it does.
         fragments: how many deferred fragments were read.
         fits: whether the script reads lists; ``None`` before one with rows was read.
 
     Raises:
-        UndecodableError: the script cannot be read.
+        CabinetError: the script, or a fragment, cannot be read.
     """
 
     def __init__(
         self,
-        module_base: str,
+        transport: Transport,
         permutation: str,
         settings: CabinetSettings,
-        *,
-        path: str = "",
-        text: str = "",
+        path: str,
+        text: str,
     ) -> None:
-        self.module_base = module_base
+        self.module_base = transport.base_url + MODULE_PATH
         self.permutation = permutation
-        self.observed: set[str] = set()
         self.fragments = 0
         self.fits: bool | None = None
         self._settings = settings
+        self.observed: set[str] = set()
+        self._vain: set[str] = set()
         # The linker writes this into a permutation that can load fragments. [gwt]
         self._path = path if "deferredjs" in text else ""
-        self._findings = _read(text)
-        self._vain: set[str] = set()
-
-    @property
-    def script(self) -> Script:
-        """What the permutation's script tells, and the fragments that were read."""
-        return self._findings.script
-
-    @property
-    def table(self) -> Table:
-        """The classes of :attr:`script`, to read lists by."""
-        return self._findings.table
-
-    @property
-    def policies(self) -> Mapping[str, str]:
-        """Serialization policy hash by service path."""
-        return {**self.script.policies, **self._settings.services}
-
-    @property
-    def signatures(self) -> Mapping[str, str]:
-        """Type signature by class name."""
-        return {**self.script.signatures, **self._settings.signatures}
-
-    def signature(self, name: str) -> str:
-        """A class's type signature; the one observed where the script does not name the class."""
-        found = self._settings.signatures.get(name) or self.script.signatures.get(name)
-        if found is None:
-            self.observed.add(name)
-        return found or OBSERVED_SIGNATURES[name]
+        self._use(text)
+        self.look_for(transport, [LIST.path], text)
 
     def policy(self, service: Service) -> str:
         """A service's policy hash.
@@ -175,8 +160,22 @@ class Discovery:
         Raises:
             UndecodableError: the script does not tell the service's policy hash.
         """
-        signatures = map(self.signature, service.classes)
+        self.observed.update(name for name in service.classes if name not in self.signatures)
+        known = {**OBSERVED_SIGNATURES, **self.signatures}
+        signatures = (known[name] for name in service.classes)
         return (self.module_base, self.policy(service), service.interface, method, *signatures)
+
+    def unsure(self, service: Service) -> str:
+        """What may be wrong in a request to a service, to go on a sentence; often empty."""
+        words = f"; {self.misfit}" if self.misfit and service is LIST else ""
+        if self.observed:
+            names = ", ".join(sorted(one.rpartition(".")[2] for one in self.observed))
+            words += f"; not in the script, so that what was once seen was used: {names}"
+        return words
+
+    def is_outdated(self, transport: Transport) -> bool:
+        """Whether the cabinet was redeployed meanwhile."""
+        return self.permutation not in permutations(transport, self._settings)
 
     def look_for(self, transport: Transport, wanted: Iterable[str], text: str = "") -> bool:
         """Look in the deferred fragments for what the script does not hold.
@@ -205,24 +204,35 @@ class Discovery:
             unread = True
             # A service and its classes' handlers stand in one fragment with the policy's hash.
             if _STRONG_NAME.search(fragment) or any(name in fragment for name in missing):
-                self._findings, unread = _read(*texts), False
+                self._use(*texts)
+                unread = False
                 if not self._missing(missing):
                     break
         if unread:
             # Some function may stand in the last fragment, and be called from those before.
-            self._findings = _read(*texts)
+            self._use(*texts)
         self.fragments = len(texts) - 1
         vain = self._missing(missing)
         self._vain |= vain
         return vain != missing
 
+    def _use(self, *texts: str) -> None:
+        """Read the permutation's script and its fragments."""
+        settings, self._findings = self._settings, _read(*texts)
+        self.script, self.table = self._findings.script, self._findings.table
+        self.policies = {**self.script.policies, **settings.services}
+        self.signatures = {**self.script.signatures, **settings.signatures}
+        fields = self.script.requests.get(self.signatures.get(LIST_REQUEST, ""))
+        tail = choose_list_tail(settings.list_tail, settings.filter, fields)
+        self.list_tail, self.misfit = tail
+
     def _missing(self, wanted: Iterable[str]) -> set[str]:
-        classes, policies = self.script.classes, self.policies
+        known = self.script.classes
         return {
             name
             for name in wanted
-            if name not in policies
-            and (name not in classes or isinstance(classes[name], NotUnderstood))
+            if name not in self.policies
+            and (name not in known or isinstance(known[name], NotUnderstood))
         }
 
     def _fragments(self, transport: Transport, most: int) -> Iterator[str]:
@@ -247,6 +257,9 @@ class Discovery:
 def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
     """Find out what the deployment in force calls things.
 
+    A permutation that did not come whole ends it: another one is asked for only where one is not
+    there, or was read and does not tell what is needed.
+
     Raises:
         SessionEndedError: the login page came.
         UndecodableError: the scripts do not name what is needed.
@@ -260,13 +273,8 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
         except MissingError as error:
             failed = failed or error
             continue
-        # An answer that did not come whole ends it: another permutation is asked for only where
-        # this one was read, and does not tell what is needed.
         try:
-            base = transport.base_url + MODULE_PATH
-            found = Discovery(base, name, settings, path=path, text=text)
-            if LIST.path not in found.policies:
-                found.look_for(transport, [LIST.path], text)
+            found = Discovery(transport, name, settings, path, text)
             found.policy(LIST)
         except UndecodableError as error:
             failed = failed or error
@@ -279,11 +287,7 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
 
 
 def permutations(transport: Transport, settings: CabinetSettings) -> tuple[str, ...]:
-    """The strong names of the deployment in force: the configured one, or those that are found.
-
-    Raises:
-        CabinetError: they cannot be read.
-    """
+    """The strong names of the deployment in force: the configured one, or those that are found."""
     if settings.permutation:
         return (settings.permutation,)
     return find_permutations(_script(transport, "nocache", NOCACHE_PATH))
@@ -321,10 +325,10 @@ def _script(transport: Transport, call: str, path: str) -> str:
     answer = transport.send(call, path, follow=False, limit=_LONGEST_SCRIPT)
     if answer.status == 404:
         raise MissingError(f"{call}: {path} is not there (HTTP 404)")
-    check_status(call, answer, where=f"{call}: {path}")
+    answer.check(call, f"{call}: {path}")
     text = answer.text
     # A .cache.html is a page as well, and begins with GWT's own names.
     is_page = text.lstrip("\ufeff \t\r\n")[:1] == "<" and "$wnd" not in text
-    if is_page and is_login_page(answer):
+    if is_page and answer.is_login_page:
         raise SessionEndedError(f"{call}: the login page")
     return text

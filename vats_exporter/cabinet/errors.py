@@ -1,4 +1,4 @@
-"""What can go wrong with a cabinet, as a tree.
+"""What can go wrong with a cabinet, as a tree; and what can be watched of its calls.
 
 Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of ``urllib3`` or
 ``ssl`` gets past the transport. Each class carries the word that metrics and logs use for it
@@ -22,14 +22,15 @@ Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of 
         └── DoubtfulError         incomplete      a list that is not believed until it is repeated
 
 Messages say where and what; they never hold a password, a cookie or a SIP credential.
+
+The trace is the one hook that sees everything a cabinet is asked: metrics and debug logs hang on
+it. Its events carry names, statuses, sizes and seconds; never a body, a header or a credential.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Final, Literal, NamedTuple
 
 RESULTS: Final = (
     "success",
@@ -42,6 +43,12 @@ RESULTS: Final = (
     "incomplete",
 )
 """Every value of the label ``result`` of ``vats_refreshes_total``."""
+
+CALLS: Final = (
+    *("sign_in", "home", "nocache", "permutation", "fragment"),
+    *("list", "details", "selector", "sign_out"),
+)
+"""The names of the calls to a cabinet."""
 
 
 class CabinetError(Exception):
@@ -93,15 +100,10 @@ class NotACabinetError(NotGwtError):
 
 
 class SessionEndedError(NotGwtError):
-    """A call was answered as if nobody had signed in: the session is over.
+    """A call was answered as if nobody had signed in; it is given which, and with what."""
 
-    Args:
-        seen: which call, and what came: ``list: the login page``.
-    """
-
-    def __init__(self, seen: str) -> None:
-        super().__init__(f"{seen}: the session is over")
-        self.seen = seen
+    def __str__(self) -> str:
+        return f"{self.args[0]}: the session is over"
 
 
 class GwtExceptionError(CabinetError):
@@ -166,3 +168,50 @@ class IncompleteError(CabinetError):
 
 class DoubtfulError(IncompleteError):
     """A whole list that is not believed before another session has said the same."""
+
+
+class CallStarted(NamedTuple):
+    """An HTTP call, one of :data:`CALLS`, is about to be made."""
+
+    call: str
+
+
+class CallCompleted(NamedTuple):
+    """An HTTP call was answered, whatever the answer; its body has so many bytes, unpacked."""
+
+    call: str
+    status: int
+    duration: float
+    size: int
+
+
+class CallFailed(NamedTuple):
+    """An HTTP call got no whole answer."""
+
+    call: str
+    error: CabinetError
+    duration: float
+
+
+class SignIn(NamedTuple):
+    """A sign-in ended: ``success``, or the result word of the error."""
+
+    result: str
+    duration: float
+
+
+class Redeployed(NamedTuple):
+    """The cabinet's permutation, by its strong name, is another than it was."""
+
+    old: str
+    new: str
+
+
+class PageRead(NamedTuple):
+    """A page of the list was read: by the script's classes, or by the rows' block alone."""
+
+    read_by: Literal["script", "block"]
+
+
+TraceEvent = CallStarted | CallCompleted | CallFailed | SignIn | Redeployed | PageRead
+Trace = Callable[[TraceEvent], None]

@@ -19,31 +19,38 @@ from __future__ import annotations
 import math
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from email.utils import parsedate_to_datetime
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
+from urllib.request import Request
 
 from vats_exporter import __version__
 from vats_exporter.address import parse_proxy, proxy_of_environment
 from vats_exporter.cabinet.connection import Connection, read_body, tls_context
-from vats_exporter.cabinet.cookies import Cookies
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
+    CallCompleted,
+    CallFailed,
+    CallStarted,
     NotACabinetError,
+    NotGwtError,
     ProxyError,
+    SessionEndedError,
     UnreachableError,
 )
 from vats_exporter.cabinet.failures import FAULTS, proxy_refusal, translate
-from vats_exporter.cabinet.trace import CallCompleted, CallFailed, CallStarted
 from vats_exporter.redaction import register_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from vats_exporter.address import Proxy
+    from vats_exporter.cabinet.errors import Trace
     from vats_exporter.cabinet.settings import CabinetSettings
-    from vats_exporter.cabinet.trace import Trace
 
 USER_AGENT: Final = f"vats-exporter/{__version__} (urllib3)"
 """What the cabinet's operator sees: who asks, and with what."""
@@ -51,6 +58,16 @@ USER_AGENT: Final = f"vats-exporter/{__version__} (urllib3)"
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip"}
 _MAX_REDIRECTS: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_SESSION_ENDED: Final = _REDIRECTS | {401, 403}
+"""Statuses with which a call is sent to the login page. [assumed]"""
+
+_LOGIN_FORM: Final = re.compile(
+    r"j_spring_security_check|j_password|type\s{0,4}=\s{0,4}[\"']?password", re.IGNORECASE
+)
+_LOGIN_PATH: Final = re.compile(r"/(?:login|signin|sign-in|auth)\b", re.IGNORECASE)
+_LOOKED_AT: Final = 256 * 1024
+_MOST_COOKIES: Final = 50
+_LONGEST_COOKIE: Final = 4096
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -74,6 +91,99 @@ class Answer:
     def text(self) -> str:
         """The body as text; bytes that are no UTF-8 are replaced."""
         return self.body.decode("utf-8", "replace")
+
+    @property
+    def is_login_page(self) -> bool:
+        """Whether it is the login page: by its form's fields, or by its address."""
+        text = self.body[:_LOOKED_AT].decode("utf-8", "replace")
+        return bool(_LOGIN_FORM.search(text) or _LOGIN_PATH.search(self.path))
+
+    def check(self, call: str, where: str = "") -> None:
+        """See that a call was answered with HTTP 200, its redirects not followed.
+
+        Raises:
+            SessionEndedError: it was sent to the login page, or forbidden. [assumed]
+            NotGwtError: any other status; ``where`` says more of the call.
+        """
+        if self.status in _SESSION_ENDED:
+            status = f"HTTP {self.status}"
+            seen = status if self.status >= 400 else f"a redirect ({status})"
+            raise SessionEndedError(f"{call}: {seen}")
+        if self.status != 200:
+            raise self.error(where or call)
+
+    def error(self, where: str) -> NotGwtError:
+        """Make the error for an HTTP status that is no answer, with when to ask again.
+
+        ``Retry-After`` counts in seconds or names a date. [RFC 9110, 10.2.3]
+        """
+        header, seconds = self.headers.get("retry-after", ""), 0.0
+        if re.fullmatch("[0-9]{1,9}", header):
+            seconds = float(header)
+        else:
+            with suppress(ValueError):
+                date = parsedate_to_datetime(header).timestamp()
+                seconds = max(0.0, math.ceil(date - time.time()))
+        later = f", to be tried again after {seconds:.0f} s" if seconds else ""
+        error = NotGwtError(f"{where}: HTTP {self.status}{later}")
+        error.retry_after = seconds
+        return error
+
+
+class Cookies(DefaultCookiePolicy):
+    """The cabinet's cookies: what browsers keep and send back, within bounds; why one is lost.
+
+    Browsers look neither at ``Version`` nor at a ``Path`` that is no path. They keep some fifty
+    cookies of 4 KB for a host, which bounds what a server can make a client hold.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jar = CookieJar(self)
+        self._refused: list[str] = []
+
+    def take(self, response: Any, url: str) -> None:
+        """Keep the cookies of an answer, of ``urllib3``, to a request for an address."""
+        self.jar.extract_cookies(response, Request(url))  # noqa: S310 - nothing is opened
+
+    def header(self, url: str) -> str:
+        """The header ``Cookie`` for an address; empty without any."""
+        request = Request(url)  # noqa: S310 - nothing is opened
+        self.jar.add_cookie_header(request)
+        return request.get_header("Cookie") or ""
+
+    def forget(self) -> None:
+        """Begin without any."""
+        self.jar.clear()
+        self._refused.clear()
+
+    def lost(self, url: str) -> str:
+        """Why a cookie that was set does not go to an address, in one sentence; empty if all do."""
+        request = Request(url)  # noqa: S310 - nothing is opened
+        reasons = list(self._refused)
+        for cookie in self.jar:
+            if cookie.secure and request.type != "https":
+                reasons.append("it is marked Secure, and the address begins with http://")
+            elif not request.selector.startswith(cookie.path):
+                reasons.append("it is for another path (Path)")
+        return f"the cabinet's cookie does not go back to it: {reasons[0]}" if reasons else ""
+
+    def set_ok(self, cookie: Cookie, request: Any) -> bool:
+        """Whether the jar keeps a cookie."""
+        cookie.version = 0
+        if not cookie.path.startswith("/"):
+            cookie.path = "/"
+        if len(cookie.name) + len(cookie.value or "") > _LONGEST_COOKIE:
+            reason = f"it is longer than {_LONGEST_COOKIE} characters"
+        elif len({one.name for one in self.jar} | {cookie.name}) > _MOST_COOKIES:
+            reason = f"there are more than {_MOST_COOKIES}"
+        elif not super().set_ok(cookie, request):
+            reason = "it is for another host (Domain)"
+        else:
+            return True
+        if len(self._refused) < _MOST_COOKIES:
+            self._refused.append(reason)
+        return False
 
 
 class Transport:
@@ -233,7 +343,7 @@ class Transport:
             if "set-cookie" in head.headers:
                 # Under this name they take the place of the session's before, also after a reload.
                 owner = f"{settings.login} at {settings.address}"
-                register_secrets(*self.cookies.values(), owner=owner)
+                register_secrets(*(one.value or "" for one in self.cookies.jar), owner=owner)
             if head.status == 407 and proxy:
                 return proxy_refusal(where, proxy, head.status)
             encoding = head.headers.get("content-encoding", "")

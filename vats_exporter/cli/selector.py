@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from vats_exporter.cabinet.devices import Switching, SwitchOutcome
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.selector import Switching, SwitchOutcome
 from vats_exporter.cli import options
 from vats_exporter.cli.accounts import account_option, choose, find, read_phones, reading
 from vats_exporter.cli.output import FAILED, fail, tell, write
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from vats_exporter.cabinet.selector import TrunkSwitch
+    from vats_exporter.cabinet.devices import TrunkSwitch
     from vats_exporter.cli.accounts import Found
 
 INTERRUPTED: Final = 130

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
-from vats_exporter.cabinet.errors import RESULTS
-from vats_exporter.cabinet.trace import (
+from vats_exporter.cabinet.errors import (
+    RESULTS,
     CallCompleted,
     CallFailed,
     CallStarted,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric as Family
 
-    from vats_exporter.cabinet.trace import TraceEvent
+    from vats_exporter.cabinet.errors import TraceEvent
     from vats_exporter.metrics.table import Metric
     from vats_exporter.refresh import Outcome
 

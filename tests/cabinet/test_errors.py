@@ -1,0 +1,43 @@
+"""Every error has a word of the closed list, and is drawn in the tree."""
+
+from __future__ import annotations
+
+import pytest
+
+from vats_exporter.cabinet import errors
+from vats_exporter.cabinet.errors import (
+    CabinetError,
+    LoginRefusedError,
+    NotGwtError,
+    SessionEndedError,
+)
+
+
+def kinds(error: type[CabinetError] = CabinetError) -> list[type[CabinetError]]:
+    """The errors below one that the module has."""
+    below = [one for one in error.__subclasses__() if one.__module__ == errors.__name__]
+    return [*below, *(one for each in below for one in kinds(each))]
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_error_has_a_word_of_the_closed_list_and_stands_in_the_tree(
+    kind: type[CabinetError],
+) -> None:
+    assert kind.result in errors.RESULTS
+    assert f"{kind.__name__} " in str(errors.__doc__)
+    drawn = next(line for line in str(errors.__doc__).splitlines() if f" {kind.__name__} " in line)
+    assert f" {kind.result} " in drawn
+
+
+def test_every_word_but_that_of_a_success_is_some_errors() -> None:
+    assert {"success", *(kind.result for kind in kinds())} == set(errors.RESULTS)
+
+
+def test_an_ended_session_says_which_call_told_it() -> None:
+    error = SessionEndedError("list: the login page")
+    assert str(error) == "list: the login page: the session is over"
+    assert isinstance(error, NotGwtError)
+
+
+def test_nothing_speaks_against_asking_again_as_usual_unless_it_is_said() -> None:
+    assert LoginRefusedError("no").retry_after == 0.0
