@@ -99,20 +99,20 @@ class Discovery:
     """What one deployment of the cabinet calls things; what is configured wins over what is found.
 
     Args:
-        transport: signed in, to look for the list's service in the fragments.
+        module_base: the address of the GWT module, ``https://vpbx.mts.ru/vpbxGwt/``.
         permutation: strong name of one of its permutations; any works for RPC. [gwt]
         settings: what is set by hand.
-        path: of the permutation's script.
+        path: of the permutation's script; empty where there is none to read.
         text: that script.
 
     Attributes:
-        module_base: the address of the GWT module, ``https://vpbx.mts.ru/vpbxGwt/``.
         script: what the permutation's script tells, and the fragments that were read.
         table: its classes, to read lists by.
         policies: serialization policy hash by service path.
         signatures: type signature by class name.
         list_tail: the end of the list request.
         misfit: why that does not fit the class of the request; empty where it does.
+        observed: classes whose signature was seen once, and used for want of one in the script.
         fragments: how many deferred fragments were read.
         fits: whether the script reads lists; ``None`` before one with rows was read.
 
@@ -122,13 +122,13 @@ class Discovery:
 
     def __init__(
         self,
-        transport: Transport,
+        module_base: str,
         permutation: str,
         settings: CabinetSettings,
-        path: str,
-        text: str,
+        path: str = "",
+        text: str = "",
     ) -> None:
-        self.module_base = transport.base_url + MODULE_PATH
+        self.module_base = module_base
         self.permutation = permutation
         self.fragments = 0
         self.fits: bool | None = None
@@ -138,7 +138,6 @@ class Discovery:
         # The linker writes this into a permutation that can load fragments. [gwt]
         self._path = path if "deferredjs" in text else ""
         self._use(text)
-        self.look_for(transport, [LIST.path], text)
 
     def policy(self, service: Service) -> str:
         """A service's policy hash.
@@ -154,15 +153,20 @@ class Discovery:
             )
         return found
 
+    def signature(self, name: str) -> str:
+        """A class's type signature; the one observed where the script does not name the class."""
+        if name in self.signatures:
+            return self.signatures[name]
+        self.observed.add(name)
+        return OBSERVED_SIGNATURES[name]
+
     def strings(self, service: Service, method: str) -> tuple[str, ...]:
         """The strings a request to a service begins with.
 
         Raises:
             UndecodableError: the script does not tell the service's policy hash.
         """
-        self.observed.update(name for name in service.classes if name not in self.signatures)
-        known = {**OBSERVED_SIGNATURES, **self.signatures}
-        signatures = (known[name] for name in service.classes)
+        signatures = map(self.signature, service.classes)
         return (self.module_base, self.policy(service), service.interface, method, *signatures)
 
     def unsure(self, service: Service) -> str:
@@ -274,7 +278,8 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
             failed = failed or error
             continue
         try:
-            found = Discovery(transport, name, settings, path, text)
+            found = Discovery(transport.base_url + MODULE_PATH, name, settings, path, text)
+            found.look_for(transport, [LIST.path], text)
             found.policy(LIST)
         except UndecodableError as error:
             failed = failed or error
