@@ -1,30 +1,35 @@
-"""The exporter against a cabinet that misbehaves, for minutes or hours: ``make soak SECONDS=600``.
+"""The exporter against a cabinet, clients and people that misbehave: ``make soak SECONDS=600``.
 
-20 accounts with 5,000 trunks on the simulated cabinet, ``serve`` in a process of its own, eight
-clients that scrape it. Meanwhile trunks and their selectors change, requests fail in every way at
-random, sessions end, the cabinet is redeployed, passwords change, and the configuration is
-reloaded, right and wrong.
+20 accounts with 5,000 trunks on the simulated cabinet; ``serve`` in a process of its own, with TLS
+and passwords; eight clients that scrape it, as Prometheus would, and four that send it garbage
+(:mod:`benchmarks.soak_clients`). Meanwhile trunks and their selectors change, requests fail in
+every way at random, sessions end, one at a time and all at once, the cabinet is redeployed,
+passwords change, the configuration is reloaded, right and wrong and twenty times at once, the
+certificate and the web password are replaced, and whoever reads the log stops for a while.
 
 What must hold, and ends the run with status 1 if it does not:
 
+* no bad scrape: every one is answered with a page, within what the client waits;
 * no wrong flag: every flag of every scrape is one that the trunk really had while the snapshot that
   it stands in was read;
 * no wrong selector: it is one that the trunk really had between the time that the page tells of the
   oldest details and that of the snapshot, and the former is never older than ``details.ttl`` and
   ``cache.stale`` make it;
 * every trunk of a snapshot is there, once, and a snapshot is never older than ``cache.stale``;
+* garbage is refused, or not answered at all;
 * memory, threads and open files do not grow after the first quarter. In less than five minutes
   they are not judged: a quarter is then one busy moment or another, and no warm-up;
-* there are no more sign-ins than reasons for one;
+* no password is sent twice within a minute, and there are no more sign-ins than reasons for one;
 * there are no more refused sign-ins than changed passwords explain, see :func:`refusals_allowed`;
+* the log tells of no bug, and no line of it is lost;
 * the exporter ends with 0.
 """
 
 from __future__ import annotations
 
-import gzip
-import math
-import random
+import fcntl
+import itertools
+import os
 import re
 import signal
 import statistics
@@ -33,310 +38,73 @@ import sys
 import tempfile
 import threading
 import time
-from bisect import bisect_right
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
-from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
+from benchmarks.soak_chaos import Chaos
+from benchmarks.soak_clients import Found, Stranger, WebSide, client
+from vats_exporter.demo import SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from vats_exporter.demo import Account
+ACCOUNTS, TRUNKS, CLIENTS, STRANGERS = 20, 250, 8, 4
 
-ACCOUNTS, TRUNKS, CLIENTS = 20, 250, 8
-TTL, STALE, DETAILS = 2.0, 30.0, 300.0
-READING = 8.0
-"""Seconds before a snapshot's time at which its reading had surely not begun."""
+PASSWORD_PAUSE: Final = 60.0
+"""Seconds between two sendings of the same password, at least."""
 
-AFTER = 0.5
-"""Seconds by which the truth may be known late: a change takes its time to be written down."""
-
-FAULTY = 0.03
-"""Share of the cabinet's requests that go wrong."""
-
-WARM = 300.0
+WARM: Final = 300.0
 """Seconds of a run from which on its second quarter is as good as any later one."""
 
-FLAGS = {"active": "active", "bound": "bound", "marked_for_deletion": "marked"}
-SELECTOR = "sip_device_enabled"
-HTML = (("Content-Type", "text/html"),)
-
-_SAMPLE = re.compile(
-    r'^vats_trunk_(active|bound|marked_for_deletion|sip_device_enabled)\{account="([^"]*)",phone="[^"]*",'
-    r'trunk="([^"]*)"\} ([01])\.0$',
-    re.MULTILINE,
-)
 _BUG = re.compile(r"unexpected \w+ at \w+\.py|Traceback|thread ended|was not recorded")
-_TAKEN = re.compile(r'^vats_refresh_timestamp_seconds\{account="([^"]*)"\} (\S+)$', re.MULTILINE)
-_DETAILS = re.compile(r'^vats_details_timestamp_seconds\{account="([^"]*)"\} (\S+)$', re.MULTILINE)
-_RELOADED = re.compile(r"^ts=(\S+)Z .*msg=\"configuration reloaded\"", re.MULTILINE)
-_COUNT = re.compile(r'^vats_trunks\{account="([^"]*)"\} (\S+)$', re.MULTILINE)
+_RELOADED = re.compile(r"^ts=(\S+)Z .*msg=\"configuration reloaded\"")
+_LISTENING = re.compile(r"msg=listening address=[^ ]*:(\d+)")
 
 
-class Truth:
-    """What each flag was, and when."""
+class Exporter:
+    """``serve``, and whoever reads its log through a small pipe, from ``reads_from`` on."""
 
-    def __init__(self, accounts: tuple[Account, ...]) -> None:
-        self._lock = threading.Lock()
-        self._times: dict[tuple[str, str, str], list[float]] = {}
-        self._values: dict[tuple[str, str, str], list[bool]] = {}
-        self._accounts = {account.name: account for account in accounts}
-        for account in accounts:
-            for trunk in account.enterprise.trunks():
-                for flag, name in FLAGS.items():
-                    key = (account.name, trunk.ref, flag)
-                    self._times[key] = [0.0]
-                    self._values[key] = [getattr(trunk.state, name)]
-                if trunk.device is not None:
-                    key = (account.name, trunk.ref, SELECTOR)
-                    self._times[key] = [0.0]
-                    self._values[key] = [trunk.device.enabled]
+    def __init__(self, folder: Path) -> None:
+        self.lines: list[str] = []
+        self.reads_from = 0.0
+        arguments = ["--config.file", "config.yml", "--web.config.file", "web.yml"]
+        arguments += ["--web.listen-address", "127.0.0.1:0", "--web.max-connections", "128"]
+        command = [sys.executable, "-m", "vats_exporter", "serve", *arguments]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=folder)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
-    def change(self, draw: random.Random) -> None:
-        """Turn one flag of one trunk, or its selector, and write down when."""
-        key = self._any(draw)
-        account, ref, flag = key
-        with self._lock:
-            value = not self._values[key][-1]
-            # Written down before it is so: from now on either may be seen.
-            self._times[key].append(time.time())
-            self._values[key].append(value)
-        enterprise = self._accounts[account].enterprise
-        change: dict[str, Any] = {"enabled" if flag == SELECTOR else FLAGS[flag]: value}
-        enterprise.change(ref, **change)
+    def _read(self) -> None:
+        pipe = self.process.stderr
+        assert pipe is not None
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+        for line in pipe:
+            self.lines.append(line.decode())
+            while time.monotonic() < self.reads_from:
+                time.sleep(0.1)
 
-    def _any(self, draw: random.Random) -> tuple[str, str, str]:
-        name = draw.choice(list(self._accounts))
-        trunk = draw.choice(self._accounts[name].enterprise.trunks())
-        flags = [*FLAGS, SELECTOR] if trunk.device is not None else [*FLAGS]
-        return (name, trunk.ref, draw.choice(flags))
+    def port(self) -> int:
+        """Wait until it listens; return where."""
+        while True:
+            for line in self.lines:
+                if match := _LISTENING.search(line):
+                    return int(match[1])
+            if self.process.poll() is not None:
+                raise SystemExit(f"serve ended with {self.process.returncode}: {self.lines}")
+            time.sleep(0.05)
 
-    def may_be(self, key: tuple[str, str, str], *, value: bool, began: float, ended: float) -> bool:
-        """Tell whether a flag had a value at some time between two."""
-        times = self._times.get(key)
-        if times is None:
-            return False
-        with self._lock:
-            first = bisect_right(times, began) - 1
-            last = bisect_right(times, ended)
-            return value in self._values[key][first:last]
-
-    def references(self, account: str) -> set[str]:
-        """Return an account's trunks."""
-        return {ref for name, ref, _ in self._times if name == account}
-
-
-@dataclass
-class Found:
-    """What was counted, and what was wrong."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-    ages: list[float] = field(default_factory=list)
-    details: list[float] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def count(self, what: str, number: int = 1) -> None:
-        """Count something."""
-        with self.lock:
-            self.counts[what] += number
-
-    def complain(self, sentence: str) -> None:
-        """Keep what was wrong."""
-        with self.lock:
-            self.wrong.append(sentence)
-
-
-class Chaos:
-    """Everything that happens to the cabinet and to the configuration."""
-
-    def __init__(self, cabinet: SimulatedCabinet, folder: Path, found: Found) -> None:
-        self.cabinet = cabinet
-        self.truth = Truth(cabinet.accounts)
-        self.passwords_changed: list[float] = []
-        self.process: subprocess.Popen[bytes] | None = None
-        self._folder = folder
-        self._found = found
-        self._draw = random.Random(1)
-        self._page_sizes = {account.name: 100 for account in cabinet.accounts}
-        self.write_config()
-        cabinet.faults = self._fault
-
-    def write_config(self, extra: str = "") -> None:
-        """Write the configuration as it should be now."""
-        lines = ["accounts:"]
-        for account in self.cabinet.accounts:
-            lines += [
-                f"  - name: {account.name}",
-                f"    login: '{account.login}'",
-                f"    password: {account.password}",
-                f"    address: '{self.cabinet.url}'",
-                f"    page_size: {self._page_sizes[account.name]}",
-                "    timeouts: {connect: 1s, read: 1s, call: 2s}",
-            ]
-        lines += [
-            f"cache: {{ttl: {TTL:.0f}s, stale: {STALE:.0f}s}}",
-            "history: {file: history.db}",
-            f"details: {{ttl: {DETAILS:.0f}s}}",
-            extra,
-        ]
-        (self._folder / "config.yml").write_text("\n".join(lines), "utf-8")
-
-    def _fault(self, incoming: Incoming) -> Fault | None:
-        draw = self._draw
-        if draw.random() >= FAULTY:
-            return None
-        self._found.count("faults")
-        if incoming.call == "sign_in":
-            self._found.count("faults at sign-in")
-        return draw.choice(
-            [
-                Fault(drop=True),
-                Fault(drop=True, reset=True),
-                Fault(cut=draw.randrange(200)),
-                Fault(cut=draw.randrange(200), reset=True),
-                Fault(wait=threading.Event()),
-                Fault(instead=Answer(500, HTML, b"<html>")),
-                Fault(instead=Answer(503, (("Retry-After", "1"),), b"")),
-                Fault(instead=Answer(429, HTML, b"")),
-                Fault(instead=Answer(200, HTML, b"<html>captcha</html>")),
-                Fault(instead=Answer(200, (), b"")),
-                Fault(instead=Answer(302, (("Location", "/login"),), b"")),
-                Fault(change=_halved),
-                Fault(change=_garbled),
-            ]
-        )
-
-    def happen(self) -> None:
-        """Let one thing happen."""
-        draw = self._draw
-        for _ in range(draw.randrange(4)):
-            self.truth.change(draw)
-            self._found.count("changes of flags")
-        dice = draw.random()
-        if dice < 0.004:
-            self.cabinet.redeploy()
-            self._found.count("redeployments")
-        elif dice < 0.02:
-            account = draw.choice(self.cabinet.accounts)
-            self._found.count("sessions ended", self.cabinet.end_sessions(account.name))
-        elif dice < 0.022:
-            account = draw.choice(self.cabinet.accounts)
-            self.passwords_changed.append(time.time())
-            self.cabinet.change_password(account.name, f"secret-{draw.randrange(10**9)}")
-            self._found.count("passwords changed")
-            self._reload()
-        elif dice < 0.03:
-            account = draw.choice(self.cabinet.accounts)
-            self._page_sizes[account.name] = draw.choice((50, 100, 200))
-            self._reload()
-        elif dice < 0.034:
-            self._reload("colour: red")
-
-    def _reload(self, extra: str = "") -> None:
-        self.write_config(extra)
-        self._found.count("reloads" if not extra else "reloads of a wrong configuration")
-        if self.process is not None:
-            self.process.send_signal(signal.SIGHUP)
-
-
-def _body(answer: Answer) -> bytes:
-    content = answer.body if isinstance(answer.body, bytes) else b""
-    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-
-
-def _plain(answer: Answer, body: bytes) -> Answer:
-    headers = tuple(one for one in answer.headers if one[0] != "Content-Encoding")
-    return Answer(answer.status, headers, body)
-
-
-def _halved(answer: Answer) -> Answer:
-    body = _body(answer)
-    return _plain(answer, body[: len(body) // 2])
-
-
-def _garbled(answer: Answer) -> Answer:
-    return _plain(answer, _body(answer).replace(b",0,7]", b",0,]").replace(b"1,", b"2,", 1))
-
-
-def scrape(port: int, path: str, *, compress: bool, openmetrics: bool) -> tuple[float, str]:
-    """Ask for a page; return the seconds and the page."""
-    headers = {"X-Prometheus-Scrape-Timeout-Seconds": "5"}
-    if compress:
-        headers["Accept-Encoding"] = "gzip"
-    if openmetrics:
-        headers["Accept"] = "application/openmetrics-text"
-    connection = HTTPConnection("127.0.0.1", port, timeout=20)
-    began = time.perf_counter()
-    try:
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        body = answer.read()
-    finally:
-        connection.close()
-    if answer.status != 200:
-        raise HTTPException(f"{path}: HTTP {answer.status}")
-    page = gzip.decompress(body) if compress else body
-    return time.perf_counter() - began, page.decode()
-
-
-def judge(page: str, truth: Truth, found: Found) -> None:
-    """Compare a page with the truth within its age."""
-    now = time.time()
-    taken = {account: float(at) for account, at in _TAKEN.findall(page)}
-    read = {account: float(at) for account, at in _DETAILS.findall(page)}
-    seen: dict[str, set[str]] = defaultdict(set)
-    for flag, account, ref, value in _SAMPLE.findall(page):
-        at = taken.get(account)
-        began = read.get(account) if flag == SELECTOR else at
-        if at is None or began is None:
-            found.complain(f"{account}: {flag} without a time")
-            continue
-        if flag == "active":
-            if ref in seen[account]:
-                found.complain(f"{account} {ref}: twice")
-            seen[account].add(ref)
-        key = (account, ref, flag)
-        if not truth.may_be(key, value=value == "1", began=began - READING, ended=at + AFTER):
-            found.complain(f"{key}: {value} at {at}, since {began}")
-        found.counts["selectors compared" if flag == SELECTOR else "flags compared"] += 1
-    for account, number in _COUNT.findall(page):
-        if len(seen[account]) != float(number) or seen[account] != truth.references(account):
-            found.complain(f"{account}: {len(seen[account])} of {number} trunks")
-    for account, at in taken.items():
-        found.ages.append(now - at)
-        if now - at > STALE + 6.0:
-            found.complain(f"{account}: served {now - at:.0f} s old")
-    for account, at in read.items():
-        found.details.append(now - at)
-        # As old as they may be in a snapshot, and that as old as it may be.
-        if now - at > DETAILS + STALE + STALE + 6.0:
-            found.complain(f"{account}: details served {now - at:.0f} s old")
-
-
-def client(port: int, seed: int, truth: Truth, found: Found, stop: threading.Event) -> None:
-    """Scrape until told to stop; the body of a client's thread."""
-    draw = random.Random(seed)
-    while not stop.wait(draw.uniform(0.2, 1.2)):
-        path = "/metrics"
-        if draw.random() < 0.3:
-            path = f"/probe?account=demo-{draw.randint(1, ACCOUNTS)}"
-        try:
-            took, page = scrape(
-                port, path, compress=draw.random() < 0.5, openmetrics=draw.random() < 0.5
-            )
-        except (OSError, HTTPException) as error:
-            found.complain(f"scrape of {path}: {type(error).__name__}: {error}")
-            continue
-        found.count("scrapes")
-        found.times.append(took)
-        judge(page, truth, found)
+    def end(self, found: Found) -> None:
+        """Ask it to end, while the log is read again."""
+        self.reads_from = 0.0
+        self.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        status = self.process.wait(30)
+        print(f"{'ends':32} with {status}, after {time.monotonic() - began:.1f} s")
+        if status != 0:
+            found.complain(f"ended with {status}")
+        self._reader.join(10)
 
 
 @dataclass(frozen=True)
@@ -356,15 +124,19 @@ def sample(pid: int) -> Sample:
     return Sample(memory, threads, sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def refusals_allowed(changed: Sequence[float], reloaded: Sequence[float], end: float) -> int:
+def processor_seconds(pid: int) -> float:
+    """Return how long a process has computed."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def refusals_allowed(changed: Iterable[float], reloaded: Sequence[float], end: float) -> int:
     """Return how many sign-ins may be refused for passwords that changed.
 
     A changed password is in the configuration at once, and a reload is asked for. Until that is
-    done, the account is refused when its next listing is due, and then backs off: in ``d`` seconds
-    as often as the sum of ``TTL``, 2 ``TTL``, 4 ``TTL`` … fits in, and once more. The next reload
-    that is told may have read the file just before, and begins the back-off anew; the one after it
-    has read it for certain. A listing under way at that time may be refused once more. Details add
-    nothing, as they never sign in.
+    done the account may send the old one, once a minute. The next reload that is told may have read
+    the file just before; the one after it has read it for certain. A sign-in under way at that time
+    may be refused once more.
 
     Args:
         changed: when passwords did.
@@ -374,15 +146,30 @@ def refusals_allowed(changed: Sequence[float], reloaded: Sequence[float], end: f
     allowed = 0
     for at in changed:
         until = [*[one for one in reloaded if one > at][:2], end, end][1]
-        allowed += 2 * (1 + math.floor(math.log2((until - at) / TTL + 1))) + 1
+        allowed += 2 + int((until - at) / PASSWORD_PAUSE)
     return allowed
+
+
+def too_soon(sign_ins: Sequence[float], changed: Sequence[float]) -> int:
+    """Return how often a password was sent within a minute of the time before.
+
+    Another password may be sent at once: pairs between which it changed, or just before which,
+    since the exporter may have learnt of that later, count nothing.
+    """
+    pairs = itertools.pairwise(sign_ins)
+    return sum(
+        after - before < PASSWORD_PAUSE - 0.5
+        and not any(before - PASSWORD_PAUSE < at < after for at in changed)
+        for before, after in pairs
+    )
 
 
 def compare_growth(found: Found, samples: list[Sample], seconds: float) -> None:
     """Print what the process took early and late, and complain of growth in a run long enough.
 
-    Threads and files come and go: with a refresh, with a run of details every ``details.ttl``. What
-    leaks stays, so it shows in the least of them. Memory goes up and down little.
+    Threads and files come and go: with a refresh, with a client, with a run of details every
+    ``details.ttl``. What leaks stays, so it shows in the least of them. Memory goes up and down
+    little.
     """
     quarter = max(1, len(samples) // 4)
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]
@@ -397,19 +184,35 @@ def compare_growth(found: Found, samples: list[Sample], seconds: float) -> None:
         print(f"{'':32} not judged: less than {WARM:.0f} s are all warm-up")
 
 
-def report(found: Found, stats: dict[str, int], allowed: int) -> None:
-    """Print the other figures, and complain of those that are not as they should be."""
-    reasons = ACCOUNTS + sum(
-        found.counts[what] for what in ("sessions ended", "passwords changed", "reloads", "faults")
+def report_sign_ins(found: Found, chaos: Chaos, lines: Iterable[str]) -> None:
+    """Print how often passwords were sent, and complain of too many."""
+    stats = chaos.cabinet.stats()
+    told = [match[1] for line in lines if (match := _RELOADED.search(line))]
+    reloaded = [datetime.fromisoformat(f"{ts}+00:00").timestamp() for ts in told]
+    changed = [at for at, _ in chaos.passwords_changed]
+    allowed = refusals_allowed(changed, reloaded, time.time())
+    sent = {name: len(times) for name, times in chaos.sign_ins.items()}
+    soon = sum(
+        too_soon(times, [at for at, whose in chaos.passwords_changed if whose == name])
+        for name, times in chaos.sign_ins.items()
     )
-    attempts = stats["sign_ins"] + stats["refused_sign_ins"]
-    refused = stats["refused_sign_ins"]
-    print(f"{'sign-ins':32} {stats['sign_ins']}; reasons {reasons}")
+    reasons = ACCOUNTS + len(reloaded) + len(changed)
+    reasons += sum(found.counts[what] for what in ("sessions ended", "faults"))
+    total, refused = sum(sent.values()), stats["refused_sign_ins"]
+    print(f"{'passwords sent':32} {total}; reasons {reasons}")
+    print(f"{'passwords sent, of one account':32} {max(sent.values(), default=0)} at most")
+    print(f"{'sent again within a minute':32} {soon}")
     print(f"{'refused sign-ins':32} {refused}; changed passwords explain {allowed}")
-    if attempts > reasons:
-        found.complain(f"{attempts} sign-ins for {reasons} reasons")
+    if total > reasons:
+        found.complain(f"{total} sign-ins for {reasons} reasons")
+    if soon:
+        found.complain(f"{soon} passwords were sent again within a minute")
     if refused > allowed:
         found.complain(f"{refused} refused sign-ins where changed passwords explain {allowed}")
+
+
+def report(found: Found) -> None:
+    """Print the other figures."""
     for what, number in sorted(found.counts.items()):
         print(f"{what:32} {number:,}")
     if found.times:
@@ -424,79 +227,64 @@ def report(found: Found, stats: dict[str, int], allowed: int) -> None:
             print(f"{f'age of {what}':32} {middle:.1f} s, at most {oldest:.1f} s")
 
 
+def run(exporter: Exporter, chaos: Chaos, web: WebSide, found: Found, seconds: float) -> None:
+    """Let it all happen, and print what the process took."""
+    web.port = exporter.port()
+    chaos.exporter = exporter
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=client, args=(seed, web, chaos.truth, found, stop))
+        for seed in range(CLIENTS)
+    ]
+    strangers = [Stranger(seed, web, found, stop) for seed in range(STRANGERS)]
+    threads += [threading.Thread(target=stranger.run) for stranger in strangers]
+    for one in threads:
+        one.start()
+    pid, samples = exporter.process.pid, list[Sample]()
+    began = looked = happened = time.monotonic()
+    while (now := time.monotonic()) - began < seconds and exporter.process.poll() is None:
+        chaos.happen(now - happened)
+        happened = now
+        time.sleep(0.1)
+        if now - looked >= 1.0:
+            looked = now
+            samples.append(sample(pid))
+    if exporter.process.poll() is None:
+        share = processor_seconds(pid) / seconds
+        print(f"{'processor':32} {share:.0%} of one, for the exporter")
+    stop.set()
+    for one in threads:
+        one.join()
+    compare_growth(found, samples, seconds)
+
+
 def main(seconds: float) -> int:
     """Run for that many seconds; return the exit status."""
+    print(f"{ACCOUNTS} accounts, {ACCOUNTS * TRUNKS} trunks, {CLIENTS} clients, {seconds:.0f} s")
     found = Found()
     with (
         SimulatedCabinet(make_accounts(ACCOUNTS, trunks=TRUNKS)) as cabinet,
         tempfile.TemporaryDirectory() as name,
     ):
         folder = Path(name)
-        chaos = Chaos(cabinet, folder, found)
-        arguments = ["--config.file", str(folder / "config.yml")]
-        arguments += ["--web.listen-address", "127.0.0.1:0"]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "vats_exporter", "serve", *arguments], stderr=log
-            )
+        web = WebSide(folder)
+        chaos = Chaos(cabinet, folder, web, found)
+        exporter = Exporter(folder)
         try:
-            samples = run(process, chaos, found, folder / "log", seconds)
-            process.send_signal(signal.SIGTERM)
-            began = time.monotonic()
-            status = process.wait(30)
-            print(f"{'ends':32} with {status}, after {time.monotonic() - began:.1f} s")
-            if status != 0:
-                found.complain(f"ended with {status}")
+            run(exporter, chaos, web, found, seconds)
+            exporter.end(found)
         finally:
-            process.kill()
-            process.wait()
-        text = (folder / "log").read_text()
-        reloaded = [
-            datetime.fromisoformat(f"{ts}+00:00").timestamp() for ts in _RELOADED.findall(text)
-        ]
-        allowed = refusals_allowed(chaos.passwords_changed, reloaded, time.time())
-        compare_growth(found, samples, seconds)
-        report(found, cabinet.stats(), allowed)
-        for line in text.splitlines():
+            exporter.process.kill()
+            exporter.process.wait()
+        report_sign_ins(found, chaos, exporter.lines)
+        report(found)
+        for line in exporter.lines:
             if _BUG.search(line):
                 found.complain(f"the log says: {line}")
-    for sentence in found.wrong[:20]:
+    for sentence in found.wrong[:50]:
         print(f"WRONG {sentence}")
     print(f"{len(found.wrong)} things were wrong")
     return 1 if found.wrong else 0
-
-
-def run(
-    process: subprocess.Popen[bytes], chaos: Chaos, found: Found, log: Path, seconds: float
-) -> list[Sample]:
-    """Let it all happen; return what the process took, second by second."""
-    listening: Callable[[], re.Match[str] | None] = lambda: re.search(  # noqa: E731 - used below
-        r"msg=listening address=[^ ]*:(\d+)", log.read_text()
-    )
-    while (match := listening()) is None:
-        time.sleep(0.05)
-    port = int(match[1])
-    chaos.process = process
-    stop = threading.Event()
-    clients = [
-        threading.Thread(target=client, args=(port, seed, chaos.truth, found, stop))
-        for seed in range(CLIENTS)
-    ]
-    for one in clients:
-        one.start()
-    samples: list[Sample] = []
-    began = looked = time.monotonic()
-    while time.monotonic() - began < seconds and process.poll() is None:
-        chaos.happen()
-        time.sleep(0.1)
-        if time.monotonic() - looked >= 1.0:
-            looked = time.monotonic()
-            samples.append(sample(process.pid))
-    stop.set()
-    for one in clients:
-        one.join()
-    print(f"{ACCOUNTS} accounts, {ACCOUNTS * TRUNKS} trunks, {CLIENTS} clients, {seconds:.0f} s")
-    return samples
 
 
 if __name__ == "__main__":
