@@ -191,3 +191,11 @@ def test_a_visit_that_only_moved_a_selector_gives_that(run: Run, tmp_path: Path)
     assert "    selector_method: setEnabled\n" in ended.stdout
     assert "list_tail" not in ended.stdout
     assert "not found: list_tail" in ended.stderr
+
+
+def test_what_is_left_out_is_told(run: Run) -> None:
+    file = Path(__file__).parents[1] / "tools" / "har" / "two_hosts.har"
+    ended = run("import-har", str(file))
+    assert ended.status == 0
+    assert "left out: 1 call to another host, other.example\n" in ended.stderr
+    assert "other.example" not in ended.stdout

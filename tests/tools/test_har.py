@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from vats_exporter.tools.har import Recording, RecordingError, read_recording
 
 WIRE = Path(__file__).parents[1] / "wire"
+RECORDINGS = Path(__file__).parent / "har"
 REQUESTS = [
     entry["payload"] for entry in json.loads((WIRE / "requests.json").read_text())["requests"]
 ]
@@ -212,3 +213,74 @@ def test_a_visit_to_what_is_no_address_is_passed_over() -> None:
         har(visit("/gwt/enterprise/2613189773/"), odd, call("AbonentBrowserGwtService", LIST))
     )
     assert found.enterprise == "2613189773"
+
+
+def recorded(name: str) -> Recording:
+    return read_recording(json.loads((RECORDINGS / f"{name}.har").read_text("utf-8")))
+
+
+TAIL = "{filter}|7|0|8|{enterprise}|0|0|8|{page}|8|{page_size}|0|"
+
+
+@pytest.mark.parametrize(
+    ("name", "selector_method"),
+    [
+        ("port443_mixed", "setEnabled"),
+        ("jsessionid_page2", "setEnabled"),
+        ("base64_postdata", ""),
+        ("two_hosts", "setEnabled"),
+    ],
+)
+def test_a_recording_that_is_written_otherwise_tells_the_same(
+    name: str, selector_method: str
+) -> None:
+    found = recorded(name)
+    assert (found.address, found.enterprise) == ("vpbx.mts.ru", "2613189773")
+    assert (found.list_tail, found.filter) == (TAIL, -2)
+    assert found.selector_method == selector_method
+
+
+def test_the_host_with_most_calls_is_the_cabinet_and_others_are_named() -> None:
+    found = recorded("two_hosts")
+    assert found.left_out == ("1 call to another host, other.example",)
+
+
+def test_parameters_of_a_path_are_no_part_of_it() -> None:
+    odd = call("AbonentDeviceFormGwtService;jsessionid=geheim-cookie", SELECTOR)
+    found = read_recording(har(odd, call("AbonentBrowserGwtService", LIST)))
+    assert found.selector_method == "setEnabled"
+    assert "geheim" not in repr(found)
+
+
+def test_calls_outside_of_the_cabinets_module_are_told_as_such() -> None:
+    odd = call("AbonentBrowserGwtService", LIST)
+    odd["request"]["url"] = "https://vpbx.mts.ru/proxy/adminGwt/AbonentBrowserGwtService"
+    found = read_recording(har(odd, odd, call("AbonentBrowserGwtService", LIST)))
+    assert found.left_out == (
+        "2 calls to /proxy/adminGwt/AbonentBrowserGwtService outside of /vpbxGwt/",
+    )
+    with pytest.raises(RecordingError, match="left out: 1 call to /proxy/adminGwt/Abonent"):
+        read_recording(har(odd))
+
+
+def test_a_path_that_may_hold_anything_is_not_quoted() -> None:
+    odd = call("AbonentBrowserGwtService", LIST)
+    odd["request"]["url"] = "https://vpbx.mts.ru/geheim%20token/Service"
+    found = read_recording(har(odd, call("AbonentBrowserGwtService", LIST)))
+    assert found.left_out == ("1 call to a path outside of /vpbxGwt/",)
+
+
+@pytest.mark.parametrize("data", [None, {"text": ""}, {"text": "N3ww"}, {"text": LIST[:20]}])
+def test_a_call_whose_body_cannot_be_read_is_told(data: object) -> None:
+    odd = call("AbonentBrowserGwtService", "")
+    odd["request"]["postData"] = data
+    found = read_recording(har(odd, call("AbonentBrowserGwtService", LIST)))
+    assert found.left_out == ("1 call whose body is not there, cut off or no GWT-RPC",)
+
+
+@pytest.mark.parametrize("text", ["no base64!", "/w==", "N3ww"])
+def test_base64_that_is_none_of_a_call_is_told(text: str) -> None:
+    odd = call("AbonentBrowserGwtService", text)
+    odd["request"]["postData"]["encoding"] = "base64"
+    with pytest.raises(RecordingError, match="left out: 1 call whose body is not there"):
+        read_recording(har(odd))

@@ -120,3 +120,5 @@ def _tell_findings(found: Recording) -> None:
         tell(f"selector_method: {found.selector_method}")
     for sentence in found.missing:
         tell(f"not found: {sentence}")
+    for sentence in found.left_out:
+        tell(f"left out: {sentence}")

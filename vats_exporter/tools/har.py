@@ -2,35 +2,35 @@
 
 Takes along what a configuration needs and nothing else: the address, the enterprise, the policy
 hash of each service, the end of the list request as a template, the selector's method. Passwords,
-cookies, logins, phones and the answers' contents are never read, let alone kept.
-
-The format is HAR 1.2, as Chromium's and Firefox's developer tools save it: ``log.entries``, each
-with a ``request`` (``method``, ``url``, ``headers``, ``postData.text``) and a ``response``.
+cookies, logins, phones and the answers' contents are never read, let alone kept. The format is
+HAR 1.2, as browsers' developer tools save it.
 """
 
 from __future__ import annotations
 
+import base64
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from vats_exporter.cabinet import contract
-from vats_exporter.gwt import LongError, RequestError, decode_long, encode_long, parse_request
+from vats_exporter.gwt import RequestError, encode_long, parse_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from vats_exporter.gwt import Request
 
 _STRONG_NAME: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
-_SERVICE: Final = re.compile(r"/vpbxGwt/(\w+)$", re.ASCII)
-_LONG: Final = re.compile(r"java\.lang\.Long/\d+", re.ASCII)
-_BOOLEAN: Final = re.compile(r"java\.lang\.Boolean/\d+", re.ASCII)
+_SERVICE: Final = re.compile(rf"{contract.MODULE_PATH}(\w+)", re.ASCII)
+_PLAIN_PATH: Final = re.compile(r"(?:/\w{1,40}){1,4}", re.ASCII)
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 # What stands before the template in the list request: base, policy, service and method, one
 # parameter and its class, then the request object's class and its first three fields. [observed]
-_BEFORE_TAIL: Final = ("1", "2", "3", "4", "1", "5", "5", "0", "6", "0", "0")
+_BEFORE_TAIL: Final = "1|2|3|4|1|5|5|0|6|0|0|"
 
 
 class RecordingError(Exception):
@@ -39,20 +39,19 @@ class RecordingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What a recording told.
+    """What a recording told; empty, or ``None``, is what it did not.
 
     Attributes:
-        address: as the configuration takes it; empty if no call to a cabinet was recorded.
-        enterprise: the enterprise's number; empty if not seen.
-        permutation: strong name; empty if not seen. Found at run time anyway.
+        address: as the configuration takes it.
+        permutation: strong name. Found at run time anyway.
         services: policy hash by service path. Found at run time anyway.
-        filter: the list request's filter; ``None`` if not seen, or no single number.
-        list_tail: the list request's end as a template; empty if not seen.
-        selector_method: the selector's method name; empty if it was not moved in the recording.
+        filter: the list request's, if that is a single number.
+        list_tail: the list request's end as a template.
         missing: sentences on what could not be found, and how to record it.
+        left_out: sentences on calls that tell nothing of the cabinet.
     """
 
-    address: str = ""
+    address: str
     enterprise: str = ""
     permutation: str = ""
     services: Mapping[str, str] = field(default_factory=dict)
@@ -60,30 +59,31 @@ class Recording:
     list_tail: str = ""
     selector_method: str = ""
     missing: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def read_recording(document: object) -> Recording:
-    """Read what a recording tells.
-
-    Args:
-        document: the parsed JSON of the HAR file.
-
-    Returns:
-        what was found; what was not is in ``missing``.
+    """Read what a recording, the parsed JSON of a HAR file, tells of the host with most calls.
 
     Raises:
         RecordingError: the document is no HAR, or holds no call to a cabinet.
     """
-    calls = list(_calls(_entries(document)))
+    requests = _requests(document)
+    odd: Counter[str] = Counter()
+    calls = list(_calls(requests, odd))
     if not calls:
         raise RecordingError(
             "no GWT-RPC call in the recording: open the tab with the list of subscribers while "
             "recording, and save the recording with its content"
+            + "".join(f"; left out: {sentence}" for sentence in _sentences(odd))
         )
-    address = _address(calls[-1].url)
-    calls = [call for call in calls if _address(call.url) == address]
-    services = {call.service: call.request.strings[1] for call in calls}
-    enterprise = _enterprise(document, address)
+    # Of several with as many calls, the last one.
+    [(address, _)] = Counter(call.address for call in reversed(calls)).most_common(1)
+    odd.update(f"to another host, {call.address}" for call in calls if call.address != address)
+    calls = [call for call in calls if call.address == address]
+    places = [_place(request) for request in reversed(requests)]
+    visits = (contract.ENTERPRISE_PATH.search(path) for at, path in places if at == address)
+    enterprise = next((match[1] for match in visits if match), "")
     listing = next((call for call in reversed(calls) if call.service == contract.LIST.path), None)
     row_filter, tail = _list_tail(listing.request, enterprise) if listing else (None, "")
     selector = next((call for call in reversed(calls) if _moves_selector(call)), None)
@@ -103,144 +103,115 @@ def read_recording(document: object) -> Recording:
         address=address,
         enterprise=enterprise,
         permutation=next((call.permutation for call in reversed(calls) if call.permutation), ""),
-        services=services,
+        services={call.service: call.request.strings[1] for call in calls},
         filter=row_filter,
         list_tail=tail,
         selector_method=selector.request.strings[3] if selector else "",
         missing=tuple(missing),
+        left_out=_sentences(odd),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    url: str
+    address: str
     service: str
     permutation: str
     request: Request
 
 
-def _entries(document: object) -> list[dict[str, Any]]:
-    log = document.get("log") if isinstance(document, dict) else None
-    entries = log.get("entries") if isinstance(log, dict) else None
+def _requests(document: object) -> list[Mapping[str, Any]]:
+    entries = _mapping(_mapping(document).get("log")).get("entries")
     if not isinstance(entries, list):
         raise RecordingError("no list log.entries: not a HAR file")
-    return [entry for entry in entries if isinstance(entry, dict)]
+    return [_mapping(_mapping(entry).get("request")) for entry in entries]
 
 
-def _calls(entries: list[dict[str, Any]]) -> Iterator[_Call]:
-    """The recorded GWT-RPC calls; what is not one, or can't be read, is passed over."""
-    for entry in entries:
-        request = _mapping(entry.get("request"))
-        url = _text(request.get("url"))
-        body = _text(_mapping(request.get("postData")).get("text"))
-        match = _SERVICE.search(_path(url))
-        if request.get("method") != "POST" or not match:
+def _calls(requests: Iterable[Mapping[str, Any]], odd: Counter[str]) -> Iterator[_Call]:
+    """The calls to a cabinet; counts what looks like one and is none."""
+    for request in requests:
+        address, path = _place(request)
+        data = _mapping(request.get("postData"))
+        service = _SERVICE.fullmatch(path)
+        is_gwt = _text(data.get("mimeType")).startswith("text/x-gwt-rpc")
+        # Anything else may be a form with a password in it, and is not even looked at.
+        if request.get("method") != "POST" or not address or not (service or is_gwt):
+            continue
+        if service is None:
+            where = path if _PLAIN_PATH.fullmatch(path) else "a path"
+            odd[f"to {where} outside of {contract.MODULE_PATH}"] += 1
             continue
         try:
-            parsed = parse_request(body)
-        except RequestError:
+            text = _text(data.get("text"))
+            if data.get("encoding") == "base64":  # as some tools write requests, too
+                text = base64.b64decode(text, validate=True).decode()
+            call = parse_request(text)
+        except (RequestError, ValueError):
+            odd["whose body is not there, cut off or no GWT-RPC"] += 1
             continue
-        if len(parsed.strings) < 4 or not _STRONG_NAME.fullmatch(parsed.strings[1]):
-            continue
-        yield _Call(url, match[1], _permutation(request.get("headers")), parsed)
+        if len(call.strings) >= 4 and _STRONG_NAME.fullmatch(call.strings[1]):
+            yield _Call(address, service[1], _permutation(request.get("headers")), call)
+
+
+def _sentences(odd: Counter[str]) -> tuple[str, ...]:
+    return tuple(f"{count} call{'s' * (count != 1)} {what}" for what, count in odd.items())
 
 
 def _permutation(headers: object) -> str:
-    for header in headers if isinstance(headers, list) else []:
-        item = _mapping(header)
-        if _text(item.get("name")).lower() == "x-gwt-permutation":
-            value = _text(item.get("value"))
-            return value if _STRONG_NAME.fullmatch(value) else ""
+    for header in map(_mapping, headers if isinstance(headers, list) else []):
+        name, value = _text(header.get("name")), _text(header.get("value"))
+        if name.lower() == "x-gwt-permutation" and _STRONG_NAME.fullmatch(value):
+            return value
     return ""
 
 
-def _address(url: str) -> str:
+def _place(request: Mapping[str, Any]) -> tuple[str, str]:
+    """The address that a request went to, and the path; both empty where the URL is none.
+
+    The address is without the usual port, and the path without parameters (``;jsessionid=``).
+    """
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(_text(request.get("url")))
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        return ""
-    if ":" in host:
-        host = f"[{host}]"
-    name = f"{host}:{port}" if port else host
-    return name if parts.scheme == "https" and not port else f"{parts.scheme}://{name}"
-
-
-def _path(url: str) -> str:
-    try:
-        return urlsplit(url).path
-    except ValueError:
-        return ""
-
-
-def _enterprise(document: object, address: str) -> str:
-    """The enterprise of the last page visited at the address."""
-    for entry in reversed(_entries(document)):
-        url = _text(_mapping(entry.get("request")).get("url"))
-        match = contract.ENTERPRISE_PATH.search(_path(url))
-        if match and _address(url) == address:
-            return match[1]
-    return ""
+        return "", ""
+    host = f"[{host}]" if ":" in host else host
+    port = None if port == _DEFAULT_PORTS.get(parts.scheme) else port
+    if port or parts.scheme != "https":
+        host = f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+    return host, re.sub(";[^/]*", "", parts.path)
 
 
 def _list_tail(request: Request, enterprise: str) -> tuple[int | None, str]:
-    """The filter, and the template, of a recorded list request; empty where it is built otherwise.
-
-    The last two boxed longs are the page and its size; the one before them is the enterprise's.
-    """
-    tokens = request.tokens
-    before = len(_BEFORE_TAIL)
-    long_index = next(
-        (str(at) for at, text in enumerate(request.strings, 1) if _LONG.fullmatch(text)), ""
-    )
-    if tokens[:before] != _BEFORE_TAIL or not long_index or len(tokens) <= before:
+    """The filter, and the template, of a list request; empty where it is built otherwise."""
+    strings, tokens = request.strings, "".join(f"{token}|" for token in request.tokens)
+    tail = tokens.removeprefix(_BEFORE_TAIL)
+    boxed = [at for at, text in enumerate(strings, 1) if text.startswith(f"{contract.LONG}/")]
+    if not tail or tail == tokens or not boxed:
         return None, ""
-    tail = list(tokens[before:])
-    row_filter = int(tail[0]) if tail[0] in ("0", "-1", "-2") else None
+    first, _, rest = tail.partition("|")
+    row_filter = int(first) if first in ("0", "-1", "-2") else None
     if row_filter is not None:
-        tail[0] = "{filter}"
-    longs = [
-        at + 1
-        for at in range(len(tail) - 1)
-        if tail[at] == long_index and _is_long(tail[at + 1]) and not tail[at + 1].isdecimal()
-    ]
-    if len(longs) != 3:
-        return row_filter, ""
+        tail = f"{{filter}}|{rest}"
+    # Split at the boxed longs, which a letter tells from numbers: enterprise, page, size of a page.
+    pieces = re.split(rf"(?a)(?<=\|{boxed[0]}\|)([\w$]*[A-Za-z_$][\w$]*)(?=\|)", tail)
     known = encode_long(int(enterprise)) if enterprise and int(enterprise) < 1 << 63 else ""
-    if known and tail[longs[0]] != known:
+    if len(pieces) != 7 or (known and pieces[1] != known):
         return row_filter, ""
-    for at, name in zip(longs, ("{enterprise}", "{page}", "{page_size}"), strict=True):
-        tail[at] = name
-    return row_filter, "|".join(tail) + "|"
-
-
-def _is_long(token: str) -> bool:
-    try:
-        decode_long(token)
-    except LongError:
-        return False
-    return True
+    pieces[1::2] = "{enterprise}", "{page}", "{page_size}"
+    return row_filter, "".join(pieces)
 
 
 def _moves_selector(call: _Call) -> bool:
-    """Whether a call has the selector's parameters: a boxed long and a boxed Boolean [user]."""
-    strings, tokens = call.request.strings, call.request.tokens
-    return (
-        call.service == contract.SELECTOR.path
-        and tokens[:5] == ("1", "2", "3", "4", "2")
-        and _class_of(strings, tokens[5:6], _LONG)
-        and _class_of(strings, tokens[6:7], _BOOLEAN)
-    )
+    # Two parameters, a boxed long and a boxed Boolean. [user]
+    tokens = call.request.tokens
+    names = {str(at): text.partition("/")[0] for at, text in enumerate(call.request.strings, 1)}
+    classes = [names.get(token) for token in tokens[5:7]]
+    of_two = call.service == contract.SELECTOR.path and tokens[:5] == ("1", "2", "3", "4", "2")
+    return of_two and classes == [contract.LONG, contract.BOOLEAN]
 
 
-def _class_of(strings: Sequence[str], token: tuple[str, ...], pattern: re.Pattern[str]) -> bool:
-    if not token or not token[0].isdecimal():
-        return False
-    index = int(token[0])
-    return 0 < index <= len(strings) and pattern.fullmatch(strings[index - 1]) is not None
-
-
-def _mapping(value: object) -> dict[str, Any]:
+def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
