@@ -715,7 +715,7 @@ HOME = "http://127.0.0.1:8080/"
 
 
 def answered(*cookies: str, url: str = URL, jar: Cookies | None = None) -> Cookies:
-    jar = jar or Cookies()
+    jar = Cookies() if jar is None else jar
     headers = HTTPHeaderDict([("Set-Cookie", cookie) for cookie in cookies])
     jar.take(HTTPResponse(headers=headers, preload_content=False), url)
     return jar
@@ -775,6 +775,20 @@ def test_what_is_kept_is_bounded_and_one_that_is_kept_can_be_renewed() -> None:
     assert len(jar.jar) == 50
     assert "c0=new" in jar.header(HOME)
     assert "long" not in jar.header(HOME)
+
+
+@pytest.mark.parametrize("path", ["/{number}", "/{number}/{number}"])
+def test_the_same_name_for_many_paths_is_many_cookies(path: str) -> None:
+    jar = Cookies()
+    for number in range(90):
+        answered(f"a=x; Path={path.replace('{number}', str(number))}", jar=jar)
+    assert len(jar.jar) == 50
+
+
+@pytest.mark.parametrize("attribute", ["Path=/{}", "Comment={}", "Unknown={}", "{}=unknown"])
+def test_a_cookie_with_a_long_attribute_is_not_kept(attribute: str) -> None:
+    jar = answered("a=b; " + attribute.replace("{}", "x" * 5000), "c=d")
+    assert (len(jar.jar), jar.header(HOME)) == (1, "c=d")
 
 
 @given(st.lists(st.text('abc=;, "\\/Pathdominsecuexrx-0123456789', max_size=40), max_size=6))

@@ -134,7 +134,7 @@ class Cookies(DefaultCookiePolicy):
     """The cabinet's cookies: what browsers keep and send back, within bounds; why one is lost.
 
     Browsers look neither at ``Version`` nor at a ``Path`` that is no path. They keep some fifty
-    cookies of 4 KB for a host, which bounds what a server can make a client hold.
+    cookies of 4 KB for a host, and attributes as long at most, which bounds what a client holds.
     """
 
     def __init__(self) -> None:
@@ -173,9 +173,12 @@ class Cookies(DefaultCookiePolicy):
         cookie.version = 0
         if not cookie.path.startswith("/"):
             cookie.path = "/"
-        if len(cookie.name) + len(cookie.value or "") > _LONGEST_COOKIE:
+        kept = {(one.domain, one.path, one.name) for one in self.jar}
+        length = len(cookie.name) + len(cookie.value or "")
+        attributes = sum(len(str(value)) for value in vars(cookie).values()) - length
+        if max(length, attributes) > _LONGEST_COOKIE:
             reason = f"it is longer than {_LONGEST_COOKIE} characters"
-        elif len({one.name for one in self.jar} | {cookie.name}) > _MOST_COOKIES:
+        elif len(kept | {(cookie.domain, cookie.path, cookie.name)}) > _MOST_COOKIES:
             reason = f"there are more than {_MOST_COOKIES}"
         elif not super().set_ok(cookie, request):
             reason = "it is for another host (Domain)"
