@@ -15,6 +15,7 @@ import time_machine
 from tests.cabinet.replay import (
     COOKIE,
     ENTERPRISE,
+    LIST,
     LOGIN,
     PASSWORD,
     SIGN_IN,
@@ -257,6 +258,28 @@ def test_a_redirect_of_the_form_to_another_host_sends_nothing_there(
         cabinet.read_trunks()
     hides(caught.value)
     assert other.connections == 0
+
+
+def test_a_password_is_not_sent_again_where_a_kept_connection_breaks(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
+    cabinet.read_trunks()
+    server.answer(LIST, redirect("/login"))
+    server.answer(SIGN_IN, Reply(raw=[], then="close"))
+    with pytest.raises(UnreachableError):
+        cabinet.read_trunks()
+    assert server.count(SIGN_IN) == 2
+
+
+def test_a_password_goes_on_with_one_redirect_and_no_more(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
+    for number in range(9):
+        target = redirect(f"/{number}", status="307 Temporary Redirect")
+        server.always(SIGN_IN if number == 0 else f"/{number - 1}", target)
+    with pytest.raises(NotACabinetError, match="redirects what is sent twice"):
+        cabinet.read_trunks()
+    assert sum(b"j_password" in request.body for request in server.received) == 2
 
 
 def test_a_circle_of_redirects_is_no_cabinet(

@@ -142,7 +142,7 @@ def sign_in(
 
 
 def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
-    transport.cookies.forget()
+    transport.start_afresh()
     form = {"j_username": settings.login, "j_password": settings.current_password()}
     try:
         body = urlencode(form).encode("ascii")

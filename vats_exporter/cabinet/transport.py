@@ -270,6 +270,16 @@ class Transport:
                 url = self._target(call, url, location)
                 if answer.status not in (307, 308):
                     body = headers = None
+                elif body is not None and len(visited) > 1:
+                    raise NotACabinetError(f"{call}: {self._host} redirects what is sent twice")
+
+    def start_afresh(self) -> None:
+        """Forget the session, and the connection: over one that is kept, a call may be sent twice.
+
+        A password is not to be.
+        """
+        self.cookies.forget()
+        self._connection.drop()
 
     def close(self) -> None:
         """Close the connection, and so end a call under way; a later call opens another."""
