@@ -41,22 +41,23 @@ with_every_status = pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 
 @contextmanager
 def trapped(simulated: NamedCabinet) -> Iterator[int]:
-    """See that nobody connects to anything: not to a port, nor anew by the cabinet's name.
+    """See that nobody connects to anything: not to a port, nor by the cabinet's name.
 
-    The connection that is there is kept, and all that is to be said is said over it.
+    But for signing in, over a connection of its own, to the cabinet itself; all else that is to be
+    said is said over the connection that is there.
     """
-    lookups = list(simulated.resolver.lookups)
+    known, sign_ins = len(simulated.resolver.lookups), sign_ins_of(simulated)
     with socket.create_server(("127.0.0.1", 0)) as trap:
         trap.setblocking(False)
-        port = trap.getsockname()[1]
-        simulated.resolver.port = port
-        try:
-            yield port
-        finally:
-            simulated.lead_home()
+        yield trap.getsockname()[1]
         with pytest.raises(BlockingIOError):
             trap.accept()
-    assert simulated.resolver.lookups == lookups
+    home = (HOST, port_of(simulated))
+    assert simulated.resolver.lookups[known:] == [home] * (sign_ins_of(simulated) - sign_ins)
+
+
+def sign_ins_of(simulated: NamedCabinet) -> int:
+    return int(simulated.stats()["requests"].get("sign_in", 0))
 
 
 def redirecting(
