@@ -37,8 +37,8 @@ demo: $(BIN)/.runnable ## Start a simulated cabinet and the exporter on it (ARGS
 test: $(BIN)/.installed ## Run the tests, on all cores (WORKERS=0: in one process)
 	$(BIN)/pytest --ignore tests/e2e --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
-shapes: $(BIN)/.installed ## Read all scripts and answers of the corpora, where they are (SHAPES=../shared/shapes)
-	SHAPES=$(or $(SHAPES),../shared/shapes) $(BIN)/pytest -k of_a_corpus tests/gwt $(ARGS)
+shapes: $(BIN)/.installed ## Read all answers and scripts of the corpora, and count (SHAPES=../shared/shapes)
+	$(BIN)/python benchmarks/check_shapes.py $(or $(SHAPES),../shared/shapes)
 
 e2e: $(BIN)/.installed ## From the cabinet to the alert, with real Prometheus and Alertmanager
 	$(BIN)/pytest tests/e2e --numprocesses 12 --dist loadgroup $(ARGS)

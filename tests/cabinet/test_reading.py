@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.cabinet.answers import CORE, RESPONSE, ROW, Answer, listing, ref, table
 from tests.cabinet.layouts import BOOLEAN, HARD, LIST, LONG, draw
-from tests.corpus import Shape, shapes
+from tests.corpus import measure, shapes
 from vats_exporter.cabinet.columns import read_trunks
 from vats_exporter.cabinet.errors import TableError, UndecodableError
 from vats_exporter.cabinet.reading import Table, read_page
@@ -93,33 +93,6 @@ def test_pages_are_read_together() -> None:
     rows = truth("list_page100")["rows"] + truth("list_last_short")["rows"]
     assert [trunk.phone for trunk in trunks] == [row["phone"] for row in rows]
     assert [trunk.name for trunk in trunks] == [row["name"] for row in rows]
-
-
-def measure(corpus: str, *, by_script: bool) -> Counter[str]:
-    """Read a corpus: how many answers are right, refused and wrong, and how many phones."""
-    counts: Counter[str] = Counter()
-    for shape in shapes(corpus):
-        if by_script and shape.classes is None:
-            continue
-        counts["answers"] += 1
-        try:
-            page = read_page(shape.response, Table(shape.classes or {}) if by_script else None)
-        except UndecodableError:
-            counts["refused"] += 1
-            continue
-        counts["right" if is_right(page, shape) else "wrong"] += 1
-        trunks, _ = read_trunks([page], FlagPositions())
-        for trunk, phone in zip(trunks, shape.phones, strict=False):
-            if shape.one_phone:
-                counts["phones"] += 1
-                counts["phones right"] += trunk.phone == phone
-                counts["phones wrong"] += trunk.phone not in ("", phone)
-    return counts
-
-
-def is_right(page: Page, shape: Shape) -> bool:
-    rows = [(row.ref, *(bool(row.value(at)) for at in (4, 6, 7, 9))) for row in page.records]
-    return rows == shape.rows and page.declared == len(rows)
 
 
 @pytest.mark.parametrize(("corpus", "least"), [("random", 0.98), ("single", 1), ("hard", 0.6)])

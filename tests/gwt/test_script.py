@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -26,7 +24,6 @@ from vats_exporter.gwt.fields import ClassFields, Kind, NotUnderstood
 from vats_exporter.gwt.script import Script, read_script
 from vats_exporter.gwt.services import Method
 
-ALL_SHAPES: Final = Path(os.environ.get("SHAPES", "shapes"))
 WIRE: Final = Path(__file__).parents[1] / "wire"
 cases = cache(sample)
 
@@ -34,17 +31,6 @@ cases = cache(sample)
 @pytest.mark.parametrize("place", range(len(sample())))
 def test_a_script_tells_its_classes_services_and_the_selectors_method(place: int) -> None:
     assert wrong(cases()[place]) == []
-
-
-@pytest.mark.parametrize("corpus", ["random", "single", "hard"])
-def test_every_script_of_a_corpus_is_read_right(corpus: str) -> None:
-    file = ALL_SHAPES / f"{corpus}_scripts.jsonl.gz"
-    if not file.exists():
-        pytest.skip("make shapes runs the whole corpora, where they are")
-    with gzip.open(file, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            case = json.loads(line)
-            assert (case["number"], wrong(case)) == (case["number"], [])
 
 
 def test_the_captured_permutation_tells_its_services_though_its_handlers_are_not_there() -> None:
