@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from tests.hunt.faults import Malformed, Trouble
+    from tests.faults.faults import BadAnswer
     from vats_exporter.demo import Account, Device, Fault, Incoming
 
     Hook = Callable[[Incoming], Fault | None]
@@ -139,15 +139,14 @@ def break_the_cabinet(cabinet: Cabinet, exporter: Exporter) -> None:
     """Every fault, then a redeployment and a session that ends."""
     simulated = cabinet.simulated
     malformed = [faults.Malformed(simulated, [way]) for way in faults.MALFORMED.values()]
-    troubles: list[Trouble | Malformed] = [
-        *faults.echoes(PASSWORD),
+    for trouble in (
+        *faults.echoes(simulated, PASSWORD),
         *malformed,
         faults.exceptional(simulated),
-    ]
-    for trouble in troubles:
-        simulated.faults = trouble
+    ):
+        trouble.start()
         meet(trouble, cabinet, exporter)
-    simulated.faults = None
+        trouble.stop()
     simulated.redeploy()
     exporter.ask_for_everything()
     simulated.end_sessions()
@@ -171,16 +170,16 @@ def start_afresh(exporter: Exporter) -> None:
         assert exporter.ask("/-/reload", "POST") == 200
 
 
-def meet(trouble: Trouble | Malformed, cabinet: Cabinet, exporter: Exporter) -> None:
+def meet(trouble: BadAnswer, cabinet: Cabinet, exporter: Exporter) -> None:
     """Ask until the cabinet was asked for what goes wrong, and once more for what is said of it."""
-    if trouble.call == "sign_in":
+    if trouble.step == "sign_in":
         cabinet.simulated.end_sessions()
-    if trouble.call in {"nocache", "permutation"}:
+    if trouble.step in {"nocache", "permutation"}:
         cabinet.simulated.redeploy()
     start_afresh(exporter)
     for _ in until(trouble):
         exporter.ask("/metrics")
-        if trouble.met:
+        if trouble.spoiled if isinstance(trouble, faults.Malformed) else trouble.met:
             break
     exporter.ask_for_everything()
 
@@ -264,7 +263,7 @@ def test_the_exporter_says_writes_and_shows_no_secret(
     assert not started
 
 
-def at_each_sign_in(troubles: Sequence[Trouble]) -> Hook:
+def at_each_sign_in(troubles: Sequence[BadAnswer]) -> Hook:
     """Another trouble at each sign-in."""
 
     def hook(incoming: Incoming) -> Fault | None:
@@ -320,16 +319,17 @@ def test_no_command_says_or_writes_a_secret(cabinet: Cabinet, tmp_path: Path) ->
     # What the cabinet sends of a trunk is malformed, in another way each time.
     simulated = cabinet.simulated
     ways = [*faults.MALFORMED.values()]
-    simulated.faults = malformed = faults.Malformed(simulated, ways)
+    malformed = faults.Malformed(simulated, ways)
+    malformed.start()
     commands.run(1, *[("trunks", "show", *config, *refs)] * 3)
-    assert malformed.met >= len(ways)
+    assert malformed.spoiled >= len(ways)
     commands.run(0, ("inspect", *config, "--save", str(tmp_path / "saved malformed")))
-    simulated.faults = faults.exceptional(simulated)
+    faults.exceptional(simulated).start()
     commands.run(
         1, ("trunks", "enable", *config, "--yes", "--all"), ("trunks", "show", *config, *refs)
     )
     # What it answers to a sign-in says the password.
-    echoes = [one for one in faults.echoes(PASSWORD) if one.call in ("", "sign_in")]
+    echoes = [one for one in faults.echoes(simulated, PASSWORD) if one.step in ("", "sign_in")]
     place.write_config(names=[f"office-{number}" for number in range(len(echoes))])
     simulated.faults = at_each_sign_in(echoes)
     commands.run(1, ("check", *config, "--online"), ("trunks", "list", *config))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.demo import Answer, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from vats_exporter.demo import Incoming, SimulatedCabinet
 
@@ -91,45 +92,48 @@ def dripping(first: bytes) -> Iterator[bytes]:
         pause.wait(_INTERVAL)
 
 
-FAULTS: Final[dict[str, Callable[[], Fault]]] = {
-    "the connection is reset before an answer": lambda: Fault(drop=True, reset=True),
-    "the connection is closed before an answer": lambda: Fault(drop=True),
-    "it is reset within the body": lambda: Fault(
+Maker = Callable[["Incoming"], "Fault | None"]
+"""Makes the fault of a request, or none; anew for each."""
+
+FAULTS: Final[dict[str, Maker]] = {
+    "the connection is reset before an answer": lambda _: Fault(drop=True, reset=True),
+    "the connection is closed before an answer": lambda _: Fault(drop=True),
+    "it is reset within the body": lambda _: Fault(
         instead=Answer(200, HTML, PADDING), cut=99, reset=True
     ),
-    "it is closed within the body": lambda: Fault(instead=Answer(200, HTML, PADDING), cut=99),
-    "no answer": lambda: Fault(wait=threading.Event()),
-    "a head that drips": lambda: Fault(raw=dripping(b"HTTP/1.1 200 OK\r\nX-Drip: ")),
-    "a body that drips": lambda: Fault(instead=Answer(200, HTML, dripping(b"//OK["))),
-    "a body without an end": lambda: Fault(instead=Answer(200, HTML, endless())),
-    "Content-Length is too great": lambda: with_length(lambda right: right + 100),
-    "Content-Length is too small": lambda: with_length(lambda right: right // 2),
-    "Content-Length is negative": lambda: with_length(lambda right: -right),
-    "Content-Length is not a number": lambda: with_length(lambda _: "many"),
-    "HTTP 500": lambda: status(500),
-    "HTTP 503 with Retry-After": lambda: status(503, ("Retry-After", "240")),
-    "HTTP 429 with Retry-After": lambda: status(429, ("Retry-After", "240")),
-    "HTTP 429": lambda: status(429),
-    "HTTP 401": lambda: status(401),
-    "HTTP 403": lambda: status(403),
-    "the login page": lambda: page(LOGIN_PAGE),
-    "a page with a captcha": lambda: page(CAPTCHA),
-    "an empty answer": lambda: page(b""),
-    "half of the right answer": lambda: Fault(
+    "it is closed within the body": lambda _: Fault(instead=Answer(200, HTML, PADDING), cut=99),
+    "no answer": lambda _: Fault(wait=threading.Event()),
+    "a head that drips": lambda _: Fault(raw=dripping(b"HTTP/1.1 200 OK\r\nX-Drip: ")),
+    "a body that drips": lambda _: Fault(instead=Answer(200, HTML, dripping(b"//OK["))),
+    "a body without an end": lambda _: Fault(instead=Answer(200, HTML, endless())),
+    "Content-Length is too great": lambda _: with_length(lambda right: right + 100),
+    "Content-Length is too small": lambda _: with_length(lambda right: right // 2),
+    "Content-Length is negative": lambda _: with_length(lambda right: -right),
+    "Content-Length is not a number": lambda _: with_length(lambda _: "many"),
+    "HTTP 500": lambda _: status(500),
+    "HTTP 503 with Retry-After": lambda _: status(503, ("Retry-After", "240")),
+    "HTTP 429 with Retry-After": lambda _: status(429, ("Retry-After", "240")),
+    "HTTP 429": lambda _: status(429),
+    "HTTP 401": lambda _: status(401),
+    "HTTP 403": lambda _: status(403),
+    "the login page": lambda _: page(LOGIN_PAGE),
+    "a page with a captcha": lambda _: page(CAPTCHA),
+    "an empty answer": lambda _: page(b""),
+    "half of the right answer": lambda _: Fault(
         change=lambda answer: changed(answer, body_of(answer)[: len(body_of(answer)) // 2])
     ),
-    "gzip that is none": lambda: Fault(
+    "gzip that is none": lambda _: Fault(
         change=lambda answer: changed(answer, body_of(answer), ("Content-Encoding", "gzip"))
     ),
-    "gzip that is cut off": lambda: Fault(
+    "gzip that is cut off": lambda _: Fault(
         change=lambda answer: changed(
             answer, gzip.compress(body_of(answer))[:-12], ("Content-Encoding", "gzip")
         )
     ),
-    "bytes that are not UTF-8": lambda: page(b'//OK[1,["\xff\xfe\xc3"],0,7]'),
-    "a redirect to the login page": lambda: redirect("/login"),
-    "a redirect in a circle": lambda: redirect("/round"),
-    "a redirect to another host": lambda: redirect("http://127.0.0.2:9/x"),
+    "bytes that are not UTF-8": lambda _: page(b'//OK[1,["\xff\xfe\xc3"],0,7]'),
+    "a redirect to the login page": lambda _: redirect("/login"),
+    "a redirect in a circle": lambda _: redirect("/round"),
+    "a redirect to another host": lambda _: redirect("http://127.0.0.2:9/x"),
 }
 
 
@@ -138,8 +142,8 @@ class BadAnswer:
 
     Args:
         simulated: the cabinet that answers.
-        make: makes the fault, anew for each request.
-        step: the page's name of where.
+        make: makes the fault.
+        step: the page's name of where, or the cabinet's name of a call; empty for everywhere.
         trunk: the only one that is hit, at the steps that are about one.
 
     Attributes:
@@ -148,13 +152,13 @@ class BadAnswer:
     """
 
     def __init__(
-        self, simulated: SimulatedCabinet, make: Callable[[], Fault], step: str, trunk: str = ""
+        self, simulated: SimulatedCabinet, make: Maker, step: str, trunk: str = ""
     ) -> None:
         self.met = 0
         self.began = 0.0
         self._simulated = simulated
-        self._make = make
-        self._step = step
+        self.make = make
+        self.step = step
         self._trunk = trunk
 
     def start(self) -> None:
@@ -169,12 +173,15 @@ class BadAnswer:
 
     def _hook(self, incoming: Incoming) -> Fault | None:
         if incoming.call == "other":  # where a redirect in a circle leads
-            return self._make()
-        if not is_of(incoming, self._step) or self._trunk not in ("", incoming.trunk):
+            return self.make(incoming)
+        if (self.step and not is_of(incoming, self.step)) or self._trunk not in (
+            "",
+            incoming.trunk,
+        ):
             return None
         self.met += 1
         self.began = self.began or time.monotonic()
-        return self._make()
+        return self.make(incoming)
 
 
 def requests_to(simulated: SimulatedCabinet) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,7 +63,7 @@ def redirecting(
     simulated: NamedCabinet, step: str, location: str, status: int, trap: int, trunk: str = ""
 ) -> BadAnswer:
     target = location.format(trap=trap, own=port_of(simulated))
-    return BadAnswer(simulated, partial(redirect, target, status), step, trunk)
+    return BadAnswer(simulated, lambda _: redirect(target, status), step, trunk)
 
 
 @with_every_status

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
-from tests.faults.faults import HTML, body_of, changed
+from tests.faults.faults import HTML, BadAnswer, body_of, changed
 from vats_exporter.demo import Answer, Fault
 
 if TYPE_CHECKING:
@@ -22,35 +21,8 @@ _INCOMPATIBLE: Final = (
 )
 
 
-@dataclass
-class Trouble:
-    """A fault in each answer to some calls; a hook of the simulated cabinet.
-
-    Attributes:
-        call: the only one that is hit; empty for all.
-        make: makes the fault of the request; ``None`` for none.
-        met: how many requests it hit.
-    """
-
-    call: str
-    make: Callable[[Incoming], Fault | None]
-    met: int = 0
-
-    def __call__(self, incoming: Incoming) -> Fault | None:
-        """Tell what goes wrong with a request."""
-        if self.call not in ("", incoming.call):
-            return None
-        fault = self.make(incoming)
-        self.met += fault is not None
-        return fault
-
-
-def echoes(password: str) -> Iterable[Trouble]:
-    """Answers of all kinds that say a password.
-
-    Args:
-        password: of the account, which the cabinet has just been told.
-    """
+def echoes(simulated: SimulatedCabinet, password: str) -> Iterable[BadAnswer]:
+    """Answers of all kinds that say a password, which the cabinet has just been told."""
     echo = f"<html>j_password={quote_plus(password)} {password}".encode()
     said = password.encode()
     octets = said.decode("latin-1")  # as http.server wants what is not ASCII in headers
@@ -69,18 +41,18 @@ def echoes(password: str) -> Iterable[Trouble]:
         Answer(200, (("Set-Cookie", f"JSESSIONID={octets}"), ("X-Broken", octets)), b"//OK["),
         Answer(200, (), b""),
     ]
-    yield Trouble("", lambda _: Fault(drop=True))
-    yield Trouble("", lambda _: Fault(drop=True, reset=True))
-    yield Trouble("", lambda _: Fault(raw=[b"HTTP/1.1 2", b"00 " + said + b"\r\n" + said]))
+
+    def bad(call: str, fault: Fault) -> BadAnswer:
+        return BadAnswer(simulated, lambda _: fault, call)
+
+    yield bad("", Fault(drop=True))
+    yield bad("", Fault(drop=True, reset=True))
+    yield bad("", Fault(raw=[b"HTTP/1.1 2", b"00 " + said + b"\r\n" + said]))
     for answer in answers:
         for call in ("sign_in", "list", "details"):
-            yield Trouble(call, partial(_instead, answer))
-    yield Trouble("nocache", partial(_instead, answers[0]))
-    yield Trouble("permutation", lambda _: Fault(cut=10))
-
-
-def _instead(answer: Answer, _: Incoming) -> Fault:
-    return Fault(instead=answer)
+            yield bad(call, Fault(instead=answer))
+    yield bad("nocache", Fault(instead=answers[0]))
+    yield bad("permutation", Fault(cut=10))
 
 
 def _unquoted(text: str, secret: str) -> str:
@@ -137,9 +109,9 @@ EXCEPTIONS: Final[dict[str, Callable[[Device], str]]] = {
 """Exceptions of the server, whichever form it is asked for, that tell the credentials."""
 
 
-def exceptional(cabinet: SimulatedCabinet) -> Trouble:
+def exceptional(simulated: SimulatedCabinet) -> BadAnswer:
     """Those exceptions instead of details, another one with each trunk."""
-    (account,) = cabinet.accounts
+    (account,) = simulated.accounts
     devices = [trunk.device for trunk in account.enterprise.trunks()]
 
     def make(incoming: Incoming) -> Fault | None:
@@ -149,38 +121,33 @@ def exceptional(cabinet: SimulatedCabinet) -> Trouble:
         tell = [*EXCEPTIONS.values()][devices.index(device) % len(EXCEPTIONS)]
         return Fault(instead=Answer(200, (), tell(device).encode()))
 
-    return Trouble("details", make)
+    return BadAnswer(simulated, make, "details")
 
 
-@dataclass
-class Malformed:
-    """Answers with trunks' real SIP credentials, each wrong in some way; a hook as well.
+class Malformed(BadAnswer):
+    """Answers with trunks' real SIP credentials, each wrong in one of some ways, in turn.
 
     Attributes:
-        cabinet: whose answers they are.
-        ways: of spoiling them, one after the other.
-        call: the only one that is hit.
-        met: how many were spoiled.
+        spoiled: how many were.
     """
 
-    cabinet: SimulatedCabinet
-    ways: Sequence[Callable[[str, Device], str]]
-    call: str = "details"
-    met: int = 0
+    def __init__(
+        self, simulated: SimulatedCabinet, ways: Sequence[Callable[[str, Device], str]]
+    ) -> None:
+        super().__init__(simulated, self._fault, "details")
+        self.spoiled = 0
+        self._ways = ways
+        (self._account,) = simulated.accounts
 
-    def __call__(self, incoming: Incoming) -> Fault | None:
-        """Tell what goes wrong with a request."""
-        if incoming.call != self.call:
-            return None
-        (account,) = self.cabinet.accounts
-        device = account.enterprise.find(incoming.trunk).device
+    def _fault(self, incoming: Incoming) -> Fault | None:
+        device = self._account.enterprise.find(incoming.trunk).device
         return None if device is None else Fault(change=partial(self._spoil, device))
 
     def _spoil(self, device: Device, answer: Answer) -> Answer:
         text = body_of(answer).decode()
         if device.sip_password not in text:  # a redirect, or the form that does not apply
             return answer
-        spoiled = self.ways[self.met % len(self.ways)](text, device)
+        spoiled = self._ways[self.spoiled % len(self._ways)](text, device)
         assert spoiled != text
-        self.met += 1
+        self.spoiled += 1
         return changed(answer, spoiled.encode())
