@@ -26,7 +26,7 @@ from vats_exporter.cabinet.errors import (
 )
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
-from vats_exporter.demo.classes import DETAILS_SERVICE
+from vats_exporter.demo.deployment import DETAILS_SERVICE
 from vats_exporter.details import BUDGET, MIN_BATCH, PAUSE, DetailedSource, DetailsBook
 from vats_exporter.refresh import REFUSED_LAST, Refresher
 from vats_exporter.trunks import Flags, Listing, Trunk

@@ -37,7 +37,7 @@ from vats_exporter.cabinet.errors import (
 )
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.demo import Deployment, SimulatedCabinet, make_accounts
-from vats_exporter.demo.classes import DETAILS_SERVICE, LIST_SERVICE, SELECTOR_SERVICE
+from vats_exporter.demo.deployment import DETAILS_SERVICE, LIST_SERVICE, SELECTOR_SERVICE
 
 if TYPE_CHECKING:
     from tests.cabinet.conftest import CabinetMaker

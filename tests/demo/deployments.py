@@ -9,7 +9,7 @@ from vats_exporter.demo import Deployment, RowLayout
 from vats_exporter.gwt import GWT_2_13
 
 if TYPE_CHECKING:
-    from vats_exporter.demo.classes import Reading
+    from vats_exporter.demo.deployment import Reading
 
 KINDS: tuple[Reading, ...] = ("a", "b", "c", "d", "e")
 DEPLOYMENTS = {

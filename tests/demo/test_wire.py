@@ -14,7 +14,7 @@ from tests.demo.captures import (
     truth,
 )
 from vats_exporter.demo import Deployment, RowLayout
-from vats_exporter.demo.classes import EXTRA_COLUMNS
+from vats_exporter.demo.deployment import EXTRA_COLUMNS
 from vats_exporter.demo.wire import (
     application_error,
     boolean_answer,

@@ -20,7 +20,7 @@ from vats_exporter.demo import (
     SimulatedCabinet,
     make_accounts,
 )
-from vats_exporter.demo.classes import ARRAY_LIST, LIST_RECORD, LIST_RESPONSE
+from vats_exporter.demo.deployment import ARRAY_LIST, LIST_RECORD, LIST_RESPONSE
 from vats_exporter.gwt import encode_response
 from vats_exporter.tools.inspection import inspect
 

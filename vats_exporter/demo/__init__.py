@@ -10,8 +10,7 @@ It uses :mod:`vats_exporter.gwt` for the wire format and nothing else of the pro
 
 from vats_exporter.demo.accounts import Account, make_accounts
 from vats_exporter.demo.cabinet import SimulatedCabinet
-from vats_exporter.demo.classes import RowLayout
-from vats_exporter.demo.deployment import Deployment
+from vats_exporter.demo.deployment import Deployment, RowLayout
 from vats_exporter.demo.enterprise import Enterprise, Life
 from vats_exporter.demo.http import Answer, Fault, FaultHook, Incoming
 from vats_exporter.demo.population import Device, Population, SimulatedTrunk, State

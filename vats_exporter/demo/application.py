@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from vats_exporter.demo import http, rpc, script
 from vats_exporter.demo.accounts import Sessions, new_cookie
-from vats_exporter.demo.classes import MODULE, SERVICES
+from vats_exporter.demo.deployment import MODULE, SERVICES
 from vats_exporter.demo.http import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vats_exporter.demo.accounts import Account
+    from vats_exporter.demo.accounts import Account, Stats
     from vats_exporter.demo.deployment import Deployment
     from vats_exporter.demo.http import HttpRequest
-    from vats_exporter.demo.stats import Stats
 
 REFUSED: Final = "Неверный логин или пароль"
 

@@ -31,13 +31,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.demo import http
-from vats_exporter.demo.accounts import make_accounts
+from vats_exporter.demo.accounts import Stats, make_accounts
 from vats_exporter.demo.application import Application
 from vats_exporter.demo.deployment import Deployment
 from vats_exporter.demo.enterprise import NoDeviceError, UnknownTrunkError
-from vats_exporter.demo.http import Incoming
-from vats_exporter.demo.server import Server
-from vats_exporter.demo.stats import Stats
+from vats_exporter.demo.http import Incoming, Server
 
 if TYPE_CHECKING:
     import ssl

@@ -3,21 +3,282 @@
 A redeployment changes the permutations' strong names, the hashes of the services' policies and the
 signatures of the application's own classes; the signatures of Java's classes come with GWT and
 stay. All of them are drawn from a seed, so that no client can know them beforehand. [observed]
+
+The application's classes and services are those of the captures; what no capture has is invented:
+other columns, nested objects, other lists, and the names of the request's fields but for
+``deleted``. [assumed]
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from vats_exporter.demo import classes
-from vats_exporter.demo.classes import Reading, RowLayout
 from vats_exporter.gwt import GWT_2_7, Style
-from vats_exporter.gwt.fields import ClassFields, Kind
+from vats_exporter.gwt.fields import ClassFields, Kind, Repeat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from vats_exporter.demo.population import SimulatedTrunk
+    from vats_exporter.gwt.fields import Field
+
+LONG: Final = "java.lang.Long"
+BOOLEAN: Final = "java.lang.Boolean"
+STRING: Final = "java.lang.String"
+INTEGER: Final = "java.lang.Integer"
+ARRAY_LIST: Final = "java.util.ArrayList"
+HASH_MAP: Final = "java.util.HashMap"
+INT_ARRAY: Final = "[I"
+DATE: Final = "java.util.Date"
+MIGRATION_STATE: Final = "ru.cti.vpbx.shared.enums.MIGRATION_STATE_TYPE"
+APPLICATION_ERROR: Final = "ru.cti.vpbx.shared.exceptions.VpbxGwtException"
+LIST_RECORD: Final = "ru.cti.vpbx.shared.models.browser.AbonentBrowserRecordGWTModel"
+LIST_REQUEST: Final = "ru.cti.vpbx.shared.models.browser.AbonentBrowserRequestGWTModel"
+LIST_RESPONSE: Final = "ru.cti.vpbx.shared.models.browser.AbonentBrowserResponseGWTModel"
+CONTACT: Final = "ru.cti.vpbx.shared.models.browser.ContactGWTModel"
+QUEUE: Final = "ru.cti.vpbx.shared.models.browser.QueueGWTModel"
+MOBILE_FORM: Final = "ru.cti.vpbx.shared.models.form.AbonentMobileFormGWTModel"
+FORM: Final = "ru.cti.vpbx.shared.models.form.FormGWTModel"
+DEVICE_FORM: Final = "ru.cti.vpbx.shared.models.form.device.AbonentDeviceFormGWTModel"
+DEVICE_RECORD: Final = "ru.cti.vpbx.shared.models.form.device.AbonentDeviceRecordGWTModel"
+DISPATCHER: Final = "ru.cti.vpbx.shared.services.DispatcherService$DISPATCHER"
+
+LASTING_SIGNATURES: Final = {
+    BOOLEAN: 476441737,
+    LONG: 4227064769,
+    STRING: 2004016611,
+    INTEGER: 3438268394,
+    ARRAY_LIST: 4159755760,
+    HASH_MAP: 1797211028,
+    INT_ARRAY: 1438268394,
+    DATE: 3385151746,
+}
+"""Of the classes that come with GWT. [observed]"""
+
+APPLICATION_CLASSES: Final = (
+    *(MIGRATION_STATE, APPLICATION_ERROR, LIST_RECORD, LIST_REQUEST, LIST_RESPONSE, CONTACT, QUEUE),
+    *(MOBILE_FORM, FORM, DEVICE_FORM, DEVICE_RECORD, DISPATCHER),
+)
+LIST_CLASSES: Final = frozenset(
+    (LIST_RECORD, LIST_RESPONSE, LIST_REQUEST, CONTACT, QUEUE, HASH_MAP, INT_ARRAY)
+)
+"""Those that only the list's service needs."""
+
+
+class Service(NamedTuple):
+    """A service: its Java name, and the parameters' classes of each of its methods."""
+
+    interface: str
+    methods: Mapping[str, tuple[str, ...]]
+
+
+LIST_SERVICE: Final = "AbonentBrowserGwtService"
+DETAILS_SERVICE: Final = "DispatcherGwtService"
+SELECTOR_SERVICE: Final = "AbonentDeviceFormGwtService"
+
+SERVICES: Final = {
+    SELECTOR_SERVICE: Service(
+        "ru.cti.vpbx.shared.services.AbonentDeviceFormGwtService", {"setEnabled": (LONG, BOOLEAN)}
+    ),
+    # Nothing calls it; its path ends in the same words as the list's.
+    "EnterpriseBrowserGwtService": Service(
+        "ru.cti.vpbx.shared.services.EnterpriseBrowserGwtService", {}
+    ),
+    LIST_SERVICE: Service(
+        "ru.cti.vpbx.shared.services.AbonentBrowserGwtService", {"list": (LIST_REQUEST,)}
+    ),
+    DETAILS_SERVICE: Service(
+        "ru.cti.vpbx.shared.services.DispatcherService", {"getForm": (LONG, DISPATCHER)}
+    ),
+}
+"""By path. What the selector's method is really called is not known. [assumed]"""
+
+MODULE: Final = "vpbxGwt"
+
+CONSTANTS: Final = {DISPATCHER: 40, MIGRATION_STATE: 3}
+"""How many constants each enum has."""
+
+_NUMBER, _BOOLEAN, _LONG = Kind.NUMBER, Kind.BOOLEAN, Kind.LONG
+_STRING, _OBJECT = Kind.STRING, Kind.OBJECT
+
+
+def _fields(*kinds: Field) -> ClassFields:
+    return ClassFields((), kinds, len(kinds))
+
+
+def _value(kind: Kind) -> ClassFields:
+    return ClassFields((kind,), (), 0)
+
+
+FIELDS: Final = {
+    BOOLEAN: _value(_BOOLEAN),
+    LONG: _value(_LONG),
+    STRING: _value(_STRING),
+    INTEGER: _value(_NUMBER),
+    DATE: _value(_LONG),
+    ARRAY_LIST: _fields(_NUMBER, Repeat((_OBJECT,))),
+    HASH_MAP: _fields(_NUMBER, Repeat((_OBJECT, _OBJECT))),
+    INT_ARRAY: ClassFields((_NUMBER,), (Repeat((_NUMBER,)),), 1),
+    MIGRATION_STATE: _value(Kind.ENUM),
+    DISPATCHER: _value(Kind.ENUM),
+    CONTACT: _fields(_STRING, _OBJECT, _STRING),
+    QUEUE: _fields(_STRING, _NUMBER, _BOOLEAN),
+    MOBILE_FORM: _fields(_STRING, _BOOLEAN, _OBJECT, _NUMBER),
+    FORM: _fields(_OBJECT, _STRING),
+    DEVICE_FORM: _fields(_OBJECT, _OBJECT, _OBJECT, _NUMBER),
+    DEVICE_RECORD: _fields(_OBJECT, _BOOLEAN, _OBJECT, _NUMBER, *(_STRING,) * 6),
+    APPLICATION_ERROR: _fields(_STRING, _STRING, _STRING),
+}
+"""Of every class but the list's, whose fields a deployment chooses."""
+
+REQUEST_FIELDS: Final[Mapping[str, Kind]] = {
+    "search": _STRING,
+    "ascending": _OBJECT,
+    "order": _STRING,
+    "deleted": _OBJECT,
+    **dict.fromkeys(("migrationState", "enterprise", "department", "tariff"), _OBJECT),
+    **dict.fromkeys(("page", "pageSize", "total"), _OBJECT),
+}
+"""Of the list request."""
+
+
+class Object(NamedTuple):
+    """An object as an answer holds it.
+
+    Attributes:
+        name: its class.
+        values: of its fields; a collection's elements stand behind their number.
+        is_shared: the server has one such object, and refers to it from the second time on.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+    is_shared: bool = False
+
+
+def boxed(value: int) -> Object:
+    """Return a ``Long``, or a ``Boolean`` for a boolean."""
+    return Object(BOOLEAN if isinstance(value, bool) else LONG, (value,))
+
+
+def array_list(elements: Sequence[Object]) -> Object:
+    """Return an ``ArrayList``."""
+    return Object(ARRAY_LIST, (len(elements), *elements))
+
+
+def _contact(trunk: SimulatedTrunk) -> Object:
+    return Object(CONTACT, (trunk.phone, Object(DATE, (trunk.created,)), trunk.name))
+
+
+def _options(trunk: SimulatedTrunk) -> Object:
+    texts = ("transport", "UDP", "inner", trunk.inner_number)
+    return Object(HASH_MAP, (len(texts) // 2, *(Object(STRING, (text,)) for text in texts)))
+
+
+def _codes(trunk: SimulatedTrunk) -> Object:
+    codes = [int(digit) for digit in trunk.inner_number[:2]]
+    return Object(INT_ARRAY, (len(codes), *codes))
+
+
+class Column(NamedTuple):
+    """How a column stands in a row, and what it holds of a trunk."""
+
+    kind: Kind
+    value: Callable[[SimulatedTrunk], Any]
+
+
+ROW_COLUMNS: Final = {
+    "department": Column(_STRING, lambda trunk: trunk.department),
+    "name": Column(_STRING, lambda trunk: trunk.name),
+    "phone": Column(_STRING, lambda trunk: trunk.phone),
+    "inner_number": Column(_STRING, lambda trunk: trunk.inner_number),
+    "migration": Column(
+        _OBJECT, lambda trunk: Object(MIGRATION_STATE, (trunk.migration,), is_shared=True)
+    ),
+    "created": Column(_OBJECT, lambda trunk: Object(DATE, (trunk.created,))),
+    "note": Column(_STRING, lambda trunk: trunk.note),
+    "balance": Column(_LONG, lambda trunk: trunk.balance),
+}
+"""The columns of a captured row."""
+
+EXTRA_COLUMNS: Final = {
+    "email": Column(_STRING, lambda trunk: f"{trunk.inner_number}@example.com"),
+    "tariff": Column(_STRING, lambda _: "Единый"),
+    "paid_until": Column(_OBJECT, lambda trunk: Object(DATE, (trunk.created,))),
+    "limit": Column(_OBJECT, lambda trunk: boxed(trunk.balance)),
+    "weight": Column(_NUMBER, lambda trunk: trunk.balance / 7),
+    "is_roaming": Column(_OBJECT, lambda trunk: boxed(trunk.state.bound)),
+    "contact": Column(_OBJECT, _contact),
+    "options": Column(_OBJECT, _options),
+    "codes": Column(_OBJECT, _codes),
+}
+"""Columns that no capture has, of every shape: what another deployment may add."""
+
+COLUMNS: Final = ROW_COLUMNS | EXTRA_COLUMNS
+
+Reading: TypeAlias = Literal["a", "b", "c", "d", "e"]
+"""What stands at the positions 5 and 4 of a row, and holds whether the trunk is active."""
+
+
+class Active(NamedTuple):
+    """The fields of a reading, and their values."""
+
+    kinds: tuple[Kind, ...]
+    values: Callable[[bool], tuple[Any, ...]]
+
+
+READINGS: Final[Mapping[Reading, Active]] = {
+    "a": Active((_OBJECT,), lambda active: (boxed(active),)),
+    "b": Active((_STRING, _BOOLEAN), lambda active: ("SIM", active)),
+    "c": Active((_NUMBER, _BOOLEAN), lambda active: (8, active)),
+    "d": Active((_OBJECT,), lambda active: (Object(INTEGER, (int(active),)),)),
+    "e": Active((_OBJECT,), lambda active: (Object(BOOLEAN, (active,), is_shared=True),)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RowLayout:
+    """Which columns a row has around its twelve values, in the order of reading.
+
+    Attributes:
+        before: the columns that are read before the twelve values.
+        after: those that are read after the reference; they are a superclass's.
+        kind: what the flag at position 4 is.
+    """
+
+    before: tuple[str, ...] = ("department", "name", "phone")
+    after: tuple[str, ...] = ("inner_number", "migration", "created", "note", "balance")
+    kind: Reading = "a"
+
+    def __post_init__(self) -> None:
+        """Refuse columns that can't be written."""
+        if unknown := {*self.before, *self.after} - COLUMNS.keys():
+            raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
+
+    def fields(self) -> ClassFields:
+        """Return the fields of a row's class. The twelve values are read from the twelfth on."""
+        own = [
+            *(COLUMNS[column].kind for column in self.before),
+            *(_NUMBER, _NUMBER, _NUMBER, _BOOLEAN, _NUMBER, _BOOLEAN, _BOOLEAN),
+            *READINGS[self.kind].kinds,
+            *(_OBJECT, _OBJECT, _OBJECT),
+        ]
+        after = (COLUMNS[column].kind for column in self.after)
+        return ClassFields((), (*own, *after), len(own))
+
+    def row(self, trunk: SimulatedTrunk) -> Object:
+        """Return a trunk's row, its values as :meth:`fields` has them."""
+        state = trunk.state
+        values = (
+            *(COLUMNS[column].value(trunk) for column in self.before),
+            *(0, 0, 0, state.off, 0, state.marked, state.bound),
+            *READINGS[self.kind].values(state.active),
+            *(None, None, boxed(trunk.id)),
+            *(COLUMNS[column].value(trunk) for column in self.after),
+        )
+        return Object(LIST_RECORD, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +315,13 @@ class Deployment:
 
     @classmethod
     def make(cls, *, seed: int | str = 0, permutations: int = 5) -> Deployment:
-        """Draw a deployment's names; its habits are the usual ones, see ``dataclasses.replace``."""
+        """Draw a deployment's names; its habits are the usual ones, see ``datareplace``."""
         draw = random.Random(f"deployment {seed}")  # noqa: S311 - public names, no secrets
         return cls(
             permutations=tuple(f"{draw.getrandbits(128):032X}" for _ in range(permutations)),
-            policies={path: f"{draw.getrandbits(128):032X}" for path in classes.SERVICES},
-            signatures=classes.LASTING_SIGNATURES
-            | {name: draw.randrange(10**8, 1 << 32) for name in classes.APPLICATION_CLASSES},
+            policies={path: f"{draw.getrandbits(128):032X}" for path in SERVICES},
+            signatures=LASTING_SIGNATURES
+            | {name: draw.randrange(10**8, 1 << 32) for name in APPLICATION_CLASSES},
         )
 
     def redeployed(self, seed: int | str) -> Deployment:
@@ -94,11 +355,11 @@ class Deployment:
     def class_fields(self) -> dict[str, ClassFields]:
         """Return what the client reads of each class, by its name."""
         response = (Kind.OBJECT,) * (2 + self.other_lists)
-        request = tuple(classes.REQUEST_FIELDS.values())
+        request = tuple(REQUEST_FIELDS.values())
         fields = {
-            **classes.FIELDS,
-            classes.LIST_RECORD: self.layout.fields(),
-            classes.LIST_RESPONSE: ClassFields((), (*response, Kind.NUMBER), len(response) + 1),
-            classes.LIST_REQUEST: ClassFields((), request, len(request)),
+            **FIELDS,
+            LIST_RECORD: self.layout.fields(),
+            LIST_RESPONSE: ClassFields((), (*response, Kind.NUMBER), len(response) + 1),
+            LIST_REQUEST: ClassFields((), request, len(request)),
         }
         return {name: fields[name] for name in self.signatures}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from vats_exporter.demo import wire
-from vats_exporter.demo.classes import (
+from vats_exporter.demo.deployment import (
     BOOLEAN,
     CONSTANTS,
     DETAILS_SERVICE,

@@ -15,7 +15,7 @@ import string
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.demo.classes import (
+from vats_exporter.demo.deployment import (
     CONSTANTS,
     LIST_CLASSES,
     LIST_REQUEST,

@@ -1,4 +1,4 @@
-"""Answers of the services, written as Google's server code writes the application's classes.
+"""Answers of the services, written as Google's server code writes the application's names.
 
 It decides nothing: which trunks, which form, which exception is the caller's business.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from itertools import chain, cycle
 from typing import TYPE_CHECKING, Any, Final
 
-from vats_exporter.demo import classes
-from vats_exporter.demo.classes import Object, array_list, boxed
+from vats_exporter.demo import deployment as names
+from vats_exporter.demo.deployment import Object, array_list, boxed
 from vats_exporter.gwt import ResponseWriter, encode_response
 from vats_exporter.gwt.fields import Kind, Repeat
 
@@ -36,7 +36,7 @@ def list_answer(
     queues = (array_list([_queue(one) for one in range(n)]) for n in range(deployment.other_lists))
     rows = array_list([deployment.layout.row(trunk) for trunk in trunks])
     values = (boxed(enterprise), *queues, rows, total)
-    return write_answer(deployment, Object(classes.LIST_RESPONSE, values))
+    return write_answer(deployment, Object(names.LIST_RESPONSE, values))
 
 
 def device_form_answer(deployment: Deployment, enterprise: int, trunk: SimulatedTrunk) -> str:
@@ -49,15 +49,15 @@ def device_form_answer(deployment: Deployment, enterprise: int, trunk: Simulated
     else:
         record = (False, None, 0, *(None,) * 6)
     has_record = device is not None or deployment.null_devices
-    records = [Object(classes.DEVICE_RECORD, (boxed(trunk.id), *record))] * has_record
+    records = [Object(names.DEVICE_RECORD, (boxed(trunk.id), *record))] * has_record
     form = (array_list(records), None, boxed(enterprise), _DEVICE_FORM_KIND)
-    return write_answer(deployment, Object(classes.DEVICE_FORM, form))
+    return write_answer(deployment, Object(names.DEVICE_FORM, form))
 
 
 def mobile_form_answer(deployment: Deployment, enterprise: int, trunk: SimulatedTrunk) -> str:
     """Write form 32: a plain mobile subscriber."""
     values = (trunk.phone, trunk.state.active, boxed(enterprise), _MOBILE_FORM_KIND)
-    return write_answer(deployment, Object(classes.MOBILE_FORM, values))
+    return write_answer(deployment, Object(names.MOBILE_FORM, values))
 
 
 def boolean_answer(deployment: Deployment, *, value: bool) -> str:
@@ -68,7 +68,7 @@ def boolean_answer(deployment: Deployment, *, value: bool) -> str:
 def application_error(deployment: Deployment, code: str, message: str) -> str:
     """Write ``//EX`` with the application's own exception: a word, and a sentence for the user."""
     # The message stands in Java's Exception, a superclass, once more.
-    error = Object(classes.APPLICATION_ERROR, (code, message, message))
+    error = Object(names.APPLICATION_ERROR, (code, message, message))
     return write_answer(deployment, error, "EX")
 
 
@@ -82,7 +82,7 @@ def incompatible(deployment: Deployment, message: str) -> str:
 
 def _queue(number: int) -> Object:
     """Return an element of a list that is not the trunks'."""
-    return Object(classes.QUEUE, (f"Очередь {number + 1}", number, number % 2 == 0))
+    return Object(names.QUEUE, (f"Очередь {number + 1}", number, number % 2 == 0))
 
 
 def write_answer(deployment: Deployment, answer: Object, status: Status = "OK") -> str:
@@ -93,7 +93,7 @@ def write_answer(deployment: Deployment, answer: Object, status: Status = "OK") 
 
 
 class _ObjectWriter(ResponseWriter):
-    """Writes objects by the fields of a deployment's classes."""
+    """Writes objects by the fields of a deployment's names."""
 
     def __init__(self, deployment: Deployment) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class _ObjectWriter(ResponseWriter):
         if one is None:
             self.write_null()
             return
-        is_boolean = one.name == classes.BOOLEAN
+        is_boolean = one.name == names.BOOLEAN
         is_shared = one.is_shared or (is_boolean and self._deployment.shared_booleans)
         share = one[:2] if is_shared else None
         if self.write_object(self._deployment.signature(one.name), share=share):
