@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.gwt import LongError, decode_long
-from vats_exporter.trunks import normalise_phone
+from vats_exporter.trunks import normalise_phone, read_phone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def read_entry(text: str) -> str:
     Raises:
         ValueError: it is neither.
     """
-    if phone := normalise_phone(text):
+    if phone := read_phone(text):
         return phone
     ref = text.strip()
     try:

@@ -7,6 +7,7 @@ goes to. It imports nothing of the project.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -138,6 +139,8 @@ class Flags:
 
 
 _PHONE: Final = re.compile(r"\s*\+?[0-9][0-9 ()\-]{8,20}\s*")
+_BETWEEN_DIGITS: Final = {"Zs", "Cf", "Pd", "Ps", "Pe"}
+"""Unicode's categories of blanks, invisible marks, dashes and brackets."""
 _BUT_DIGITS: Final = str.maketrans("", "", "+ ()-")
 
 
@@ -157,6 +160,43 @@ def normalise_phone(text: str) -> str:
     if len(digits) == 11 and digits[0] in "78":
         return "7" + digits[1:]
     return "7" + digits if len(digits) == 10 and digits[0] == "9" else ""
+
+
+def phone_digits(text: str) -> str:
+    """Return the digits of what a person typed or pasted for a phone, or for a part of one.
+
+    Args:
+        text: with ``tel:``, blanks, hyphens and brackets of any kind, and the marks of writing
+            direction that telephones copy with a number.
+
+    Returns:
+        the digits; an empty string for what has anything else in it.
+    """
+    plain = unicodedata.normalize("NFKC", text.strip())
+    if plain[:4].casefold() == "tel:":
+        plain = plain[4:].partition(";")[0]
+    digits = "".join(
+        one
+        for one in plain
+        if one not in "+.~\t" and unicodedata.category(one) not in _BETWEEN_DIGITS
+    )
+    return digits if digits.isascii() and digits.isdecimal() else ""
+
+
+def read_phone(text: str) -> str:
+    """Write a phone that a person typed or pasted as eleven digits, ``79161234567``.
+
+    Args:
+        text: as for :func:`phone_digits`; also dialled from abroad, with ``00`` or ``8~10``.
+
+    Returns:
+        the digits; an empty string for what is no Russian phone.
+    """
+    digits = phone_digits(text)
+    for prefix in ("00", "810"):
+        if digits.startswith(f"{prefix}7") and len(digits) == len(prefix) + 11:
+            digits = digits.removeprefix(prefix)
+    return normalise_phone(digits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.process import log_put_back
-from vats_exporter.cli import main
+from vats_exporter.cli import main, speak
+from vats_exporter.demo import SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +39,16 @@ def _logging_as_it_was() -> Iterator[None]:
     """Undo what commands set up for their process."""
     with log_put_back():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _in_english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Speak English whatever the locale is, and again after a test that spoke Russian."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANGUAGE", "")
+    yield
+    speak("en")
 
 
 @pytest.fixture
@@ -117,3 +128,41 @@ def fetch(url: str, content: str | None = None) -> str:
     with urlopen(request, timeout=20) as answer:
         text: str = answer.read().decode()
         return text
+
+
+@pytest.fixture
+def cabinet() -> Iterator[SimulatedCabinet]:
+    with SimulatedCabinet(make_accounts(2, trunks=12)) as cabinet:
+        yield cabinet
+
+
+@pytest.fixture
+def config(
+    cabinet: SimulatedCabinet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, str]:
+    lines = ["accounts:"]
+    for number, account in enumerate(cabinet.accounts):
+        monkeypatch.setenv(f"PASSWORD_{number}", account.password)
+        lines += [
+            f"  - name: {account.name}",
+            f"    login: '{account.login}'",
+            f"    password_env: PASSWORD_{number}",
+            f"    address: {cabinet.url}",
+            "    selector_method: setEnabled",
+        ]
+    file = tmp_path / "vats-exporter.yml"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return ("--config.file", str(file))
+
+
+def with_device(cabinet: SimulatedCabinet, account: str = "demo-1") -> list[str]:
+    """Phones of trunks whose selector is on."""
+    trunks = cabinet.account(account).enterprise.trunks()
+    return [trunk.phone for trunk in trunks if trunk.device is not None and trunk.device.enabled]
+
+
+def selectors(cabinet: SimulatedCabinet, account: str = "demo-1") -> dict[str, bool | None]:
+    return {
+        trunk.phone: trunk.device.enabled if trunk.device else None
+        for trunk in cabinet.account(account).enterprise.trunks()
+    }

@@ -48,10 +48,33 @@ def test_help_fits_a_terminal_of_80_columns(run: Run, name: str) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
-    ended = run("sevre")
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("serv", "No such command 'serv'; did you mean serve?"),
+        ("trunk", "No such command 'trunk'; did you mean trunks?"),
+        ("x", "No such command 'x'."),
+    ],
+)
+def test_an_unknown_command_is_wrong_usage(run: Run, typed: str, says: str) -> None:
+    ended = run(typed)
     assert ended.status == 2
-    assert "No such command 'sevre'" in ended.stderr
+    assert says in ended.stderr
+
+
+def test_an_option_before_the_command_is_told_where_it_belongs(run: Run) -> None:
+    ended = run("--config.file", "x")
+    assert ended.status == 2
+    assert "as in vats-exporter serve --config.file\n" in ended.stderr
+
+
+def test_ctrl_c_ends_a_command_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: bytes) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vats_exporter.cli.decode.decode", interrupt)
+    ended = run("decode", __file__)
+    assert (ended.status, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
 
 
 def test_a_bug_is_one_line_without_what_the_exception_quotes(
@@ -106,7 +129,7 @@ def imported_by(*arguments: str) -> set[str]:
     return set(ended.stderr.split())
 
 
-HEAVY = {"pydantic", "requests", "rich", "prometheus_client", "yaml"}
+HEAVY = {"pydantic", "requests", "urllib3", "prometheus_client", "yaml"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["decode", "--help"]])

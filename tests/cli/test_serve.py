@@ -1,7 +1,8 @@
-"""`serve` as a service manager runs it: a process, its log, its exit status."""
+"""`serve` as a service manager runs it: a process, its log, its signals, its exit status."""
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import signal
@@ -17,11 +18,12 @@ import pytest
 
 from tests.cli.conftest import fetch
 from tests.web.clients import until
+from vats_exporter.cli.serve import ServiceManager, signals_handled
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.http import Fault, Incoming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.cli.conftest import Run, Running
 
@@ -415,3 +417,252 @@ def _answers(port: int) -> bool:
 def value(page: str, series: str) -> float:
     (line,) = (line for line in page.splitlines() if line.startswith(f"{series} "))
     return float(line.rpartition(" ")[2])
+
+
+PROGRAM = """
+import sys
+from vats_exporter.cli.serve import signals_handled
+with signals_handled() as wait:
+    print("waiting", flush=True)
+    wait()
+    print("ending", flush=True)
+    sys.stdin.read()
+"""
+
+TAKEN_ELSEWHERE = """
+import signal, sys, threading
+from vats_exporter.cli.serve import signals_handled
+number = int(sys.argv[1])
+def take():
+    print("waiting", flush=True)
+    sys.stdin.readline()
+    # As if the kernel had chosen this thread.
+    signal.pthread_kill(threading.get_ident(), number)
+    threading.Event().wait()
+with signals_handled(lambda: sys.exit(0)) as wait:
+    threading.Thread(target=take, daemon=True).start()
+    wait()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _hangups_as_they_were() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_before_anybody_waits_is_remembered(number: int) -> None:
+    with signals_handled() as wait:
+        os.kill(os.getpid(), number)
+        wait()
+
+
+def test_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with signals_handled() as wait:
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait()
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_another_thread_takes_wakes_the_one_that_waits(number: int) -> None:
+    # In a process of its own, since a signal that is lost would never let this one go on.
+    with subprocess.Popen(
+        [sys.executable, "-c", TAKEN_ELSEWHERE, str(int(number))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"waiting\n"
+        process.stdin.write(b"now\n")
+        process.stdin.flush()
+        try:
+            assert process.wait(timeout=20) == 0
+        finally:
+            process.kill()
+
+
+def test_a_wish_to_end_is_not_lost_behind_any_number_of_wishes_to_reload() -> None:
+    with signals_handled(lambda: pytest.fail("reloaded first")) as wait:
+        for _ in range(70_000):  # more than the pipe holds
+            os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait()
+
+
+def test_a_signal_of_somebody_else_neither_ends_nor_reloads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = os.read
+    reads: list[bytes] = []
+
+    def read_then_end(descriptor: int, count: int) -> bytes:
+        if reads:
+            os.kill(os.getpid(), signal.SIGTERM)
+        reads.append(read(descriptor, count))
+        return reads[-1]
+
+    monkeypatch.setattr(os, "read", read_then_end)
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        with signals_handled(lambda: pytest.fail("reloaded")) as wait:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            wait()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert reads == [bytes([signal.SIGUSR1]), bytes([signal.SIGTERM])]
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_process_at_once(second: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"waiting\n"
+        process.send_signal(signal.SIGTERM)
+        # It takes its time over ending: standard input stays open.
+        assert process.stdout.readline() == b"ending\n"
+        process.send_signal(second)
+        assert process.wait(timeout=20) == -second
+
+
+def test_no_hangup_ends_a_process_that_ends_already() -> None:
+    with signals_handled(lambda: pytest.fail("reloaded")) as wait:
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait()
+        os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+def test_a_hangup_that_came_before_it_was_handled_reloads() -> None:
+    reloaded: list[bool] = []
+
+    def reload() -> None:
+        reloaded.append(True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # as the program begins
+    # To this thread: a test process has others, which do not block it.
+    signal.pthread_kill(threading.get_ident(), signal.SIGHUP)
+    with signals_handled(reload) as wait:
+        wait()
+    assert reloaded == [True]
+    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(PATIENCE)
+        yield listening
+
+
+def told(manager: socket.socket) -> list[str]:
+    return manager.recv(4096).decode().splitlines()
+
+
+def environment(manager: socket.socket, **others: str) -> dict[str, str]:
+    return {"NOTIFY_SOCKET": manager.getsockname(), **others}
+
+
+def test_ready_reloading_and_stopping_are_told(manager: socket.socket) -> None:
+    service = ServiceManager(environment(manager))
+    service.ready("2 accounts")
+    assert told(manager) == ["READY=1", "STATUS=2 accounts"]
+    before = time.monotonic_ns() // 1000
+    service.reloading()
+    reloading, moment = told(manager)
+    assert reloading == "RELOADING=1"
+    assert before <= int(moment.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
+    service.stopping()
+    assert told(manager) == ["STOPPING=1"]
+
+
+def test_an_abstract_address_is_understood() -> None:
+    name = f"vats-exporter-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(f"\0{name}")
+        listening.settimeout(PATIENCE)
+        ServiceManager({"NOTIFY_SOCKET": f"@{name}"}).ready("up")
+        assert told(listening)[0] == "READY=1"
+
+
+@pytest.mark.parametrize("given", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/no/such/socket"}])
+def test_without_a_manager_nothing_happens(given: dict[str, str]) -> None:
+    service = ServiceManager(given)
+    service.ready("up")
+    service.watch(lambda: True)
+    service.stopping()
+
+
+def test_signs_of_life_come_while_there_is_life(manager: socket.socket) -> None:
+    service = ServiceManager(environment(manager, WATCHDOG_USEC="100000"))
+    alive = True
+    service.watch(lambda: alive)
+    assert [told(manager) for _ in range(3)] == [["WATCHDOG=1"]] * 3
+    service.stopping()
+
+
+def test_no_sign_is_given_without_life(manager: socket.socket) -> None:
+    asked: list[None] = []
+
+    def is_alive() -> bool:
+        asked.append(None)
+        if len(asked) == 3:
+            service.ready("asked three times")
+        return False
+
+    service = ServiceManager(environment(manager, WATCHDOG_USEC="20000"))
+    service.watch(is_alive)
+    assert told(manager)[0] == "READY=1"
+    service.stopping()
+
+
+@pytest.mark.parametrize(
+    "given", [{"WATCHDOG_USEC": "soon"}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_PID": "1"}]
+)
+def test_who_is_not_watched_gives_no_signs(manager: socket.socket, given: dict[str, str]) -> None:
+    service = ServiceManager(environment(manager, **{"WATCHDOG_USEC": "20000", **given}))
+    service.watch(lambda: True)
+    service.ready("up")
+    assert told(manager)[0] == "READY=1"
+
+
+def test_serve_tells_its_manager(manager: socket.socket, tmp_path: Path) -> None:
+    config = tmp_path / "config.yml"
+    config.write_text(
+        "accounts: [{name: a, login: b, password: c-c-c-c-c, address: 'http://127.0.0.1:9'}]\n"
+    )
+    command = [sys.executable, "-m", "vats_exporter", "serve", "--config.file", str(config)]
+    process = subprocess.Popen(
+        [*command, "--web.listen-address", "127.0.0.1:0"],
+        env={**os.environ, **environment(manager, WATCHDOG_USEC="200000")},
+        cwd=Path(__file__).parents[2],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        seen: list[str] = []
+        while "WATCHDOG=1" not in seen:
+            seen += told(manager)
+        assert seen[0] == "READY=1"
+        process.send_signal(signal.SIGHUP)
+        while "RELOADING=1" not in seen:
+            seen += told(manager)
+        while seen.count("READY=1") < 2:
+            seen += told(manager)
+        process.send_signal(signal.SIGTERM)
+        while "STOPPING=1" not in seen:
+            seen += told(manager)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -38,7 +38,7 @@ PLACES: Final = {
     "a thread of details": "vats_exporter.details:DetailedSource._read",
     "a thread of a refresh": "vats_exporter.refresh:Refresher._keep",
     "a configuration": "vats_exporter.cli.options:load",
-    "a table": "vats_exporter.cli.trunks:table",
+    "a table": "vats_exporter.cli.output:Table.text",
     "a card": "vats_exporter.cli.trunks:_card",
     "a switch": "vats_exporter.cabinet.devices:Switching._carry_out",
     "an inspection": "vats_exporter.cli.inspect:inspect",

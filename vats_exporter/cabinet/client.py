@@ -31,7 +31,7 @@ from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
 from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cabinet.session import CLOSES_WITHIN, Session
 from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.trunks import Trunk, normalise_phone
+from vats_exporter.trunks import Trunk, read_phone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -339,7 +339,7 @@ class Cabinet(CabinetClient):
 
     def _find(self, key: str) -> Trunk:
         wanted = key.strip()
-        phone = normalise_phone(wanted)
+        phone = read_phone(wanted)
         trunks = self.read_trunks().trunks
         found = [one for one in trunks if one.ref == wanted or (phone and one.phone == phone)]
         if len(found) != 1:

@@ -1,24 +1,32 @@
-"""The command line: ``vats-exporter COMMAND``.
+"""The command line: ``vats-exporter COMMAND``, in English or in Russian.
 
 Each command is a module of this package with a click command called ``command``, imported when it
-is asked for: ``--help`` and ``decode`` need neither pydantic nor requests nor rich, and start fast.
+is asked for: ``--help`` and ``decode`` need neither pydantic nor requests, and start fast.
+
+Commands declare their help in English; what is shown is a copy of them in the operator's language.
 """
 
 from __future__ import annotations
 
+import copy
+import difflib
+import gettext
 import importlib
+import os
+import signal
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 import click
 
 from vats_exporter import __version__
-from vats_exporter.cli.output import fail, tell
-from vats_exporter.cli.signals import let_hangups_in
+from vats_exporter.cli.output import INTERRUPTED, LOCALE, _, fail, tell
 from vats_exporter.redaction import describe_unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
 COMMANDS: Final = {
     "serve": "Export the trunks of the configured accounts to Prometheus.",
@@ -32,7 +40,8 @@ COMMANDS: Final = {
 }
 """The commands, in the order of ``--help``, each with the line that stands there."""
 
-
+LANGUAGES: Final = ("en", "ru")
+_DOMAIN: Final = "vats-exporter"
 _HANDLES_SIGNALS: Final = ("serve", "demo")
 
 
@@ -46,16 +55,45 @@ class _LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         if cmd_name not in _HANDLES_SIGNALS:
-            let_hangups_in()
+            # The program begins with keeping hangups until they are handled; here nobody does.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
         command = module.command
         if not isinstance(command, click.Command):  # pragma: no cover - a mistake in this package
             raise TypeError(f"{module.__name__}.command is no click command")
-        return command
+        return in_language(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if near := args[0] not in COMMANDS and difflib.get_close_matches(args[0], COMMANDS, 1):
+            ctx.fail(
+                _("No such command {name!r}; did you mean {near}?", name=args[0], near=near[0])
+            )
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.possibilities:
+                raise
+            line = _(
+                "No option {name} here: options follow their command, as in "
+                "vats-exporter serve {name}",
+                name=error.option_name,
+            )
+            raise click.UsageError(line, ctx) from None
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            fail("interrupted", status=INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(line)) for name, line in COMMANDS.items()])
 
 
 @click.command(
@@ -68,6 +106,12 @@ class _LazyGroup(click.Group):
     "\n"
     "vats-exporter COMMAND --help describes each command.",
 )
+@click.option(
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    expose_value=False,
+    help="Language of help, tables and messages, before the command.  [default: the locale's]",
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def _commands() -> None:
     """Prometheus exporter for the MTS virtual PBX (ВАТС МТС).
@@ -77,24 +121,71 @@ def _commands() -> None:
     """
 
 
+def in_language(command: AnyCommand) -> AnyCommand:
+    """Return a copy of a command whose help is in the operator's language."""
+    shown = copy.copy(command)
+    shown.help, shown.epilog = _paragraphs(command.help), _paragraphs(command.epilog)
+    shown.options_metavar = _("[OPTIONS]")
+    shown.params = [copy.copy(parameter) for parameter in command.params]
+    for parameter in shown.params:
+        if parameter.metavar:
+            parameter.metavar = _(parameter.metavar)
+        if isinstance(parameter, click.Option):
+            parameter.help = _paragraphs(parameter.help)
+    if isinstance(shown, click.Group):
+        shown.subcommand_metavar = _("COMMAND [ARGS]...")
+        shown.commands = {name: in_language(one) for name, one in shown.commands.items()}
+    return shown
+
+
+def _paragraphs(text: str | None) -> str | None:
+    return text and "\n\n".join(map(_paragraph, text.strip("\n").split("\n\n")))
+
+
+def _paragraph(text: str) -> str:
+    """Say a paragraph; of one that is shown as it stands, only the lines above commands."""
+    if not text.startswith("\b"):
+        return _(" ".join(text.splitlines()))
+    return "\n".join(one if one[:1] in ("\b", " ") else _(one) for one in text.splitlines())
+
+
+def _language(arguments: Sequence[str]) -> str:
+    """Return the language that the option names or, as in gettext, the environment."""
+    for one, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if one == "--lang" or one.startswith("--lang="):
+            return one.partition("=")[2] or following
+        if not one.startswith("-"):
+            break
+    given = map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))
+    locale = next(filter(None, given), "C")
+    # As in gettext, LANGUAGE, a list, goes before the locale unless that is C.
+    first = "" if locale in ("C", "POSIX") else os.environ.get("LANGUAGE", "")
+    codes = (one[:2] for one in [*first.split(":"), locale])
+    return next((code for code in codes if code in LANGUAGES), "en")
+
+
+def speak(language: str) -> None:
+    """Speak a language from here on; click's own messages are in the catalogue as well."""
+    if language == "ru":
+        os.environ["LANGUAGE"] = language
+        gettext.bindtextdomain(_DOMAIN, LOCALE)
+        gettext.textdomain(_DOMAIN)
+    else:
+        gettext.textdomain("messages")
+
+
 def _tell_of_ignored(ignored: sys.UnraisableHookArgs) -> None:
     """Tell what was raised where nobody can catch it, as when an object dies; not its message."""
     if ignored.exc_value is not None:  # pragma: no branch - Python has none while it ends
-        tell(f"vats-exporter: {describe_unexpected(ignored.exc_value)}, ignored")
+        tell("vats-exporter: {error}, ignored", error=describe_unexpected(ignored.exc_value))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit.
-
-    Args:
-        arguments: without the program's name; the process' own if not given.
-
-    Raises:
-        SystemExit: always; 0 for success, 1 for a command that failed, 2 for wrong usage or a wrong
-            configuration.
-    """
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0, 1 for what failed, 2 for what was wrong, 130 for Ctrl-C."""
     sys.unraisablehook = _tell_of_ignored
+    speak(_language(sys.argv[1:] if arguments is None else arguments))
     try:
-        _commands.main(arguments, prog_name="vats-exporter")
+        in_language(_commands).main(arguments, prog_name="vats-exporter")
     except Exception as error:  # noqa: BLE001  # a traceback's messages may quote a password
-        fail(f"vats-exporter: {describe_unexpected(error)}; please report it")
+        bug = describe_unexpected(error)
+        fail("vats-exporter: {error}; please report it", error=bug)

@@ -4,45 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cli import options
-from vats_exporter.cli.output import FAILED, WRONG_CONFIGURATION, fail, printable, tell, write
-from vats_exporter.cli.tables import Column, table
+from vats_exporter.cli import options, output
+from vats_exporter.cli.output import Table, _, count, fail, say, sentence, tell, write
 from vats_exporter.config.loading import readable_passwords
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.expected_off import ExpectedOff
-from vats_exporter.logs import setup
 from vats_exporter.redaction import describe_unexpected, redact
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from vats_exporter.cabinet.client import CabinetClient
     from vats_exporter.config.models import AccountSettings
-
-_AT_ONCE: Final = 8
-"""Cabinets asked at the same time; each is a cabinet of its own."""
 
 
 @click.command(
-    epilog="\b\nExamples:\n"
-    "  vats-exporter check\n"
-    "  vats-exporter check --config.file /etc/vats-exporter/vats-exporter.yml\n"
-    "  vats-exporter check --web.config.file /etc/vats-exporter/web.yml\n"
-    "  vats-exporter check --online || echo 'some account does not work'\n"
+    epilog=options.examples(
+        "check",
+        "check --config.file /etc/vats-exporter/vats-exporter.yml",
+        "check --web.config.file /etc/vats-exporter/web.yml",
+        "check --online || echo 'some account does not work'",
+    )
 )
 @options.config_file
 @options.web_config_file
-@click.option(
-    "--online",
-    is_flag=True,
-    help="Also sign in to each account's cabinet and read one page of trunks.",
+@options.option(
+    "--online", None, "Also sign in to each account's cabinet and read one page of trunks."
 )
 def command(config_file: Path | None, web_config_file: Path | None, *, online: bool) -> None:
     """Check a configuration and, with --online, whether it works.
@@ -61,25 +54,25 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
     """
     config = options.read_config(config_file)
     for warning in (*config.warnings, *readable_passwords(config)):
-        tell(f"{config.file}: warning: {warning}")
+        tell("{file}: warning: {problem}", file=config.file, problem=sentence(str(warning)))
     if problem := _unusable(config.history.file):
-        fail(f"{config.file}: history.file: {problem}", WRONG_CONFIGURATION)
-    count = len(config.accounts)
-    write(f"{printable(str(config.file))}: ok, {count} account{'s' if count != 1 else ''}\n")
+        line = "{file}: history.file: {problem}"
+        fail(line, status=output.WRONG_CONFIGURATION, file=config.file, problem=problem)
+    right = count(
+        len(config.accounts),
+        "{file}: ok, {count} account",
+        "{file}: ok, {count} accounts",
+        file=config.file,
+    )
+    say("{line}", line=right)
     if web_config_file is not None:
         try:
             options.read_web_config(web_config_file)
         except ConfigError as error:
             options.refuse(error)
-        write(f"{printable(str(web_config_file))}: ok\n")
-    if not online:
-        return
-    setup.configure(level="error")
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        findings = list(pool.map(_ask, config.accounts))
-    write(_report(findings))
-    if not all(finding.works for finding in findings):
-        sys.exit(FAILED)
+        say("{file}: ok", file=web_config_file)
+    if online and not _works(config.accounts):
+        sys.exit(output.FAILED)
 
 
 def _unusable(history: Path | None) -> str:
@@ -88,103 +81,59 @@ def _unusable(history: Path | None) -> str:
         return ""
     folder = history.parent
     if not folder.is_dir():
-        return "its folder is not there"
+        return _("its folder is not there")
     if history.exists() and not history.is_file():
-        return "not a file"
+        return _("not a file")
     if not all(os.access(one, os.W_OK) for one in (folder, history) if one.exists()):
-        return "this user cannot write there"
+        return _("this user cannot write there")
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    """What was found of an account.
-
-    Attributes:
-        account: its name.
-        result: ``success``, or the word for what failed.
-        error: a sentence; empty if it works.
-        enterprise: the enterprise's number.
-        permutation: the strong name of the permutation.
-        trunks: on the first page; ``None`` if it could not be read.
-        full: whether the page is full, so that more pages may follow.
-        warnings: what could not be told.
-    """
-
-    account: str
-    result: str
-    error: str = ""
-    enterprise: str = ""
-    permutation: str = ""
-    trunks: int | None = None
-    full: bool = False
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def works(self) -> bool:
-        return self.result == "success"
-
-
-def _ask(account: AccountSettings) -> _Finding:
-    """Sign in to an account's cabinet and read one page, or all where a list is to be compared."""
-    whole = bool(account.expected_off or account.expected_off_file)
-    with CabinetClient(account) as cabinet:
-        result, error = "success", ""
-        trunks: int | None = None
-        warnings: tuple[str, ...] = ()
-        try:
-            listing = cabinet.read_trunks() if whole else cabinet.read_first_page()
-            trunks, warnings = len(listing.trunks), listing.warnings
-            if whole:
-                expected = ExpectedOff(account.expected_off, account.expected_off_file)
-                warnings = (*warnings, *expected.mark(listing.trunks)[1])
-        except CabinetError as problem:
-            result, error = problem.result, str(problem)
-        except Exception as bug:  # noqa: BLE001  # one account's bug must not hide the others
-            result, error = "undecodable", describe_unexpected(bug)
-        misfit = cabinet.list_tail_misfit
-        if misfit and misfit not in error:
-            result = "undecodable" if result == "success" else result
-            error = f"{error}; {misfit}" if error else f"list: {misfit}"
-        discovery = cabinet.discovery
-        return _Finding(
-            account=account.name,
-            result=result,
-            error=redact(error),
-            enterprise=cabinet.enterprise or account.enterprise or "",
-            permutation=discovery.permutation if discovery else "",
-            trunks=trunks,
-            full=trunks == account.page_size and not whole,
-            warnings=warnings,
-        )
-
-
-def _report(findings: list[_Finding]) -> str:
-    """A table of all accounts, and under it a line for everything that needs a sentence."""
-    shown = table(
-        [
-            Column("Account"),
-            Column("Result"),
-            Column("Trunks", right=True),
-            Column("Enterprise", right=True),
-            Column("Permutation"),
-        ],
-        [
-            [
-                finding.account,
-                "ok" if finding.works else finding.result,
-                "-" if finding.trunks is None else f"{finding.trunks}{'+' * finding.full}",
-                finding.enterprise or "-",
-                finding.permutation or "-",
-            ]
-            for finding in findings
-        ],
-    )
-    sentences = [
-        f"{printable(f'{finding.account}: {sentence}')}\n"
-        for finding in findings
-        for sentence in ([finding.error] if finding.error else finding.warnings)
+def _works(accounts: Sequence[AccountSettings]) -> bool:
+    """Ask every account's cabinet, and write what was found; return whether all of them work."""
+    titles = _("Account"), _("Result"), _("Trunks"), _("Enterprise"), _("Permutation")
+    with options.at_once(accounts, _ask) as asked:
+        found = [(account.name, *outcome) for account, _cabinet, outcome in asked]
+    table = Table(*titles, right={2, 3})
+    write("\n" + table.text([name, *cells] for name, _error, cells, _warnings in found))
+    lines = [
+        f"{name}: {sentence(line)}"
+        for name, error, _cells, warnings in found
+        for line in ([error] if error else warnings)
     ]
-    if any(finding.full for finding in findings):
-        sentences.append("+ means that there may be more: only the first page was read.\n")
-    return "\n".join(["", shown, *(["".join(sentences)] if sentences else [])])
+    if any(cells[1].endswith("+") for _name, _error, cells, _warnings in found):
+        lines.append(_("+ means that there may be more: only the first page was read."))
+    for line in ["", *lines] if lines else []:
+        say("{line}", line=line)
+    return not any(error for _name, error, _cells, _warnings in found)
+
+
+def _ask(
+    account: AccountSettings, cabinet: CabinetClient
+) -> tuple[str, list[str], tuple[str, ...]]:
+    """Read one page, or all where a list is to be compared.
+
+    Returns:
+        what does not work, empty if all does; the row without the account's name; warnings.
+    """
+    whole = bool(account.expected_off or account.expected_off_file)
+    result, error, trunks = "", "", "-"
+    warnings: tuple[str, ...] = ()
+    try:
+        listing = cabinet.read_trunks() if whole else cabinet.read_first_page()
+        full = len(listing.trunks) == account.page_size and not whole
+        trunks, warnings = f"{len(listing.trunks)}{'+' * full}", listing.warnings
+        if whole:
+            expected = ExpectedOff(account.expected_off, account.expected_off_file)
+            warnings = (*warnings, *expected.mark(listing.trunks)[1])
+    except CabinetError as problem:
+        result, error = problem.result, str(problem)
+    except Exception as bug:  # noqa: BLE001  # one account's bug must not hide the others
+        result, error = "undecodable", describe_unexpected(bug)
+    misfit = cabinet.list_tail_misfit
+    if misfit and misfit not in error:
+        result = result or "undecodable"
+        error = f"{error}; {misfit}" if error else f"list: {misfit}"
+    enterprise = cabinet.enterprise or account.enterprise or "-"
+    permutation = cabinet.discovery.permutation if cabinet.discovery else "-"
+    return redact(error), [result or _("ok"), trunks, enterprise, permutation], warnings

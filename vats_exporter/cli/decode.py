@@ -19,7 +19,7 @@ import click
 from vats_exporter.cabinet.columns import read_trunks
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.reading import Table, read_page_anyhow
-from vats_exporter.cli.output import FAILED, fail, reason, tell, write
+from vats_exporter.cli.output import FAILED, _, fail, reason, sentence, tell, write
 from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, decode
 from vats_exporter.trunks import ROW_FLAGS
 
@@ -81,14 +81,14 @@ def command(*, files: Sequence[str], scripts: Sequence[str]) -> None:
     _read_columns(answers)
     if len(answers) == 1:
         if answers[0].error:
-            fail(f"{_shown(files[0])}: {answers[0].error}")
+            fail("{file}: {error}", file=_shown(files[0]), error=sentence(answers[0].error))
         write(answers[0].document())
         return
     for answer in answers:
         write(answer.line())
     failed = sum(bool(answer.error) for answer in answers)
     if failed:
-        tell(f"{failed} of {len(answers)} files cannot be decoded")
+        tell("{failed} of {count} files cannot be decoded", failed=failed, count=len(answers))
         sys.exit(FAILED)
 
 
@@ -131,17 +131,19 @@ def _read_scripts(names: Sequence[str]) -> Table:
         try:
             saved = read_saved(name)
         except (OSError, ValueError) as error:
-            fail(f"{_shown(name)}: {_why(error)}")
+            fail("{file}: {error}", file=_shown(name), error=sentence(_why(error)))
         texts.append(saved if isinstance(saved, str) else saved.decode("utf-8", "replace"))
         if "function" not in texts[-1]:
-            fail(f"{_shown(name)}: no script that GWT compiled")
+            fail("{file}: no script that GWT compiled", file=_shown(name))
     try:
         classes = read_script(*texts).classes
     except GwtError as error:
-        fail(f"{_shown(names[0])}: {error}")
+        fail("{file}: {error}", file=_shown(names[0]), error=error)
     if not classes:
-        told = "a permutation is {strong name}.cache.js, and not the .nocache.js"
-        fail(f"{_shown(names[0])}: reads no class: {told}")
+        fail(
+            "{file}: reads no class: a permutation is NAME.cache.js, and not the .nocache.js",
+            file=_shown(names[0]),
+        )
     return Table(classes)
 
 
@@ -227,7 +229,7 @@ def _read_columns(answers: Sequence[_Answer]) -> None:
             else:
                 of_class.append((refs, [answer]))
     for of_class in lists.values():
-        for _, pages in of_class:
+        for _refs, pages in of_class:
             try:
                 _read_trunks(pages)
             except UndecodableError:
@@ -240,7 +242,7 @@ def _read_trunks(answers: Sequence[_Answer]) -> None:
     from vats_exporter.cabinet.settings import FlagPositions  # noqa: PLC0415 - see above
 
     pages = [answer.page for answer in answers if answer.page is not None]
-    trunks, _ = read_trunks(pages, FlagPositions())
+    trunks, _warnings = read_trunks(pages, FlagPositions())
     start = 0
     for answer, page in zip(answers, pages, strict=True):
         end = start + len(page.records)
@@ -256,7 +258,7 @@ def _read_alone(answer: _Answer) -> None:
 
 
 def _shown(name: str) -> str:
-    return "standard input" if name == "-" else name
+    return _("standard input") if name == "-" else name
 
 
 def _why(error: Exception) -> str:

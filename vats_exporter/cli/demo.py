@@ -12,8 +12,9 @@ import click
 import yaml
 
 from vats_exporter.app import Exporter, Options
-from vats_exporter.cli import options, signals
-from vats_exporter.cli.output import fail, reason, write
+from vats_exporter.cli import options
+from vats_exporter.cli.output import _, count, facts, fail, write
+from vats_exporter.cli.serve import signals_handled
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo import SimulatedCabinet, make_accounts
@@ -38,62 +39,51 @@ _LIFE: Final = Life(pace=15.0, hold=120.0)
 
 
 @click.command(
-    epilog="\b\nExamples:\n"
-    "  vats-exporter demo\n"
-    "  vats-exporter demo --trunks 300 --accounts 2\n"
-    "  vats-exporter demo --port 8080 --log.level debug\n"
+    epilog=options.examples(
+        "demo", "demo --trunks 300 --accounts 2", "demo --port 8080 --log.level debug"
+    )
 )
-@click.option(
-    "--trunks",
-    type=click.IntRange(0, 100_000),
-    default=25,
-    show_default=True,
-    metavar="N",
-    help="Trunks of each account.",
+@options.option(
+    "--trunks", "N", "Trunks of each account.", type=click.IntRange(0, 100_000), default=25
 )
-@click.option(
+@options.option(
     "--accounts",
+    "N",
+    "Accounts of the cabinet, each with trunks of its own.",
     type=click.IntRange(1, 100),
     default=1,
-    show_default=True,
-    metavar="N",
-    help="Accounts of the cabinet, each with trunks of its own.",
 )
-@click.option(
+@options.option(
     "--port",
+    "PORT",
+    "Port of the exporter; 0 picks a free one.",
     type=click.IntRange(0, 65535),
     default=_EXPORTER_PORT,
-    show_default=True,
-    metavar="P",
-    help="Port of the exporter; 0 picks a free one.",
 )
-@click.option(
+@options.option(
     "--host",
-    default=_HOST,
-    show_default=True,
-    metavar="ADDRESS",
-    help="Where the exporter listens; 0.0.0.0 lets other machines, or containers, scrape it. The "
+    "ADDRESS",
+    "Where the exporter listens; 0.0.0.0 lets other machines, or containers, scrape it. The "
     "cabinet stays local.",
+    default=_HOST,
 )
-@click.option(
+@options.option(
     "--cabinet-port",
+    "PORT",
+    "Port of the cabinet; 0 picks a free one.  [default: 9743, or a free one if that is taken]",
     type=click.IntRange(0, 65535),
-    metavar="P",
-    help="Port of the cabinet; 0 picks a free one.  [default: 9743, or a free one if that is "
-    "taken]",
 )
-@click.option(
-    "--details", is_flag=True, help="Also read the trunks' details: the selector, the SIP line."
-)
-@click.option(
+@options.option("--details", None, "Also read the trunks' details: the selector, the SIP line.")
+@options.option(
     "--write-config",
+    "FILE",
+    "Write a configuration of the simulated accounts, to try the other commands with. The history "
+    "is kept beside it then.",
     type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write a configuration of the simulated accounts, to try the other commands with. The "
-    "history is kept beside it then.",
 )
 @options.web_config_file
-@options.logging
+@options.log_format
+@options.log_level
 def command(  # noqa: PLR0913 - an argument an option
     *,
     trunks: int,
@@ -120,7 +110,7 @@ def command(  # noqa: PLR0913 - an argument an option
         options.refuse(error)
     simulated = make_accounts(accounts, trunks=trunks, life=_LIFE)
     with (
-        signals.handled() as wait,
+        signals_handled() as wait,
         tempfile.TemporaryDirectory() as folder,
         _running_cabinet(simulated, cabinet_port, port) as cabinet,
     ):
@@ -130,11 +120,15 @@ def command(  # noqa: PLR0913 - an argument an option
             text = _configuration(cabinet, write_config, details=details)
             file.write_text(text, encoding="utf-8")
         except OSError as error:
-            fail(f"--write-config: cannot write {file}: {reason(error)}")
+            fail("--write-config: cannot write {file}: {error}", file=file, error=error)
         try:
             exporter = Exporter(load(file), address, options=Options(protection=protection))
         except OSError as error:
-            fail(f"--port: cannot listen on {address}: {reason(error)}; try --port 0")
+            fail(
+                "--port: cannot listen on {address}: {error}; try --port 0",
+                address=address,
+                error=error,
+            )
         with exporter:
             write(_invitation(exporter.url, cabinet, write_config))
             wait()
@@ -151,7 +145,10 @@ def _running_cabinet(
         cabinet.start()
     except OSError as error:
         if port is not None:
-            fail(f"--cabinet-port: cannot listen on {_HOST}:{port}: {reason(error)}")
+            address = ListenAddress(_HOST, port)
+            fail(
+                "--cabinet-port: cannot listen on {address}: {error}", address=address, error=error
+            )
         cabinet = SimulatedCabinet(accounts, address=(_HOST, 0))
         cabinet.start()
     try:
@@ -186,47 +183,71 @@ def _configuration(cabinet: SimulatedCabinet, written: Path | None, *, details: 
 def _invitation(exporter: str, cabinet: SimulatedCabinet, written: Path | None) -> str:
     """Say where everything is, and what to try."""
     trunks = cabinet.trunks()
-    count, first = len(cabinet.accounts), cabinet.accounts[0]
+    first = cabinet.accounts[0]
     # One that a person sees change: a working trunk.
     phone = next((trunk["phone"] for trunk in trunks if trunk["active"]), None)
-    size = f"{len(trunks)} trunks in {count} account{'s' * (count > 1)}"
-    lines = [
-        f"A simulated cabinet with {size}, and the exporter on it:",
-        "",
-        f"  exporter  {exporter}/",
-        f"  metrics   {exporter}/metrics",
-        f"  cabinet   {cabinet.url}/  (login {first.login}, invented password {first.password})",
-        f"  truth     {cabinet.url}/_demo/trunks",
-        "",
-        "Try in another terminal:",
-        "",
-        "  # every trunk's flags",
-        f"  curl -s {exporter}/metrics | grep ^vats_trunk_",
-        "",
-    ]
+    number = count(len(trunks), "{count} trunk", "{count} trunks")
+    size = count(
+        len(cabinet.accounts),
+        "{trunks} in {count} account",
+        "{trunks} in {count} accounts",
+        trunks=number,
+    )
+    places = {
+        _("exporter"): f"{exporter}/",
+        _("metrics"): f"{exporter}/metrics",
+        _("cabinet"): _(
+            "{url}  (login {login}, invented password {password})",
+            url=f"{cabinet.url}/",
+            login=first.login,
+            password=first.password,
+        ),
+        _("truth"): f"{cabinet.url}/_demo/trunks",
+    }
+    steps = [(_("every trunk's flags"), [f"curl -s {exporter}/metrics | grep ^vats_trunk_"])]
     if phone is not None:
-        lines += [
-            f"  # switch a trunk off; the metrics show it after {_TTL} at most",
-            f"  curl -d '{{\"active\": false}}' {cabinet.url}/_demo/trunks/{phone}",
-            f"  curl -s {exporter}/metrics | grep {phone}",
-            "",
-        ]
-    lines += [
-        "  # end the session, or redeploy the cabinet: the exporter finds its way back",
-        f"  curl -X POST {cabinet.url}/_demo/end-sessions",
-        f"  curl -X POST {cabinet.url}/_demo/redeploy",
-        f"  curl -s {exporter}/metrics | grep -E '^vats_(up|logins|redeployments)'",
-        "",
-        "  # what the cabinet was asked",
-        f"  curl -s {cabinet.url}/_demo/stats",
-        "",
+        steps.append(
+            (
+                _("switch a trunk off; the metrics show it after {ttl} at most", ttl=_TTL),
+                [
+                    f"curl -d '{{\"active\": false}}' {cabinet.url}/_demo/trunks/{phone}",
+                    f"curl -s {exporter}/metrics | grep {phone}",
+                ],
+            )
+        )
+    steps += [
+        (
+            _("end the session, or redeploy the cabinet: the exporter finds its way back"),
+            [
+                f"curl -X POST {cabinet.url}/_demo/end-sessions",
+                f"curl -X POST {cabinet.url}/_demo/redeploy",
+                f"curl -s {exporter}/metrics | grep -E '^vats_(up|logins|redeployments)'",
+            ],
+        ),
+        (_("what the cabinet was asked"), [f"curl -s {cabinet.url}/_demo/stats"]),
     ]
     if written is not None:
         file = f"--config.file {shlex.quote(str(written))}"
-        lines += [
-            "  # the other commands, with the configuration that was written",
-            *(f"  vats-exporter {command} {file}" for command in _COMMANDS),
+        others = [f"vats-exporter {command} {file}" for command in _COMMANDS]
+        steps.append((_("the other commands, with the configuration that was written"), others))
+    return "\n".join(
+        [
+            _("A simulated cabinet with {size}, and the exporter on it:", size=size),
+            "",
+            *(f"  {line}" for line in facts(places).splitlines()),
+            "",
+            _("Try in another terminal:"),
+            "",
+            *(
+                line
+                for comment, commands in steps
+                for line in [f"  # {comment}", *(f"  {one}" for one in commands), ""]
+            ),
+            _(
+                "A trunk changes by itself every {pace} s. Ctrl-C ends it all.",
+                pace=f"{_LIFE.pace:g}",
+            ),
+            "",
             "",
         ]
-    lines += [f"A trunk changes by itself every {_LIFE.pace:g} s. Ctrl-C ends it all.", ""]
-    return "\n".join([*lines, ""])
+    )

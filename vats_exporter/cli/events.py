@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
+import sys
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
+from gettext import pgettext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from vats_exporter.cli import options
-from vats_exporter.cli.accounts import account_option
-from vats_exporter.cli.output import FAILED, fail, printable, tell, write
+from vats_exporter.cli import options, output
+from vats_exporter.cli.output import Table, _, count, fail, tell, words, write
 from vats_exporter.config.units import parse_duration
 from vats_exporter.history import HistoryError, export, is_known_phone, read_accounts, read_events
-from vats_exporter.trunks import normalise_phone
+from vats_exporter.trunks import FLAGS, Words, read_phone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,14 +28,11 @@ POLL: Final = 1.0
 """Seconds between two looks at the file while following it."""
 
 _BEFORE_FOLLOWING: Final = 10
-
-_SWITCH: Final = {"0": "off", "1": "on"}
+_FLAGS: Final = {flag.key: Words(flag.key, flag.on.ru) for flag in FLAGS}
 _TRUTH: Final = {"0": False, "1": True}
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_NO_PHONE: Final = "-"
 
 
-def _since(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+def _since(_context: object, _option: object, value: str | None) -> float | None:
     """A time as a person writes it, in seconds since the epoch."""
     if value is None:
         return None
@@ -49,77 +46,74 @@ def _since(_context: click.Context, _option: click.Parameter, value: str | None)
         return datetime.fromisoformat(written).timestamp()
     except (ValueError, OverflowError, OSError):
         raise click.BadParameter(
-            f"{value!r}; write 2h, 7d, 2026-11-01 or 2026-11-01T15:30"
+            _("{value!r}; write 2h, 7d, 2026-11-01 or 2026-11-01T15:30", value=value)
         ) from None
 
 
-def _phones(
-    _context: click.Context, _option: click.Parameter, values: Sequence[str]
-) -> tuple[str, ...]:
+def _phones(_context: object, _option: object, values: Sequence[str]) -> tuple[str, ...]:
     for value in values:
-        if not normalise_phone(value):
-            raise click.BadParameter(f"{value!r}; write 79161234567")
-    return tuple(map(normalise_phone, values))
+        if not read_phone(value):
+            raise click.BadParameter(_("{value!r}; write 79161234567", value=value))
+    return tuple(map(read_phone, values))
 
 
 @click.command(
-    epilog="\b\nExamples:\n"
-    "  vats-exporter events --since 2h\n"
-    "  vats-exporter events --account office --phone '+7 916 123-45-67'\n"
-    "  vats-exporter events --follow --format json | jq 'select(.flag == \"bound\")'\n"
-    "  vats-exporter events --history.file /var/lib/vats-exporter/history.db\n",
+    epilog=options.examples(
+        "events --since 2h",
+        "events --account office --phone '+7 916 123-45-67'",
+        "events --follow --format json | jq 'select(.flag == \"bound\")'",
+        "events --history.file /var/lib/vats-exporter/history.db",
+    )
 )
 @options.config_file
-@click.option(
+@options.option(
     "--history.file",
-    "history_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The history file; the configuration is not read then.  [default: history.file of the "
+    "FILE",
+    "The history file; the configuration is not read then.  [default: history.file of the "
     "configuration]",
+    type=click.Path(path_type=Path),
 )
-@account_option
-@click.option(
+@options.accounts
+@options.option(
     "--phone",
-    "phones",
-    metavar="PHONE",
+    "PHONE",
+    "Only the trunk that has or had this phone; may be given several times.  [default: all]",
+    name="phones",
     multiple=True,
     callback=_phones,
-    help="Only the trunk that has or had this phone; may be given several times.  [default: all]",
+    shell_complete=options.complete_phone,
 )
-@click.option(
+@options.option(
     "--since",
-    metavar="TIME",
+    "TIME",
+    "Only events since then: 2h, 7d, 2026-11-01, 2026-11-01T15:30.",
     callback=_since,
-    help="Only events since then: 2h, 7d, 2026-11-01, 2026-11-01T15:30.",
 )
-@click.option(
+@options.option(
     "--follow",
-    "-f",
-    is_flag=True,
-    help="Keep showing events as they come, until Ctrl-C; without --since, starts with the last "
-    "ten.",
+    None,
+    "Keep showing events as they come, until Ctrl-C; without --since, starts with the last ten.",
+    short="-f",
 )
-@click.option(
+@options.option(
     "--format",
-    "format_",
-    type=click.Choice(["table", "json"]),
+    ["table", "json"],
+    "json is one object per line, with times in UTC.",
+    name="format_",
     default="table",
-    show_default=True,
-    help="json is one object per line, with times in UTC.",
 )
-@click.option(
+@options.option(
     "--export",
-    "target",
-    metavar="FILE",
+    "FILE",
+    "Copy the whole history to a new file instead, for a backup; the exporter may be running.",
+    name="target",
     type=click.Path(path_type=Path),
-    help="Copy the whole history to a new file instead, for a backup; the exporter may be running.",
 )
 def command(
     config_file: Path | None,
     *,
     history_file: Path | None,
-    names: Sequence[str],
+    account: Sequence[str],
     phones: Sequence[str],
     since: float | None,
     follow: bool,
@@ -135,32 +129,33 @@ def command(
     Exits with 1 if the file cannot be read, or does not contain the account or phone.
     """
     path = history_file or _configured(config_file)
-    write_events = _JsonLines() if format_ == "json" else _Table()
+    show = _write_json if format_ == "json" else _table_writer()
 
-    def read(after_id: int, limit: int | None) -> list[Event]:
+    def read(after_id: int, limit: int | None = None) -> list[Event]:
         return read_events(
-            path, accounts=names, phones=phones, since=since, after_id=after_id, limit=limit
+            path, accounts=account, phones=phones, since=since, after_id=after_id, limit=limit
         )
 
     try:
         if target is not None:
             export(path, target)
-            tell(f"copied to {target}")
+            tell("copied to {file}", file=target)
             return
-        _refuse_unknown(path, names, phones)
+        options.refuse_unknown_accounts(account, read_accounts(path), path)
+        for phone in phones:
+            if not is_known_phone(path, phone):
+                fail("{phone}: no trunk has or had this phone", phone=phone)
         events = read(0, _BEFORE_FOLLOWING if follow and since is None else None)
     except HistoryError as error:
-        fail(str(error))
-    write_events(events)
+        fail("{error}", error=error)
+    show(events)
     if follow:
         follow_events(
-            lambda after_id: read(after_id, None),
-            write_events,
-            last=events[-1].id or 0 if events else 0,
-            wait=lambda: time.sleep(POLL),
+            read, show, last=events[-1].id or 0 if events else 0, wait=lambda: time.sleep(POLL)
         )
+        sys.exit(output.INTERRUPTED)
     elif format_ == "table":
-        tell(f"{len(events)} event{'s' if len(events) != 1 else ''}")
+        tell("{line}", line=count(len(events), "{count} event", "{count} events"))
 
 
 def follow_events(
@@ -182,96 +177,65 @@ def follow_events(
         wait: until it is time to look again.
     """
     told = ""
-    try:
+    with suppress(KeyboardInterrupt):
         while True:
             wait()
             try:
                 events = read(last)
             except HistoryError as error:
                 if str(error) != told:
-                    tell(str(error))
+                    tell("{error}", error=error)
                 told = str(error)
                 continue
             told = ""
             if events:
                 show(events)
                 last = events[-1].id or 0
-    except KeyboardInterrupt:
-        return
 
 
 def _configured(config_file: Path | None) -> Path:
     config = options.read_config(config_file)
     if config.history.file is None:
         fail(
-            f"{config.file}: history.file is not set, so the history is in the exporter's memory "
-            "alone"
+            "{file}: history.file is not set, so the history is in the exporter's memory alone",
+            file=config.file,
         )
     return config.history.file
 
 
-def _refuse_unknown(path: Path, names: Sequence[str], phones: Sequence[str]) -> None:
-    known = read_accounts(path)
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
-            fail(f"no account {name!r} in {path}; {hint}")
-    for phone in phones:
-        if not is_known_phone(path, phone):
-            fail(f"{phone}: no trunk has or had this phone", FAILED)
+def _table_writer() -> Callable[[list[Event]], None]:
+    table = Table(_("Time"), _("Account"), _("Phone"), _("Name"), _("Event"))
 
-
-class _Table:
-    """Lines in columns, which grow as wide as what they have held so far."""
-
-    def __init__(self) -> None:
-        self._widths: list[int] = []
-
-    def __call__(self, events: Sequence[Event]) -> None:
-        rows = [tuple(map(printable, _cells(event))) for event in events]
-        if rows and not self._widths:
-            titles = ("time", "account", "phone", "name", "event")
-            self._widths = [len(title) for title in titles]
-            rows.insert(0, titles)
-        for place, column in enumerate(zip(*rows, strict=True)):
-            self._widths[place] = max(self._widths[place], *map(len, column))
-        lines = ("  ".join(map(str.ljust, row, self._widths)).rstrip() for row in rows)
+    def show(events: list[Event]) -> None:
+        rows = []
+        for event in events:
+            at = datetime.fromtimestamp(event.time, timezone.utc).astimezone()
+            time_ = at.strftime("%Y-%m-%d %H:%M:%S")
+            rows.append([time_, event.account, event.phone or "-", event.name, _what(event)])
         if rows:
-            write("".join(f"{line}\n" for line in lines))
+            write(table.text(rows))
 
-
-class _JsonLines:
-    """One object a line."""
-
-    def __call__(self, events: Sequence[Event]) -> None:
-        if events:
-            lines = (json.dumps(_object(event), ensure_ascii=False) for event in events)
-            write("".join(f"{_escape(line)}\n" for line in lines))
-
-
-def _escape(line: str) -> str:
-    """Write lone surrogates, which UTF-8 has no place for, as JSON does."""
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04X}", line)
-
-
-def _cells(event: Event) -> tuple[str, str, str, str, str]:
-    at = datetime.fromtimestamp(event.time, timezone.utc).astimezone()
-    return (
-        at.strftime("%Y-%m-%d %H:%M:%S"),
-        event.account,
-        event.phone or _NO_PHONE,
-        event.name,
-        _what(event),
-    )
+    return show
 
 
 def _what(event: Event) -> str:
+    kinds = {
+        "appeared": _("appeared"),
+        "gone": _("gone"),
+        "back": _("back"),
+        "renamed": _("renamed"),
+        "renumbered": _("renumbered"),
+    }
     if event.kind == "changed":
-        return f"{event.flag}: {_SWITCH[event.before]} → {_SWITCH[event.after]}"
-    if event.before or event.after:
-        return f"{event.kind}: {event.before} → {event.after}"
-    return event.kind
+        switch = {"0": pgettext("flag", "off"), "1": pgettext("flag", "on")}
+        return f"{words(_FLAGS[event.flag])}: {switch[event.before]} → {switch[event.after]}"
+    what = kinds[event.kind]
+    return f"{what}: {event.before} → {event.after}" if event.before or event.after else what
+
+
+def _write_json(events: list[Event]) -> None:
+    lines = [json.dumps(_object(event), ensure_ascii=False) for event in events]
+    write(output.as_json_text("".join(f"{line}\n" for line in lines)))
 
 
 def _object(event: Event) -> dict[str, object]:

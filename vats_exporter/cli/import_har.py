@@ -8,12 +8,9 @@ from typing import BinaryIO, Final
 
 import click
 
-from vats_exporter.cabinet.settings import (
-    DEFAULT_ADDRESS,
-    DEFAULT_FILTER,
-    DEFAULT_LIST_TAIL,
-)
-from vats_exporter.cli.output import fail, reason, tell, write
+from vats_exporter.cabinet.settings import DEFAULT_ADDRESS, DEFAULT_FILTER, DEFAULT_LIST_TAIL
+from vats_exporter.cli import options
+from vats_exporter.cli.output import _, fail, sentence, tell, write
 from vats_exporter.tools.har import Recording, RecordingError, read_recording
 
 LARGEST: Final = 256 * 1024 * 1024
@@ -21,21 +18,20 @@ LARGEST: Final = 256 * 1024 * 1024
 
 
 @click.command(
-    epilog="\b\nExamples:\n"
-    "  vats-exporter import-har vpbx.mts.ru.har --name office\n"
-    "  vats-exporter import-har visit.har --output vats-exporter.yml\n"
+    epilog=options.examples(
+        "import-har vpbx.mts.ru.har --name office",
+        "import-har visit.har --output vats-exporter.yml",
+    )
 )
-@click.option(
-    "--name", default="office", show_default=True, help="The account's name in metrics and logs."
-)
-@click.option(
+@options.option("--name", "NAME", "The account's name in metrics and logs.", default="office")
+@options.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write the configuration there; an existing file is not overwritten.  "
+    "FILE",
+    "Write the configuration there; an existing file is not overwritten.  "
     "[default: standard output]",
+    type=click.Path(dir_okay=False, path_type=Path),
 )
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=click.File("rb"), metavar="FILE")
 def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
     """Generate an account's configuration from a browser recording.
 
@@ -47,20 +43,20 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
     that switches selectors. Extracts no password, cookie, login or phone: fill in the login, and
     put the password into its file. Reports what it found and what it did not find.
     """
-    shown = "standard input" if file.name == "<stdin>" else file.name
+    shown = _("standard input") if file.name == "<stdin>" else file.name
     try:
         data = file.read(LARGEST + 1)
-    except OSError as error:
-        fail(f"{shown}: cannot be read: {reason(error)}")
-    if len(data) > LARGEST:
-        fail(f"{shown}: larger than {LARGEST // 1024 // 1024} MB")
-    try:
+        if len(data) > LARGEST:
+            fail("{file}: larger than {size} MB", file=shown, size=LARGEST // 1024 // 1024)
         found = read_recording(json.loads(data))
-    except RecordingError as error:
-        fail(f"{shown}: {error}")
-    except (ValueError, RecursionError) as error:
-        where = f", at {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
-        fail(f"{shown}: not a HAR file: no valid JSON{where}")
+    except OSError as error:
+        fail("{file}: cannot be read: {error}", file=shown, error=error)
+    except json.JSONDecodeError as error:
+        fail("{file}: not a HAR file: no valid JSON, at {at}", file=shown, at=error.pos)
+    except (RecordingError, ValueError, RecursionError) as error:
+        if isinstance(error, RecordingError):
+            fail("{file}: {error}", file=shown, error=error)
+        fail("{file}: not a HAR file: no valid JSON", file=shown)
     text = configuration(found, name)
     if output is None:
         write(text)
@@ -69,24 +65,16 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
             with output.open("x", encoding="utf-8") as opened:
                 opened.write(text)
         except OSError as error:
-            fail(f"{output}: cannot be written: {reason(error)}")
+            fail("{file}: cannot be written: {error}", file=output, error=error)
     _tell_findings(found)
 
 
 def configuration(found: Recording, name: str) -> str:
-    """Write the configuration that a recording gives.
-
-    Args:
-        found: what was found in it.
-        name: the account's.
-
-    Returns:
-        YAML, with a login to fill in and a password file to write.
-    """
+    """Write the configuration that a recording gives: YAML, with a login to fill in."""
     lines = [
         "accounts:",
         f"  - name: {json.dumps(name, ensure_ascii=False)}",
-        '    login: "+7-9XXXXXXXXX"  # fill in, and write the password into the file',
+        f'    login: "+7-9XXXXXXXXX"  # {_("fill in, and write the password into the file")}',
         f"    password_file: {json.dumps(f'{name}.password', ensure_ascii=False)}",
     ]
     if found.address != DEFAULT_ADDRESS:
@@ -99,7 +87,7 @@ def configuration(found: Recording, name: str) -> str:
         lines.append(f"    list_tail: {json.dumps(found.list_tail)}")
     if found.selector_method:
         lines.append(f"    selector_method: {found.selector_method}")
-    lines.append("    # Found anew at run time, since each deployment changes it:")
+    lines.append("    # " + _("Found anew at run time, since each deployment changes it:"))
     if found.permutation:
         lines.append(f"    # permutation: {found.permutation}")
     # A recording names at least one: without a call it is refused.
@@ -109,16 +97,18 @@ def configuration(found: Recording, name: str) -> str:
 
 
 def _tell_findings(found: Recording) -> None:
-    tell(f"address: {found.address}")
-    if found.enterprise:
-        tell(f"enterprise: {found.enterprise}")
-    if found.list_tail:
-        usual = "the usual one" if found.list_tail == DEFAULT_LIST_TAIL else found.list_tail
-        tell(f"list_tail: {usual}")
-    tell(f"services: {', '.join(found.services)}")
-    if found.selector_method:
-        tell(f"selector_method: {found.selector_method}")
-    for sentence in found.missing:
-        tell(f"not found: {sentence}")
-    for sentence in found.left_out:
-        tell(f"left out: {sentence}")
+    usual = _("the usual one") if found.list_tail == DEFAULT_LIST_TAIL else found.list_tail
+    facts = {
+        "address": found.address,
+        "enterprise": found.enterprise,
+        "list_tail": usual if found.list_tail else "",
+        "services": ", ".join(found.services),
+        "selector_method": found.selector_method,
+    }
+    for key, value in facts.items():
+        if value:
+            tell("{key}: {value}", key=key, value=value)
+    for missing in found.missing:
+        tell("not found: {what}", what=sentence(missing))
+    for left_out in found.left_out:
+        tell("left out: {what}", what=sentence(left_out))

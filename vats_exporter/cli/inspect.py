@@ -12,9 +12,7 @@ from vats_exporter.cabinet import contract
 from vats_exporter.cabinet.errors import DifferError
 from vats_exporter.cabinet.page import KNOWN_PATTERNS, VARYING
 from vats_exporter.cli import options
-from vats_exporter.cli.accounts import choose
-from vats_exporter.cli.output import fail, printable, reason, tell, write
-from vats_exporter.cli.tables import Column, table
+from vats_exporter.cli.output import Table, _, facts, fail, printable, sentence, tell, words, write
 from vats_exporter.gwt import encode_long
 from vats_exporter.logs import setup
 from vats_exporter.redaction import redact
@@ -23,28 +21,31 @@ from vats_exporter.trunks import ROW_FLAGS
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.discovery import Discovery
-    from vats_exporter.cabinet.settings import CabinetSettings
+    from vats_exporter.config.models import AccountSettings
 
 _MOST_DIFFERING: Final = 20
 """Rows that are shown where both readings differ."""
 
 
 @click.command(
-    epilog="\b\nExamples:\n"
-    "  vats-exporter inspect --account office\n"
-    "  vats-exporter inspect --account office --save report\n"
+    epilog=options.examples("inspect --account office", "inspect --account office --save report")
 )
 @options.config_file
-@click.option("--account", "name", metavar="NAME", help="Which account.  [default: the only one]")
-@click.option(
-    "--save",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Save the cabinet's responses there, with everything personal and secret replaced, to "
-    "attach to a bug report.",
+@options.option(
+    "--account",
+    "NAME",
+    "Which account.  [default: the only one]",
+    shell_complete=options.complete_account,
 )
-def command(*, config_file: Path | None, name: str | None, folder: Path | None) -> None:
+@options.option(
+    "--save",
+    "DIR",
+    "Save the cabinet's responses there, with everything personal and secret replaced, to attach "
+    "to a bug report.",
+    name="folder",
+    type=click.Path(file_okay=False, path_type=Path),
+)
+def command(*, config_file: Path | None, account: str | None, folder: Path | None) -> None:
     """Show what an account's cabinet says, and how it is read.
 
     Signs in, reads every page, and shows what was discovered, whether the cabinet's script or the
@@ -55,58 +56,65 @@ def command(*, config_file: Path | None, name: str | None, folder: Path | None) 
     Exits with 1 if the cabinet cannot be read, after showing and saving what it sent until then.
     """
     config = options.read_config(config_file)
-    accounts = choose(config, [name] if name else [])
+    accounts = options.choose(config, [account] if account else [])
     if len(accounts) > 1:
-        known = ", ".join(account.name for account in accounts)
-        fail(f"which account? there are {known}; say --account NAME")
-    (account,) = accounts
+        names = ", ".join(one.name for one in accounts)
+        fail("which account? there are {names}; say --account NAME", names=names)
+    (chosen,) = accounts
     setup.configure(level="error")
-    found = inspect(account, details=folder is not None)
+    found = inspect(chosen, details=folder is not None)
     if found.discovery is not None:
-        write(_report(account.name, account, found, found.discovery))
+        write(_report(chosen, found, found.discovery))
     if folder is not None and found.answers:
         _save(folder, found)
     if found.error:
-        fail(f"{account.name}: {redact(found.error)}")
+        error = sentence(redact(found.error))
+        fail("{account}: {error}", account=chosen.name, error=error)
 
 
-def _report(name: str, settings: CabinetSettings, found: Inspection, names: Discovery) -> str:
-    pages = [page for page in found.pages if not isinstance(page, DifferError)]
-    rows = ", ".join(str(len(page.records)) for page in pages)
-    totals = {page.total for page in pages if page.total is not None}
-    total = ", ".join(map(str, sorted(totals))) or "not given"
-    read_by = found.listing.read_by or ", ".join(dict.fromkeys(page.read_by for page in pages))
-    reasons = dict.fromkeys(page.not_by_script for page in pages if page.not_by_script)
-    number = found.enterprise
-    shown = f"{number} ({encode_long(int(number))})" if number.isdecimal() else f"- ({number})"
-    fragments = f" and {names.fragments} of its deferred fragments" if names.fragments else ""
-    facts = {
-        "account": name,
-        "address": settings.address,
-        "enterprise": shown,
-        "permutation": names.permutation + fragments,
-        "read by": (read_by or "-") + "".join(f" ({reason})" for reason in reasons),
-        "pages": f"{len(pages)} ({rows} rows)",
-        "trunks": f"{len(found.listing.trunks)}; the cabinet's total: {total}",
-    }
-    width = max(map(len, facts)) + 2
-    head = "".join(f"{key:<{width}}{printable(value)}\n" for key, value in facts.items())
-    warnings = "".join(f"! {printable(warning)}\n" for warning in found.listing.warnings)
-    sections = [head, *_names(names), _differing(found), _patterns(settings, found), warnings]
+def _report(account: AccountSettings, found: Inspection, names: Discovery) -> str:
+    sections = [
+        facts(_found(account, found, names)),
+        Table(_("Service"), _("Policy")).text(sorted(names.policies.items())),
+        _classes(names),
+        _differing(found),
+        _patterns(account, found),
+        "".join(f"! {printable(sentence(warning))}\n" for warning in found.listing.warnings),
+    ]
     return "\n".join(section for section in sections if section)
 
 
-def _names(found: Discovery) -> tuple[str, str]:
-    """The services, and the classes that requests name."""
-    services = table(
-        [Column("Service"), Column("Policy")], [[*item] for item in sorted(found.policies.items())]
-    )
-    classes = []
+def _found(account: AccountSettings, found: Inspection, names: Discovery) -> dict[str, str]:
+    pages = [page for page in found.pages if not isinstance(page, DifferError)]
+    rows = ", ".join(str(len(page.records)) for page in pages)
+    totals = {page.total for page in pages if page.total is not None}
+    total = ", ".join(map(str, sorted(totals))) or _("not given")
+    read_by = found.listing.read_by or ", ".join(dict.fromkeys(page.read_by for page in pages))
+    reasons = dict.fromkeys(page.not_by_script for page in pages if page.not_by_script)
+    number, permutation = found.enterprise, names.permutation
+    shown = f"{number} ({encode_long(int(number))})" if number.isdecimal() else f"- ({number})"
+    if names.fragments:
+        permutation += " " + _("and {count} of its deferred fragments", count=names.fragments)
+    trunks = len(found.listing.trunks)
+    return {
+        _("account"): account.name,
+        _("address"): account.address,
+        _("enterprise"): shown,
+        _("permutation"): permutation,
+        _("read by"): (read_by or "-") + "".join(f" ({sentence(reason)})" for reason in reasons),
+        _("pages"): _("{count} ({rows} rows)", count=len(pages), rows=rows),
+        _("trunks"): _("{count}; the cabinet's total: {total}", count=trunks, total=total),
+    }
+
+
+def _classes(names: Discovery) -> str:
+    """The classes that requests name."""
+    rows = []
     for name in sorted({*contract.LIST.classes, *contract.DETAILS.classes}):
-        number = found.signature(name).rpartition("/")[2]
-        once = "" if name in found.signatures else " (seen once; not in the script)"
-        classes.append([name, number + once])
-    return services, table([Column("Class"), Column("Signature")], classes)
+        number = names.signature(name).rpartition("/")[2]
+        once = "" if name in names.signatures else " " + _("(seen once; not in the script)")
+        rows.append([name, number + once])
+    return Table(_("Class"), _("Signature")).text(rows)
 
 
 def _differing(found: Inspection) -> str:
@@ -122,29 +130,33 @@ def _differing(found: Inspection) -> str:
     ]
     if not rows:
         return ""
-    columns = [Column("Page", right=True), Column("Row", right=True)]
-    columns += [Column("By the script"), Column("By its block")]
-    more = f"and {len(rows) - _MOST_DIFFERING} more\n" if len(rows) > _MOST_DIFFERING else ""
-    return table(columns, rows[:_MOST_DIFFERING]) + more
+    table = Table(_("Page"), _("Row"), _("By the script"), _("By its block"), right={0, 1})
+    more = len(rows) - _MOST_DIFFERING
+    return table.text(rows[:_MOST_DIFFERING]) + (_("and {count} more", count=more) + "\n") * (
+        more > 0
+    )
 
 
-def _patterns(settings: CabinetSettings, found: Inspection) -> str:
+def _patterns(account: AccountSettings, found: Inspection) -> str:
     """The patterns of rows, each with an example: a trunk with a phone, if any has one."""
     rows = []
     for pattern, trunks in found.patterns:
         example = next((trunk for trunk in trunks if trunk.phone), trunks[0])
-        flags = (_yes(bool(flag.of(example))) for flag in ROW_FLAGS)
-        meaning = KNOWN_PATTERNS.get(pattern, "unknown")
+        flags = (_("yes") if flag.of(example) else _("no") for flag in ROW_FLAGS)
+        meaning = sentence(KNOWN_PATTERNS.get(pattern, "unknown"))
         rows.append([pattern, str(len(trunks)), example.phone or example.ref, *flags, meaning])
-    columns = [Column("Pattern"), Column("Trunks", right=True), Column("Example")]
-    columns += [*(Column(flag.title.en) for flag in ROW_FLAGS), Column("Meaning")]
-    positions = ", ".join(map(str, VARYING))
-    configured = ", ".join(
-        f"{flag.on.en} at {position}"
-        for flag, position in zip(ROW_FLAGS, settings.flags.in_order, strict=True)
+    titles = [words(flag.title) for flag in ROW_FLAGS]
+    table = Table(_("Pattern"), _("Trunks"), _("Example"), *titles, _("Meaning"), right={1})
+    read = ", ".join(
+        _("{flag} at {position}", flag=words(flag.on), position=position)
+        for flag, position in zip(ROW_FLAGS, account.flags.in_order, strict=True)
     )
-    reading = f"A pattern is a row's values at {positions}. Read as configured: {configured}.\n"
-    return table(columns, rows) + reading
+    line = _(
+        "A pattern is a row's values at {positions}. Read as configured: {flags}.",
+        positions=", ".join(map(str, VARYING)),
+        flags=read,
+    )
+    return f"{table.text(rows)}{line}\n"
 
 
 def _save(folder: Path, found: Inspection) -> None:
@@ -154,11 +166,15 @@ def _save(folder: Path, found: Inspection) -> None:
         for name, body in answers:
             (folder / name).write_bytes(body)
     except OSError as error:
-        fail(f"{folder}: cannot be written: {reason(error)}")
-    tell(f"{folder}: {len(answers)} answers saved, without phones, names, ids and credentials")
+        fail("{file}: cannot be written: {error}", file=folder, error=error)
+    tell(
+        "{folder}: {count} answers saved, without phones, names, ids and credentials",
+        folder=folder,
+        count=len(answers),
+    )
     if left_out := len(found.answers) - len(answers):
-        tell(f"{folder}: {left_out} left out, since what is personal in them cannot be told")
-
-
-def _yes(value: bool) -> str:  # noqa: FBT001 - the one thing it is given
-    return "yes" if value else "no"
+        tell(
+            "{folder}: {count} left out, since what is personal in them cannot be told",
+            folder=folder,
+            count=left_out,
+        )

@@ -1,25 +1,39 @@
-"""Options that several commands share, named as Prometheus names its flags, and what they mean."""
+"""What commands share: options named as Prometheus names its flags, accounts, and reading them."""
 
 from __future__ import annotations
 
+import difflib
+import re
 import sys
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, get_args
+from urllib.request import urlopen
 
 import click
 
-from vats_exporter.cli.output import WRONG_CONFIGURATION, fail, tell
+from vats_exporter.cli.output import WRONG_CONFIGURATION, Progress, _, fail, sentence, tell
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
+from vats_exporter.expected_off import ExpectedOff, read_lines
+from vats_exporter.history import HistoryError, read_accounts, read_phones
 from vats_exporter.logs import setup
-from vats_exporter.redaction import register_secrets
+from vats_exporter.redaction import describe_unexpected, redact, register_secrets
+from vats_exporter.trunks import phone_digits, read_phone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from vats_exporter.config.models import Config
+    from vats_exporter.cabinet.client import CabinetClient
+    from vats_exporter.config.models import AccountSettings, Config
+    from vats_exporter.trunks import Trunk
     from vats_exporter.web import Protection
     from vats_exporter.web.settings import WebSettings
+
+Outcome = TypeVar("Outcome")
 
 CONFIG_FILES: Final = (
     Path("vats-exporter.yml"),
@@ -27,44 +41,161 @@ CONFIG_FILES: Final = (
 )
 """Where a configuration is looked for if none is named, in this order."""
 
+_AT_ONCE: Final = 8
+"""Cabinets read at the same time; each is a cabinet of its own."""
 
-def config_file(function: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--config.file``."""
-    return click.option(
-        "--config.file",
-        "config_file",
-        envvar="VATS_EXPORTER_CONFIG_FILE",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="Configuration, by default vats-exporter.yml here or in /etc/vats-exporter.",
-    )(function)
+_EXPORTER: Final = "http://127.0.0.1:9742/metrics"
+_SERIES: Final = re.compile(r'^vats_trunk_active\{account="([^"]*)",phone="(\d+)"', re.MULTILINE)
 
 
-def _file_or_none(
-    _context: click.Context, _option: click.Parameter, value: str | None
-) -> Path | None:
+def option(
+    flag: str,
+    values: str | list[str] | None,
+    text: str,
+    *,
+    name: str = "",
+    short: str = "",
+    **settings: Any,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare an option; its parameter is named as the flag, with ``_`` for dots and hyphens.
+
+    Args:
+        flag: as it is typed.
+        values: what stands for its value in the help, or all its values; ``None`` if it has none.
+        text: the help.
+        name: of the parameter, where it is another one.
+        short: the flag in one letter.
+        **settings: as for :func:`click.option`.
+    """
+    if values is None:
+        settings["is_flag"] = True
+    elif isinstance(values, list):
+        settings["type"] = click.Choice(values)
+    else:
+        settings["metavar"] = values
+    if settings.get("default"):
+        settings.setdefault("show_default", True)
+    names = [flag, name or re.sub("[.-]", "_", flag.removeprefix("--")), *filter(None, [short])]
+    return click.option(*names, help=text, **settings)
+
+
+def examples(*lines: str) -> str:
+    """Write the examples under a command's help."""
+    return "\b\nExamples:\n" + "".join(f"  vats-exporter {line}\n" for line in lines)
+
+
+def _path_if_named(_context: object, _option: object, value: str | None) -> Path | None:
     """Read a file's name; an empty one, of a variable that is not set, names none."""
     return Path(value) if value else None
 
 
-def web_config_file(function: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--web.config.file``."""
-    return click.option(
-        "--web.config.file",
-        "web_config_file",
-        envvar="VATS_EXPORTER_WEB_CONFIG_FILE",
-        metavar="FILE",
-        callback=_file_or_none,
-        help="TLS, passwords and headers of the HTTP interface, in exporter-toolkit's format. Read "
-        "again when it changes.",
-    )(function)
+def complete_account(context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Complete an account's name."""
+    return sorted(name for name in _known_trunks(context) if name.startswith(typed))
+
+
+def complete_phone(context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Complete a phone, of the accounts that were named before it."""
+    known = _known_trunks(context)
+    names = context.params.get("account") or known
+    phones = {phone for name in names for phone in known.get(name, ())}
+    return sorted(phone for phone in phones if phone.startswith(typed))
+
+
+def _known_trunks(context: click.Context) -> dict[str, set[str]]:
+    """The phones of each account, as far as they can be found out at once, without the cabinet."""
+    known: dict[str, set[str]] = defaultdict(set)
+    file = context.params.get("history_file")
+    with suppress(ConfigError, SystemExit):
+        config = load(find_config(context.params.get("config_file")))
+        known.update((account.name, set()) for account in config.accounts)
+        file = file or config.history.file
+    if file is not None:
+        with suppress(HistoryError):
+            for name in read_accounts(file):
+                known[name].update(read_phones(file, name))
+    with suppress(OSError), urlopen(_EXPORTER, timeout=1) as answer:
+        for name, phone in _SERIES.findall(answer.read().decode()):
+            known[name].add(phone)
+    return known
+
+
+config_file = option(
+    "--config.file",
+    "FILE",
+    "Configuration, by default vats-exporter.yml here or in /etc/vats-exporter.",
+    envvar="VATS_EXPORTER_CONFIG_FILE",
+    type=click.Path(path_type=Path),
+)
+web_config_file = option(
+    "--web.config.file",
+    "FILE",
+    "TLS, passwords and headers of the HTTP interface, in exporter-toolkit's format. Read again "
+    "when it changes.",
+    envvar="VATS_EXPORTER_WEB_CONFIG_FILE",
+    callback=_path_if_named,
+)
+accounts = option(
+    "--account",
+    "NAME",
+    "Only this account; may be given several times.  [default: all]",
+    multiple=True,
+    shell_complete=complete_account,
+)
+log_level = option(
+    "--log.level",
+    list(get_args(setup.Level)),
+    "debug logs each call.  [default: info]",
+    envvar="VATS_EXPORTER_LOG_LEVEL",
+)
+log_format = option(
+    "--log.format",
+    list(get_args(setup.Format)),
+    "How a line is written.  [default: logfmt]",
+    envvar="VATS_EXPORTER_LOG_FORMAT",
+)
+
+
+def read_config(file: Path | None) -> Config:
+    """Read the configuration that a command was given, or the first one that is there.
+
+    Raises:
+        SystemExit: it cannot be used; all that is wrong with it is on standard error.
+    """
+    try:
+        return load_config(find_config(file))
+    except ConfigError as error:
+        refuse(error)
+
+
+def find_config(file: Path | None) -> Path:
+    """Return the configuration file that a command was given, or the first one that is there."""
+    chosen = file or next((one for one in CONFIG_FILES if one.exists()), None)
+    if chosen is None:
+        here, there = CONFIG_FILES
+        fail(
+            "no configuration: neither {here} nor {there} is there; name one with --config.file",
+            status=WRONG_CONFIGURATION,
+            here=here,
+            there=there,
+        )
+    return chosen
+
+
+def load_config(file: Path) -> Config:
+    """Load a configuration, and keep its passwords out of the log from now on.
+
+    Raises:
+        ConfigError: with all that is wrong with it.
+    """
+    config = load(file)
+    for account in config.accounts:
+        register_secrets(account.password, account.proxy_url)
+    return config
 
 
 def read_web_config(file: Path | None) -> Protection | None:
-    """Read what protects the exporter's own address.
-
-    Args:
-        file: as named on the command line; ``None`` protects nothing.
+    """Read what protects the exporter's own address; no file protects nothing.
 
     Raises:
         ConfigError: with all that is wrong with it.
@@ -83,84 +214,169 @@ def read_web_config(file: Path | None) -> Protection | None:
     return Protection(read)
 
 
-def logging(function: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--log.format`` and ``--log.level``, which go before the configuration's own."""
-    function = click.option(
-        "--log.level",
-        "log_level",
-        envvar="VATS_EXPORTER_LOG_LEVEL",
-        metavar="LEVEL",
-        type=click.Choice(get_args(setup.Level)),
-        help="debug, info, warn or error; debug logs each call.  [default: info]",
-    )(function)
-    return click.option(
-        "--log.format",
-        "log_format",
-        envvar="VATS_EXPORTER_LOG_FORMAT",
-        metavar="FORMAT",
-        type=click.Choice(get_args(setup.Format)),
-        help="logfmt or json.  [default: logfmt]",
-    )(function)
-
-
-def read_config(file: Path | None) -> Config:
-    """Read the configuration that a command was given, or the first one that is there.
-
-    Args:
-        file: as named on the command line.
-
-    Raises:
-        SystemExit: it cannot be used; all that is wrong with it is on standard error.
-    """
-    try:
-        return load_config(find_config(file))
-    except ConfigError as error:
-        refuse(error)
-
-
-def find_config(file: Path | None) -> Path:
-    """Return the configuration file that a command was given, or the first one that is there.
-
-    Args:
-        file: as named on the command line.
-
-    Raises:
-        SystemExit: there is none.
-    """
-    chosen = file or next((one for one in CONFIG_FILES if one.exists()), None)
-    if chosen is None:
-        places = " nor ".join(map(str, CONFIG_FILES))
-        fail(
-            f"no configuration: neither {places} is there; name one with --config.file",
-            WRONG_CONFIGURATION,
-        )
-    return chosen
-
-
-def load_config(file: Path) -> Config:
-    """Load a configuration, and keep its passwords out of the log from now on.
-
-    Args:
-        file: where it is.
-
-    Raises:
-        ConfigError: with all that is wrong with it.
-    """
-    config = load(file)
-    for account in config.accounts:
-        register_secrets(account.password, account.proxy_url)
-    return config
-
-
 def refuse(error: ConfigError) -> NoReturn:
-    """Say what is wrong with a configuration, a line a problem, and end the program.
-
-    Args:
-        error: from loading it.
-
-    Raises:
-        SystemExit: always.
-    """
-    for line in error.lines():
-        tell(line)
+    """Say what is wrong with a configuration, a line a problem, and end the program."""
+    for problem in error.problems:
+        tell("{file}: {problem}", file=error.file, problem=sentence(str(problem)))
     sys.exit(WRONG_CONFIGURATION)
+
+
+def choose(config: Config, names: Sequence[str]) -> list[AccountSettings]:
+    """Return the accounts of these names, or all of them, or end the program."""
+    known = {account.name: account for account in config.accounts}
+    refuse_unknown_accounts(names, known, config.file)
+    return [known[name] for name in dict.fromkeys(names)] if names else list(config.accounts)
+
+
+def refuse_unknown_accounts(
+    names: Iterable[str], known: Collection[str], file: Path | None
+) -> None:
+    """End the program if there is no account of one of these names."""
+    for name in names:
+        if name not in known:
+            if near := difflib.get_close_matches(name, known, 1):
+                hint = _("did you mean {names}?", names=near[0])
+            else:
+                hint = _("there are {names}", names=", ".join(known) or _("none"))
+            fail("no account {name!r} in {file}; {hint}", name=name, file=file, hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A trunk, the name of its account, and its cabinet, signed in to."""
+
+    account: str
+    cabinet: CabinetClient
+    trunk: Trunk
+
+    @property
+    def label(self) -> str:
+        """What a person calls it by: the phone, or the reference of a trunk without one."""
+        return self.trunk.phone or self.trunk.ref
+
+
+@contextmanager
+def at_once(
+    chosen: Sequence[AccountSettings],
+    work: Callable[[AccountSettings, CabinetClient], Outcome],
+    level: setup.Level = "error",
+) -> Iterator[Iterator[tuple[AccountSettings, CabinetClient, Outcome]]]:
+    """Do something with some accounts' cabinets, several at a time; they stay open in the block.
+
+    Yields:
+        each account, its cabinet and what came of it, in order, as soon as it is there.
+    """
+    from vats_exporter.cabinet.client import CabinetClient  # noqa: PLC0415 - not for `events`
+    from vats_exporter.cabinet.errors import PageRead  # noqa: PLC0415 - the same
+
+    setup.configure(level=level)
+    pages = 0
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress())
+
+        def trace(event: object) -> None:
+            nonlocal pages
+            if isinstance(event, PageRead):
+                pages += 1
+                progress.show("reading the cabinets: page {number}", number=pages)
+
+        pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE))
+        cabinets = [stack.enter_context(CabinetClient(one, trace=trace)) for one in chosen]
+        started = [pool.submit(work, *both) for both in zip(chosen, cabinets, strict=True)]
+        # After Ctrl-C: first this, then the cabinets are closed, then the pool's threads end.
+        stack.callback(lambda: [one.cancel() for one in started])
+        outcomes = (one.result() for one in started)
+        yield zip(chosen, cabinets, outcomes, strict=True)
+
+
+@contextmanager
+def reading(
+    chosen: Sequence[AccountSettings], level: setup.Level | None = None
+) -> Iterator[tuple[Iterator[list[Found]], set[str]]]:
+    """Read every trunk of some accounts; their cabinets stay open within the block.
+
+    Yields:
+        the trunks, account by account as they are read, and the names of the accounts that could
+        not be read so far, which are told on standard error.
+    """
+    failed: set[str] = set()
+
+    def accounts_read(
+        asked: Iterator[tuple[AccountSettings, CabinetClient, tuple[Trunk, ...] | str]],
+    ) -> Iterator[list[Found]]:
+        for account, cabinet, outcome in asked:
+            if isinstance(outcome, str):
+                tell("{account}: {error}", account=account.name, error=sentence(outcome))
+                failed.add(account.name)
+                continue
+            expected = ExpectedOff(account.expected_off, account.expected_off_file)
+            trunks, warnings = expected.mark(outcome)
+            for warning in warnings:
+                tell("{account}: {error}", account=account.name, error=sentence(warning))
+            yield [Found(account.name, cabinet, trunk) for trunk in trunks]
+
+    with at_once(chosen, _read, level or "error") as asked:
+        yield accounts_read(asked), failed
+
+
+def _read(_account: AccountSettings, cabinet: CabinetClient) -> tuple[Trunk, ...] | str:
+    """An account's trunks, or why they can't be read."""
+    from vats_exporter.cabinet.errors import CabinetError  # noqa: PLC0415 - as above
+
+    try:
+        return cabinet.read_trunks().trunks
+    except CabinetError as error:
+        return redact(str(error))
+    except Exception as bug:  # noqa: BLE001 - one account's bug must not hide the others
+        return describe_unexpected(bug)
+
+
+def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found], list[str]]:
+    """Find trunks by phones as people write them, their last seven digits, or references.
+
+    Returns:
+        the trunks in the order asked for, each once, and a sentence for each text that names no
+        trunk or more than one.
+    """
+    by_name: dict[str, list[Found]] = defaultdict(list)
+    for found in everything:
+        phone = found.trunk.phone
+        for name in {found.trunk.ref, phone, phone[-7:]} - {""}:
+            by_name[name].append(found)
+    together = " ".join(wanted)
+    if len(wanted) > 1 and read_phone(together) and not any(map(read_phone, wanted)):
+        return [], [_("{phone}: put a phone with blanks in quotes", phone=together)]
+    chosen: dict[tuple[str, str], Found] = {}
+    problems = []
+    for text in wanted:
+        phone, digits = read_phone(text), phone_digits(text)
+        short = digits if len(digits) == 7 else ""
+        matches = by_name.get(text.strip()) or by_name.get(phone or short, [])
+        places = ", ".join(
+            _(
+                "{trunk} in {account}",
+                trunk=one.trunk.ref if phone else one.label,
+                account=one.account,
+            )
+            for one in matches
+        )
+        if len(matches) == 1:
+            chosen[matches[0].account, matches[0].trunk.ref] = matches[0]
+        elif matches and phone:
+            problems.append(
+                _("{phone}: several trunks have this phone: {trunks}", phone=text, trunks=places)
+            )
+        elif matches:
+            problems.append(
+                _("{phone}: several phones end like this: {trunks}", phone=text, trunks=places)
+            )
+        elif phone or short:
+            problems.append(_("{phone}: no trunk has this phone", phone=text))
+        else:
+            problems.append(_("{phone}: neither a phone nor a trunk's reference", phone=text))
+    return list(chosen.values()), problems
+
+
+def phones_in(text: str) -> list[str]:
+    """Read a file of phones: one a line; blank lines, and what follows a ``#``, are passed over."""
+    return [phone for _line, phone in read_lines(text)]

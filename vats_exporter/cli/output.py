@@ -1,84 +1,272 @@
-"""How commands speak: results on standard output, one line on standard error where they fail.
+"""How commands speak: results on standard output, errors and progress on standard error.
 
-Both in UTF-8 whatever the terminal is, and nothing that a terminal would act upon.
+All in UTF-8 whatever the terminal is, with nothing in it that a terminal would act upon; in the
+language that :mod:`vats_exporter.cli` chose, by the standard library's gettext.
 """
 
 from __future__ import annotations
 
+import gettext
 import os
+import re
+import shutil
 import sys
-from typing import NoReturn
+import textwrap
+import time
+import unicodedata
+from functools import cache, partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
-FAILED = 1
+from vats_exporter.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from typing_extensions import Self
+
+    from vats_exporter.trunks import Words
+
+Item = TypeVar("Item")
+
+FAILED: Final = 1
 """Exit status of a command that could not do what it was asked."""
-
-WRONG_CONFIGURATION = 2
+WRONG_CONFIGURATION: Final = 2
 """Exit status for a configuration that cannot be used; click's own for wrong usage."""
+INTERRUPTED: Final = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+LOCALE: Final = Path(__file__).parent / "locale"
+
+_PATIENCE: Final = 1.0
+"""Seconds that pass without a line of progress."""
+_ERASE: Final = "\r\x1b[K"
+_BOLD, _GREY, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
-def write(text: str) -> None:
-    """Write a result.
-
-    Args:
-        text: with its line breaks; it holds no lone surrogate.
-    """
-    try:
-        sys.stdout.buffer.write(text.encode("utf-8"))
-        # Flushed, so that a reader that has gone away, as `head` does, is noticed here and not
-        # while Python shuts down.
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # click ends the program quietly, with status 1.
-        raise
-    except OSError as error:
-        fail(f"standard output: cannot write: {reason(error)}")
+def _(message: str, **parts: object) -> str:
+    """Say something in the operator's language; an exception among the parts as well."""
+    said = {name: _part(value) for name, value in parts.items()}
+    text = gettext.gettext(message) if message else ""  # of which catalogues make their head
+    return text.format(**said) if parts else text
 
 
-def printable(text: str) -> str:
-    """Escape what cannot be shown, or what a terminal would act upon.
-
-    Args:
-        text: any text.
-    """
-    return "".join(
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in text
-    )
+def count(number: int, one: str, many: str, **parts: object) -> str:
+    """Say how many there are, the same way; the number is the part *count*."""
+    said = {name: _part(value) for name, value in parts.items()}
+    return gettext.ngettext(one, many, number).format(count=number, **said)
 
 
-def tell(line: str) -> None:
-    """Write one line on standard error.
-
-    Args:
-        line: without its line break.
-    """
-    sys.stderr.buffer.write(f"{printable(line)}\n".encode())
-    sys.stderr.buffer.flush()
+def _part(value: object) -> object:
+    if isinstance(value, OSError):
+        return sentence(reason(value))
+    return sentence(redact(str(value))) if isinstance(value, Exception) else value
 
 
 def reason(error: OSError) -> str:
-    """Say why the system refused, without what Python adds to it.
-
-    Args:
-        error: as caught.
-    """
+    """Say why the system refused, without what Python adds to it."""
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     # A name that does not resolve has numbers of its own, below 0.
     return error.strerror or str(error)
 
 
-def fail(line: str, status: int = FAILED) -> NoReturn:
-    """Say why, and end the program.
+def words(both: Words) -> str:
+    """Choose the words of the operator's language."""
+    return both.ru if _("en") == "ru" else both.en
 
-    Args:
-        line: as for :func:`tell`.
-        status: the exit status.
 
-    Raises:
-        SystemExit: always.
+def sentence(text: str) -> str:
+    """Say in the operator's language what other rooms say in English, since it is logged as well.
+
+    ``sentences.txt`` has what is translated, with a placeholder for each part that differs. What is
+    put together of several sentences is taken apart.
     """
-    tell(line)
+    if _("en") == "en":
+        return text
+    for pattern, template in _sentences():
+        if match := pattern.fullmatch(text):
+            parts = {name: sentence(part) for name, part in match.groupdict().items()}
+            return _(template, **parts)
+    for mark in ("; ", ": "):
+        head, found, rest = text.partition(mark)
+        if found:
+            return f"{sentence(head)}{found}{sentence(rest)}"
+    return text
+
+
+@cache
+def _sentences() -> list[tuple[re.Pattern[str], str]]:
+    """The sentences as patterns, those first that leave least open."""
+    lines = (LOCALE / "sentences.txt").read_text("utf-8").splitlines()
+    templates = [line for line in lines if line and not line.startswith("#")]
+    templates.sort(key=lambda line: -len(re.sub(r"\{\w+\}", "", line)))
+    return [
+        (re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(line)), re.DOTALL), line)
+        for line in templates
+    ]
+
+
+def write(text: str) -> None:
+    """Write a result, with its line breaks; it holds no lone surrogate."""
+    Progress.erase()
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        # Flushed, so that a reader that has gone away, as `head` does, is noticed here and not
+        # while Python shuts down.
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise  # click ends the program quietly, with status 1
+    except OSError as error:
+        fail("standard output: cannot write: {error}", error=error)
+
+
+def say(message: str, **parts: object) -> None:
+    """Write one line of a result, as :func:`_` says it."""
+    write(f"{printable(_(message, **parts))}\n")
+
+
+def tell(message: str, *, end: str = "\n", **parts: object) -> None:
+    """Write one line on standard error."""
+    Progress.erase()
+    sys.stderr.buffer.write(f"{printable(_(message, **parts))}{end}".encode())
+    sys.stderr.buffer.flush()
+
+
+def fail(message: str, *, status: int = FAILED, **parts: object) -> NoReturn:
+    """Say why in one line, and end the program."""
+    tell(message, end="\n", **parts)
     sys.exit(status)
+
+
+def printable(text: str) -> str:
+    """Escape what cannot be shown, or what a terminal would act upon."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for one in text
+    )
+
+
+def as_json_text(text: str) -> str:
+    """Write lone surrogates, which UTF-8 can't hold, as JSON's own escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def facts(lines: dict[str, str]) -> str:
+    """Write a name and a value on each line, the values below each other."""
+    width = max(map(len, lines)) + 2
+    return "".join(f"{name:<{width}}{printable(value)}\n" for name, value in lines.items())
+
+
+class Table:
+    """Rows in columns, laid out as they come: a column is as wide as what it has held so far.
+
+    In a terminal that is too narrow, texts are folded at blanks. A phone never is, and nothing is
+    for a pipe.
+    """
+
+    def __init__(self, *titles: str, right: Collection[int] = ()) -> None:
+        self._titles = titles
+        self._right = right
+        self._widths: list[int] = []
+
+    def text(self, rows: Iterable[Sequence[str]], *, grey: Sequence[bool] = ()) -> str:
+        """Lay out some rows, the first ones under the titles; *grey* are of less interest."""
+        is_terminal = sys.stdout.isatty()
+        cells = [tuple(map(printable, row)) for row in rows]
+        styles = [_GREY if dim else "" for dim in grey] or [""] * len(cells)
+        if not self._widths:
+            self._widths = [0] * len(self._titles)
+            cells.insert(0, self._titles)
+            styles.insert(0, _BOLD)
+        columns = list(zip(*cells, strict=True))
+        for place, column in enumerate(columns):
+            self._widths[place] = max(self._widths[place], *map(_width, column))
+        if is_terminal:
+            self._narrow(columns, shutil.get_terminal_size().columns)
+        if not is_terminal or os.environ.get("TERM") == "dumb":
+            styles = [""] * len(cells)
+        return "".join(
+            f"{style}{line}{_PLAIN if style else ''}\n"
+            for style, row in zip(styles, cells, strict=True)
+            for line in self._lines(row)
+        )
+
+    def _narrow(self, columns: Sequence[Sequence[str]], room: int) -> None:
+        """Take what there is no room for from the widest columns, down to a word's width."""
+        widths = self._widths
+        over = sum(widths) + 2 * (len(widths) - 1) - room
+        if over <= 0:
+            return
+        least = [max(_width(word) for word in " ".join(cells).split(" ")) for cells in columns]
+        for _each in range(over):
+            wide = [place for place, width in enumerate(widths) if width > least[place]]
+            if wide:
+                widths[max(wide, key=widths.__getitem__)] -= 1
+
+    def _lines(self, row: Sequence[str]) -> Iterator[str]:
+        fold = partial(textwrap.wrap, break_long_words=False, break_on_hyphens=False)
+        folded = [
+            [cell] if _width(cell) <= width else fold(cell, width)
+            for cell, width in zip(row, self._widths, strict=True)
+        ]
+        for cells in zip_longest(*folded, fillvalue=""):
+            line = []
+            for place, (cell, width) in enumerate(zip(cells, self._widths, strict=True)):
+                blanks = " " * (width - _width(cell))
+                line.append(blanks + cell if place in self._right else cell + blanks)
+            yield "  ".join(line).rstrip()
+
+
+def _width(text: str) -> int:
+    """The columns that a text takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
+
+
+class Progress:
+    """A line on standard error for a person who waits longer than a second, erased at the end."""
+
+    _shown = False
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _PATIENCE
+
+    def __enter__(self) -> Self:
+        """Nothing is shown at first."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Leave nothing behind."""
+        self.erase()
+
+    def show(self, message: str, **parts: object) -> None:
+        """Say how far it is, if it is time to."""
+        if time.monotonic() < self._next or not sys.stderr.isatty():
+            return
+        self._next = time.monotonic() + 0.1
+        text = printable(_(message, **parts))[: shutil.get_terminal_size().columns - 1]
+        Progress._shown = True
+        sys.stderr.buffer.write(f"{_ERASE}{text}".encode())
+        sys.stderr.buffer.flush()
+
+    @staticmethod
+    def erase() -> None:
+        """Take the line away, so that something else can be written there."""
+        if Progress._shown:
+            Progress._shown = False
+            sys.stderr.buffer.write(_ERASE.encode())
+            sys.stderr.buffer.flush()
+
+
+def track(items: Iterable[Item], total: int, message: str) -> Iterator[Item]:
+    """Go through items, and say how far it is: the message has *done* and *total*."""
+    with Progress() as progress:
+        for done, item in enumerate(items, 1):
+            yield item
+            progress.show(message, done=done, total=total)

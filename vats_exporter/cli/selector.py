@@ -8,251 +8,254 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from vats_exporter.cabinet.devices import Switching, SwitchOutcome
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cli import options
-from vats_exporter.cli.accounts import account_option, choose, find, read_phones, reading
-from vats_exporter.cli.output import FAILED, fail, tell, write
-from vats_exporter.cli.progress import track
-from vats_exporter.cli.tables import Column, table
+from vats_exporter.cli import options, output
+from vats_exporter.cli.output import Table, _, count, fail, sentence, tell, track, write
+from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import TextIO
 
-    from vats_exporter.cabinet.devices import TrunkSwitch
-    from vats_exporter.cli.accounts import Found
+    from vats_exporter.cli.options import Found
+    from vats_exporter.logs.setup import Level
 
-INTERRUPTED: Final = 130
-"""Exit status where some trunks were not tried: as shells have it after Ctrl-C."""
+_log = get_logger(__name__)
+_account = attrgetter("account")
 
+_HELP: Final = """Switch the selector of some trunks {state}.
 
-def _selector(function: Callable[..., None]) -> Callable[..., None]:
-    """Add what both commands take."""
-    decorators = (
-        options.config_file,
-        account_option,
-        click.option(
-            "--file",
-            "source",
-            type=click.File("r", encoding="utf-8"),
-            help="Read phones from a file, one per line; - is standard input.",
-        ),
-        click.option("--all", "everyone", is_flag=True, help="All trunks of the chosen accounts."),
-        click.option("--yes", is_flag=True, help="Do not ask."),
-        click.option(
-            "--dry-run", is_flag=True, help="Print the exact requests without sending them."
-        ),
-        click.argument("phones", nargs=-1, metavar="[PHONE...]"),
-    )
-    # The last one applied stands first in the help.
-    for decorate in reversed(decorators):
-        function = decorate(function)
-    return function
-
-
-_HELP = """Switch the selector of some trunks {state}.
-
-PHONE is a phone number in any notation, or a trunk's reference. Shows what will be done and asks
-for confirmation; then switches one selector at a time, reads each back, and prints a table of
-before and after. The state that the cabinet shows afterwards counts, not its reply. Needs
-selector_method in the account's configuration; import-har finds it. A refused login, or a cabinet
-that cannot be reached or does not answer, ends it for that account.
+PHONE is a phone number in any notation, its last seven digits, or a trunk's reference. Shows what
+will be done and asks for confirmation; then switches one selector at a time, reads each back, and
+prints a table of before and after. The state that the cabinet shows afterwards counts, not its
+reply. Needs selector_method in the account's configuration; import-har finds it. A refused login,
+or a cabinet that cannot be reached or does not answer, ends it for that account.
 
 Exits with 0 only if every selector is {state} in the end, and with 130 if some were not tried.
 """
 
 
-@click.command(
-    "enable",
-    help=_HELP.format(state="on"),
-    epilog="\b\nExamples:\n"
-    "  vats-exporter trunks enable 79161234567\n"
-    "  vats-exporter trunks enable --file phones.txt --yes\n"
-    "  vats-exporter trunks enable --all --account office --dry-run\n",
+def phones(*, required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the argument PHONE."""
+    metavar = "PHONE..." if required else "[PHONE...]"
+    return click.argument(
+        "phones",
+        nargs=-1,
+        required=required,
+        metavar=metavar,
+        shell_complete=options.complete_phone,
+    )
+
+
+def _command(name: str, *, enabled: bool, state: str, example: str) -> click.Command:
+    @click.command(
+        name,
+        help=_HELP.format(state=state),
+        epilog=options.examples(
+            f"trunks {name} 79161234567", f"trunks {name} --file phones.txt --yes", example
+        ),
+    )
+    @options.config_file
+    @options.accounts
+    @options.option(
+        "--file",
+        "FILE",
+        "Read phones from a file, one per line; - is standard input.",
+        name="source",
+        type=click.File("r", encoding="utf-8"),
+    )
+    @options.option("--all", None, "All trunks of the chosen accounts.", name="everyone")
+    @options.option("--yes", None, "Do not ask.")
+    @options.option(
+        "--dry-run",
+        None,
+        "Say what would be done, and change nothing; with --log.level debug, also log the "
+        "requests that would be sent.",
+    )
+    @options.log_level
+    @phones()
+    def switch(**given: Any) -> None:
+        _run(enabled=enabled, **given)
+
+    return switch
+
+
+enable = _command(
+    "enable", enabled=True, state="on", example="trunks enable --all --account office --dry-run"
 )
-@_selector
-def enable(**arguments: object) -> None:
-    """Switch selectors on."""
-    _run(enabled=True, **arguments)  # type: ignore[arg-type]  # as _selector declares them
-
-
-@click.command(
-    "disable",
-    help=_HELP.format(state="off"),
-    epilog="\b\nExamples:\n"
-    "  vats-exporter trunks disable 79161234567\n"
-    "  vats-exporter trunks disable --file phones.txt --yes\n",
+disable = _command(
+    "disable", enabled=False, state="off", example="trunks disable 123-45-67 --dry-run"
 )
-@_selector
-def disable(**arguments: object) -> None:
-    """Switch selectors off."""
-    _run(enabled=False, **arguments)  # type: ignore[arg-type]  # as _selector declares them
 
 
-def _run(
+def _run(  # noqa: PLR0913 - an argument an option
     *,
     enabled: bool,
     config_file: Path | None,
-    names: Sequence[str],
+    account: Sequence[str],
     phones: Sequence[str],
     source: TextIO | None,
     everyone: bool,
     yes: bool,
     dry_run: bool,
+    log_level: Level | None,
 ) -> None:
     if sum((bool(phones), source is not None, everyone)) != 1:
-        raise click.UsageError("give phones, or --file, or --all: one of them")
-    wanted = read_phones(source.read()) if source is not None else list(phones)
+        raise click.UsageError(_("give phones, or --file, or --all: one of them"))
+    wanted = options.phones_in(source.read()) if source is not None else list(phones)
     if source is not None and not wanted:
-        fail(f"{source.name}: no phones in it")
-    accounts = choose(options.read_config(config_file), names)
-    with reading(accounts) as (everything, whole):
-        if not whole:
+        fail("{file}: no phones in it", file=source.name)
+    accounts = options.choose(options.read_config(config_file), account)
+    with options.reading(accounts, log_level) as (batches, unread):
+        chosen = list(chain.from_iterable(batches))
+        if unread:
             fail("nothing was changed, since an account could not be read")
-        if everyone:
-            chosen = everything
-        else:
-            chosen, problems = find(everything, wanted)
+        if not everyone:
+            chosen, problems = options.find(chosen, wanted)
             for problem in problems:
-                tell(problem)
+                tell("{problem}", problem=problem)
             if problems:
                 fail("nothing was changed")
-        _discover(chosen)
-        payloads = _payloads(chosen, enabled=enabled)
+        states = _look(chosen, enabled=enabled)
+        if dry_run or not yes:
+            write(_plan(chosen, states, enabled=enabled))
+        for found, state in zip(chosen, states, strict=True):
+            if state is None:
+                tell("{phone}: no SIP device, so no selector to switch", phone=found.label)
+        moving = states.count(not enabled)
         if dry_run:
-            write(payloads)
-            return
-        if not yes:
-            _ask(chosen, enabled=enabled)
-        _switch(chosen, enabled=enabled)
+            tell("{line}; nothing was sent", line=_would_be(moving, enabled=enabled))
+        elif yes or not moving or _agreed(moving, enabled=enabled):
+            _switch(chosen, enabled=enabled)
+        else:
+            fail("nothing was changed")
 
 
-def _discover(chosen: Sequence[Found]) -> None:
-    """Look up the names again before changing anything.
+def _look(chosen: Sequence[Found], *, enabled: bool) -> list[bool | None]:
+    """Return where the selectors are, ``None`` where there is none, before anything is changed.
 
-    A call of plain Java types also works with a stale policy, so its answer would not tell. [gwt]
+    The names are looked up again: a call of plain Java types also works with a stale policy, so
+    its answer would not tell. [gwt]
     """
-    for cabinet in {id(found.cabinet): found.cabinet for found in chosen}.values():
-        try:
-            cabinet.discover()
-        except CabinetError as error:
-            fail(f"nothing was changed: {redact(str(error))}")
-
-
-def _payloads(chosen: Sequence[Found], *, enabled: bool) -> str:
-    lines = []
-    for found in chosen:
-        try:
-            payload = found.cabinet.selector_payload(found.trunk.ref, enabled=enabled)
-        except CabinetError as error:
-            fail(str(error))
-        lines.append(f"{found.account} {found.trunk.phone or found.trunk.ref} {payload}\n")
-    return "".join(lines)
-
-
-def _ask(chosen: Sequence[Found], *, enabled: bool) -> None:
-    write(
-        table(
-            [Column("Account"), Column("Phone"), Column("Name"), Column("Selector")],
-            [
-                [
-                    found.account,
-                    found.trunk.phone or found.trunk.ref,
-                    found.trunk.name or "-",
-                    f"to be switched {_state(enabled)}",
-                ]
-                for found in chosen
-            ],
-        )
-    )
-    question = f"Switch {_count(len(chosen), 'trunk')} {_state(enabled)}?"
+    states = []
     try:
-        agreed = click.confirm(question, err=True)
-    except click.Abort:
-        agreed = False
+        for cabinet in {id(found.cabinet): found.cabinet for found in chosen}.values():
+            cabinet.discover()
+        for found in track(chosen, len(chosen), "reading the selectors: {done} of {total}"):
+            payload = found.cabinet.selector_payload(found.trunk.ref, enabled=enabled)
+            _log.debug("request to send", account=found.account, trunk=found.label, body=payload)
+            device = found.cabinet.read_details(found.trunk.ref).device
+            states.append(device.enabled if device else None)
+    except CabinetError as error:
+        fail("nothing was changed: {error}", error=error)
+    return states
+
+
+def _plan(chosen: Sequence[Found], states: Sequence[bool | None], *, enabled: bool) -> str:
+    said = {
+        enabled: _("already {state}", state=_state(enabled)),
+        not enabled: _("to be switched {state}", state=_state(enabled)),
+        None: _("no SIP device"),
+    }
+    return Table(_("Account"), _("Phone"), _("Name"), _("Selector")).text(
+        [found.account, found.label, found.trunk.name or "-", said[state]]
+        for found, state in zip(chosen, states, strict=True)
+    )
+
+
+def _would_be(number: int, *, enabled: bool) -> str:
+    if enabled:
+        return count(
+            number, "{count} trunk would be switched on", "{count} trunks would be switched on"
+        )
+    return count(
+        number, "{count} trunk would be switched off", "{count} trunks would be switched off"
+    )
+
+
+def _agreed(number: int, *, enabled: bool) -> bool:
+    """Ask; the end of the input is a no."""
+    if enabled:
+        question = count(number, "Switch {count} trunk on?", "Switch {count} trunks on?")
+    else:
+        question = count(number, "Switch {count} trunk off?", "Switch {count} trunks off?")
+    tell("{question} [y/N]: ", question=question, end="")
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
         tell("")
-    if not agreed:
-        fail("nothing was changed")
+    return answer.strip().casefold() in ("y", "yes", "д", "да")
 
 
 def _switch(chosen: Sequence[Found], *, enabled: bool) -> None:
     """Carry it out, account by account; say what was done, also after Ctrl-C."""
-    groups: dict[str, list[Found]] = {}
-    for found in chosen:
-        groups.setdefault(found.account, []).append(found)
     runs = {
         name: Switching(group[0].cabinet, [found.trunk for found in group], enabled=enabled)
-        for name, group in groups.items()
+        for name, found in groupby(sorted(chosen, key=_account), _account)
+        for group in [list(found)]
     }
-    steps = (change for run in runs.values() for change in run)
+    steps = chain.from_iterable(runs.values())
     interrupted = False
     try:
-        for _ in track(steps, len(chosen), f"switching {_state(enabled)}"):
+        for _step in track(steps, len(chosen), "switching the selectors: {done} of {total}"):
             pass
     except KeyboardInterrupt:
         interrupted = True
-    with _undisturbed():
-        _tell(runs, enabled=enabled, interrupted=interrupted)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let no Ctrl-C cut off the word of what was done: it is the only one there is."""
+    # No Ctrl-C cuts off the word of what was done: it is the only one there is.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        yield
+        status = _report(runs, enabled=enabled, interrupted=interrupted)
     finally:
         signal.signal(signal.SIGINT, before)
+    sys.exit(status)
 
 
-def _tell(runs: Mapping[str, Switching], *, enabled: bool, interrupted: bool) -> None:
-    """Say what became of every trunk, and end with a status that says whether all is as wanted."""
+def _report(runs: Mapping[str, Switching], *, enabled: bool, interrupted: bool) -> int:
+    """Say what became of every trunk; return a status that says whether all is as wanted."""
     changes = [(name, change) for name, run in runs.items() for change in run.changes]
-    write(_report(changes))
-    holding = sum(change.holds for _, change in changes)
-    tell(f"{holding} of {_count(len(changes), 'trunk')} {_state(enabled)}")
-    unfinished = {name for name, change in changes if change.outcome is SwitchOutcome.PENDING}
-    for name in runs:
-        if name in unfinished and runs[name].stopped:
-            tell(f"{name}: stopped: {redact(runs[name].stopped)}")
-    if interrupted or unfinished:
-        told = "interrupted: " if interrupted else ""
-        tell(f"{told}what is not done is left as it was")
-        sys.exit(INTERRUPTED)
-    if holding < len(changes):
-        sys.exit(FAILED)
-
-
-def _report(changes: Sequence[tuple[str, TrunkSwitch]]) -> str:
-    return table(
-        [Column(title) for title in ("Account", "Phone", "Name", "Before", "After", "Outcome")],
+    titles = _("Account"), _("Phone"), _("Name"), _("Before"), _("After"), _("Outcome")
+    rows = [
         [
-            [
-                account,
-                change.trunk.phone or change.trunk.ref,
-                change.trunk.name or "-",
-                _state(change.before),
-                _state(change.after),
-                f"{change.outcome.value}: {redact(change.error)}"
-                if change.error
-                else change.outcome.value,
-            ]
-            for account, change in changes
-        ],
+            name,
+            change.trunk.phone or change.trunk.ref,
+            change.trunk.name or "-",
+            _state(change.before),
+            _state(change.after),
+            sentence(change.outcome.value + (f": {redact(change.error)}" if change.error else "")),
+        ]
+        for name, change in changes
+    ]
+    write(Table(*titles).text(rows))
+    done = sum(change.holds for _name, change in changes)
+    state = _state(enabled)
+    line = count(
+        len(rows),
+        "{done} of {count} trunk {state}",
+        "{done} of {count} trunks {state}",
+        done=done,
+        state=state,
     )
+    tell("{line}", line=line)
+    unfinished = {name for name, change in changes if change.outcome is SwitchOutcome.PENDING}
+    for name in unfinished:
+        if error := runs[name].stopped:
+            tell("{account}: stopped: {error}", account=name, error=sentence(redact(error)))
+    if interrupted:
+        tell("interrupted: what is not done is left as it was")
+    elif unfinished:
+        tell("what is not done is left as it was")
+    if interrupted or unfinished:
+        return output.INTERRUPTED
+    return output.FAILED if done < len(changes) else 0
 
 
 def _state(enabled: bool | None) -> str:  # noqa: FBT001 - the one thing it is given
-    return "-" if enabled is None else "on" if enabled else "off"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return "-" if enabled is None else _("on") if enabled else _("off")

@@ -7,25 +7,23 @@ import io
 import json
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cli import options, selector
-from vats_exporter.cli.accounts import account_option, choose, find, reading
-from vats_exporter.cli.output import FAILED, printable, tell, write
-from vats_exporter.cli.progress import track
-from vats_exporter.cli.tables import Column, table
-from vats_exporter.redaction import redact
+from vats_exporter.cabinet.page import VARYING
+from vats_exporter.cli import options, output, selector
+from vats_exporter.cli.output import Table, _, count, facts, tell, track, words, write
 from vats_exporter.trunks import ROW_FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from vats_exporter.cabinet.devices import TrunkDetails
-    from vats_exporter.cli.accounts import Found
+    from vats_exporter.cli.options import Found
     from vats_exporter.trunks import Flag, Trunk
 
 
@@ -43,7 +41,7 @@ _ONLY: Final[dict[str, Callable[[Trunk], bool]]] = {
     "unknown": lambda trunk: not trunk.known,
 }
 
-_SORT: Final[dict[str, Callable[[Found], object]]] = {
+_SORT: Final[dict[str, Callable[[Found], Any]]] = {
     "account": lambda found: (found.account, found.trunk.phone),
     "phone": lambda found: (found.trunk.phone, found.account),
     "name": lambda found: (found.trunk.name.casefold(), found.trunk.phone),
@@ -55,24 +53,13 @@ _SORT: Final[dict[str, Callable[[Found], object]]] = {
     ),
 }
 
-_FIELDS: Final = (
-    "account",
-    "phone",
-    "name",
-    *(flag.key for flag in ROW_FLAGS),
-    "pattern",
-    "known",
-    "trunk",
-    "id",
-    "expected_off",
-)
-
 
 @click.group(
-    epilog="\b\nExamples:\n"
-    "  vats-exporter trunks list --only inactive\n"
-    "  vats-exporter trunks show 79161234567\n"
-    "  vats-exporter trunks disable 79161234567\n"
+    epilog=options.examples(
+        "trunks list --only inactive",
+        "trunks show 79161234567",
+        "trunks disable 79161234567",
+    )
 )
 def command() -> None:
     """Show the trunks of all accounts, and switch their selectors.
@@ -81,41 +68,39 @@ def command() -> None:
     """
 
 
+command.add_command(selector.enable)
+command.add_command(selector.disable)
+
+
 @command.command(
     "list",
-    epilog="\b\nExamples:\n"
-    "  vats-exporter trunks list --only inactive\n"
-    "  vats-exporter trunks list --account office --sort name\n"
-    "  vats-exporter trunks list --format csv > trunks.csv\n",
+    epilog=options.examples(
+        "trunks list --only inactive",
+        "trunks list --account office --sort name",
+        "trunks list --format csv > trunks.csv",
+    ),
 )
 @options.config_file
-@account_option
-@click.option(
+@options.accounts
+@options.option(
     "--only",
-    type=click.Choice(list(_ONLY)),
-    multiple=True,
-    help="Only trunks in this state; given several times, only trunks in all of these states. "
+    list(_ONLY),
+    "Only trunks in this state; given several times, only trunks in all of these states. "
     "unknown: with an unknown pattern.",
+    multiple=True,
 )
-@click.option(
-    "--sort",
-    type=click.Choice(list(_SORT)),
-    default="account",
-    show_default=True,
-    help="Sort order.",
-)
-@click.option(
+@options.option("--sort", list(_SORT), "Sort order.", default="account")
+@options.option(
     "--format",
-    "format_",
-    type=click.Choice(["table", "json", "csv"]),
+    ["table", "json", "csv"],
+    "csv uses semicolons and a byte order mark, which Excel needs for Cyrillic.",
+    name="format_",
     default="table",
-    show_default=True,
-    help="csv uses semicolons and a byte order mark, which Excel needs for Cyrillic.",
 )
 def list_command(
     config_file: Path | None,
     *,
-    names: Sequence[str],
+    account: Sequence[str],
     only: Sequence[str],
     sort: str,
     format_: str,
@@ -124,115 +109,92 @@ def list_command(
 
     Exits with 1 if an account could not be read; the others are still listed.
     """
-    accounts = choose(options.read_config(config_file), names)
-    with reading(accounts) as (everything, whole):
-        shown = [found for found in everything if all(_ONLY[name](found.trunk) for name in only)]
-        shown.sort(key=_SORT[sort])  # type: ignore[arg-type]  # the keys of one sort are alike
-        write(_FORMATS[format_](shown))
+    accounts = options.choose(options.read_config(config_file), account)
+    read = 0
+
+    def chosen(found: list[Found]) -> list[Found]:
+        nonlocal read
+        read += len(found)
+        shown = [one for one in found if all(_ONLY[name](one.trunk) for name in only)]
+        return sorted(shown, key=_SORT[sort])
+
+    with options.reading(sorted(accounts, key=lambda one: one.name)) as (batches, failed):
+        at_once = sort != "account" or format_ != "table"
+        shown_batches = map(chosen, [list(chain.from_iterable(batches))] if at_once else batches)
         if format_ == "table":
-            among = f" of {len(everything)}" if only else ""
-            tell(f"{len(shown)}{among} trunks")
-    if not whole:
-        sys.exit(FAILED)
-
-
-@command.command(
-    "show",
-    epilog="\b\nExamples:\n"
-    "  vats-exporter trunks show 79161234567\n"
-    "  vats-exporter trunks show '+7 916 123-45-67' CaLztv --show-secrets\n",
-)
-@options.config_file
-@account_option
-@click.option("--show-secrets", is_flag=True, help="Also show the SIP login and the SIP password.")
-@click.argument("phones", nargs=-1, required=True, metavar="PHONE...")
-def show_command(
-    config_file: Path | None, *, names: Sequence[str], show_secrets: bool, phones: Sequence[str]
-) -> None:
-    """Show everything the cabinet says about some trunks.
-
-    PHONE is a phone number in any notation, or a trunk's reference. Reads each trunk's device form
-    as well. Exits with 1 if a trunk does not exist or could not be read.
-    """
-    accounts = choose(options.read_config(config_file), names)
-    with reading(accounts) as (everything, whole):
-        chosen, problems = find(everything, phones)
-        for problem in problems:
-            tell(problem)
-        failed = bool(problems) or not whole
-        for number, found in enumerate(track(chosen, len(chosen), "reading the details")):
-            try:
-                details = found.cabinet.read_details(found.trunk.ref)
-            except CabinetError as error:
-                tell(f"{found.trunk.phone or found.trunk.ref}: {redact(str(error))}")
-                failed = True
-                continue
-            write(("\n" if number else "") + _card(found, details, secrets=show_secrets))
+            expected = any(one.expected_off or one.expected_off_file for one in accounts)
+            shown, unknown = _write_table(shown_batches, expected=expected)
+            if only:
+                line = count(
+                    read, "{shown} of {count} trunk", "{shown} of {count} trunks", shown=shown
+                )
+            else:
+                line = count(shown, "{count} trunk", "{count} trunks")
+            tell("{line}", line=line)
+            positions = ", ".join(map(str, VARYING))
+            tell("Pattern: a row's values at positions {positions}.", positions=positions)
+            if unknown:
+                tell("?: a pattern that is not known; vats-exporter inspect shows examples.")
+        else:
+            write({"json": _as_json, "csv": _as_csv}[format_](next(shown_batches)))
     if failed:
-        sys.exit(FAILED)
+        sys.exit(output.FAILED)
 
 
-command.add_command(selector.enable)
-command.add_command(selector.disable)
+def _write_table(batches: Iterator[list[Found]], *, expected: bool) -> tuple[int, bool]:
+    """Write the trunks as their accounts are read.
 
-
-def _yes(value: bool) -> str:  # noqa: FBT001 - the one thing it is given
-    return "yes" if value else "no"
-
-
-def _row(found: Found) -> dict[str, str | int]:
-    trunk = found.trunk
-    return {
-        "account": found.account,
-        "phone": trunk.phone,
-        "name": trunk.name,
-        **{flag.key: bool(flag.of(trunk)) for flag in ROW_FLAGS},
-        "pattern": trunk.pattern,
-        "known": trunk.known,
-        "trunk": trunk.ref,
-        "id": trunk.id,
-        "expected_off": trunk.expected_off,
-    }
-
-
-def _as_table(shown: Sequence[Found]) -> str:
-    flags = [flag.title.en for flag in ROW_FLAGS]
-    columns = ["Account", "Phone", "Name", *flags, "Pattern", "Trunk"]
-    expected = [found.trunk.expected_off for found in shown]
-    if any(expected):
-        columns.append("Expected")
-    return table(
-        [Column(title) for title in columns],
-        [
+    Returns:
+        how many there are, and whether there is one with an unknown pattern.
+    """
+    titles = [_("Account"), _("Phone"), _("Name"), *(words(flag.title) for flag in ROW_FLAGS)]
+    table = Table(*titles, _("Pattern"), _("Trunk"), *([_("Expected")] if expected else []))
+    yes, no, off = _("yes"), _("no"), _("off")
+    total, unknown = 0, False
+    for batch in batches:
+        rows = [
             [
                 found.account,
                 found.trunk.phone or "-",
                 found.trunk.name or "-",
-                *(_yes(bool(flag.of(found.trunk))) for flag in ROW_FLAGS),
+                *(yes if flag.of(found.trunk) else no for flag in ROW_FLAGS),
                 found.trunk.pattern + ("" if found.trunk.known else " ?"),
                 found.trunk.ref,
-                *(["off" if found.trunk.expected_off else ""] if any(expected) else []),
+                *([off if found.trunk.expected_off else ""] if expected else []),
             ]
-            for found in shown
-        ],
-        grey=expected,
-    )
+            for found in batch
+        ]
+        write(table.text(rows, grey=[found.trunk.expected_off for found in batch]))
+        total += len(batch)
+        unknown |= not all(found.trunk.known for found in batch)
+    return total, unknown
+
+
+_FIELDS: Final = (
+    *("account", "phone", "name"),
+    *(flag.key for flag in ROW_FLAGS),
+    *("pattern", "known", "trunk", "id", "expected_off"),
+)
+
+
+def _row(found: Found) -> dict[str, str | int]:
+    trunk = found.trunk
+    flags = (bool(flag.of(trunk)) for flag in ROW_FLAGS)
+    rest = (trunk.pattern, trunk.known, trunk.ref, trunk.id, trunk.expected_off)
+    values: list[str | int] = [found.account, trunk.phone, trunk.name, *flags, *rest]
+    return dict(zip(_FIELDS, values, strict=True))
 
 
 def _as_json(shown: Sequence[Found]) -> str:
     lines = ",\n".join(f" {json.dumps(_row(found), ensure_ascii=False)}" for found in shown)
-    text = f"[\n{lines}\n]\n" if shown else "[]\n"
-    # Lone surrogates, which UTF-8 can't hold, as JSON's own escapes.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return output.as_json_text(f"[\n{lines}\n]\n" if shown else "[]\n")
 
 
 def _as_csv(shown: Sequence[Found]) -> str:
     page = io.StringIO()
     writer = csv.writer(page, delimiter=";", lineterminator="\r\n")
     writer.writerow(_FIELDS)
-    for found in shown:
-        row = _row(found)
-        writer.writerow([_cell(row[name]) for name in _FIELDS])
+    writer.writerows(map(_cell, _row(found).values()) for found in shown)
     return "\ufeff" + page.getvalue()
 
 
@@ -240,32 +202,71 @@ def _cell(value: str | int) -> str:
     """A cell as a spreadsheet takes it: a text that it would take for a formula stays a text."""
     if isinstance(value, bool):
         return str(int(value))
-    text = printable(str(value))
+    text = output.printable(str(value))
     return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@") else text
 
 
-_FORMATS: Final = {"table": _as_table, "json": _as_json, "csv": _as_csv}
+@command.command(
+    "show",
+    epilog=options.examples(
+        "trunks show 79161234567",
+        "trunks show '+7 916 123-45-67' CaLztv --show-secrets",
+    ),
+)
+@options.config_file
+@options.accounts
+@options.option("--show-secrets", None, "Also show the SIP login and the SIP password.")
+@selector.phones(required=True)
+def show_command(
+    config_file: Path | None,
+    *,
+    account: Sequence[str],
+    show_secrets: bool,
+    phones: Sequence[str],
+) -> None:
+    """Show everything the cabinet says about some trunks.
+
+    PHONE is a phone number in any notation, its last seven digits, or a trunk's reference. Reads
+    each trunk's device form as well. Exits with 1 if a trunk does not exist or could not be read.
+    """
+    accounts = options.choose(options.read_config(config_file), account)
+    with options.reading(accounts) as (batches, unread):
+        chosen, problems = options.find(chain.from_iterable(batches), phones)
+        for problem in problems:
+            tell("{problem}", problem=problem)
+        failed = bool(problems or unread)
+        one_by_one = track(chosen, len(chosen), "reading the details: {done} of {total}")
+        for number, found in enumerate(one_by_one):
+            try:
+                details = found.cabinet.read_details(found.trunk.ref)
+            except CabinetError as error:
+                tell("{phone}: {error}", phone=found.label, error=error)
+                failed = True
+                continue
+            write(("\n" if number else "") + _card(found, details, secrets=show_secrets))
+    if failed:
+        sys.exit(output.FAILED)
 
 
 def _card(found: Found, details: TrunkDetails, *, secrets: bool) -> str:
     """One trunk, a line for each thing known of it."""
     trunk, device = found.trunk, details.device
+    yes, no, on, off = _("yes"), _("no"), _("on"), _("off")
     lines = {
-        "phone": trunk.phone or details.phone or "-",
-        "name": trunk.name or "-",
-        "account": found.account,
-        "trunk": f"{trunk.ref} ({trunk.id})",
-        **{flag.key.replace("_", " "): _yes(bool(flag.of(trunk))) for flag in ROW_FLAGS},
-        "pattern": trunk.pattern + ("" if trunk.known else " (unknown)"),
-        "SIP device": device.ref if device else "none",
+        _("phone"): trunk.phone or details.phone or "-",
+        _("name"): trunk.name or "-",
+        _("account"): found.account,
+        _("trunk"): f"{trunk.ref} ({trunk.id})",
+        **{words(flag.on): yes if flag.of(trunk) else no for flag in ROW_FLAGS},
+        _("pattern"): trunk.pattern + ("" if trunk.known else _(" (unknown)")),
+        _("SIP device"): device.ref if device else _("none"),
     }
     if trunk.expected_off:
-        lines["expected"] = "off"
+        lines[_("expected")] = off
     if device:
-        lines["selector"] = "on" if device.enabled else "off"
-        lines["line"] = device.line or "-"
+        lines[_("selector")] = on if device.enabled else off
+        lines[_("line")] = device.line or "-"
         if secrets:
-            lines["SIP login"] = device.sip_login or "-"
-            lines["SIP password"] = device.sip_password or "-"
-    width = max(map(len, lines)) + 2
-    return "".join(f"{name:<{width}}{printable(value)}\n" for name, value in lines.items())
+            lines[_("SIP login")] = device.sip_login or "-"
+            lines[_("SIP password")] = device.sip_password or "-"
+    return facts(lines)

@@ -6,7 +6,13 @@ Memory is the truth while the process runs; the file is what survives it. Knows
 
 from vats_exporter.history.history import DEFAULT_KEEP, History
 from vats_exporter.history.ledger import FLAGS, Change, Changes, Event, HistoryError
-from vats_exporter.history.reading import export, is_known_phone, read_accounts, read_events
+from vats_exporter.history.reading import (
+    export,
+    is_known_phone,
+    read_accounts,
+    read_events,
+    read_phones,
+)
 
 __all__ = [
     "DEFAULT_KEEP",
@@ -20,4 +26,5 @@ __all__ = [
     "is_known_phone",
     "read_accounts",
     "read_events",
+    "read_phones",
 ]

@@ -40,6 +40,10 @@ _KNOWN_PHONE: Final = """
       OR EXISTS (SELECT 1 FROM events
         WHERE :phone IN (phone, json_extract(event, '$.before')))"""
 
+_PHONES: Final = """
+    SELECT DISTINCT json_extract(value, '$[0]') AS phone
+    FROM accounts, json_each(state, '$.present') WHERE name = :account ORDER BY phone"""
+
 # Numbers only grow within a file, so a file whose greatest is smaller is another one.
 _GREATEST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
 
@@ -83,6 +87,13 @@ def read_accounts(path: Path) -> list[str]:
     """Return the names of the accounts in the file, in order; errors as of :func:`read_events`."""
     with _opened(path) as connection:
         return [name for (name,) in connection.execute("SELECT name FROM accounts ORDER BY name")]
+
+
+def read_phones(path: Path, account: str) -> list[str]:
+    """Return the phones of an account's trunks, in order; errors as of :func:`read_events`."""
+    with _opened(path) as connection:
+        rows = connection.execute(_PHONES, {"account": account})
+        return [phone for (phone,) in rows if phone]
 
 
 def is_known_phone(path: Path, phone: str) -> bool:
