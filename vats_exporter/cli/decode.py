@@ -141,7 +141,8 @@ def _read_scripts(names: Sequence[str]) -> Table:
         fail("{file}: {error}", file=_shown(names[0]), error=error)
     if not classes:
         fail(
-            "{file}: reads no class: a permutation is NAME.cache.js, and not the .nocache.js",
+            "{file}: reads no class: a permutation is {{strong name}}.cache.js, and "
+            "not the .nocache.js",
             file=_shown(names[0]),
         )
     return Table(classes)
