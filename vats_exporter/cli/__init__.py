@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "events": "Show what happened to the trunks: which flag changed, which trunk came or went.",
     "inspect": "Show what an account's cabinet says, and how it is read.",
     "import-har": "Generate an account's configuration from a browser recording.",
-    "decode": "Decode a response of the cabinet to JSON.",
+    "decode": "Decode responses of the cabinet to JSON.",
     "demo": "Try everything on a simulated cabinet, without an account.",
 }
 """The commands, in the order of ``--help``, each with the line that stands there."""
