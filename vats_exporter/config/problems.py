@@ -27,16 +27,14 @@ VARIABLE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 _FIXED: Final = {
     "missing": "missing",
-    "string_type": "must be a text",
-    "string_sub_type": "must be a text",
+    **dict.fromkeys(("string_type", "string_sub_type"), "must be a text"),
     "int_type": "must be a whole number, without quotes",
     "bool_type": "must be true or false, without quotes",
     "float_type": "must be a duration such as 15s, 1h30m or 500ms",
-    "path_type": "must be the path of a file",
-    "is_instance_of": "must be the path of a file",
-    "model_type": "must be a mapping of keys",
-    "model_attributes_type": "must be a mapping of keys",
-    "dict_type": "must be a mapping of keys",
+    **dict.fromkeys(("path_type", "is_instance_of"), "must be the path of a file"),
+    **dict.fromkeys(
+        ("model_type", "model_attributes_type", "dict_type"), "must be a mapping of keys"
+    ),
     "list_type": 'must be a list, each entry starting with "- "',
     "too_short": "must not be empty",
 }
