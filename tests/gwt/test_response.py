@@ -1,6 +1,10 @@
+"""Bytes become exactly the tokens and strings that they hold, or one error that says where."""
+
 import json
 import math
+import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -21,8 +25,7 @@ from vats_exporter.gwt import (
     encode_long,
     encode_response,
 )
-from vats_exporter.gwt.response import Status, read_quickly
-from vats_exporter.gwt.scanner import Token, scan
+from vats_exporter.gwt.response import Status, Token, read_quickly, scan
 
 WIRE = Path(__file__).parent.parent / "wire"
 
@@ -142,7 +145,7 @@ def test_the_error_names_what_came_instead(data: bytes | str, kind: str) -> None
         ("//OK[[],0,7]]", 'unexpected "]" at 12', 12),
         ("//OK[[],0,7];", 'unexpected ";" at 12', 12),
         ("//OK[[],0,7].concat([", "answer at 4 is not closed (ends at 21)", 21),
-        ("//OK[1].concat([[],0,7]", "unexpected end at 23", 23),
+        ("//OK[1].concat([[],0,7]", "answer at 4 is not closed (ends at 23)", 23),
         ('//OK[].concat([1,["a"],0,7])', 'unexpected "." at 6', 6),
         ("//OK[1],[[],0,7]", 'unexpected "," at 7', 7),
         ("//OK[1].concat([]),[[],0,7])", 'unexpected "]" at 16', 16),
@@ -156,7 +159,9 @@ def test_the_error_names_what_came_instead(data: bytes | str, kind: str) -> None
         ('//OK[["\\x4g"],0,7]', "bad escape at 7", 7),
         ('//OK[["ж\\u004"],0,7]', "bad escape at 8", 8),
         ('//OK[["\\u{110000}"],0,7]', "bad escape at 7", 7),
-        ('//OK[["a"+5],0,7]', 'unexpected "+" at 9', 9),
+        ('//OK[["a"+5],0,7]', 'unexpected "5" at 10', 10),
+        ('//OK[["a"+', "string table at 5 is not closed (ends at 10)", 10),
+        ('//OK[["a\\', "bad escape at 8", 8),
         (f"//OK[{'9' * 5000},[],0,7]", "the number at 5 is too long", 5),
         ("//OK[ж,[],0,7]", "unexpected U+0436 at 5", 5),
         ("//OK[~,[],0,7]", 'unexpected "~" at 5', 5),
@@ -213,27 +218,28 @@ def test_blanks_may_stand_between_elements() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "is_quick"),
     [
-        '//OK[1].concat([\'Ab\',["a","b"],0,7])',
-        '//OK[1,\'Ab\'].concat([["a","b"],0,7])',
-        '//OK[1,\'Ab\',["a","b"]].concat([0,7])',
-        '//OK[1,\'Ab\',["a","b"],0].concat([7])',
-        '//OK[1].concat([\'Ab\'],[["a","b"]],[0],[7])',
-        '//OK[1,\'Ab\'].concat([["a"].concat(["b"])],[0,7])',
-        '//OK[1,\'Ab\',["a"].concat(["b"]),0,7]',
-        '//OK[1,\'Ab\',["a","b"]].concat([0],[7])',
+        ('//OK[1].concat([\'Ab\',["a","b"],0,7])', True),
+        ('//OK[1,\'Ab\'].concat([["a","b"],0,7])', True),
+        ('//OK[1].concat([\'Ab\'],[["a","b"]],[0],[7])', True),
+        ('//OK[1,\'Ab\'].concat([["a"].concat(["b"])],[0,7])', True),
+        ('//OK[1,\'Ab\',["a"].concat(["b"]),0,7]', True),
+        # One answer in ten thousand of those that are cut.
+        ('//OK[1,\'Ab\',["a","b"]].concat([0,7])', False),
+        ('//OK[1,\'Ab\',["a","b"],0].concat([7])', False),
+        ('//OK[1,\'Ab\',["a","b"]].concat([0],[7])', False),
     ],
 )
-def test_a_cut_may_fall_between_any_two_elements(text: str) -> None:
-    quick = read_quickly(text)
-    assert quick == scan(text) == ([1, "Ab"], ["a", "b"], 0, 7)
+def test_a_cut_may_fall_between_any_two_elements(text: str, is_quick: bool) -> None:
+    expected = ([1, "Ab"], ["a", "b"], 0, 7)
+    assert scan(text) == expected
+    assert read_quickly(text) == (expected if is_quick else None)
 
 
-def test_an_answer_of_more_parts_than_anybody_makes_is_read_slowly() -> None:
+def test_an_answer_may_have_any_number_of_parts() -> None:
     text = "//OK[0].concat([" + "1],[" * 2100 + '["s"],0,7])'
-    assert read_quickly(text) is None
-    assert decode(text).tokens == [0] + [1] * 2100
+    assert read_quickly(text) == scan(text) == ([0] + [1] * 2100, ["s"], 0, 7)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7])
@@ -248,6 +254,7 @@ def test_a_table_may_be_cut_into_any_number_of_parts(parts: int) -> None:
     [
         # What looks like a seam or a table inside of a long's quotes is neither.
         "//OK['a].concat([b','c',[\"x\"],0,7]",
+        "//OK['a].concat([b','c'].concat([[\"x\"],0,7])",
         "//OK['a],[b','c',[\"x\"],0,7]",
         "//OK['a,[\"b\"],0,7]','c',[\"x\"],0,7]",
         # Quotes of both kinds: only one of them opens.
@@ -302,6 +309,70 @@ def test_no_exception_class_is_named_where_there_is_none(text: str) -> None:
 
 def test_strings_are_kept_out_of_reprs() -> None:
     assert "hunter2" not in repr(decode('//OK[1,["hunter2"],0,7]'))
+
+
+LITERALS = [
+    # A JavaScript literal, and what it evaluates to.
+    (r'"\b\t\n\v\f\r\"\'\\\/"', "\b\t\n\v\f\r\"'\\/"),
+    (r"'\'\"'", "'\""),
+    (r'"\0\08\x00"', "\0\0" + "8\0"),
+    (r'"\1\12\123\377\400\477\78\08"', "\1\n" + "S\xff 0'7\x078\0" + "8"),
+    (r'"\8\9\a\z\ж"', "89azж"),
+    (r'"\x41\x7f\xFf"', "A\x7fÿ"),
+    (r'"\u0416\u2028"', "Ж\u2028"),
+    (r'"\u{41}\u{0000000000416}\u{1F4DE}"', "AЖ\U0001f4de"),
+    (r'"\u{10FFFF}"', "\U0010ffff"),
+    (r'"\u{D83D}\u{DCDE}"', "\U0001f4de"),
+    ('"a\\\nb\\\r\nc\\\rd\\\u2028e\\\u2029f"', "abcdef"),
+    (r'"\uD83D" + "\uDCDE"', "\U0001f4de"),
+    (r'"\uD83D\uD83D\uDCDEx\uDCDE"', "\ud83d\U0001f4dex\udcde"),
+    (r'"a"+"b"+' + r"'c'", "abc"),
+    ('""', ""),
+    ('"tab\there, \x7f and \u2028"', "tab\there, \x7f and \u2028"),
+    (r'"\\x41\\\x41"', r"\x41\A"),
+]
+
+
+@pytest.mark.parametrize(("literal", "value"), LITERALS)
+def test_a_string_means_what_javascript_makes_of_it(literal: str, value: str) -> None:
+    tokens, table, flags, version = scan(f"//OK[{literal},[{literal},'z'],0,7]")
+    assert tokens == [value]
+    assert table == [value, "z"]
+    assert (flags, version) == (0, 7)
+    assert decode(f"//OK[0,[{literal}],0,7]").string_table == [value]
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [("-0", 0), ("1.0", 1.0), ("-1.5E-7", -1.5e-7), ("1e400", math.inf), ("-12", -12)],
+)
+def test_a_number_means_what_json_makes_of_it(number: str, value: float) -> None:
+    tokens, *_ = scan(f"//OK[{number},[],0,7]")
+    assert tokens == [value]
+    assert type(tokens[0]) is type(value)
+
+
+@pytest.mark.parametrize(
+    "number", ["+1", ".5", "1.", "01", "0x10", "1_0", "--1", "-", "1e", "-NaN"]
+)
+def test_a_number_that_no_server_writes_is_refused(number: str) -> None:
+    with pytest.raises(MalformedError):
+        decode(f"//OK[{number},[],0,7]")
+
+
+def test_the_longest_integer_is_read_and_a_longer_one_refused() -> None:
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    try:
+        digits = "9" * 640
+        text = f"//OK[-{digits} ,{digits},[],0,7]"
+        assert decode(text).tokens == scan(text)[0] == [-int(digits), int(digits)]
+        for fault in (f"//OK[1,-9{digits} ,[],0,7]", f"//OK[1,-9{digits},[],0,7]"):
+            with pytest.raises(MalformedError, match=r"^the number at 7 is too long$") as caught:
+                decode(fault)
+            assert caught.value.where == 7
+    finally:
+        sys.set_int_max_str_digits(before)
 
 
 @settings(max_examples=150, deadline=None)
@@ -359,6 +430,53 @@ def test_any_bytes_are_a_value_or_a_protocol_error(data: bytes) -> None:
     _value_or_protocol_error(data)
     _value_or_protocol_error(b"//OK" + data)
     _value_or_protocol_error(b"//EX[" + data)
+
+
+HOSTILE = {
+    "opening brackets": "[",
+    "closing brackets": "]",
+    "seams": "],[",
+    "first seams": "].concat([",
+    "cut numbers": "1].concat([1],[",
+    "joined strings": '"+"',
+    "backslashes": "\\",
+    "hexadecimal escapes": '"\\x41',
+    "double quotes": '"',
+    "single quotes": "'",
+    "digits": "9",
+    "zeros of an escape": "\\u{0",
+    "commas": ",",
+    "numbers": "1,",
+    "blanks": " ",
+    "exponents": "1e9",
+    "surrogates": "\\uD83D",
+}
+
+
+@pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("start", ["//OK[", "//OK[1].concat([", '//OK[["'])
+def test_twice_the_hostile_input_takes_at_most_twice_the_steps(start: str, unit: str) -> None:
+    once, twice = (_steps(start + unit * count) for count in (500, 1000))
+    assert twice <= 2 * once + 100
+
+
+def _steps(text: str) -> int:
+    """Count the functions that decoding a text calls, those written in C too."""
+    steps = 0
+
+    def count(_frame: FrameType, _event: str, _argument: Any) -> None:
+        nonlocal steps
+        steps += 1
+
+    previous = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        decode(text)
+    except GwtError:
+        pass
+    finally:
+        sys.setprofile(previous)
+    return steps
 
 
 def _parts(response: Response) -> tuple[Status, int, int, list[str], list[Token]]:

@@ -18,8 +18,7 @@ from vats_exporter.gwt.fields import ClassFields, Field, Kind, NotUnderstood, Re
 from vats_exporter.gwt.longs import decode_long, encode_long
 from vats_exporter.gwt.objects import SIGNATURE, GwtObject, ObjectReader, ObjectType, letters
 from vats_exporter.gwt.request import Request, build_request, parse_request
-from vats_exporter.gwt.response import DEFAULT_LIMIT, Response, Status, decode
-from vats_exporter.gwt.scanner import Token
+from vats_exporter.gwt.response import DEFAULT_LIMIT, Response, Status, Token, decode
 from vats_exporter.gwt.writer import GWT_2_7, GWT_2_13, ResponseWriter, Style, encode_response
 
 __all__ = [

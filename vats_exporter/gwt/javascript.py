@@ -46,10 +46,15 @@ _SEPARATOR: Final = re.compile(r"\s*,\s*(?=[\"'])")
 _ELEMENT: Final = re.compile("<script", re.IGNORECASE | re.ASCII)
 _ELEMENT_END: Final = re.compile("</script", re.IGNORECASE | re.ASCII)
 _ESCAPE: Final = re.compile(r"\\[^\n]")
-_ESCAPED: Final = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|([\s\S]))")
-_ESCAPES: Final = {
-    "n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": "",
-}  # fmt: skip
+ESCAPE: Final = re.compile(
+    r"\\(?:x(?P<x>[0-9A-Fa-f]{2})|u(?P<u>[0-9A-Fa-f]{4})"
+    r"|u\{0*(?P<point>10[0-9A-Fa-f]{4}|[0-9A-Fa-f]{1,5})\}"
+    r"|(?P<octal>[0-3][0-7]{0,2}|[4-7][0-7]?)"
+    r"|\r\n|[\n\r\u2028\u2029]|(?P<itself>[^xu]))"
+)
+"""An escape in a string literal; a line's end stands for nothing."""
+_SHORT: Final = {"b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _PUNCTUATION: Final = r"[(,=:\[!&|?{};+\-*%^~<>"
 # What has no end on its line, where it must have one, hides the rest of the line. A slash starts a
 # regular expression where an operand is due, otherwise it divides.
@@ -106,11 +111,23 @@ def _script_elements(text: str) -> Iterator[str]:
 
 def unescape(literal: str) -> str:
     """The value of a string literal, given what stands between its quotes."""
-    if "\\" not in literal:
-        return literal
-    return _ESCAPED.sub(
-        lambda m: chr(int(m[1] or m[2], 16)) if m[3] is None else _ESCAPES.get(m[3], m[3]), literal
-    )
+    return join_surrogates(ESCAPE.sub(unescaped, literal)) if "\\" in literal else literal
+
+
+def unescaped(escape: re.Match[str]) -> str:
+    """What a match of :data:`ESCAPE` stands for."""
+    if code := escape["x"] or escape["u"] or escape["point"]:
+        return chr(int(code, 16))
+    if escape["octal"]:
+        return chr(int(escape["octal"], 8))
+    return _SHORT.get(escape["itself"], escape["itself"] or "")
+
+
+def join_surrogates(text: str) -> str:
+    """Make one character of each two halves of one that meet."""
+    if _SURROGATE.search(text) is None:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def _blank(match: re.Match[str]) -> str:

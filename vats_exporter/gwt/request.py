@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.gwt.errors import RequestError
+from vats_exporter.gwt.javascript import join_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,6 @@ _OUT_OF_DATE: Final = (
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "|": "\\!", "\0": "\\0"})
 _UNESCAPED: Final = {"0": "\0", "!": "|", "\\": "\\"}
 _ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}|.?)", re.DOTALL)
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,4000}")
 
 
@@ -182,7 +182,4 @@ def _unescape(token: str) -> str:
             raise incompatible(f'Unexpected escape character {name} after backslash: "{token}"')
         return _UNESCAPED[name]
 
-    string = _ESCAPE.sub(replace, token)
-    if _SURROGATE.search(string) is None:
-        return string
-    return string.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return join_surrogates(_ESCAPE.sub(replace, token))

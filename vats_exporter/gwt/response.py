@@ -1,32 +1,31 @@
-r"""Answers of a GWT-RPC server: from bytes to tokens and strings.
+r"""Answers of a GWT-RPC server: from bytes to tokens and strings, which get no meaning here.
 
-This module knows the frame of an answer: which end is which, what is a token and what a string. It
-gives tokens no meaning; objects, rows and classes are the reader's business.
+An answer is a JavaScript expression. Of JavaScript, this much is read::
 
-How it works. An answer is JavaScript, not JSON, yet nearly all of it *is* JSON, and the standard
-``json`` reads it eleven times faster than Python code could. So an answer is taken apart where it
-departs from JSON, with searches that run at C speed, and each piece is given to ``json``:
+    answer  = ("//OK" | "//EX") array              elements: token*, table, flags, version
+    array   = "[" … "]" [".concat(" "[" … "]" ("," "[" … "]")* ")"]
+    token   = string | number | "NaN" | "Infinity" | "-Infinity"
+    table   = array of strings
+    string  = literal ("+" literal)*               in either quotes, every escape of JavaScript
+    number  = as in JSON
 
-* The *head*, everything before the string table, holds numbers and longs. A long has no bracket in
-  it, so the first ``[`` past the start is a seam (``].concat([`` or ``],[``) or opens the string
-  table, and what stands before it tells which. A piece without backslashes and with one kind of
-  quote becomes JSON by making its quotes double.
-* The *table* is JSON as it stands, unless a string has ``\xNN`` in it, which becomes ``\u00NN``
-  once escaped backslashes are out of the way.
-* The *trailer* is short enough for a regular expression.
+Blanks may stand between any two of these. Google's writer cuts an array past 32,768 elements with
+``].concat([`` and then ``],[``, between any two elements of a row, before the table, the flags or
+the version, and the table likewise. A cut leaves no part empty. [gwt]
 
-Whatever does not fit — joined strings, other escapes, mixed quotes, blanks in odd places, a fault —
-makes the fast path step back without an opinion, and :mod:`vats_exporter.gwt.scanner` reads the
-answer from the start. Where both give an answer, they give the same one.
+How it works. Nearly all answers *are* JSON but for a few places, and ``json`` reads them eleven
+times faster than Python code can. So :func:`read_quickly` mends those places where it is certain
+what they are, and has no opinion of other answers: joined strings, rare escapes, mixed quotes,
+faults. :func:`scan` reads any answer and says where it breaks the grammar. Where both read one,
+they read the same.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from dataclasses import dataclass, field
-from typing import Final, Literal, cast
+from json import JSONDecoder
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from vats_exporter.gwt.errors import (
     MalformedError,
@@ -34,44 +33,22 @@ from vats_exporter.gwt.errors import (
     TooLargeError,
     UnsupportedVersionError,
 )
-from vats_exporter.gwt.scanner import LONGEST_NUMBER, Token, scan
+from vats_exporter.gwt.javascript import ESCAPE, join_surrogates, unescaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Status = Literal["OK", "EX"]
+Token = int | float | str
+"""A number, or the text of a string; longs are strings."""
 
 DEFAULT_LIMIT: Final = 64 * 1024 * 1024
 """Bytes past which an answer is refused unread."""
-
 OLDEST_VERSION: Final = 5
 NEWEST_VERSION: Final = 8
-
-_STARTS: Final[dict[bytes | str, Status]] = {
-    "//OK": "OK",
-    b"//OK": "OK",
-    "//EX": "EX",
-    b"//EX": "EX",
-}
-_FIRST: Final = len("//OK[")
-_SEAM: Final = b"].concat(["
-_X: Final = ord("x")
-_MOST_PARTS: Final = 2048
-"""More than Google's writer makes of any answer within the limit; each costs a call of ``json``."""
-_L_TO_E: Final = bytes.maketrans(b"l", b"e")
-_ALL_BUT_ENDS: Final = bytes(set(range(256)) - set(b"el,'\""))
-_DECODER: Final = json.JSONDecoder()
-_INTEGER: Final = r"(-?(?:0|[1-9][0-9]{0,9}))"
-_TRAILER: Final = {
-    False: re.compile(
-        rf",{_INTEGER},{_INTEGER}\]"
-        rf"|,{_INTEGER}\]\.concat\(\[{_INTEGER}\]\)"
-        rf"|\]\.concat\(\[{_INTEGER}(?:,|\],\[){_INTEGER}\]\)"
-    ),
-    True: re.compile(rf"(?:,|\],\[){_INTEGER}(?:,|\],\[){_INTEGER}\]\)"),
-}
-
-_INTEGERS_ARE_BOUNDED: Final = (
-    0 < getattr(sys, "get_int_max_str_digits", lambda: 0)() <= LONGEST_NUMBER
-)
-"""Whether this interpreter refuses to convert long integers, as releases since 3.10.7 do."""
+_STATUS: Final[dict[bytes | str, Status]] = {
+    "//OK": "OK", b"//OK": "OK", "//EX": "EX", b"//EX": "EX",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +76,7 @@ class Response:
 
         An answer's object starts with the index of its class in the string table. [gwt]
         """
-        if self.status != "EX" or not self.tokens:
-            return ""
-        index = self.tokens[-1]
+        index = self.tokens[-1] if self.status == "EX" and self.tokens else 0
         if not isinstance(index, int) or not 0 < index <= len(self.string_table):
             return ""
         return self.string_table[index - 1].partition("/")[0]
@@ -114,9 +89,6 @@ def decode(data: bytes | str, *, limit: int = DEFAULT_LIMIT) -> Response:
         data: the whole body of the answer, as bytes (UTF-8) or as text.
         limit: its greatest length, in bytes; for text, in characters.
 
-    Returns:
-        Its tokens and strings.
-
     Raises:
         TooLargeError: it is longer than ``limit``; nothing of it was read.
         NotAnAnswerError: it starts with neither ``//OK`` nor ``//EX``.
@@ -125,15 +97,47 @@ def decode(data: bytes | str, *, limit: int = DEFAULT_LIMIT) -> Response:
     """
     if len(data) > limit:
         raise TooLargeError(f"the answer has {len(data)} bytes, more than {limit}", where=limit)
-    status = _STARTS.get(data[:4])
+    status = _STATUS.get(data[:4])
     if status is None:
         raise NotAnAnswerError(f"not a GWT-RPC answer: {_kind(data)}", where=0)
-    parts = read_quickly(data)
-    tokens, table, flags, version = scan(_text(data)) if parts is None else parts
+    tokens, table, flags, version = read_quickly(data) or scan(_text(data))
     if not OLDEST_VERSION <= version <= NEWEST_VERSION:
         message = f"version {version} is not {OLDEST_VERSION} to {NEWEST_VERSION}"
         raise UnsupportedVersionError(message)
     return Response(status, version, flags, table, tokens)
+
+
+def _kind(data: bytes | str) -> str:
+    """Name what came instead of an answer, without quoting it."""
+    first = data[:64].lstrip()[:1]
+    if not data:
+        return "empty"
+    if first in ("<", b"<"):
+        return "looks like HTML or XML"
+    if first in ("{", "[", b"{", b"["):
+        return "looks like JSON"
+    return "starts with neither //OK nor //EX"
+
+
+def _text(data: bytes | str) -> str:
+    if isinstance(data, str):
+        return data
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        message = f"not UTF-8 at byte {error.start}"
+        raise MalformedError(message, where=error.start) from None
+
+
+# The quick reader
+
+_FIRST: Final = len("//OK[")
+_L_TO_E: Final = bytes.maketrans(b"l", b"e")
+_ALL_BUT_ENDS: Final = bytes(set(range(256)) - set(b"el,'\""))
+_INTEGER: Final = r"(-?(?:0|[1-9][0-9]{0,9}))"
+_UNCUT_END: Final = re.compile(rf",{_INTEGER},{_INTEGER}\]")
+_CUT_END: Final = re.compile(rf"(?:,|\],\[){_INTEGER}(?:,|\],\[){_INTEGER}\]\)")
+_read_json: Final = JSONDecoder().raw_decode
 
 
 def read_quickly(data: bytes | str) -> tuple[list[Token], list[str], int, int] | None:
@@ -147,121 +151,225 @@ def read_quickly(data: bytes | str) -> tuple[list[Token], list[str], int, int] |
         that ``json`` can't be trusted with, be it right or wrong.
     """
     try:
-        # As bytes, because the head is ASCII and the table's letters would widen it.
         return _read(data if isinstance(data, bytes) else data.encode())
     except (ValueError, TypeError, RecursionError):
-        # ValueError: not JSON, not UTF-8, too many digits, or a text with raw surrogates, which
-        # json would leave apart. TypeError: something other than strings in the table.
-        # RecursionError: a hill of brackets.
+        # ValueError: not as below, not JSON, not UTF-8, too many digits, or a text with raw
+        # surrogates, which json would leave apart. TypeError: something other than strings in the
+        # table. RecursionError: a hill of brackets.
         return None
 
 
-def _read(data: bytes) -> tuple[list[Token], list[str], int, int] | None:
-    if not data.startswith(b"[", _FIRST - 1):
-        return None
-    tokens: list[Token] = []
-    cut = False
-    start = _FIRST
-    for _ in range(_MOST_PARTS):
-        bracket = data.find(b"[", start)
-        if bracket < 0:
-            return None
-        if bracket == start:  # the table is the first element of its part
-            break
-        if data.startswith(b"],", bracket - 2) and cut:
-            end = bracket - 2
-        elif data.startswith(_SEAM, end := bracket + 1 - len(_SEAM)) and not cut:
-            cut = True
-        elif data.startswith(b",", bracket - 1):
-            piece = _read_piece(data[start : bracket - 1])
-            tokens = tokens + piece if tokens else piece
-            break
-        else:
-            return None
-        tokens += _read_piece(data[start:end])
-        start = bracket + 1
-    else:
-        return None
-    tail = data[bracket:]
+def _read(data: bytes) -> tuple[list[Token], list[str], int, int]:
+    pieces: list[bytes] = []
+    start, seam = _FIRST, b"].concat(["
+    # No token has a bracket in it, so the next one ends a seam or opens the string table.
+    while data.endswith(seam, start, (bracket := data.find(b"[", start)) + 1):
+        pieces.append(data[start : bracket + 1 - len(seam)])
+        start, seam = bracket + 1, b"],["
+    # A line break is a blank between tokens, and not allowed within a string.
+    head, tail = b",\n".join([*pieces, data[start:bracket]]), data[bracket:]
+    # What JSON allows, or reads otherwise, and an answer's head never holds: quotes of both kinds,
+    # escapes, objects, and the words true, false and null, each of which puts an "e" or an "l"
+    # right before a comma, where a number has a digit and a string its quote.
+    if (
+        not data.startswith(b"[", _FIRST - 1)
+        or (b"'" in head and b'"' in head)
+        or b"\\" in head
+        or b"{" in head
+        or b"e," in head.translate(_L_TO_E, _ALL_BUT_ENDS)
+    ):
+        raise ValueError
+    # A null in the table's place makes sure that a comma is right before it.
+    text = f"[{str(head, 'ascii')}null]".replace("'", '"')
+    tokens, end = _read_json(text)
+    if end < len(text):
+        raise ValueError
+    tokens.pop()
     if b"\\x" in tail:
-        tail = _without_short_escapes(tail)
+        if b"\0" in tail:
+            raise ValueError
+        # An escaped backslash makes way, so that no x after one is taken for an escape.
+        tail = tail.replace(b"\\\\", b"\0").replace(b"\\x", b"\\u00").replace(b"\0", b"\\\\")
     text = tail.decode()
-    table, at = _read_table(text)
-    trailer = _TRAILER[cut].fullmatch(text, at)
-    if trailer is None:
-        return None
-    flags, version = (int(number) for number in trailer.groups() if number is not None)
-    return tokens, table, flags, version
-
-
-def _read_piece(piece: bytes) -> list[Token]:
-    """Read the tokens between two brackets; a ``ValueError`` leaves them to the scanner."""
-    if b"'" in piece and b'"' in piece:
+    table, end = _read_table(text)
+    found = (_CUT_END if pieces else _UNCUT_END).fullmatch(text, end)
+    if found is None:
         raise ValueError
-    # What JSON allows, or reads otherwise, and an answer's head never holds: escapes, objects, and
-    # the words true, false and null, each of which puts an "e" or an "l" right before a comma or
-    # the end, where a number has a digit and a string its quote.
-    if b"\\" in piece or b"{" in piece:
-        raise ValueError
-    ends = piece.translate(_L_TO_E, _ALL_BUT_ENDS)
-    if b"e," in ends or ends.endswith(b"e"):
-        raise ValueError
-    if not _INTEGERS_ARE_BOUNDED and max(map(len, piece.split(b","))) > LONGEST_NUMBER:
-        raise ValueError  # pragma: no cover - releases of Python before 3.10.7
-    text = str(b"[" + piece + b"]", "ascii").replace("'", '"')
-    tokens, end = _DECODER.raw_decode(text)
-    if not tokens or end != len(text):
-        raise ValueError
-    return cast("list[Token]", tokens)
-
-
-def _without_short_escapes(tail: bytes) -> bytes:
-    r"""Write ``\xNN`` as ``\u00NN``, and leave an ``x`` after an escaped backslash alone."""
-    pieces = tail.split(b"\\")
-    if b"" not in pieces:  # no two backslashes meet: each starts an escape, and most texts are so
-        return b"\\".join([b"u00" + piece[1:] if piece[0] == _X else piece for piece in pieces])
-    pieces = tail.split(b"\\\\")
-    return b"\\\\".join([piece.replace(b"\\x", b"\\u00") for piece in pieces])
+    return tokens, table, int(found[1]), int(found[2])
 
 
 def _read_table(text: str) -> tuple[list[str], int]:
-    """Read the string table, cut or not, and say where it ends; a ``ValueError`` likewise."""
-    table, at = _DECODER.raw_decode(text)
-    if text.startswith(".concat([", at):
-        at += len(".concat(")
-        while True:
-            part, at = _DECODER.raw_decode(text, at)
-            if not part or not table:
-                raise ValueError
-            table += part
-            if text.startswith(")", at):
-                at += 1
-                break
-            if not text.startswith(",[", at):
-                raise ValueError
-            at += 1
+    """Read the string table, cut or not, and say where it ends."""
+    table, at = _read_json(text)
+    seam = ".concat(["
+    while text.startswith(seam, at):
+        part, at = _read_json(text, at + len(seam) - 1)
+        if not table or not part:
+            raise ValueError
+        table, seam = table + part, ",["
+    if seam == ",[":
+        at = text.index(")", at, at + 1) + 1
     "".join(table)  # a TypeError unless all of them are strings
-    return cast("list[str]", table), at
+    return table, at
 
 
-def _text(data: bytes | str) -> str:
-    if isinstance(data, str):
-        return data
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        message = f"not UTF-8 at byte {error.start}"
-        raise MalformedError(message, where=error.start) from None
+# The exact reader
+
+_Element = TypeVar("_Element")
+_NO_BLANK: Final = re.compile(r"[^ \t\n\r]")
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|NaN|-?Infinity")
+_PLAIN: Final = re.compile(r"(?:(-?(?:0|[1-9][0-9]{0,17}))|(['\"])([A-Za-z0-9$_]*)\2),")
+"""What nearly all tokens are, with the comma after it."""
+_PIECES: Final = {
+    quote: re.compile(rf"(?P<plain>[^{quote}\\\n\r]+)|(?P<end>{quote})|{ESCAPE.pattern}")
+    for quote in ("'", '"')
+}
+"""Of a string literal, by its quote."""
 
 
-def _kind(data: bytes | str) -> str:
-    """Name what came instead of an answer, without quoting it."""
-    start = data[:64].lstrip()
-    first = start[:1]
-    if not data:
-        return "empty"
-    if first in ("<", b"<"):
-        return "looks like HTML or XML"
-    if first in ("{", "[", b"{", b"["):
-        return "looks like JSON"
-    return "starts with neither //OK nor //EX"
+def scan(text: str) -> tuple[list[Token], list[str], int, int]:
+    """Read an answer, in time linear in its length.
+
+    Args:
+        text: the whole answer, starting with ``//OK`` or ``//EX``, which are not looked at.
+
+    Returns:
+        Tokens in wire order, string table, flags, version.
+
+    Raises:
+        MalformedError: with the place at which the text breaks the grammar.
+    """
+    return _Scanner(text).answer()
+
+
+class _Scanner:
+    """A place in a text that moves forward as elements are read."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 4
+        self._open: list[str] = []
+        self._table: list[str] | None = None
+        self._table_at = 0
+
+    def answer(self) -> tuple[list[Token], list[str], int, int]:
+        self._expect("[")
+        elements: list[Any] = self._array(self._read_tokens, "answer")
+        if self._next():
+            raise self._unexpected()
+        if self._table is None:
+            raise MalformedError(f"no string table before {self._at}", where=self._at)
+        if len(elements) < 3 or elements[-3] is not self._table:
+            message = f"string table at {self._table_at} is not third from the end"
+            raise MalformedError(message, where=self._table_at)
+        *tokens, table, flags, version = elements
+        if not isinstance(flags, int) or not isinstance(version, int):
+            message = f"flags and version before {self._at} are not integers"
+            raise MalformedError(message, where=self._at)
+        return tokens, table, flags, version
+
+    def _array(self, read: Callable[[list[_Element]], None], name: str) -> list[_Element]:
+        """Read an array, of which the first bracket is read, across its cuts.
+
+        ``read`` adds an element to a list, or several with the commas between them.
+        """
+        self._open.append(f"{name} at {self._at - 1}")
+        elements: list[_Element] = []
+        cut = False
+        more = not self._passes("]")
+        while more:
+            read(elements)
+            if self._passes(","):
+                continue
+            self._expect("]")
+            more = not self._passes(")") if cut else self._passes(".concat(")
+            if more:
+                if cut:
+                    self._expect(",")
+                self._expect("[")
+                cut = True
+        self._open.pop()
+        return elements
+
+    def _read_tokens(self, elements: list[Any]) -> None:
+        """Read tokens up to the first that is not plain, or the string table."""
+        while plain := _PLAIN.match(self._text, self._at):
+            elements.append(plain[3] if plain[1] is None else int(plain[1]))
+            self._at = plain.end()
+        character = self._next()
+        if character in _PIECES:
+            elements.append(self._string())
+        elif character == "[" and self._table is None:
+            self._table_at = self._at
+            self._at += 1
+            self._table = self._array(self._read_string, "string table")
+            elements.append(self._table)
+        else:
+            elements.append(self._number())
+
+    def _read_string(self, elements: list[str]) -> None:
+        elements.append(self._string())
+
+    def _number(self) -> int | float:
+        start = self._at
+        match = _NUMBER.match(self._text, start)
+        if match is None:
+            raise self._unexpected()
+        self._at = match.end()
+        if match[1] or match[2] or match[0][-1] in "Ny":  # of NaN or Infinity
+            return float(match[0])
+        try:
+            return int(match[0])
+        except ValueError:  # Python converts no more than some thousand digits
+            message = f"the number at {start} is too long"
+            raise MalformedError(message, where=start) from None
+
+    def _string(self) -> str:
+        """Read literals joined by ``+``."""
+        parts: list[str] = []
+        self._literal(parts)
+        while self._passes("+"):
+            self._literal(parts)
+        return join_surrogates("".join(parts))
+
+    def _literal(self, parts: list[str]) -> None:
+        pieces = _PIECES.get(self._next())
+        if pieces is None:
+            raise self._unexpected()
+        self._open.append(f"the string at {self._at}")
+        self._at += 1
+        while piece := pieces.match(self._text, self._at):
+            self._at = piece.end()
+            if piece["end"]:
+                self._open.pop()
+                return
+            parts.append(piece["plain"] or unescaped(piece))
+        if self._text.startswith("\\", self._at):
+            raise MalformedError(f"bad escape at {self._at}", where=self._at)
+        raise self._unexpected()
+
+    def _next(self) -> str:
+        """Skip blanks, and give the character that comes then; ``""`` at the end."""
+        found = _NO_BLANK.search(self._text, self._at)
+        self._at = found.start() if found else len(self._text)
+        return found[0] if found else ""
+
+    def _passes(self, what: str) -> bool:
+        """Read that if it comes next."""
+        passes = bool(self._next()) and self._text.startswith(what, self._at)
+        if passes:
+            self._at += len(what)
+        return passes
+
+    def _expect(self, what: str) -> None:
+        if not self._passes(what):
+            raise self._unexpected()
+
+    def _unexpected(self) -> MalformedError:
+        """Say that what stands here should not, naming one character at most."""
+        at, character = self._at, self._text[self._at : self._at + 1]
+        if not character:
+            what = f"{self._open[-1]} is not closed (ends at {at})" if self._open else ""
+            return MalformedError(what or f"unexpected end at {at}", where=at)
+        shown = f'"{character}"' if " " < character < "\x7f" else f"U+{ord(character):04X}"
+        return MalformedError(f"unexpected {shown} at {at}", where=at)

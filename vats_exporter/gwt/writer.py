@@ -26,7 +26,7 @@ from vats_exporter.gwt.response import NEWEST_VERSION, OLDEST_VERSION, Response,
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from vats_exporter.gwt.scanner import Token
+    from vats_exporter.gwt.response import Token
 
 JSON_VERSION: Final = 8
 """The version whose answers are JSON; one that has to be cut says that it is the one before."""
