@@ -30,7 +30,9 @@ from benchmarks.bench_exposition import ClientLibrary, make_snapshot
 from vats_exporter.logs import setup
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.trunks import Listing
-from vats_exporter.web import ListenAddress, Site, WebServer
+from vats_exporter.web.addresses import ListenAddress
+from vats_exporter.web.server import WebServer
+from vats_exporter.web.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,9 +28,9 @@ from vats_exporter.demo.rpc import RequestReader
 from vats_exporter.gwt.script import read_script
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
 from vats_exporter.tools.har import RecordingError, read_recording
-from vats_exporter.web.loading import load_web_config
-from vats_exporter.web.messages import Request
-from vats_exporter.web.passwords import _read_basic
+from vats_exporter.web import Request
+from vats_exporter.web.protection import read_basic
+from vats_exporter.web.settings import load_web_config
 from vats_exporter.web.site import scrape_timeout
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def http(data: bytes) -> None:
     Request("GET", "/probe", value).parameter("account")
     negotiate(value)
     accepts_gzip(value)
-    _read_basic(value)
+    read_basic(value)
     assert scrape_timeout(value) > 0
 
 

@@ -22,7 +22,8 @@ from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.logs import setup
-from vats_exporter.web import Limits, ListenAddress
+from vats_exporter.web.addresses import ListenAddress
+from vats_exporter.web.connections import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.http import Fault, Incoming
 from vats_exporter.details import DetailedSource
 from vats_exporter.logs import setup
-from vats_exporter.web import ListenAddress
+from vats_exporter.web.addresses import ListenAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,7 +21,7 @@ from vats_exporter.history import read_accounts, read_events
 from vats_exporter.logs import setup
 from vats_exporter.refresh import Refresher
 from vats_exporter.trunks import Listing
-from vats_exporter.web import ListenAddress
+from vats_exporter.web.addresses import ListenAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

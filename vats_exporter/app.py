@@ -21,7 +21,10 @@ from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.privacy import Privacy
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.web import DIRECT, Limits, Site, WebServer
+from vats_exporter.web.addresses import Urls
+from vats_exporter.web.connections import Limits
+from vats_exporter.web.server import WebServer
+from vats_exporter.web.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
     from vats_exporter.config.models import AccountSettings, Config, DetailsSettings
     from vats_exporter.metrics.counters import AccountCounters
     from vats_exporter.refresh import Source
-    from vats_exporter.web import ListenAddress, Protection, Urls
+    from vats_exporter.web.addresses import ListenAddress
+    from vats_exporter.web.protection import Protection
 
 STOPPING: Final = 4.0
 """Seconds for everything under way to end; who asked for the end waits no longer than five."""
@@ -58,7 +62,7 @@ class Options:
 
     protection: Protection | None = None
     limits: Limits = field(default_factory=Limits)
-    urls: Urls = DIRECT
+    urls: Urls = field(default_factory=Urls)
     lifecycle: bool = False
     privacy: Privacy = field(default_factory=Privacy)
     probe_only: bool = False

@@ -34,7 +34,7 @@ PLACES: Final = {
     "a page of metrics": "vats_exporter.metrics.collector:Collector.page",
     "a landing page": "vats_exporter.web.site:render_landing_page",
     "a probe": "vats_exporter.metrics.probe:Probe.debug_page",
-    "a thread of a connection": "vats_exporter.web.handler:Handler._answer",
+    "a thread of a connection": "vats_exporter.web.server:_Handler._answer_one",
     "a thread of details": "vats_exporter.details:DetailedSource._read",
     "a thread of a refresh": "vats_exporter.refresh:Refresher._keep",
     "a configuration": "vats_exporter.cli.options:load",

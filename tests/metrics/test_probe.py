@@ -25,7 +25,8 @@ from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format
 from vats_exporter.redaction import register_secrets
 from vats_exporter.trunks import Flags, Listing, Trunk
-from vats_exporter.web import Request, Response, Site
+from vats_exporter.web import Request, Response
+from vats_exporter.web.site import Site
 
 if TYPE_CHECKING:
     from vats_exporter.metrics.counters import AccountCounters

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import trustme
 
-    from vats_exporter.web import WebServer
+    from vats_exporter.web.server import WebServer
 
 PATIENCE = 10.0
 """Seconds after which a test that waits for somebody else fails."""
@@ -37,9 +37,9 @@ def hashed(password: str, cost: int = 4) -> str:
 USERS = {"alice": hashed(PASSWORD)}
 
 
-def connect(server: WebServer, source: str = "127.0.0.1") -> socket.socket:
+def connect(server: WebServer, source: str = "127.0.0.1", at: int = 0) -> socket.socket:
     """A connection from an address of this machine."""
-    address = ("127.0.0.1", server.addresses[0].port)
+    address = (server.addresses[at].host, server.addresses[at].port)
     return socket.create_connection(address, timeout=PATIENCE, source_address=(source, 0))
 
 

@@ -10,10 +10,12 @@ import pytest
 import trustme
 
 from tests.web.clients import write_certificate
-from vats_exporter.web import Limits, ListenAddress, WebServer
+from vats_exporter.web import Request, Response, say
 from vats_exporter.web import protection as protection_module
-from vats_exporter.web.messages import Request, Response, say
+from vats_exporter.web.addresses import ListenAddress
+from vats_exporter.web.connections import Limits
 from vats_exporter.web.protection import Protection
+from vats_exporter.web.server import WebServer
 from vats_exporter.web.settings import TlsServerSettings, WebSettings
 
 if TYPE_CHECKING:

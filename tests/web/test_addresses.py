@@ -1,4 +1,4 @@
-"""Where to listen."""
+"""Addresses, paths and URLs as they are given on the command line."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from vats_exporter.web import ListenAddress, parse_listen_address
-from vats_exporter.web.addresses import systemd_addresses
+from vats_exporter.web.addresses import (
+    ListenAddress,
+    parse_external_url,
+    parse_listen_address,
+    parse_metrics_path,
+    parse_prefix,
+    systemd_addresses,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +80,7 @@ def test_what_is_no_address_is_refused_with_a_sentence(text: str, complaint: str
     ],
 )
 def test_the_url_reaches_the_address_from_this_machine(text: str, url: str) -> None:
-    assert parse_listen_address(text).url == url
+    assert f"http://{parse_listen_address(text).reached()}" == url
 
 
 def connects(host: str, port: int) -> bool:
@@ -182,3 +189,70 @@ except ValueError as error:
 def test_without_a_socket_of_systemds_there_is_a_sentence(environment: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="systemd passed no socket"):
         systemd_addresses(environment)
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"),
+    [
+        ("", ""),
+        ("/", ""),
+        ("/vats", "/vats"),
+        ("vats/", "/vats"),
+        ("/a/b/", "/a/b"),
+    ],
+)
+def test_a_prefix_has_a_slash_before_it_and_none_after_it(text: str, prefix: str) -> None:
+    assert parse_prefix(text) == prefix
+
+
+@pytest.mark.parametrize("text", ["/a//b", "/a?b", "/a b", "/а", "/a/#"])
+def test_what_is_no_path_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a path such as"):
+        parse_prefix(text)
+    with pytest.raises(ValueError, match="must be a path such as"):
+        parse_metrics_path(text)
+
+
+def test_the_metrics_may_be_anywhere_but_where_another_page_is() -> None:
+    assert parse_metrics_path("/internal/metrics") == "/internal/metrics"
+    for taken in ("/", "/probe", "/-/healthy"):
+        with pytest.raises(ValueError, match=r"must be a path|path of another page"):
+            parse_metrics_path(taken)
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "path"),
+    [
+        ("https://example.org", "https://example.org", ""),
+        ("http://example.org:8080/", "http://example.org:8080", ""),
+        ("https://example.org/vats/", "https://example.org/vats", "/vats"),
+        ("https://[2001:db8::1]/a/b", "https://[2001:db8::1]/a/b", "/a/b"),
+    ],
+)
+def test_an_external_url_ends_without_a_slash(text: str, url: str, path: str) -> None:
+    assert parse_external_url(text) == url
+    assert urlsplit(url).path == path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "example.org",
+        "/vats",
+        "ftp://example.org",
+        "https://",
+        "https://example.org/?a=b",
+        "https://example.org/#top",
+        "https://example.org:port",
+        "https://[example.org",
+    ],
+)
+def test_what_is_no_external_url_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a URL such as"):
+        parse_external_url(text)
+
+
+def test_an_external_url_holds_no_password_and_the_refusal_does_not_quote_it() -> None:
+    with pytest.raises(ValueError, match="must not hold a password") as caught:
+        parse_external_url("https://prometheus:hunter2@example.org/")
+    assert "hunter2" not in str(caught.value)

@@ -18,6 +18,7 @@ from vats_exporter.privacy import Privacy
 from vats_exporter.trunks import ROW_FLAGS, AccountState, Flags, Snapshot, Trunk
 from vats_exporter.web.landing import (
     RUNBOOKS,
+    WORDS,
     Language,
     Shown,
     choose_language,
@@ -72,9 +73,7 @@ def up(name: str = "acme", age: float = 42.0, trunks: Sequence[Trunk] = (TRUNK,)
 def shown(
     state: AccountState, changes: Changes | None = None, privacy: Privacy | None = None
 ) -> Shown:
-    trunks = () if state.snapshot is None else state.snapshot.trunks
-    troubled = [trunk for trunk in trunks if trunk.troubles]
-    return Shown(state, troubled, changes or {}, privacy or Privacy())
+    return Shown(state, changes or {}, privacy or Privacy())
 
 
 def page_of(*states: AccountState, language: Language = "en") -> str:
@@ -304,7 +303,7 @@ def test_the_page_shows_no_secret_and_holds_back_what_labels_hold_back() -> None
 
 
 def test_the_page_loads_nothing_and_its_links_are_relative() -> None:
-    page = render_landing_page([shown(up())], NOW, metrics_path="/internal/m")
+    page = render_landing_page([shown(up())], NOW, metrics="/internal/m")
     links = Reader(page).links
     assert links == [
         "internal/m",
@@ -359,4 +358,4 @@ def test_the_page_suits_phones_and_both_colour_schemes() -> None:
     ],
 )
 def test_spans_are_written_in_their_largest_whole_unit(seconds: float, text: str) -> None:
-    assert span(seconds) == text
+    assert span(seconds, WORDS["en"]) == text

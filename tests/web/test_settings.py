@@ -5,9 +5,11 @@ The names and values are that documentation's; each case is written here as a us
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from tests.web.web_files import TLS, load
 from vats_exporter.config.problems import ConfigError
@@ -15,6 +17,8 @@ from vats_exporter.web.settings import RateLimit
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import trustme
 
 
 HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
@@ -92,7 +96,7 @@ BAD = {
     ),
     "certificate is a text": (
         "tls_server_config:\n  cert_file: text.txt\n  key_file: server.key\n",
-        "tls_server_config.cert_file: holds no certificate in PEM form",
+        "tls_server_config.cert_file: the file holds no certificate in PEM form",
     ),
     "key is a text": (
         "tls_server_config:\n  cert_file: server.crt\n  key_file: text.txt\n",
@@ -129,7 +133,7 @@ BAD = {
     ),
     "authorities are a text": (
         TLS + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: text.txt\n",
-        "tls_server_config.client_ca_file: holds no certificate",
+        "tls_server_config.client_ca_file: the file holds no certificate",
     ),
     "names without a policy": (
         TLS + "  client_allowed_sans: [a.example]\n",
@@ -225,3 +229,50 @@ def test_what_go_refuses_is_no_duration(text: str) -> None:
 def test_a_duration_past_what_go_can_hold_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is too long a duration"):
         RateLimit.model_validate({"interval": text, "burst": 1})
+
+
+def test_certificate_and_key_may_be_written_inline(folder: Path) -> None:
+    def block(name: str) -> str:
+        return "".join(f"    {line}\n" for line in (folder / name).read_text().splitlines())
+
+    text = (
+        "tls_server_config:\n"
+        f"  cert: |\n{block('server.crt')}  key: |\n{block('server.key')}"
+        "  client_auth_type: RequireAndVerifyClientCert\n"
+        f"  client_ca: |\n{block('ca.crt')}"
+    )
+    tls = load(folder, text).tls_server_config
+    assert tls is not None
+    assert tls.context().verify_mode is ssl.CERT_REQUIRED
+    assert "PRIVATE KEY" not in repr(tls)
+
+
+def test_an_inline_certificate_goes_with_an_empty_name_of_a_file(folder: Path) -> None:
+    certificate = (folder / "server.crt").read_text().replace("\n", "\n    ")
+    text = f'tls_server_config:\n  cert_file: ""\n  cert: |\n    {certificate}\n'
+    tls = load(folder, text + "  key_file: server.key\n").tls_server_config
+    assert tls is not None
+    assert tls.cert == (folder / "server.crt").read_text()
+
+
+def test_the_files_to_watch_are_those_that_were_named(folder: Path) -> None:
+    tls = load(
+        folder, TLS + "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.crt\n"
+    ).tls_server_config
+    assert tls is not None
+    assert {file.name for file in tls.files} == {"server.crt", "server.key", "ca.crt"}
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_passphrase(
+    folder: Path, authority: trustme.CA
+) -> None:
+    key = serialization.load_pem_private_key((folder / "server.key").read_bytes(), None)
+    (folder / "server.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"hunter2-hunter2"),
+        )
+    )
+    with pytest.raises(ConfigError, match=r"key_file: is encrypted"):
+        load(folder, TLS)

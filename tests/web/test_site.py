@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 import pytest
@@ -15,8 +15,10 @@ import pytest
 from tests.web.clients import until
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.trunks import Flags, Listing, Trunk
-from vats_exporter.web import DIRECT, ListenAddress, Request, Site, Urls, WebServer
-from vats_exporter.web.site import scrape_timeout
+from vats_exporter.web import Request
+from vats_exporter.web.addresses import ListenAddress, Urls, parse_metrics_path
+from vats_exporter.web.server import WebServer
+from vats_exporter.web.site import Site, scrape_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +47,7 @@ class OneTrunk:
         pass
 
 
-def site_of(cabinet: OneTrunk, urls: Urls = DIRECT) -> Site:
+def site_of(cabinet: OneTrunk, urls: Urls | None = None) -> Site:
     return Site(Collector([MonitoredAccount("acme", cabinet.connect)]), urls=urls)
 
 
@@ -163,7 +165,7 @@ def test_a_prefix_precedes_every_path_and_the_way_there_is_shown() -> None:
 @pytest.mark.parametrize(
     ("urls", "address", "scheme", "path"),
     [
-        (DIRECT, "exporter:9742", "http", "/probe"),
+        (Urls(), "exporter:9742", "http", "/probe"),
         (Urls(prefix="/vats"), "exporter:9742", "http", "/vats/probe"),
         (Urls(external="https://example.org"), "example.org:443", "https", "/probe"),
         (Urls(prefix="/x", external="https://a.b/vats"), "a.b:443", "https", "/vats/probe"),
@@ -174,6 +176,47 @@ def test_targets_are_where_clients_find_them(
 ) -> None:
     request = Request("GET", f"{urls.prefix}/sd", headers={"host": "exporter:9742"})
     (target,) = json.loads(text(site_of(OneTrunk(), urls).respond(request)))
+    labels = target["labels"]
+    assert target["targets"] == [address]
+    assert (labels["__scheme__"], labels["__metrics_path__"]) == (scheme, path)
+
+
+def targets_at(base: str, **accounts: dict[str, str]) -> list[dict[str, Any]]:
+    monitored = [MonitoredAccount(name, OneTrunk().connect) for name in accounts]
+    for account in monitored:
+        account.labels = accounts[account.name]
+    site = Site(Collector(monitored), urls=Urls(external=base))
+    found: list[dict[str, Any]] = json.loads(text(site.respond(Request("GET", "/sd"))))
+    return found
+
+
+def test_a_target_leads_to_its_accounts_probe_without_relabelling() -> None:
+    north, south = targets_at("http://exporter:9742", north={}, south={"city": "Казань"})
+    assert north == {
+        "targets": ["exporter:9742"],
+        "labels": {
+            "__scheme__": "http",
+            "__metrics_path__": "/probe",
+            "__param_account": "north",
+            "instance": "north",
+        },
+    }
+    assert south["labels"]["city"] == "Казань"
+
+
+@pytest.mark.parametrize(
+    ("base", "address", "scheme", "path"),
+    [
+        ("http://exporter", "exporter:80", "http", "/probe"),
+        ("https://exporter/vats", "exporter:443", "https", "/vats/probe"),
+        ("https://[2001:db8::1]", "[2001:db8::1]:443", "https", "/probe"),
+        ("https://[2001:db8::1]:9742/a/b", "[2001:db8::1]:9742", "https", "/a/b/probe"),
+    ],
+)
+def test_a_target_has_the_scheme_port_and_path_of_the_url(
+    base: str, address: str, scheme: str, path: str
+) -> None:
+    (target,) = targets_at(base, a={})
     labels = target["labels"]
     assert target["targets"] == [address]
     assert (labels["__scheme__"], labels["__metrics_path__"]) == (scheme, path)
@@ -273,3 +316,9 @@ def test_who_is_served_what_is_fresh_need_not_wait_for_others() -> None:
         assert 'vats_up{account="acme"} 1.0' in text(site.respond(Request("GET", "/metrics")))
         request = Request("GET", "/probe", "account=acme")
         assert "vats_probe_success 1.0" in text(site.respond(request))
+
+
+def test_each_page_has_its_own_path_and_the_metrics_can_have_none_of_them() -> None:
+    for path in site_of(OneTrunk())._pages.keys() - {"/metrics"}:
+        with pytest.raises(ValueError, match=r"must be a path|path of another page"):
+            parse_metrics_path(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vats_exporter.web.loading import load_web_config
+from vats_exporter.web.settings import load_web_config
 
 if TYPE_CHECKING:
     from pathlib import Path

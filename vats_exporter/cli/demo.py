@@ -20,7 +20,7 @@ from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.enterprise import Life
 from vats_exporter.logs import setup
-from vats_exporter.web import ListenAddress
+from vats_exporter.web.addresses import ListenAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

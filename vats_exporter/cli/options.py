@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.client import CabinetClient
     from vats_exporter.config.models import AccountSettings, Config
     from vats_exporter.trunks import Trunk
-    from vats_exporter.web import Protection
+    from vats_exporter.web.protection import Protection
     from vats_exporter.web.settings import WebSettings
 
 Outcome = TypeVar("Outcome")
@@ -203,15 +203,15 @@ def read_web_config(file: Path | None) -> Protection | None:
     if file is None:
         return None
     # Imported here, since only serving and checking need it.
-    from vats_exporter.web import Protection  # noqa: PLC0415 - see above
-    from vats_exporter.web.loading import load_web_config  # noqa: PLC0415 - see above
+    from vats_exporter.web.protection import Protection  # noqa: PLC0415 - see above
+    from vats_exporter.web.settings import load_web_config  # noqa: PLC0415 - see above
 
     def read() -> WebSettings:
         settings = load_web_config(file)
         register_secrets(*settings.basic_auth_users.values())
         return settings
 
-    return Protection(read)
+    return Protection(read, file)
 
 
 def refuse(error: ConfigError) -> NoReturn:

@@ -22,14 +22,21 @@ from vats_exporter.config.units import parse_duration
 from vats_exporter.logs import setup
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.privacy import Privacy
-from vats_exporter.web import Limits, Urls, parse_listen_address, urls
-from vats_exporter.web.addresses import systemd_addresses
+from vats_exporter.web.addresses import (
+    Urls,
+    parse_external_url,
+    parse_listen_address,
+    parse_metrics_path,
+    parse_prefix,
+    systemd_addresses,
+)
+from vats_exporter.web.connections import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from vats_exporter.config.models import Config
-    from vats_exporter.web import ListenAddress
+    from vats_exporter.web.addresses import ListenAddress
 
 _log = get_logger(__name__)
 
@@ -109,7 +116,7 @@ def _privacy(_context: object, _option: object, values: tuple[str, ...]) -> Priv
     "PATH",
     "Path of the metrics.",
     default="/metrics",
-    callback=_read(urls.parse_metrics_path),
+    callback=_read(parse_metrics_path),
 )
 @options.option(
     "--web.external-url",
@@ -117,13 +124,13 @@ def _privacy(_context: object, _option: object, values: tuple[str, ...]) -> Priv
     "The URL of the exporter for clients beyond a reverse proxy; /sd names it as the targets' "
     "address. Its path also prefixes every path here, unless --web.route-prefix is given.",
     default="",
-    callback=_read(urls.parse_external_url),
+    callback=_read(parse_external_url),
 )
 @options.option(
     "--web.route-prefix",
     "PATH",
     "Prefix of every path here.  [default: the path of --web.external-url]",
-    callback=_read(urls.parse_prefix),
+    callback=_read(parse_prefix),
 )
 @options.option(
     "--web.max-connections",

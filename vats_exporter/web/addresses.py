@@ -1,13 +1,18 @@
-"""Where to listen: ``:9742``, ``127.0.0.1:9742``, ``[::1]:9742``, or what systemd listens on."""
+"""Where the exporter listens, and where clients find its pages, as given on the command line.
+
+The functions that read an option raise a :class:`ValueError` with one sentence.
+"""
 
 from __future__ import annotations
 
 import errno
 import ipaddress
 import os
+import re
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +22,9 @@ _LOCAL: Final = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: 
 
 _FIRST_DESCRIPTOR: Final = 3
 """Of those that systemd passes. [sd_listen_fds(3)]"""
+
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
+_OWN: Final = ("/probe", "/sd", "/config", "/refreshes", "/-/healthy", "/-/ready", "/-/reload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +42,9 @@ class ListenAddress:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
-    @property
-    def url(self) -> str:
-        """A URL that reaches it from this machine, without a slash at the end."""
-        return f"http://{ListenAddress(_LOCAL.get(self.host, self.host), self.port)}"
-
-    def connect(self, timeout: float) -> socket.socket:
-        """Open a connection from this machine, within so many seconds."""
-        host = _LOCAL.get(self.host, self.host)
-        return socket.create_connection((host, self.port), timeout)
+    def reached(self) -> ListenAddress:
+        """Return the address that reaches it from this machine."""
+        return ListenAddress(_LOCAL.get(self.host, self.host), self.port)
 
     def listen(self) -> socket.socket:
         """Open a listening socket.
@@ -69,21 +71,13 @@ class ListenAddress:
                 # IPv6 may be compiled in and switched off, as in many containers.
                 if error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
                     raise
-        info = socket.getaddrinfo(
-            self.host or None, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, _, _, _, address = next(
-            (one for one in info if self.host or one[0] == socket.AF_INET), info[0]
-        )
+        host = "0.0.0.0" if self.host in {"", "::"} else self.host  # noqa: S104 - it is asked for
+        family, _, _, _, address = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family, backlog=1024)
 
 
 def parse_listen_address(text: str) -> ListenAddress:
-    """Read ``:port``, ``host:port``, ``address:port`` or ``[IPv6 address]:port``.
-
-    Raises:
-        ValueError: with one sentence that quotes the text.
-    """
+    """Read ``:port``, ``host:port``, ``address:port`` or ``[IPv6 address]:port``."""
     if "://" in text:
         raise ValueError(
             f'"{text}" is a URL; write only where to listen, as in ":9742" or "127.0.0.1:9742". '
@@ -103,17 +97,21 @@ def parse_listen_address(text: str) -> ListenAddress:
         host = host[1:-1]
         if not _is_ipv6(host):
             raise ValueError(f'"{text}" has no IPv6 address between the brackets')
-    elif any(char.isspace() or char in "/[]@:" for char in host):
+    elif re.search(r"[\s/\[\]@:]", host):
         raise ValueError(f'"{text}" is not an address to listen on')
     return ListenAddress(host, int(port))
 
 
-def systemd_addresses(environment: Mapping[str, str]) -> list[ListenAddress]:
-    """Return what systemd listens on for this process, as the environment says.
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
-    Raises:
-        ValueError: nothing, or no address of TCP.
-    """
+
+def systemd_addresses(environment: Mapping[str, str]) -> list[ListenAddress]:
+    """Return what systemd listens on for this process, as the environment says."""
     count = environment.get("LISTEN_FDS", "")
     if environment.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal():
         raise ValueError("systemd passed no socket; start the service through its .socket unit")
@@ -128,9 +126,48 @@ def systemd_addresses(environment: Mapping[str, str]) -> list[ListenAddress]:
     return addresses
 
 
-def _is_ipv6(text: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where the pages are.
+
+    Attributes:
+        metrics: the path of the metrics.
+        prefix: what all paths begin with here; without a slash at the end.
+        external: what they begin with for clients, scheme and host included; without a slash at the
+            end. Empty where clients reach the exporter itself.
+    """
+
+    metrics: str = "/metrics"
+    prefix: str = ""
+    external: str = ""
+
+
+def parse_metrics_path(text: str) -> str:
+    """Read ``--web.telemetry-path``."""
+    if not _PATH.fullmatch(text):
+        raise ValueError('must be a path such as "/metrics"')
+    if text in _OWN:
+        raise ValueError(f'"{text}" is the path of another page')
+    return text
+
+
+def parse_prefix(text: str) -> str:
+    """Read ``--web.route-prefix``, which may lack a slash before it and have one after it."""
+    path = "/" + text.strip("/")
+    if path != "/" and not _PATH.fullmatch(path):
+        raise ValueError('must be a path such as "/vats"')
+    return path.rstrip("/")
+
+
+def parse_external_url(text: str) -> str:
+    """Read ``--web.external-url``; return it without a slash at the end."""
     try:
-        ipaddress.IPv6Address(text.partition("%")[0])
+        url = urlsplit(text.rstrip("/"))
+        host, _ = url.hostname, url.port
     except ValueError:
-        return False
-    return True
+        host = None
+    if not host or url.scheme not in {"http", "https"} or url.query or url.fragment:
+        raise ValueError('must be a URL such as "https://example.org/vats"')
+    if "@" in url.netloc:
+        raise ValueError("must not hold a password; pages quote it")
+    return f"{url.scheme}://{url.netloc}{parse_prefix(url.path)}"

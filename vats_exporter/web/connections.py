@@ -1,9 +1,9 @@
 """The open connections: how many there may be, and how long each may keep its thread waiting.
 
-A connection's thread blocks on its socket without a time limit of its own. Here is the deadline of
-what it waits for, one for the whole of it, so that neither dripping nor flooding prolongs anything.
-A connection ends by shutting its socket down, which wakes the thread: because the deadline has
-passed, because a new client needs the room, or because the server stops.
+A connection's thread blocks on its socket without a time limit. It notes until when it may wait
+instead, one deadline for the whole of a request's head or of an answer, so that neither dripping
+nor flooding prolongs anything. A connection ends by shutting its socket down, which wakes the
+thread: its deadline has passed, a new client needs the room, or the server stops.
 """
 
 from __future__ import annotations
@@ -17,79 +17,63 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What clients may take of the server, in seconds.
-
-    Attributes:
-        max_connections: open at the same time.
-        idle_timeout: for a client to begin a request. Longer than scrapes are usually apart, so
-            that Prometheus keeps its connection.
-        read_timeout: for a TLS handshake, and for a request's head from its first byte on.
-        write_timeout: for a client to take an answer.
-    """
+    """What clients may take of the server, in seconds."""
 
     max_connections: int = 512
-    idle_timeout: float = 150.0
-    read_timeout: float = 10.0
-    write_timeout: float = 30.0
+    idle_timeout: float = 150.0  # longer than scrapes are usually apart: Prometheus keeps its own
+    read_timeout: float = 10.0  # for a TLS handshake; for a request's head from its first byte on
+    write_timeout: float = 30.0  # for a client to take an answer
 
 
 class Connection:
-    """One client's connection.
+    """A client's connection, as far as other threads may know it.
 
     Attributes:
         waiting: what its thread waits for: since when and until when, in monotonic seconds, and
             whether for an answer to be taken; ``None`` while it is the client that waits.
-        socket: the client's; replaced when TLS is wrapped around it.
-        ended: whether it was ended from outside its own thread.
     """
 
-    def __init__(self, client: socket.socket, seconds: float) -> None:
-        self.socket = client
-        self.ended = False
-        self.wait(seconds)
+    def __init__(self, client: socket.socket) -> None:
+        self.waiting: tuple[float, float, bool] | None = None
+        self._client = client
 
     def wait(self, seconds: float, *, taking: bool = False) -> None:
         """Note that the thread waits for the client from now on, so long at most."""
         now = time.monotonic()
-        # One tuple, replaced whole: other threads read it.
-        self.waiting: tuple[float, float, bool] | None = (now, now + seconds, taking)
+        self.waiting = (now, now + seconds, taking)  # replaced whole: other threads read it
 
     def end(self, how: int = socket.SHUT_RDWR) -> None:
-        """End one or both directions, from another thread."""
-        self.ended = True  # before the rest, for a socket that is just being replaced
+        """End one or both directions."""
         with contextlib.suppress(OSError):  # it may have ended by itself
             # The plain socket's own, also with TLS, whose state is its thread's alone.
-            socket.socket.shutdown(self.socket, how)
+            socket.socket.shutdown(self._client, how)
 
 
 class Connections:
     """All open connections. Safe to use from many threads."""
 
     def __init__(self, limits: Limits) -> None:
+        self.stopping = False
         self._limits = limits
         self._changed = threading.Condition()
-        self._open: dict[socket.socket, Connection] = {}
+        self._open: set[Connection] = set()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def get(self, client: socket.socket) -> Connection | None:
-        """Return a connection that was admitted; ``None`` if it has lost its place."""
-        return self._open.get(client)
-
-    def admit(self, client: socket.socket) -> bool:
+    def admit(self, connection: Connection) -> bool:
         """Take a new connection, in place of another if need be; tell whether there was room."""
         with self._changed:
             full = len(self._open) >= self._limits.max_connections
-            if full and not self.make_room():
+            if self.stopping or (full and not self.make_room()):
                 return False
-            self._open[client] = Connection(client, self._limits.idle_timeout)
+            self._open.add(connection)
             return True
 
-    def forget(self, client: socket.socket) -> None:
+    def forget(self, connection: Connection) -> None:
         """Count a connection no more."""
         with self._changed:
-            self._open.pop(client, None)
+            self._open.discard(connection)
             self._changed.notify_all()
 
     def make_room(self) -> bool:
@@ -101,33 +85,31 @@ class Connections:
         """
         favour = self._limits.write_timeout / 2
         with self._changed:
-            waiting = [
-                (since + favour * taking, client)
-                for client, connection in self._open.items()
-                if connection.waiting is not None
-                for since, _, taking in [connection.waiting]
-            ]
-            if not waiting:
+            waiting = {one: one.waiting for one in self._open}
+            since = {one: at[0] + favour * at[2] for one, at in waiting.items() if at}
+            if not since:
                 return False
-            connection = self._open.pop(min(waiting, key=lambda one: one[0])[1])
-        connection.end()
+            longest = min(since, key=since.__getitem__)
+            self._open.discard(longest)
+        longest.end()
         return True
 
     def end_overdue(self) -> None:
         """End the connections whose deadline has passed."""
         now = time.monotonic()
         with self._changed:
-            for connection in self._open.values():
+            for connection in self._open:
                 waiting = connection.waiting
-                if waiting is not None and waiting[1] <= now:
+                if waiting and waiting[1] <= now:
                     connection.end()
 
     def end_all(self, timeout: float) -> None:
         """End what waits for a request at once, and the rest after some seconds."""
         with self._changed:
-            for connection in self._open.values():
+            self.stopping = True
+            for connection in self._open:
                 # An answer under way is not disturbed by the end of what is received.
                 connection.end(socket.SHUT_RD)
             self._changed.wait_for(lambda: not self._open, timeout)
-            for connection in self._open.values():
+            for connection in self._open:
                 connection.end()

@@ -1,8 +1,7 @@
 """The landing page: what a person who opens the exporter's address wants to know.
 
-Plain HTML that loads nothing and runs nothing, in English or Russian; its frame and style are in
-``landing.html``. Everything that comes from outside the exporter is escaped, and secrets are masked
-once more on their way here.
+Plain HTML that loads nothing and runs nothing, in English or Russian; its parts, style and words
+are in ``landing.html``. All that is put into a part is escaped, unless it is a part itself.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from vats_exporter.metrics.exposition import clean
 from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from vats_exporter.history import Changes
     from vats_exporter.privacy import Privacy
@@ -32,38 +31,38 @@ MOST: Final = 200
 """Trunks that the page shows."""
 
 RUNBOOKS: Final = "https://github.com/vats-exporter/vats-exporter/blob/main/docs/runbooks/"
-_FILE: Final = files("vats_exporter.web").joinpath("landing.html")
+_FILE: Final = files("vats_exporter.web").joinpath("landing.html").read_text("utf-8")
 _PARTS: Final = {
     name: Template(text.strip())
-    for name, text in re.findall(
-        r"<!-- part: (\w+) -->\n(.*?)(?=<!-- part: |\Z)", _FILE.read_text("utf-8"), re.DOTALL
-    )
+    for name, text in re.findall(r"(?s)<!-- part: (\w+) -->\n(.*?)(?=<!-- part: |\Z)", _FILE)
 }
-"""The page's parts, by name; ``w_`` begins the names of words."""
+"""The page's parts, by name."""
 
-_WORDS: Final = {
-    name: (english, russian)
-    for name, english, russian in re.findall(
-        r"^(\w+): (.*) = (.*)$", _PARTS["words"].template, re.MULTILINE
-    )
+_BOTH: Final = re.findall(r"(?m)^(\w+): (.*) = (.*)$", _PARTS["words"].template)
+WORDS: Final = {
+    "en": {name: english for name, english, _ in _BOTH},
+    "ru": {name: russian for name, _, russian in _BOTH},
 }
-"""In both languages, by name."""
+"""The page's words in each language, by name."""
 
 
 class Shown(NamedTuple):
-    """What the page shows of an account.
-
-    Attributes:
-        state: the account's.
-        troubled: the trunks over which calls may not pass.
-        changes: of its trunks' flags.
-        privacy: what is held back of them.
-    """
+    """What the page shows of an account, and what it holds back of its trunks."""
 
     state: AccountState
-    troubled: Sequence[Trunk]
     changes: Changes
     privacy: Privacy
+
+    def troubled(self, *, expected_off: bool) -> list[Trunk]:
+        """Return the trunks over which calls may not pass, as is meant to be or is not."""
+        trunks = () if self.state.snapshot is None else self.state.snapshot.trunks
+        return [one for one in trunks if one.troubles and one.expected_off is expected_off]
+
+
+class _Html(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
 
 
 def choose_language(accept: str) -> Language:
@@ -78,145 +77,6 @@ def choose_language(accept: str) -> Language:
     return "ru" if liked["ru"] > liked["en"] else "en"
 
 
-def span(seconds: float, language: Language = "en") -> str:
-    """Write a duration for people, in its largest whole unit."""
-    whole = max(0, int(seconds))
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    unit, size = next((one for one in units if whole >= 2 * one[1]), units[-1])
-    return f"{whole // size} {_WORDS[unit][language == 'ru']}"
-
-
-def render_landing_page(
-    accounts: Sequence[Shown],
-    now: float,
-    language: Language = "en",
-    metrics_path: str = "/metrics",
-) -> str:
-    """Write the page.
-
-    Args:
-        accounts: in order.
-        now: seconds since the epoch.
-        language: of the page.
-        metrics_path: where the metrics are.
-
-    Returns:
-        HTML, with links relative to the page.
-    """
-    return _Writer(language, now).page(accounts, metrics_path)
-
-
-class _Writer:
-    """Writes the parts of one page. Values are escaped where they are put in."""
-
-    def __init__(self, language: Language, now: float) -> None:
-        self._words = {f"w_{key}": words[language == "ru"] for key, words in _WORDS.items()}
-        self._language: Language = language
-        self._now = now
-        self._left = MOST
-
-    def page(self, accounts: Sequence[Shown], metrics_path: str) -> str:
-        rows = [self._account(shown) for shown in accounts]
-        attention = [*self._trunks(accounts, expected=False)]
-        expected = [*self._trunks(accounts, expected=True)]
-        troubled = sum(_needing_attention(shown) for shown in accounts)
-        return self._write(
-            "page",
-            lang=self._language,
-            title=f"({troubled}) vats-exporter" if troubled else "vats-exporter",
-            version=escape(__version__),
-            metrics_path=escape(metrics_path[1:]),
-            up=sum(shown.state.up for shown in accounts),
-            count=len(accounts),
-            accounts=self._write("accounts", rows="\n".join(rows))
-            if rows
-            else self._say("no_account"),
-            attention="\n".join(attention or [self._say("none")]),
-            expected=self._write("expected", trunks="\n".join(expected)) if expected else "",
-        )
-
-    def _account(self, shown: Shown) -> str:
-        state, snapshot = shown.state, shown.state.snapshot
-        notes = [redact(state.error)] if state.error else []
-        if state.login_retry_at is not None:
-            left = state.login_retry_at - self._now
-            text = self._words["w_retry_in" if left > 0 else "w_retry_now"]
-            notes.append(text.format(span(left, self._language)))
-        trunks = troubled = read = "–"
-        read_by = ""
-        if snapshot is not None:
-            notes += map(redact, snapshot.warnings)
-            trunks, read = str(len(snapshot.trunks)), self._span("ago", snapshot.taken_at)
-            troubled = str(_needing_attention(shown))
-            if snapshot.read_by:
-                read_by = self._write("note", text=self._words[f"w_{snapshot.read_by}"])
-        result = state.result or "waiting"
-        if result == "success" and not state.up:
-            result = "outdated"
-        return self._write(
-            "account",
-            refreshes=_link("refreshes", account=state.account),
-            name=_text(state.account),
-            kind="up" if state.up else "down" if state.result else "waiting",
-            state=_text(self._words.get(f"w_{result}", result)),
-            notes="".join(self._write("note", text=_text(note)) for note in notes),
-            trunks=trunks,
-            troubled=troubled,
-            read=read,
-            read_by=read_by,
-        )
-
-    def _trunks(self, accounts: Sequence[Shown], *, expected: bool) -> Iterator[str]:
-        for shown in accounts:
-            trunks = [one for one in shown.troubled if one.expected_off is expected]
-            named = trunks[: self._left]
-            self._left -= len(named)
-            more = self._words["w_more"].format(len(trunks) - len(named))
-            if trunks:
-                yield self._write(
-                    "trunks",
-                    account=_text(shown.state.account),
-                    count=len(trunks),
-                    rows="\n".join(self._trunk(shown, trunk) for trunk in named),
-                    more=self._write("paragraph", text=more) if len(named) < len(trunks) else "",
-                )
-
-    def _trunk(self, shown: Shown, trunk: Trunk) -> str:
-        name = _text(shown.privacy.name(trunk))
-        return self._write(
-            "trunk",
-            phone=_text(_grouped(shown.privacy.phone(trunk)) or trunk.ref),
-            note=self._write("note", text=name) if name else "",
-            troubles="".join(self._trouble(shown, trunk, flag) for flag in trunk.troubles),
-            probe=_link("probe", account=shown.state.account, debug="true"),
-        )
-
-    def _trouble(self, shown: Shown, trunk: Trunk, flag: Flag) -> str:
-        change = shown.changes.get((trunk.ref, flag.key))
-        since = (
-            self._words["w_long"] if change is None else self._span("lasting", change.last_changed)
-        )
-        word = getattr(flag.trouble_words, self._language)
-        runbook = runbook_of(flag, self._language)
-        part = "trouble_with_runbook" if runbook else "trouble"
-        return self._write(part, word=_text(word), since=since, runbook=runbook)
-
-    def _span(self, word: str, at: float) -> str:
-        when = datetime.fromtimestamp(at, timezone.utc)
-        return self._write(
-            "time",
-            iso=f"{when:%Y-%m-%dT%H:%M:%SZ}",
-            exact=f"{when:%Y-%m-%d %H:%M:%S} UTC",
-            text=self._words[f"w_{word}"].format(span(self._now - at, self._language)),
-        )
-
-    def _say(self, key: str) -> str:
-        return self._write("paragraph", text=self._words[f"w_{key}"])
-
-    def _write(self, part: str, **values: object) -> str:
-        return _PARTS[part].substitute(self._words, **values)
-
-
 def runbook_of(flag: Flag, language: Language) -> str:
     """Return the URL of the runbook for a flag's alert; empty for a flag without an alert."""
     if flag.position is None:
@@ -225,20 +85,149 @@ def runbook_of(flag: Flag, language: Language) -> str:
     return f"{RUNBOOKS}{name}{'.ru' if language == 'ru' else ''}.md"
 
 
-def _needing_attention(shown: Shown) -> int:
-    return sum(not trunk.expected_off for trunk in shown.troubled)
+def span(seconds: float, words: Mapping[str, str]) -> str:
+    """Write a duration for people, in its largest whole unit, with the page's words."""
+    whole = max(0, int(seconds))
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    unit, size = next((one for one in units if whole >= 2 * one[1]), units[-1])
+    return f"{whole // size} {words[unit]}"
 
 
-def _link(page: str, **parameters: str) -> str:
-    clear = {name: clean(value) for name, value in parameters.items()}
-    return escape(f"{page}?{urlencode(clear)}")
+def render_landing_page(
+    accounts: Sequence[Shown], now: float, language: Language = "en", metrics: str = "/metrics"
+) -> str:
+    """Write the page as HTML, with links relative to it.
+
+    Args:
+        accounts: in order.
+        now: seconds since the epoch.
+        language: of the page.
+        metrics: the path of the metrics.
+    """
+    writer = _Writer(now, language)
+    rows = [writer.account(shown) for shown in accounts]
+    attention = [*writer.groups(accounts, expected_off=False)]
+    expected = [*writer.groups(accounts, expected_off=True)]
+    troubled = sum(len(shown.troubled(expected_off=False)) for shown in accounts)
+    return writer.write(
+        "page",
+        lang=language,
+        title=f"({troubled}) vats-exporter" if troubled else "vats-exporter",
+        version=__version__,
+        metrics_path=metrics[1:],
+        up=sum(shown.state.up for shown in accounts),
+        count=len(accounts),
+        accounts=writer.write("accounts", rows=rows) if rows else writer.say("no_account"),
+        attention=attention or writer.say("none"),
+        expected=writer.write("expected", trunks=expected) if expected else "",
+    )
+
+
+class _Writer:
+    """Writes the parts of one page."""
+
+    def __init__(self, now: float, language: Language) -> None:
+        self._now = now
+        self._language: Language = language
+        self._words = WORDS[language]
+        self._named = {f"w_{name}": text for name, text in self._words.items()}
+        self._left = MOST
+
+    def write(self, part: str, **values: object) -> _Html:
+        """Fill a part in: words as ``w_NAME``, text escaped, parts as they are."""
+        filled = {name: _escaped(value) for name, value in values.items()}
+        return _Html(_PARTS[part].substitute(self._named, **filled))
+
+    def say(self, word: str) -> _Html:
+        """Write a paragraph."""
+        return self.write("paragraph", text=self._words[word])
+
+    def account(self, shown: Shown) -> _Html:
+        """Write an account's row."""
+        state, snapshot = shown.state, shown.state.snapshot
+        notes = [redact(state.error)] if state.error else []
+        if state.login_retry_at is not None:
+            left = state.login_retry_at - self._now
+            text = self._words["retry_in" if left > 0 else "retry_now"]
+            notes.append(text.format(span(left, self._words)))
+        trunks, troubled, read, read_by = "–", "–", _Html("–"), ""
+        if snapshot is not None:
+            notes += map(redact, snapshot.warnings)
+            trunks, read = str(len(snapshot.trunks)), self._moment("ago", snapshot.taken_at)
+            troubled = str(len(shown.troubled(expected_off=False)))
+            read_by = self._words.get(snapshot.read_by, "")
+        result = state.result or "waiting"
+        if result == "success" and not state.up:
+            result = "outdated"
+        return self.write(
+            "account",
+            query=_query(shown),
+            name=state.account,
+            kind="up" if state.up else "down" if state.result else "waiting",
+            state=self._words.get(result, result),
+            notes=[self.write("note", text=note) for note in notes],
+            trunks=trunks,
+            troubled=troubled,
+            read=read,
+            read_by=self.write("note", text=read_by) if read_by else "",
+        )
+
+    def groups(self, accounts: Sequence[Shown], *, expected_off: bool) -> Iterator[_Html]:
+        """Write the trunks of each account that are troubled, as far as the page has room."""
+        for shown in accounts:
+            trunks = shown.troubled(expected_off=expected_off)
+            named = trunks[: self._left]
+            self._left -= len(named)
+            more = self._words["more"].format(len(trunks) - len(named))
+            if trunks:
+                yield self.write(
+                    "trunks",
+                    account=shown.state.account,
+                    count=len(trunks),
+                    rows=[self._trunk(shown, trunk) for trunk in named],
+                    more=self.write("paragraph", text=more) if len(named) < len(trunks) else "",
+                )
+
+    def _trunk(self, shown: Shown, trunk: Trunk) -> _Html:
+        name = shown.privacy.name(trunk)
+        return self.write(
+            "trunk",
+            phone=_grouped(shown.privacy.phone(trunk)) or trunk.ref,
+            note=self.write("note", text=name) if name else "",
+            troubles=[self._trouble(shown, trunk, flag) for flag in trunk.troubles],
+            query=_query(shown),
+        )
+
+    def _trouble(self, shown: Shown, trunk: Trunk, flag: Flag) -> _Html:
+        change = shown.changes.get((trunk.ref, flag.key))
+        runbook = runbook_of(flag, self._language)
+        return self.write(
+            "trouble_with_runbook" if runbook else "trouble",
+            word=getattr(flag.trouble_words, self._language),
+            since=self._moment("lasting", change.last_changed) if change else self._words["long"],
+            runbook=runbook,
+        )
+
+    def _moment(self, word: str, at: float) -> _Html:
+        when = datetime.fromtimestamp(at, timezone.utc)
+        return self.write(
+            "time",
+            iso=f"{when:%Y-%m-%dT%H:%M:%SZ}",
+            exact=f"{when:%Y-%m-%d %H:%M:%S} UTC",
+            text=self._words[word].format(span(self._now - at, self._words)),
+        )
+
+
+def _escaped(value: object) -> str:
+    if isinstance(value, list):
+        return "\n".join(map(_escaped, value))
+    return value if isinstance(value, _Html) else escape(clean(str(value)))
+
+
+def _query(shown: Shown) -> str:
+    return urlencode({"account": clean(shown.state.account)})
 
 
 def _grouped(phone: str) -> str:
     """Write a phone as people do; what is masked stays as it is."""
-    found = re.fullmatch(r"7(\d{3})(\d{3})(\d\d)(\d\d)", phone)
-    return "+7 {} {}-{}-{}".format(*found.groups()) if found else phone
-
-
-def _text(text: str) -> str:
-    return escape(clean(text))
+    return re.sub(r"^7(\d{3})(\d{3})(\d\d)(\d\d)$", r"+7 \1 \2-\3-\4", phone)

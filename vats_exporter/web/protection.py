@@ -1,73 +1,155 @@
 """Who may ask, and how: TLS, passwords, headers and a rate limit, re-read when their files change.
 
-The server asks for a TLS context with each connection and for an opinion with each request. Once a
-second at most, the files are looked at; where one has changed, everything is read again and
+Once a second at most, the files are looked at; where one has changed, everything is read again and
 replaced as one. What cannot be read, or would take protection away, changes nothing. It is logged
 once, and tried again with each look: what it lacks may be a file that is not there yet.
 """
 
 from __future__ import annotations
 
+import base64
+import hmac
+import secrets
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.logs.logger import get_logger
-from vats_exporter.web.messages import say
-from vats_exporter.web.passwords import PasswordCheck, Verdict
-from vats_exporter.web.settings import RateLimit, WebSettings
-from vats_exporter.web.tls import TlsError, make_context
+from vats_exporter.web import say
+from vats_exporter.web.settings import WebSettings
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Mapping
 
-    from vats_exporter.web.messages import Request, Response
+    from vats_exporter.web import Request, Response
 
 _LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the files."""
 
-_DEMANDS: Final = {"VerifyClientCertIfGiven": 1, "RequireAndVerifyClientCert": 2}
-"""How much of a client's certificate is demanded, where anything is."""
+_WRONG_REMEMBERED: Final = 100
+_WAITING: Final = 128
+"""Requests that wait for a password to be computed at the same time."""
+
+_WAITING_OF_CLIENT: Final = 8
+"""Those of one client."""
 
 _CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="vats-exporter", charset="UTF-8"')
 
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class PasswordCheck:
+    """Checks credentials against the users' bcrypt hashes. Safe to use from many threads.
+
+    bcrypt is slow on purpose: tens of milliseconds of a processor for every password tried. So each
+    user's right password is remembered and waits for nothing, whatever else is tried. One password
+    is computed at a time, and only a few of one client wait for that: a password that is not known
+    yet waits for a few guesses of each guessing client. An unknown user's is computed as well,
+    against the costliest hash, so that the time of an answer does not show which users exist.
+    """
+
+    def __init__(self, users: Mapping[str, str]) -> None:
+        self.users: Final = dict(users)
+        self._costliest = max(users.values(), key=lambda hashed: int(hashed[4:6]))
+        self._secret = secrets.token_bytes(32)
+        self._computing = threading.Lock()
+        # Of clients, one entry a request; single operations on a list or dict are atomic.
+        self._waiting: list[str] = []
+        self._right: dict[str, bytes] = {}
+        self._wrong: dict[bytes, None] = {}
+
+    def check(self, authorization: str, client: str) -> bool | None:
+        """Judge the header of a request; ``None`` where too many passwords wait already."""
+        credentials = read_basic(authorization)
+        if credentials is None:
+            return False
+        user, password = credentials
+        digest = hmac.digest(self._secret, user.encode() + b":" + password, "sha256")
+        if (known := self._recall(user, digest)) is not None:
+            return known
+        waiting = self._waiting
+        if len(waiting) >= _WAITING or waiting.count(client) >= _WAITING_OF_CLIENT:
+            return None
+        waiting.append(client)
+        try:
+            with self._computing:  # of others with the same password, the first one computes it
+                known = self._recall(user, digest)
+                return self._compute(user, password, digest) if known is None else known
+        finally:
+            waiting.remove(client)
+
+    def _recall(self, user: str, digest: bytes) -> bool | None:
+        if self._right.get(user) == digest:
+            return True
+        return False if digest in self._wrong else None
+
+    def _compute(self, user: str, password: bytes, digest: bytes) -> bool:
+        # Imported here: most exporters run without passwords.
+        import bcrypt  # noqa: PLC0415 - see above
+
+        try:
+            hashed = self.users.get(user, self._costliest)
+            matches = bcrypt.checkpw(password, hashed.encode()) and user in self.users
+        except ValueError:  # a byte that bcrypt does not take, such as NUL
+            matches = False
+        if matches:
+            self._right[user] = digest
+            return True
+        if len(self._wrong) >= _WRONG_REMEMBERED:
+            del self._wrong[next(iter(self._wrong))]
+        self._wrong[digest] = None
+        return False
+
+
+def read_basic(header: str) -> tuple[str, bytes] | None:
+    """Read user and password as RFC 7617 has them; ``None`` where there are none.
+
+    The password is as long as bcrypt looks at: 72 bytes.
+    """
+    scheme, _, token = header.strip().partition(" ")
+    try:
+        decoded = base64.b64decode(token.strip(), validate=True)
+    except ValueError:
+        return None
+    user, colon, password = decoded.partition(b":")
+    if scheme.lower() != "basic" or not colon:
+        return None
+    return user.decode("utf-8", "replace"), password[:72]
+
+
+class _Kept(NamedTuple):
     """Settings, and what was made of them; replaced as one."""
 
     settings: WebSettings
     context: ssl.SSLContext | None
     passwords: PasswordCheck | None
-    bucket: _Bucket
 
 
 class Protection:
     """What stands between a client and the pages.
 
     Args:
-        read: reads the settings; called again when one of their files changes. Protects nothing if
-            not given.
+        read: reads the settings; protects nothing if not given.
+        file: what they are read from, again when it changes or one that it names.
 
     Raises:
         ConfigError: they cannot be used.
     """
 
-    def __init__(self, read: Callable[[], WebSettings] = WebSettings) -> None:
+    def __init__(
+        self, read: Callable[[], WebSettings] = WebSettings, file: Path | None = None
+    ) -> None:
         self._read = read
+        self._file = file
         self._lock = threading.Lock()
         self._looked_at = time.monotonic()
+        self._bucket_full_at = 0.0
         self._problem = ""
         self._seen: Mapping[Path, object] = {}
         self._kept = self._load(None)
-        # Asked of every request, most of which come to exporters that protect nothing.
-        self._lets_all = self._kept.settings == WebSettings() and not self._seen
 
     @property
     def encrypted(self) -> bool:
@@ -89,27 +171,31 @@ class Protection:
         return kept.context, kept.settings.tls_server_config.client_allowed_sans
 
     def refuse(self, request: Request, client: str) -> Response | None:
-        """Return the answer to a request that may not be made; ``None`` for one that may.
-
-        Args:
-            request: as it came.
-            client: the address it came from.
-        """
-        if self._lets_all:
-            return None
+        """Return the answer to a client's request that may not be made; ``None`` if it may."""
         self._look()
         kept = self._kept
-        if not kept.bucket.take():
-            retry = ("Retry-After", str(max(1, round(kept.settings.rate_limit.interval))))
+        limit = kept.settings.rate_limit
+        if limit.interval and not self._take_token(limit.interval, limit.burst):
+            retry = ("Retry-After", str(max(1, round(limit.interval))))
             return say(429, "Too many requests; see rate_limit in --web.config.file.", retry)
         if kept.passwords is None or request.path in kept.settings.auth_excluded_paths:
             return None
-        verdict = kept.passwords.check(request.headers.get("authorization", ""), client)
-        if verdict is Verdict.RIGHT:
-            return None
-        if verdict is Verdict.BUSY:
+        is_right = kept.passwords.check(request.headers.get("authorization", ""), client)
+        if is_right is None:
             return say(429, "Too many passwords are being checked.", ("Retry-After", "1"))
-        return say(401, "This exporter wants a user and a password.", _CHALLENGE)
+        return (
+            None if is_right else say(401, "This exporter wants a user and a password.", _CHALLENGE)
+        )
+
+    def _take_token(self, interval: float, burst: int) -> bool:
+        """Take a token of the bucket, which fills by one with each interval; tell if it had one."""
+        with self._lock:
+            now = time.monotonic()
+            full_at = max(self._bucket_full_at, now) + interval
+            if full_at > now + interval * burst:
+                return False
+            self._bucket_full_at = full_at
+            return True
 
     def _look(self) -> None:
         """Read the files again if one has changed since the latest look."""
@@ -121,12 +207,10 @@ class Protection:
             return
         try:
             self._looked_at = now
-            if _looks(self._seen) == self._seen:
-                self._problem = ""  # the files are those again that are in use
-                return
-            self._kept = self._load(self._kept)
+            if _looks(self._seen) != self._seen:
+                self._kept = self._load(self._kept)
+                _log.info("web configuration reloaded", file=str(self._file))
             self._problem = ""
-            _log.info("web configuration reloaded", file=str(next(iter(self._seen))))
         except ConfigError as error:
             if str(error) != self._problem:
                 self._problem = str(error)
@@ -141,87 +225,47 @@ class Protection:
         Each file is looked at before it is read, so that one that changes in between is seen to
         have changed with the next look.
         """
-        files: Iterable[Path] = self._seen
-        while True:
-            seen = _looks(files)
+        seen = self._seen
+        files: set[Path] | None = None
+        while files is None or files - seen.keys():
+            seen = _looks(files or seen)
             settings = self._read()
-            if not set(settings.files) - seen.keys():
-                break
-            files = settings.files  # known only now
-        if before is not None:
-            _require_as_safe(settings, before.settings)
-        kept = _make(settings, before)
-        self._seen = {file: seen[file] for file in settings.files}
-        return kept
+            tls = settings.tls_server_config
+            files = {one for one in (self._file, *(tls.files if tls else ())) if one is not None}
+        problem = "" if before is None else _taken_away(before.settings, settings)
+        context = None
+        try:
+            context = tls.context() if tls else None
+        except (OSError, ValueError) as error:  # a file was replaced since it was read
+            problem = f"tls_server_config: {error}"
+        if problem:
+            file = self._file or Path("--web.config.file")
+            raise ConfigError([Problem("", problem)], file=file)
+        users = settings.basic_auth_users
+        passwords = before.passwords if before else None
+        if passwords is None or passwords.users != users:  # those that are known stay known
+            passwords = PasswordCheck(users) if users else None
+        self._seen = {file: seen[file] for file in files}
+        return _Kept(settings, context, passwords)
 
 
-class _Bucket:
-    """A token bucket, full at first."""
-
-    def __init__(self, limit: RateLimit) -> None:
-        self.limit = limit
-        self._lock = threading.Lock()
-        self._tokens = float(limit.burst)
-        self._at = time.monotonic()
-
-    def take(self) -> bool:
-        """Take a token; tell whether there was one."""
-        if self.limit.interval <= 0:
-            return True
-        with self._lock:
-            now = time.monotonic()
-            grown = self._tokens + (now - self._at) / self.limit.interval
-            self._tokens, self._at = min(float(self.limit.burst), grown), now
-            if self._tokens < 1.0:
-                return False
-            self._tokens -= 1.0
-            return True
-
-
-def _make(settings: WebSettings, before: _Kept | None) -> _Kept:
-    """Make everything, and keep what would be the same: passwords that are known, tokens."""
-    tls, users = settings.tls_server_config, settings.basic_auth_users
-    try:
-        context = None if tls is None else make_context(tls)
-    except TlsError as error:
-        raise _wrong(settings, f"tls_server_config.{error.key}: {error}") from None
-    passwords = before.passwords if before is not None else None
-    if not users:
-        passwords = None
-    elif passwords is None or passwords.users != users:
-        passwords = PasswordCheck(users)
-    bucket = _Bucket(settings.rate_limit)
-    if before is not None and before.bucket.limit == settings.rate_limit:
-        bucket = before.bucket
-    return _Kept(settings, context, passwords, bucket)
-
-
-def _require_as_safe(new: WebSettings, old: WebSettings) -> None:
-    """Refuse a file that opens what was closed: it may be half written, or emptied by mistake."""
-    gone = ""
+def _taken_away(old: WebSettings, new: WebSettings) -> str:
+    """Say what a file opens that was closed: it may be half written, or emptied by mistake."""
     old_tls, new_tls = old.tls_server_config, new.tls_server_config
-    if old_tls is not None and new_tls is None:
-        gone = "tls_server_config is gone; a restart serves without TLS"
-    elif old.basic_auth_users and not new.basic_auth_users:
-        gone = "basic_auth_users is gone; a restart serves everybody"
-    elif old_tls is None and new_tls is not None:
-        gone = "tls_server_config is new; a restart begins to speak TLS"
-    elif old_tls is not None and new_tls is not None:
-        demanded, demands = (_DEMANDS.get(one.client_auth_type, 0) for one in (old_tls, new_tls))
-        if demands < demanded:
-            gone = "tls_server_config.client_auth_type demands less of clients; a restart does so"
-        elif old_tls.client_allowed_sans and not new_tls.client_allowed_sans:
-            gone = (
-                "tls_server_config.client_allowed_sans is gone; a restart lets in every client "
-                "that has a certificate"
-            )
-    if gone:
-        raise _wrong(new, gone)
-
-
-def _wrong(settings: WebSettings, sentence: str) -> ConfigError:
-    file = next(iter(settings.files), Path("--web.config.file"))
-    return ConfigError([Problem("", sentence)], file=file)
+    if old.basic_auth_users and not new.basic_auth_users:
+        return "basic_auth_users is gone; a restart serves everybody"
+    if old_tls is None:
+        return "tls_server_config is new; a restart begins to speak TLS" if new_tls else ""
+    if new_tls is None:
+        return "tls_server_config is gone; a restart serves without TLS"
+    if new_tls.verify_mode < old_tls.verify_mode:
+        return "tls_server_config.client_auth_type demands less of clients; a restart does so"
+    if old_tls.client_allowed_sans and not new_tls.client_allowed_sans:
+        return (
+            "tls_server_config.client_allowed_sans is gone; a restart lets in every client that "
+            "has a certificate"
+        )
+    return ""
 
 
 def _looks(files: Iterable[Path]) -> dict[Path, object]:
@@ -230,8 +274,7 @@ def _looks(files: Iterable[Path]) -> dict[Path, object]:
     for file in files:
         try:
             status = file.stat()
+            looks[file] = (status.st_mtime_ns, status.st_size, status.st_ino)
         except OSError as error:
             looks[file] = error.errno
-        else:
-            looks[file] = (status.st_mtime_ns, status.st_size, status.st_ino)
     return looks

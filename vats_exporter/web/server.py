@@ -1,30 +1,34 @@
-"""The HTTP server: the standard library's, a thread a connection, with limits on what clients take.
+"""The HTTP server: the standard library's, a thread a connection.
 
-It accepts connections and ends those that are overdue; :mod:`vats_exporter.web.handler` reads and
-answers requests. It knows no path and no metric.
+It knows no path and no metric, and its answers quote nothing of a request.
 """
 
 from __future__ import annotations
 
 import contextlib
+import socket
+import ssl
 import sys
 import threading
 import time
+from email.utils import formatdate
+from http import HTTPStatus
 from http.server import ThreadingHTTPServer
+from socketserver import BaseRequestHandler
 from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import describe_unexpected
+from vats_exporter.web import MAX_HEAD, TEXT, Request, parse_request, say
 from vats_exporter.web.addresses import ListenAddress
-from vats_exporter.web.connections import Connections, Limits
-from vats_exporter.web.handler import Handler, Service
-from vats_exporter.web.log_limit import LogLimit
+from vats_exporter.web.connections import Connection, Connections, Limits
 from vats_exporter.web.protection import Protection
+from vats_exporter.web.settings import has_allowed_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
-    from vats_exporter.web.messages import Request, Response
+    from vats_exporter.web import Response
 
 _LOOK_EVERY: Final = 0.1
 """Seconds between two looks at the connections' deadlines, and at whether to stop."""
@@ -32,12 +36,37 @@ _LOOK_EVERY: Final = 0.1
 _PAUSE: Final = 0.05
 """Seconds before the next try to accept a connection, where the system could not."""
 
-_FULL: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Connection: close\r\n\r\nToo many connections are open.\n"
-)
+_LINGER: Final = 1.0
+"""Seconds for which what a client still sends is read and dropped, so that it gets its answer."""
+
+_BUFFER: Final = 64 * 1024
+"""Bytes of an answer that leave in one piece."""
+
+_HANDSHAKE: Final = b"\x16"
+"""First byte of a client that speaks TLS. [RFC 8446, 5.1]"""
 
 _log = get_logger(__name__)
+
+
+class LogLimit:
+    """Allows one line of the log for each client and minute. Safe to use from many threads."""
+
+    MOST: Final = 100
+    """Clients in a minute; more of them say nothing new."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._logged: dict[str, float] = {}
+
+    def allows(self, client: str) -> bool:
+        """Tell whether a line about a client may be logged now; if so, it counts as logged."""
+        with self._lock:
+            now = time.monotonic()
+            self._logged = {one: at for one, at in self._logged.items() if now - at < 60}
+            if client in self._logged or len(self._logged) >= self.MOST:
+                return False
+            self._logged[client] = now
+            return True
 
 
 class WebServer:
@@ -48,9 +77,6 @@ class WebServer:
         respond: answers a request; called from many threads.
         limits: what clients may take, of all addresses together.
         protection: TLS, passwords and headers; none if not given.
-
-    Attributes:
-        addresses: where it listens, with the ports it got.
 
     Raises:
         OSError: an address cannot be listened on; its ``filename`` is the address.
@@ -64,28 +90,34 @@ class WebServer:
         limits: Limits | None = None,
         protection: Protection | None = None,
     ) -> None:
-        limits = limits or Limits()
-        self.connections: Final = Connections(limits)
-        self._service = Service(respond, protection or Protection(), limits, self.connections)
+        self.respond: Final = respond
+        self.limits: Final = limits or Limits()
+        self.protection: Final = protection or Protection()
+        self.connections: Final = Connections(self.limits)
+        self.log_limit: Final = LogLimit()
         self._listeners: list[_Listener] = []
         try:
             for address in addresses:
-                self._listeners.append(_Listener(address, self._service))
+                self._listeners.append(_Listener(address, self))
         except OSError:
             self.stop()
             raise
-        self.addresses: Final = [listener.address for listener in self._listeners]
+
+    @property
+    def addresses(self) -> list[ListenAddress]:
+        """Where it listens, with the ports it got."""
+        return [listener.address for listener in self._listeners]
 
     @property
     def url(self) -> str:
         """A URL that reaches the server from this machine, without a slash at the end."""
-        url = self.addresses[0].url
-        return url.replace("http:", "https:", 1) if self._service.protection.encrypted else url
+        return f"{'https' if self.protection.encrypted else 'http'}://{self.addresses[0].reached()}"
 
     def is_alive(self) -> bool:
         """Tell whether requests are answered, by making one; with TLS, a refusal is an answer."""
+        local = self.addresses[0].reached()
         try:
-            with self.addresses[0].connect(timeout=2.0) as client:
+            with socket.create_connection((local.host, local.port), timeout=2.0) as client:
                 client.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
                 return client.recv(1) != b""
         except OSError:
@@ -99,7 +131,7 @@ class WebServer:
     def stop(self, timeout: float = 5.0) -> None:
         """Take no more connections, let running answers end for so many seconds, and close."""
         deadline = time.monotonic() + timeout
-        self._service.stopping = True
+        self.connections.stopping = True
         for listener in self._listeners:
             if listener.thread.is_alive():
                 listener.shutdown()
@@ -112,66 +144,201 @@ class _Listener(ThreadingHTTPServer):
 
     block_on_close = False
 
-    def __init__(self, address: ListenAddress, service: Service) -> None:
-        super().__init__((address.host, address.port), Handler, bind_and_activate=False)
+    def __init__(self, address: ListenAddress, web: WebServer) -> None:
+        super().__init__((address.host, address.port), _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = address.listen()
-        # A client may be gone before it is accepted; the loop must not wait for the next one.
-        self.socket.setblocking(False)  # noqa: FBT003 - the socket's own interface
         self.address = ListenAddress(address.host, self.socket.getsockname()[1])
         self.thread = threading.Thread(
             target=self.serve_forever, args=(_LOOK_EVERY,), name="web", daemon=True
         )
-        self._service = service
-        self._connections = service.connections
-        self._failures = LogLimit()
+        self.web = web
 
     def get_request(self) -> tuple[Any, Any]:
         """Accept a connection."""
         try:
-            client, address = self.socket.accept()
-        except BlockingIOError:
-            raise
+            return super().get_request()
         except OSError as error:
             # No descriptors left, most likely. An ended connection's thread gives its own back;
             # until then each turn of the loop would fail the same way.
-            self._connections.make_room()
-            if self._failures.allows(str(error.errno)):
+            self.web.connections.make_room()
+            if self.web.log_limit.allows(str(error)):
                 _log.warning("connection not accepted", error=error.strerror)
             time.sleep(_PAUSE)
             raise
-        client.setblocking(True)  # noqa: FBT003 - the socket's own interface
-        return client, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a client in a thread of its own, where there is room for one."""
+        """Answer a client in a thread of its own."""
         try:
-            if self._connections.admit(request):
-                super().process_request(request, client_address)
-                return
+            super().process_request(request, client_address)
         except RuntimeError:  # the system has no more threads
-            self._connections.forget(request)
-        with contextlib.suppress(OSError), request:
-            request.setblocking(False)  # noqa: FBT003 - the socket's own interface
-            request.send(_FULL)
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection to its end; the body of its thread."""
-        connection = self._connections.get(request)
-        if connection is None:
-            return
-        try:
-            Handler(self._service, connection, request, client_address, self)
-        finally:
-            self._connections.forget(request)
-            connection.socket.close()
+            with contextlib.suppress(OSError), request:
+                _say_plainly(request, 503, "Too many connections are open.")
 
     def service_actions(self) -> None:
         """End overdue connections; called with each turn of the loop."""
-        self._connections.end_overdue()
+        self.web.connections.end_overdue()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the library's signature
-        """Log a bug; a client that is gone, or was refused by TLS, is none."""
+        """Log a bug, and no more of it than is safe."""
         error = sys.exc_info()[1]
         if isinstance(error, Exception) and not isinstance(error, OSError):
             _log.error("connection failed", error=describe_unexpected(error))
+
+
+class _Handler(BaseRequestHandler):
+    """One client's connection: its requests are read and answered in a thread of its own."""
+
+    server: _Listener
+
+    def handle(self) -> None:
+        """Serve the connection, if there is room for it; the body of its thread."""
+        self._web, self._limits = self.server.web, self.server.web.limits
+        self._client = str(self.client_address[0]).removeprefix("::ffff:")
+        # The client may be gone, or too slow, or may have lost its place. It can't be told.
+        with contextlib.suppress(OSError):
+            tls = self._web.protection.tls()
+            if tls is not None:  # before others know the socket: the plain one is empty from here
+                self.request = tls[0].wrap_socket(
+                    self.request, server_side=True, do_handshake_on_connect=False
+                )
+            self._connection = Connection(self.request)
+            try:
+                with self.request:
+                    if not self._web.connections.admit(self._connection):
+                        _say_plainly(self.request, 503, "Too many connections are open.")
+                    elif tls is None or self._shake_hands(self.request, tls[1]):
+                        self._serve()
+            finally:
+                self._web.connections.forget(self._connection)
+
+    def _shake_hands(self, client: ssl.SSLSocket, allowed_names: Collection[str]) -> bool:
+        """Begin TLS; tell whether the client speaks it and is let in."""
+        self._connection.wait(self._limits.read_timeout)
+        first = socket.socket.recv(client, 1, socket.MSG_PEEK)
+        if first and first != _HANDSHAKE:
+            # Most likely plain HTTP, whose client would not understand an alert.
+            sentence = "This exporter speaks HTTPS here, and the request was plain HTTP."
+            _say_plainly(client, 400, sentence)
+            self._linger()
+            return False
+        try:
+            client.do_handshake()
+        except ssl.SSLEOFError:
+            return False  # the client is gone, and did not say why
+        except ssl.SSLError as failure:
+            reason = (failure.reason or "").replace("_", " ").lower()
+            details = getattr(failure, "verify_message", "")
+            self._warn("TLS handshake failed", f"{reason}: {details}" if details else reason)
+            return False
+        if allowed_names and not has_allowed_name(client.getpeercert(), allowed_names):
+            self._warn("TLS client refused", "its certificate has none of client_allowed_sans")
+            return False
+        return True
+
+    def _serve(self) -> None:
+        """Answer requests until either side ends the connection."""
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with (
+            self.request.makefile("rb") as self._received,
+            self.request.makefile("wb", _BUFFER) as self._sent,
+        ):
+            while self._answer_one():
+                pass
+            if isinstance(self.request, ssl.SSLSocket):
+                # Says that the answer ends here, which clients want to hear, and waits for as much.
+                self._connection.wait(_LINGER)
+                self.request.unwrap()
+            else:
+                self._linger()
+
+    def _linger(self) -> None:
+        """Read what the client still sends, for a moment.
+
+        Closing a socket with unread bytes resets the connection, and a reset may overtake the
+        answer.
+        """
+        self._connection.wait(_LINGER)
+        socket.socket.shutdown(self.request, socket.SHUT_WR)
+        while socket.socket.recv(self.request, 65536):
+            pass
+
+    def _warn(self, event: str, error: str) -> None:
+        """Log why TLS did not come about: the client itself learns next to nothing."""
+        first = self._web.log_limit.allows(self._client)
+        (_log.warning if first else _log.debug)(event, client=self._client, error=error)
+
+    def _answer_one(self) -> bool:
+        """Wait for a request, and answer it; tell whether another one may follow."""
+        self._connection.wait(self._limits.idle_timeout)
+        first = self._received.peek(1)[:1]
+        if first == _HANDSHAKE:
+            self._send(say(400, "This exporter speaks plain HTTP here, and not HTTPS."))
+        if not first or first == _HANDSHAKE:
+            return False
+        self._connection.wait(self._limits.read_timeout)
+        request = parse_request(self._read_head())
+        if isinstance(request, int):
+            if request:
+                status = HTTPStatus(request)
+                self._send(say(status, f"{status.description or status.phrase}."))
+                _log.debug("bad request", client=self._client, status=status)
+            return False
+        began = time.perf_counter()
+        self._connection.waiting = None
+        response = self._respond(request)
+        keeps = request.keeps_connection and not self._web.connections.stopping
+        self._send(response, keeps=keeps, with_body=request.method != "HEAD")
+        _log.debug(
+            "request",
+            client=self._client,
+            method=request.method,
+            path=request.path,
+            status=response.status,
+            size=response.length,
+            duration=round(time.perf_counter() - began, 6),
+        )
+        return keeps
+
+    def _read_head(self) -> bytes:
+        """Read up to the empty line after the headers, or past what a head may take."""
+        head = b""
+        while not head.endswith((b"\n\r\n", b"\n\n")) and len(head) <= MAX_HEAD:
+            line = self._received.readline(MAX_HEAD + 1 - len(head))
+            head += line
+            if not line.endswith(b"\n") and len(head) <= MAX_HEAD:
+                raise ConnectionAbortedError  # the client left in the middle
+        return head
+
+    def _respond(self, request: Request) -> Response:
+        """Answer a request, whatever happens."""
+        try:
+            refusal = self._web.protection.refuse(request, self._client)
+            return refusal or self._web.respond(request)
+        except Exception as error:  # noqa: BLE001 - a page's bug must not end the connection
+            _log.error("request failed", path=request.path, error=describe_unexpected(error))
+            return say(500, "The exporter failed to make this page; its log says where.")
+
+    def _send(self, response: Response, *, keeps: bool = False, with_body: bool = True) -> None:
+        self._connection.wait(self._limits.write_timeout, taking=True)
+        headers = {
+            "Date": formatdate(usegmt=True),
+            "Content-Type": response.content_type,
+            "Content-Length": str(response.length),
+            "Connection": "keep-alive" if keeps else "close",
+            **dict(response.headers),
+            **self._web.protection.headers,
+        }
+        first = f"HTTP/1.1 {response.status:d} {HTTPStatus(response.status).phrase}"
+        lines = [first, *map(": ".join, headers.items()), "", ""]
+        self._sent.write("\r\n".join(lines).encode("latin-1"))
+        for chunk in response.chunks if with_body else ():
+            self._sent.write(chunk)
+        self._sent.flush()
+
+
+def _say_plainly(client: socket.socket, status: int, sentence: str) -> None:
+    """Answer without TLS, and without waiting for the client to take it."""
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {TEXT}\r\n"
+    data = f"{head}Connection: close\r\n\r\n{sentence}\n".encode()
+    socket.socket.send(client, data, socket.MSG_DONTWAIT)

@@ -1,4 +1,4 @@
-"""The settings of ``--web.config.file``: exporter-toolkit's format, which Prometheus' users know.
+"""``--web.config.file``: exporter-toolkit's format, which Prometheus' users know.
 
 Everything that exporter-toolkit's documentation names is understood, whether or not this exporter
 can do it; what it can't is refused with a sentence, never silently left out where it would protect.
@@ -7,47 +7,43 @@ can do it; what it can't is refused with a sentence, never silently left out whe
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import os
 import re
+import ssl
+import tempfile
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from typing_extensions import Self
 
+from vats_exporter.config.problems import ConfigError, problem_of
 from vats_exporter.config.units import DURATION_PATTERN, LONGEST, parse_duration
-from vats_exporter.config.values import FilePath, Number, Section, Switch, Text
+from vats_exporter.config.values import (
+    CertificateFile,
+    Number,
+    ReadableFile,
+    Section,
+    Switch,
+    Text,
+    written_as,
+)
+from vats_exporter.config.yaml_file import read_yaml
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-_CIPHERS: Final = {
-    "TLS_AES_128_GCM_SHA256": "",
-    "TLS_AES_256_GCM_SHA384": "",
-    "TLS_CHACHA20_POLY1305_SHA256": "",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305": "ECDHE-RSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305": "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "TLS_RSA_WITH_AES_128_CBC_SHA": "AES128-SHA",
-    "TLS_RSA_WITH_AES_256_CBC_SHA": "AES256-SHA",
-    "TLS_RSA_WITH_AES_128_GCM_SHA256": "AES128-GCM-SHA256",
-    "TLS_RSA_WITH_AES_256_GCM_SHA384": "AES256-GCM-SHA384",
-}
-"""OpenSSL's names of Go's cipher suites; those of TLS 1.3 are always on, in Go as here."""
+    from collections.abc import Collection, Iterator, Mapping
 
 _CURVES: Final = {
     "CurveP256": "prime256v1",
@@ -57,7 +53,60 @@ _CURVES: Final = {
 }
 """OpenSSL's names of Go's curves."""
 
-_BCRYPT: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}", re.ASCII)
+_VERSIONS: Final = {
+    "TLS10": ssl.TLSVersion.TLSv1,
+    "TLS11": ssl.TLSVersion.TLSv1_1,
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+
+
+def _openssl_cipher(name: str) -> str:
+    """Return OpenSSL's name of one of Go's cipher suites; those of TLS 1.3 have the same."""
+    if "_WITH_" in name:
+        name = re.sub("^TLS_(RSA_WITH_)?|_CBC|(?<=POLY1305)_SHA256", "", name)
+        name = name.replace("_WITH_", "-").replace("AES_", "AES").replace("_", "-")
+    return name
+
+
+def _cipher(name: str) -> str:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    known = {cipher["name"] for cipher in context.get_ciphers()}
+    if not name.startswith("TLS_") or _openssl_cipher(name) not in known:
+        raise ValueError("none of Go's secure cipher suites, or this OpenSSL does not have it")
+    return name
+
+
+def _curves(value: list[str]) -> list[str]:
+    if not set(value) <= set(_CURVES):
+        raise ValueError(f"must be of {', '.join(_CURVES)}")
+    if len(value) > 1 and set(value) != set(_CURVES):
+        raise ValueError("one curve, or all of them; Python's OpenSSL takes no list")
+    return value
+
+
+def _verifying(value: object) -> object:
+    if value == "RequireAnyClientCert":
+        raise ValueError(f"{value} verifies nothing; use RequireAndVerifyClientCert")
+    return value
+
+
+def _certificates(pem: str) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError, TypeError):
+        raise ValueError("holds no certificate in PEM form") from None
+    return pem
+
+
+_ClientAuth = Literal[
+    "NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"
+]
+_Pem = str | Path | None
+_Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
+_Certificates = Annotated[str, AfterValidator(_certificates)]
+
 
 _HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "Content-Security-Policy": (),
@@ -68,26 +117,11 @@ _HEADERS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The headers that may be set, and what to where that is prescribed."""
 
-_CLIENT_AUTH: Final = (
-    "NoClientCert",
-    "RequestClientCert",
-    "VerifyClientCertIfGiven",
-    "RequireAndVerifyClientCert",
-)
-
-
-def _user(name: str) -> str:
-    if ":" in name:
-        raise ValueError("a user's name holds no colon")
-    return name
-
-
-def _bcrypt_hash(value: str) -> str:
-    if not _BCRYPT.fullmatch(value):
-        raise ValueError(
-            "not a bcrypt hash; `htpasswd -nBC 10 USER` makes one, the part after the colon"
-        )
-    return value
+_GO_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0} | {
+    "\u00b5s": 1e-6,  # the micro sign
+    "\u03bcs": 1e-6,  # the Greek letter mu
+}
+_GO_PIECE: Final = rf"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)({'|'.join(_GO_SECONDS)})"
 
 
 def _headers(value: dict[str, str | None]) -> dict[str, str | None]:
@@ -100,50 +134,6 @@ def _headers(value: dict[str, str | None]) -> dict[str, str | None]:
         if text and not (text.isascii() and text.isprintable()):
             raise ValueError(f"{name}: holds a character that a header cannot")
     return value
-
-
-def _cipher(name: str) -> str:
-    if name not in _CIPHERS:
-        raise ValueError("none of Go's secure cipher suites")
-    return name
-
-
-def _curves(value: list[str]) -> list[str]:
-    if not set(value) <= set(_CURVES):
-        raise ValueError(f"must be of {', '.join(_CURVES)}")
-    if len(value) > 1 and set(value) != set(_CURVES):
-        raise ValueError("one curve, or all of them; Python's OpenSSL takes no list")
-    return value
-
-
-def _client_auth(value: str) -> str:
-    if value == "RequireAnyClientCert":
-        raise ValueError(
-            "RequireAnyClientCert verifies nothing and is not offered; use "
-            "RequireAndVerifyClientCert"
-        )
-    if value not in _CLIENT_AUTH:
-        raise ValueError(f"must be {', '.join(_CLIENT_AUTH[:-1])} or {_CLIENT_AUTH[-1]}")
-    return value
-
-
-def _open_path(path: str) -> str:
-    if not path.startswith("/") or not path.isprintable() or "?" in path or "*" in path:
-        raise ValueError("must be a path such as /-/healthy, without a query or a pattern")
-    return path
-
-
-_GO_SECONDS: Final = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "\u00b5s": 1e-6,  # the micro sign
-    "\u03bcs": 1e-6,  # the Greek letter mu
-    "ms": 0.001,
-    "s": 1.0,
-    "m": 60.0,
-    "h": 3600.0,
-}
-_GO_PIECE: Final = rf"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)({'|'.join(_GO_SECONDS)})"
 
 
 def _go_duration(value: object) -> object:
@@ -164,29 +154,36 @@ _GoDuration = Annotated[
     BeforeValidator(_go_duration),
     WithJsonSchema({"type": "string", "pattern": f"^(?:(?:{_GO_PIECE})+|{DURATION_PATTERN})$"}),
 ]
-_Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
-
-_TEXTS: Final = frozenset(
-    {"cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type"}
-)
+_User = Annotated[Text, written_as("[^:]+", "a user's name holds no colon")]
+_Hash = Annotated[
+    str,
+    written_as(
+        r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}",
+        "not a bcrypt hash; `htpasswd -nBC 10 USER` makes one, the part after the colon",
+    ),
+]
+_OpenPath = Annotated[
+    Text,
+    written_as(r"/[^?*]*", "must be a path such as /-/healthy, without a query or a pattern"),
+]
 
 
 class TlsServerSettings(Section):
     """TLS of the exporter's HTTP interface."""
 
-    cert: str | None = None
+    cert: _Certificates | None = None
     """The certificate, as PEM."""
-    cert_file: FilePath | None = None
+    cert_file: CertificateFile | None = None
     """File of the certificate."""
     key: str | None = Field(default=None, repr=False)
     """Its key, as PEM."""
-    key_file: FilePath | None = None
+    key_file: ReadableFile | None = None
     """File of its key."""
-    client_auth_type: Annotated[str, AfterValidator(_client_auth)] = "NoClientCert"
+    client_auth_type: Annotated[_ClientAuth, BeforeValidator(_verifying)] = "NoClientCert"
     """Whether a client certificate is requested and verified."""
-    client_ca: str | None = None
+    client_ca: _Certificates | None = None
     """Certificate authorities for client certificates, as PEM."""
-    client_ca_file: FilePath | None = None
+    client_ca_file: CertificateFile | None = None
     """File of certificate authorities for client certificates."""
     client_allowed_sans: list[Text] = Field(default_factory=list)
     """Names one of which a client certificate must contain."""
@@ -201,46 +198,95 @@ class TlsServerSettings(Section):
     curve_preferences: Annotated[list[str], AfterValidator(_curves)] = Field(default_factory=list)
     """The curve of the key exchange, by Go's name."""
 
-    @property
-    def openssl_ciphers(self) -> list[str]:
-        """The suites up to TLS 1.2, by OpenSSL's names; empty for OpenSSL's own choice."""
-        return [_CIPHERS[name] for name in self.cipher_suites if _CIPHERS[name]]
-
-    @property
-    def openssl_curve(self) -> str:
-        """The only curve, by OpenSSL's name; empty for OpenSSL's own choice."""
-        return _CURVES[self.curve_preferences[0]] if len(self.curve_preferences) == 1 else ""
-
     @model_validator(mode="before")
     @classmethod
     def _empty_is_not_given(cls, data: Any) -> Any:
-        """Leave out texts that are empty, which the toolkit does not tell from absent ones."""
+        """Leave out empty texts, which the toolkit does not tell from absent ones."""
         if not isinstance(data, dict):
             return data
-        return {key: value for key, value in data.items() if key not in _TEXTS or value}
+        data = {key: value for key, value in data.items() if value not in ("", None)}
+        for one in ("cert", "key", "client_ca"):
+            if {one, f"{one}_file"} <= data.keys():
+                raise ValueError(f"{one} and {one}_file: only one of the two")
+        return data
+
+    @field_validator("key", "key_file")
+    @classmethod
+    def _fits_the_certificate(cls, key: str | Path, info: ValidationInfo) -> Any:
+        certificate = info.data.get("cert") or info.data.get("cert_file")
+        if certificate:
+            _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
+        return key
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         given = self.model_fields_set
-        for one in ("cert", "key", "client_ca"):
-            if {one, f"{one}_file"} <= given:
-                raise ValueError(f"{one} and {one}_file: only one of the two")
-            if one != "client_ca" and not {one, f"{one}_file"} & given:
+        for one in ("cert", "key"):
+            if not {one, f"{one}_file"} & given:
                 raise ValueError(f"{one}_file is missing")
         has_authorities = bool({"client_ca", "client_ca_file"} & given)
         if has_authorities and self.client_auth_type == "NoClientCert":
             raise ValueError("client_ca_file has no effect without client_auth_type")
-        if self.client_auth_type == "RequireAndVerifyClientCert" and not has_authorities:
+        demanding = self.client_auth_type == "RequireAndVerifyClientCert"
+        if demanding and not has_authorities:
             # The system's authorities, as the toolkit has it, would let in whoever has bought a
             # certificate.
             raise ValueError("client_auth_type RequireAndVerifyClientCert needs client_ca_file")
-        if self.client_allowed_sans and self.client_auth_type != "RequireAndVerifyClientCert":
+        if self.client_allowed_sans and not demanding:
             raise ValueError(
                 "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert"
             )
         if self.min_version > self.max_version:
             raise ValueError("min_version is newer than max_version")
         return self
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that it names."""
+        named = (self.cert_file, self.key_file, self.client_ca_file)
+        return [file for file in named if file is not None]
+
+    @property
+    def verify_mode(self) -> ssl.VerifyMode:
+        """How much is demanded of clients."""
+        modes = {
+            "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+            "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+        }
+        return modes.get(self.client_auth_type, ssl.CERT_NONE)
+
+    def context(self) -> ssl.SSLContext:
+        """Make what connections are wrapped with.
+
+        Raises:
+            ValueError: certificate or key became unusable since they were read.
+            OSError: the same.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with warnings.catch_warnings():
+            # Whoever asks for a version of the last century gets it.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = _VERSIONS[self.min_version]
+            context.maximum_version = _VERSIONS[self.max_version]
+        # Those of TLS 1.3 are always on, in Go as here.
+        ciphers = [_openssl_cipher(name) for name in self.cipher_suites if "_WITH_" in name]
+        if self.min_version in {"TLS10", "TLS11"}:
+            # Level 1 of OpenSSL 3 refuses the signatures that these versions are made of.
+            ciphers = [*(ciphers or ["DEFAULT"]), "@SECLEVEL=0"]
+        if ciphers:
+            context.set_ciphers(":".join(ciphers))
+        if not self.prefer_server_cipher_suites:
+            context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+        if len(self.curve_preferences) == 1:
+            context.set_ecdh_curve(_CURVES[self.curve_preferences[0]])
+        _load(context, self.cert or self.cert_file, self.key or self.key_file)
+        if self.client_ca or self.client_ca_file:
+            context.load_verify_locations(self.client_ca_file, cadata=self.client_ca)
+        elif self.client_auth_type == "VerifyClientCertIfGiven":
+            context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
+        context.verify_mode = self.verify_mode
+        context.set_alpn_protocols(["http/1.1"])
+        return context
 
 
 class HttpServerSettings(Section):
@@ -276,27 +322,79 @@ class WebSettings(Section):
     """TLS, if given."""
     http_server_config: HttpServerSettings = HttpServerSettings()
     """HTTP."""
-    basic_auth_users: dict[
-        Annotated[Text, AfterValidator(_user)], Annotated[str, AfterValidator(_bcrypt_hash)]
-    ] = Field(default_factory=dict, repr=False)
+    basic_auth_users: dict[_User, _Hash] = Field(default_factory=dict, repr=False)
     """bcrypt hash by user; without any, no password is required."""
-    auth_excluded_paths: list[Annotated[str, AfterValidator(_open_path)]] = Field(
-        default_factory=list
-    )
+    auth_excluded_paths: list[_OpenPath] = Field(default_factory=list)
     """Paths served without a password."""
     rate_limit: RateLimit = RateLimit()
     """Limit on requests."""
 
-    _file: Path | None = PrivateAttr(None)
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """What the settings were read from; when one changes, they are to be read again."""
-        tls = self.tls_server_config
-        pems = [tls.cert_file, tls.key_file, tls.client_ca_file] if tls is not None else []
-        return tuple(file for file in [self._file, *pems] if file is not None)
+def load_web_config(file: Path) -> WebSettings:
+    """Read and check a web configuration, with the certificates it names.
 
-    def with_origin(self, file: Path) -> Self:
-        """Note where they were read from."""
-        self._file = file
-        return self
+    Args:
+        file: where it is. Relative paths in it start from its folder.
+
+    Raises:
+        ConfigError: with all that is wrong with it.
+    """
+    document = read_yaml(file)
+    problems = document.problems_in(WebSettings)
+    try:
+        settings = WebSettings.model_validate(
+            {} if document.value is None else document.value, context={"folder": file.parent}
+        )
+    except ValidationError as error:
+        for one in error.errors(include_url=False):
+            problems.append(problem_of(one, WebSettings, document.line_of(one["loc"])))
+    if problems:
+        raise ConfigError(problems, file=file)
+    return settings
+
+
+def _load(context: ssl.SSLContext, certificate: _Pem, key: _Pem) -> None:
+    """Load a certificate and its key, which are files or PEM themselves."""
+
+    def refuse_to_ask() -> str:
+        raise ValueError("is encrypted; it must be readable without a passphrase")
+
+    with _as_file(certificate) as certificate_file, _as_file(key) as key_file:
+        try:
+            context.load_cert_chain(certificate_file, key_file, password=refuse_to_ask)
+        except ssl.SSLError as error:
+            if error.reason == "KEY_VALUES_MISMATCH":
+                raise ValueError("is not the key of the certificate") from None
+            raise ValueError("holds no key in PEM form") from None
+
+
+@contextlib.contextmanager
+def _as_file(pem: _Pem) -> Iterator[str]:
+    """Give a file's path, since Python's interface of OpenSSL wants one.
+
+    PEM is given as a file in memory where the system has such: a key that was written inline is not
+    to be found on a disk afterwards.
+    """
+    if not isinstance(pem, str):
+        yield str(pem)
+        return
+    in_memory = hasattr(os, "memfd_create")
+    with (
+        os.fdopen(os.memfd_create("pem"), "wb") if in_memory else tempfile.NamedTemporaryFile()
+    ) as file:
+        file.write(pem.encode())
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}" if in_memory else file.name
+
+
+def has_allowed_name(certificate: Mapping[str, Any] | None, allowed: Collection[str]) -> bool:
+    """Tell whether a client's certificate, as Python reads it, has a name that is let in."""
+    names = {_spelt(name) for _, name in (certificate or {}).get("subjectAltName", ())}
+    return not names.isdisjoint(map(_spelt, allowed))
+
+
+def _spelt(name: str) -> str:
+    """Spell an address as people do; OpenSSL writes one of IPv6 in full and in capitals."""
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(name.strip()))
+    return name

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.clock import SystemClock
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
 from vats_exporter.metrics.probe import Probe, latest_refreshes
+from vats_exporter.web import HTML, JSON, Request, Response, say, text
+from vats_exporter.web.addresses import Urls
 from vats_exporter.web.landing import Shown, choose_language, render_landing_page
-from vats_exporter.web.messages import HTML, JSON, Request, Response, say, text
-from vats_exporter.web.targets import make_targets
-from vats_exporter.web.urls import DIRECT, Urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from vats_exporter.clock import Clock
     from vats_exporter.metrics.collector import Collector, MonitoredAccount
-    from vats_exporter.metrics.exposition import Page
-    from vats_exporter.trunks import Snapshot, Trunk
-
-DEFAULT_TIMEOUT: Final = 10.0
-"""Seconds a scrape may take where the scraper does not tell; Prometheus' own default."""
-
-TIMEOUT_OFFSET: Final = 0.5
-"""Seconds kept back of what the scraper allows, to send the page in."""
-
-LONGEST_TIMEOUT: Final = 600.0
-"""Seconds that a scraper is believed to wait at most."""
+    from vats_exporter.metrics.exposition import Format, Page
 
 _NOT_KEPT: Final = ("Cache-Control", "no-store")
+_READING: Final = ("GET", "HEAD")
+_WRITING: Final = ("POST", "PUT")
 
 
 class Site:
@@ -42,7 +33,7 @@ class Site:
     Args:
         collector: of the metrics.
         urls: where the pages are.
-        clock: for ages on the landing page.
+        now: tells the time, in seconds since the epoch.
         reload: loads the configuration again, and returns why that failed, a line a reason;
             ``None`` where that is off.
         configuration: writes the configuration in use, without secrets.
@@ -58,8 +49,8 @@ class Site:
         self,
         collector: Collector,
         *,
-        urls: Urls = DIRECT,
-        clock: Clock | None = None,
+        urls: Urls | None = None,
+        now: Callable[[], float] = time.time,
         reload: Callable[[], Sequence[str]] | None = None,
         configuration: Callable[[], str] = str,
         max_waiting: int = 256,
@@ -67,17 +58,17 @@ class Site:
         self.stopping = False
         self.url = "http://localhost"
         self._collector = collector
-        self._urls = urls
-        self._clock: Clock = clock or SystemClock()
+        self._urls = urls or Urls()
+        self._now = now
         self._reload = reload
-        # By account, looked for once in a snapshot.
-        self._troubled: Mapping[str, tuple[Snapshot | None, tuple[Trunk, ...]]] = {}
         self._may_wait = threading.Semaphore(max_waiting)
         self._pages: Mapping[str, Callable[[Request], Response]] = {
             "/": self._landing,
-            urls.metrics: self._metrics,
-            "/probe": self._probe,
-            "/refreshes": self._refreshes,
+            self._urls.metrics: self._metrics,
+            "/probe": self._of_account(self._probe),
+            "/refreshes": self._of_account(
+                lambda _, account: text(200, latest_refreshes(account), _NOT_KEPT)
+            ),
             "/sd": self._targets,
             "/config": lambda _: text(200, configuration()),
             "/-/healthy": lambda _: say(200, "The exporter is healthy."),
@@ -92,23 +83,22 @@ class Site:
             # A relative one, which holds behind a proxy as well.
             path = f"{prefix[1:] if request.path == '/' else prefix.rpartition('/')[2]}/"
             return say(302, f"The pages are at {path}.", ("Location", path))
-        within = request.path.startswith(f"{prefix}/")
-        page = self._pages.get(request.path[len(prefix) :]) if within else None
+        path = request.path.removeprefix(prefix) if request.path.startswith(f"{prefix}/") else ""
+        page = self._pages.get(path)
         if page is None:
             pages = [prefix + path for path in self._pages if self._reload or "reload" not in path]
             return say(404, f"There is no such page; there are {', '.join(pages)}.")
-        methods = ("POST", "PUT") if page == self._load_again else ("GET", "HEAD")
+        methods = _WRITING if path == "/-/reload" else _READING
         if request.method not in methods:
             sentence = f"This page answers {' and '.join(methods)}."
             return say(405, sentence, ("Allow", ", ".join(methods)))
         return page(request)
 
     def _metrics(self, request: Request) -> Response:
-        form = negotiate(request.headers.get("accept", "")).format
         if request.method == "HEAD":  # who asks for the head alone wants no refresh
-            return _metrics(request, self._collector.page(form))
+            return _exposition(request, self._collector.page)
         with self._waiting(request) as timeout:
-            return _metrics(request, self._collector.scrape(form, timeout))
+            return _exposition(request, lambda form: self._collector.scrape(form, timeout))
 
     @contextmanager
     def _waiting(self, request: Request) -> Iterator[float]:
@@ -125,39 +115,56 @@ class Site:
         finally:
             self._may_wait.release()
 
-    def _account(self, request: Request) -> MonitoredAccount | Response:
-        """Return the account that is asked for, or what is wrong with asking so."""
-        name = request.parameter("account")
-        if not name:
-            example = f"{request.path}?account=NAME"
-            return say(400, f"Which account? Ask for {example}; /sd lists the names.")
-        account = self._collector.account(name)
-        return account or say(404, "There is no account of this name; /sd lists the names.")
+    def _of_account(
+        self, page: Callable[[Request, MonitoredAccount], Response]
+    ) -> Callable[[Request], Response]:
+        """Make a page of one that needs an account."""
 
-    def _refreshes(self, request: Request) -> Response:
-        account = self._account(request)
-        if isinstance(account, Response):
-            return account
-        return text(200, latest_refreshes(account), headers=(_NOT_KEPT,))
+        def respond(request: Request) -> Response:
+            name = request.parameter("account")
+            if not name:
+                example = f"{request.path}?account=NAME"
+                return say(400, f"Which account? Ask for {example}; /sd lists the names.")
+            account = self._collector.account(name)
+            if account is None:
+                return say(404, "There is no account of this name; /sd lists the names.")
+            return page(request, account)
 
-    def _probe(self, request: Request) -> Response:
-        account = self._account(request)
-        if isinstance(account, Response):
-            return account
+        return respond
+
+    def _probe(self, request: Request, account: MonitoredAccount) -> Response:
         with self._waiting(request) as timeout:
-            probe = Probe(account, timeout, self._clock.now)
+            probe = Probe(account, timeout, self._now)
         if request.parameter("debug") == "true":
-            pieces = probe.debug_page()
-            return Response(200, pieces, headers=(_NOT_KEPT,), length=sum(map(len, pieces)))
-        form = negotiate(request.headers.get("accept", "")).format
-        return _metrics(request, probe.page(form))
+            return Response(200, probe.debug_page(), headers=(_NOT_KEPT,))
+        return _exposition(request, probe.page)
 
     def _targets(self, request: Request) -> Response:
-        accounts = {account.name: account.labels for account in self._collector.accounts}
+        """List the accounts as Prometheus' HTTP service discovery has them.
+
+        The labels are such that no relabelling is needed: path, parameter and scheme lead to the
+        account's probe, and ``instance``, which tells series of the targets apart, is its name.
+        """
         scheme, _, address = self.url.partition("://")
         here = f"{scheme}://{request.headers.get('host') or address}{self._urls.prefix}"
-        targets = make_targets(accounts, self._urls.external or here)
-        return text(200, json.dumps(targets, ensure_ascii=False), JSON)
+        scheme, _, rest = (self._urls.external or here).partition("://")
+        address, slash, path = rest.partition("/")
+        if not re.search(r"[^:]:[0-9]+$", address):
+            address += ":443" if scheme == "https" else ":80"
+        where = {"__scheme__": scheme, "__metrics_path__": f"{slash}{path}/probe"}
+        targets = [
+            {
+                "targets": [address],
+                "labels": {
+                    **where,
+                    "__param_account": one.name,
+                    "instance": one.name,
+                    **one.labels,
+                },
+            }
+            for one in self._collector.accounts
+        ]
+        return text(200, json.dumps(targets, ensure_ascii=False), content_type=JSON)
 
     def _load_again(self, _request: Request) -> Response:
         if self._reload is None:
@@ -169,31 +176,21 @@ class Site:
 
     def _landing(self, request: Request) -> Response:
         language = choose_language(request.headers.get("accept-language") or "")
-        accounts = self._collector.accounts
-        self._troubled = {one.name: self._find_troubled(one) for one in accounts}
         shown = [
-            Shown(one.refresher.peek(), self._troubled[one.name][1], one.changes(), one.privacy)
-            for one in accounts
+            Shown(one.refresher.peek(), one.changes(), one.privacy)
+            for one in self._collector.accounts
         ]
-        page = render_landing_page(shown, self._clock.now(), language, self._urls.metrics)
-        headers = (
+        page = render_landing_page(shown, self._now(), language, self._urls.metrics)
+        return text(
+            200,
+            page,
             # The page needs nothing but its own style.
             ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
             ("Content-Language", language),
             ("Vary", "Accept-Language"),
             _NOT_KEPT,
+            content_type=HTML,
         )
-        return text(200, page, HTML, headers)
-
-    def _find_troubled(
-        self, account: MonitoredAccount
-    ) -> tuple[Snapshot | None, tuple[Trunk, ...]]:
-        snapshot = account.refresher.peek().snapshot
-        kept = self._troubled.get(account.name)
-        if kept is not None and kept[0] is snapshot:
-            return kept
-        trunks = () if snapshot is None else snapshot.trunks
-        return snapshot, tuple(trunk for trunk in trunks if trunk.troubles)
 
     def _ready(self, _request: Request) -> Response:
         if self.stopping:
@@ -201,14 +198,15 @@ class Site:
         return say(200, "The exporter is ready.")
 
 
-def _metrics(request: Request, page: Page) -> Response:
-    """Answer with a page of metrics, as the client takes it."""
-    body = page.body(compress=accepts_gzip(request.headers.get("accept-encoding", "")))
-    headers: tuple[tuple[str, str], ...] = (("Vary", "Accept, Accept-Encoding"),)
+def _exposition(request: Request, make: Callable[[Format], Page]) -> Response:
+    """Answer with a page of metrics, in the format and encoding that the client takes."""
+    form, content_type = negotiate(request.headers.get("accept", ""))
+    compress = accepts_gzip(request.headers.get("accept-encoding", ""))
+    body = make(form).body(compress=compress)
+    headers = [("Vary", "Accept, Accept-Encoding")]
     if body.encoding:
-        headers = (*headers, ("Content-Encoding", body.encoding))
-    content_type = negotiate(request.headers.get("accept", "")).content_type
-    return Response(200, body.chunks, content_type, headers, body.length)
+        headers.append(("Content-Encoding", body.encoding))
+    return Response(200, body.chunks, content_type, headers)
 
 
 def scrape_timeout(header: str) -> float:
@@ -221,8 +219,8 @@ def scrape_timeout(header: str) -> float:
     try:
         allowed = float(header)
     except ValueError:
-        allowed = DEFAULT_TIMEOUT
-    if not (math.isfinite(allowed) and allowed > 0):
-        allowed = DEFAULT_TIMEOUT
-    # Half of a timeout that is hardly longer than the offset is still time to refresh in.
-    return min(max(allowed - TIMEOUT_OFFSET, allowed / 2), LONGEST_TIMEOUT)
+        allowed = 0.0
+    if not 0 < allowed < math.inf:
+        allowed = 10.0  # Prometheus' own default
+    # Half a second is kept back to send the page in, or half of a timeout that is hardly longer.
+    return min(max(allowed - 0.5, allowed / 2), 600.0)
