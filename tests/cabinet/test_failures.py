@@ -22,7 +22,7 @@ from urllib3 import exceptions
 from tests.cabinet.conftest import WEAK_PARAMETERS, server_context
 from tests.cabinet.proxy import ForwardingProxy
 from tests.cabinet.replay import COOKIE, SIGN_IN, ReplayServer, Reply, redirect
-from vats_exporter.cabinet import connection, failures
+from vats_exporter.cabinet import failures, transport
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -78,9 +78,9 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _no_context_is_kept() -> Iterator[None]:
     """The system's authorities differ from test to test."""
-    connection._context.cache_clear()
+    transport._context.cache_clear()
     yield
-    connection._context.cache_clear()
+    transport._context.cache_clear()
 
 
 @pytest.fixture
@@ -220,10 +220,10 @@ def test_weak_parameters_are_taken_at_level_one_with_the_certificate_still_verif
 
 
 def test_accounts_with_the_same_settings_share_a_context(ca_file: Path, tmp_path: Path) -> None:
-    first = connection.tls_context(TlsSettings(ca_file=ca_file), "host")
-    assert connection.tls_context(TlsSettings(ca_file=ca_file), "host") is first
+    first = transport.tls_context(TlsSettings(ca_file=ca_file), "host")
+    assert transport.tls_context(TlsSettings(ca_file=ca_file), "host") is first
     assert (
-        connection.tls_context(TlsSettings(ca_file=ca_file, security_level=1), "host") is not first
+        transport.tls_context(TlsSettings(ca_file=ca_file, security_level=1), "host") is not first
     )
 
 
@@ -281,8 +281,8 @@ def test_reasons_with_a_cure_name_it(reason: str, setting: str) -> None:
 
 def test_legacy_renegotiation_is_a_setting_of_its_own() -> None:
     legacy = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT
-    assert not connection.tls_context(TlsSettings(), "host").options & legacy
-    assert connection.tls_context(TlsSettings(legacy_renegotiation=True), "host").options & legacy
+    assert not transport.tls_context(TlsSettings(), "host").options & legacy
+    assert transport.tls_context(TlsSettings(legacy_renegotiation=True), "host").options & legacy
 
 
 def test_an_old_release_of_tls_names_the_setting_for_it_and_is_taken_with_it(
@@ -455,13 +455,15 @@ def test_a_failure_of_tls_is_one_of_trust_only_before_there_is_a_connection() ->
 
 
 def test_a_proxy_is_named_only_until_there_is_a_connection() -> None:
-    refused = exceptions.ProxyError("geheim", OSError("Tunnel connection failed: 502 geheim"))
-    error = exceptions.ProxyError("geheim", REFUSED)
-    for one, connected, says in (
-        (refused, False, "list: host: proxy p:1 refuses: HTTP 502"),
-        (error, False, "list: host: proxy p:1: connection refused"),
-        (error, True, "list: host: connection refused"),
+    refused = OSError("Tunnel connection failed: 502 geheim")
+    for error, connected, reached, says in (
+        (refused, False, True, "list: host: proxy p:1 refuses: HTTP 502"),
+        (REFUSED, False, False, "list: host: proxy p:1: connection refused"),
+        (REFUSED, False, True, "list: host: connection refused"),
+        (REFUSED, True, True, "list: host: connection refused"),
     ):
-        found = failures.translate(one, "list: host", Timeouts(), connected=connected, proxy="p:1")
+        found = failures.translate(
+            error, "list: host", Timeouts(), connected=connected, proxy="p:1", reached=reached
+        )
         assert str(found) == says
-        assert isinstance(found, ProxyError) is not connected
+        assert isinstance(found, ProxyError) is ("proxy" in says)

@@ -25,6 +25,7 @@ from tests.cabinet.replay import (
     html,
     redirect,
 )
+from vats_exporter.cabinet.answers import Answer as Answered
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import (
     CabinetError,
@@ -38,7 +39,6 @@ from vats_exporter.cabinet.errors import (
 )
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.sign_in import LostCookieError, SignInPace
-from vats_exporter.cabinet.transport import Answer as Answered
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
 import threading
@@ -9,16 +10,15 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
+from unittest import mock
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from urllib3 import HTTPResponse
-from urllib3._collections import HTTPHeaderDict
+from urllib3.connection import HTTPConnection
 
 from tests.cabinet.proxy import ForwardingProxy
 from tests.cabinet.replay import NOCACHE, ReplayServer, Reply, html, redirect
 from vats_exporter import __version__
+from vats_exporter.cabinet import transport as module
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -33,7 +33,7 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
-from vats_exporter.cabinet.transport import Cookies, Transport
+from vats_exporter.cabinet.transport import Transport
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -139,13 +139,16 @@ def test_a_new_connection_that_closes_is_not_tried_again(
     assert server.count(PATH) == 1
 
 
-def test_a_refused_connection_is_not_tried_twice(make_transport: TransportMaker) -> None:
+def test_a_refused_connection_is_not_tried_twice(
+    make_transport: TransportMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with ReplayServer() as gone:
         pass
-    transport = make_transport(gone)
+    opened = mock.Mock(wraps=HTTPConnection.connect, side_effect=ConnectionRefusedError)
+    monkeypatch.setattr(HTTPConnection, "connect", opened)
     with pytest.raises(UnreachableError):
-        transport.send("list", PATH)
-    assert transport._connection.dialled == 1
+        make_transport(gone).send("list", PATH)
+    assert opened.call_count == 1
 
 
 def test_the_trace_sees_every_call(
@@ -708,91 +711,89 @@ def test_what_is_no_proxy_is_said_without_quoting_it(
     assert "geheim" not in str(caught.value)
 
 
-# -- cookies
+# -- connections are opened a few at a time
 
-URL = "http://127.0.0.1:8080/j_spring_security_check"
-HOME = "http://127.0.0.1:8080/"
-
-
-def answered(*cookies: str, url: str = URL, jar: Cookies | None = None) -> Cookies:
-    jar = Cookies() if jar is None else jar
-    headers = HTTPHeaderDict([("Set-Cookie", cookie) for cookie in cookies])
-    jar.take(HTTPResponse(headers=headers, preload_content=False), url)
-    return jar
+PATIENCE = 10.0
 
 
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        "",
-        "; Path=/",
-        "; HttpOnly; SameSite=Lax",
-        "; Version=1",
-        '; Version=1; Path="/"',
-        "; Version=2; Path=/",
-        "; Path=no-path",
-        "; Domain=127.0.0.1",
-        "; Max-Age=3600",
-    ],
-)
-def test_what_a_browser_sends_back_is_sent_back(attributes: str) -> None:
-    jar = answered(f"JSESSIONID=abc123{attributes}")
-    assert jar.header(HOME) == "JSESSIONID=abc123"
-    assert jar.lost(HOME) == ""
-    assert [cookie.value for cookie in jar.jar] == ["abc123"]
+class Silent:
+    """Accepts connections and never answers, so that a TLS handshake takes until it is cut."""
+
+    def __init__(self) -> None:
+        self.accepted = threading.Semaphore(0)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def drop(self) -> None:
+        """End the connection that was accepted first."""
+        self._open.pop(0).close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for one in self._open:
+            one.close()
+        self._thread.join(PATIENCE)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self._open.append(self._listener.accept()[0])
+                self.accepted.release()
 
 
-@pytest.mark.parametrize(
-    ("attributes", "says"),
-    [
-        ("; Secure", "marked Secure, and the address begins with http://"),
-        ("; Domain=other.example", r"another host \(Domain\)"),
-        ("; Path=/elsewhere", r"another path \(Path\)"),
-    ],
-)
-def test_a_cookie_that_is_lost_says_why(attributes: str, says: str) -> None:
-    jar = answered(f"JSESSIONID=abc123{attributes}")
-    assert jar.header(HOME) == ""
-    with pytest.raises(AssertionError, match=says):
-        raise AssertionError(jar.lost(HOME))
-    jar.forget()
-    assert jar.lost(HOME) == ""
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    server = Silent()
+    yield server
+    server.close()
 
 
-def test_a_secure_cookie_goes_back_over_tls() -> None:
-    jar = answered("a=b; Secure", url="https://vpbx.mts.ru/")
-    assert jar.header("https://vpbx.mts.ru/") == "a=b"
+def opening(url: str, connect: float) -> threading.Thread:
+    """Begin a request that ends with an error, whenever that is."""
+    settings = CabinetSettings(timeouts=Timeouts(connect=connect, read=connect, call=connect))
+    made = Transport(url, settings, lambda event: None)
+
+    def send() -> None:
+        with contextlib.suppress(CabinetError):
+            made.send("list", "/")
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    return thread
 
 
-def test_a_cookie_that_is_taken_back_is_gone() -> None:
-    jar = answered("a=b; Path=/")
-    answered("a=; Path=/; Max-Age=0", jar=jar)
-    assert jar.header(HOME) == ""
+def test_no_more_connections_are_opened_at_the_same_time_than_that(
+    silent: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert module._OPENING._value == 32
+    monkeypatch.setattr(module, "_OPENING", threading.BoundedSemaphore(2))
+    threads = [opening(silent.url, PATIENCE) for _ in range(4)]
+    for _ in range(2):
+        assert silent.accepted.acquire(timeout=PATIENCE)
+    assert not silent.accepted.acquire(timeout=0.2)
+    silent.drop()
+    assert silent.accepted.acquire(timeout=PATIENCE)  # the next one's turn
+    silent.close()
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
 
 
-def test_what_is_kept_is_bounded_and_one_that_is_kept_can_be_renewed() -> None:
-    jar = answered(*(f"c{number}=x" for number in range(60)), "c0=new", "long=" + "x" * 5000)
-    assert len(jar.jar) == 50
-    assert "c0=new" in jar.header(HOME)
-    assert "long" not in jar.header(HOME)
-
-
-@pytest.mark.parametrize("path", ["/{number}", "/{number}/{number}"])
-def test_the_same_name_for_many_paths_is_many_cookies(path: str) -> None:
-    jar = Cookies()
-    for number in range(90):
-        answered(f"a=x; Path={path.replace('{number}', str(number))}", jar=jar)
-    assert len(jar.jar) == 50
-
-
-@pytest.mark.parametrize("attribute", ["Path=/{}", "Comment={}", "Unknown={}", "{}=unknown"])
-def test_a_cookie_with_a_long_attribute_is_not_kept(attribute: str) -> None:
-    jar = answered("a=b; " + attribute.replace("{}", "x" * 5000), "c=d")
-    assert (len(jar.jar), jar.header(HOME)) == (1, "c=d")
-
-
-@given(st.lists(st.text('abc=;, "\\/Pathdominsecuexrx-0123456789', max_size=40), max_size=6))
-def test_any_cookie_is_kept_or_not_and_raises_nothing(cookies: list[str]) -> None:
-    jar = answered(*cookies)
-    jar.header(HOME)
-    jar.lost(HOME)
+def test_who_waits_too_long_for_a_turn_has_a_timeout(
+    silent: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none_left = threading.BoundedSemaphore(1)
+    none_left.acquire()
+    monkeypatch.setattr(module, "_OPENING", none_left)
+    thread = opening(silent.url, 0.1)
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert not silent.accepted.acquire(blocking=False)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from vats_exporter.cabinet.client import CabinetClient
-from vats_exporter.cabinet.connection import Connection
-from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
+from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cli import import_har
 from vats_exporter.config.loading import load
 from vats_exporter.demo import SimulatedCabinet, make_accounts
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 def record_visit(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], SimulatedCabinet]:
     """Record what is really sent to a simulated cabinet, as a browser's tools would write it."""
     entries: list[dict[str, Any]] = []
-    real = Connection.send
+    real = HTTPConnection.request
 
-    def send(
-        self: Connection,
+    def request(
+        self: HTTPConnection,
         method: str,
-        url: str,
+        path: str,
         body: bytes | None,
         headers: dict[str, str],
-        timeouts: Timeouts,
-    ) -> Any:
+        **options: Any,
+    ) -> None:
         shown = {**headers, "Cookie": "JSESSIONID=geheim"}
-        request: dict[str, Any] = {
+        sent: dict[str, Any] = {
             "method": method,
-            "url": url,
+            "url": f"http://{self.host}:{self.port}{path}",
             "headers": [{"name": name, "value": value} for name, value in shown.items()],
         }
         if body is not None:
-            request["postData"] = {"text": body.decode()}
-        entries.append({"request": request, "response": {"status": 200}})
-        return real(self, method, url, body, headers, timeouts)
+            sent["postData"] = {"text": body.decode()}
+        entries.append({"request": sent, "response": {"status": 200}})
+        real(self, method, path, body, headers, **options)
 
-    monkeypatch.setattr(Connection, "send", send)
+    monkeypatch.setattr(HTTPConnection, "request", request)
     account = make_accounts(trunks=5)[0]
     simulated = SimulatedCabinet([account])
     with simulated:

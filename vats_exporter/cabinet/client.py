@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from vats_exporter.cabinet.answers import Answer
     from vats_exporter.cabinet.devices import TrunkDetails
     from vats_exporter.cabinet.discovery import Discovery
     from vats_exporter.cabinet.errors import Trace
     from vats_exporter.cabinet.page import Page
     from vats_exporter.cabinet.session import Build
-    from vats_exporter.cabinet.transport import Answer
     from vats_exporter.trunks import Listing
 
 __all__ = ["CLOSES_WITHIN", "Cabinet", "CabinetClient"]

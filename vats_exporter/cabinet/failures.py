@@ -69,7 +69,13 @@ Kind = TypeVar("Kind", bound=BaseException)
 
 
 def translate(
-    error: BaseException, where: str, timeouts: Timeouts, *, connected: bool, proxy: str = ""
+    error: BaseException,
+    where: str,
+    timeouts: Timeouts,
+    *,
+    connected: bool,
+    proxy: str = "",
+    reached: bool = True,
 ) -> CabinetError:
     """Say what an exception means, without anything it quotes.
 
@@ -79,6 +85,7 @@ def translate(
         timeouts: for the message.
         connected: it came after the connection had been made, TLS included.
         proxy: host and port of the proxy on the way; empty without one.
+        reached: whether that was reached.
     """
     kind, words = next(_meanings(error, timeouts, connected=connected))
     if proxy and not connected:
@@ -86,7 +93,7 @@ def translate(
         refused = _TUNNEL.match(str(system.args[0])) if system and system.args else None
         if refused:
             return proxy_refusal(where, proxy, int(refused[1]))
-        if _first(error, exceptions.ProxyError):
+        if not reached:
             kind, words = ProxyError, f"proxy {proxy}: {words}"
     return kind(f"{where}: {words}")
 

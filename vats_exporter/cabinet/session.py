@@ -37,12 +37,12 @@ from vats_exporter.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from vats_exporter.cabinet.answers import Answer
     from vats_exporter.cabinet.contract import Service
     from vats_exporter.cabinet.discovery import Discovery
     from vats_exporter.cabinet.errors import Trace
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.sign_in import SignInPace
-    from vats_exporter.cabinet.transport import Answer
 
     Build = Callable[[Discovery], str]
 

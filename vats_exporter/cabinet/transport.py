@@ -4,32 +4,37 @@ Everything of ``urllib3`` and ``ssl`` ends here: what goes wrong becomes one of
 :mod:`vats_exporter.cabinet.errors`, without the original as its cause or context, since an
 exception may hold the request, and with it the password's form.
 
+* Certificates are always verified: by the system's authorities and those of ``certifi``, or by
+  ``tls.ca_file`` alone.
 * Redirects are followed by hand, to the same host only, and nothing is ever sent anywhere else. A
   redirect from TLS to plain HTTP on the same host, as a server behind a TLS proxy sends it, is
   taken to mean TLS; one from plain HTTP to TLS is followed for good.
-* An answer that is cut off is undecodable, a connection that is reset is unreachable.
 * A call has three bounds: for connecting, between two pieces of the answer, and for the whole.
-  The last one holds over all redirects, and closes the connection from outside, so that it also
+  The last one holds over all redirects, and cuts the connection from outside, so that it also
   holds for an answer, or a header, that drips in a byte at a time. Only looking up a name takes as
   long as the system lets it.
 """
 
 from __future__ import annotations
 
+import http.client
 import math
 import re
+import socket
+import ssl
+import threading
 import time
-from contextlib import suppress
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin, urlsplit
-from urllib.request import Request
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import certifi
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from vats_exporter import __version__
 from vats_exporter.address import parse_proxy, proxy_of_environment
-from vats_exporter.cabinet.connection import Connection, read_body, tls_context
+from vats_exporter.cabinet.answers import REDIRECTS, Answer, Cookies, read_body
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -37,156 +42,35 @@ from vats_exporter.cabinet.errors import (
     CallFailed,
     CallStarted,
     NotACabinetError,
-    NotGwtError,
     ProxyError,
-    SessionEndedError,
+    TlsError,
     UnreachableError,
 )
 from vats_exporter.cabinet.failures import FAULTS, proxy_refusal, translate
 from vats_exporter.redaction import register_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from vats_exporter.address import Proxy
     from vats_exporter.cabinet.errors import Trace
-    from vats_exporter.cabinet.settings import CabinetSettings
+    from vats_exporter.cabinet.settings import CabinetSettings, TlsSettings
 
 USER_AGENT: Final = f"vats-exporter/{__version__} (urllib3)"
 """What the cabinet's operator sees: who asks, and with what."""
 
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip"}
 _MAX_REDIRECTS: Final = 10
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_SESSION_ENDED: Final = _REDIRECTS | {401, 403}
-"""Statuses with which a call is sent to the login page. [assumed]"""
-
-_LOGIN_FORM: Final = re.compile(
-    r"j_spring_security_check|j_password|type\s{0,4}=\s{0,4}[\"']?password", re.IGNORECASE
-)
-_LOGIN_PATH: Final = re.compile(r"/(?:login|signin|sign-in|auth)\b", re.IGNORECASE)
-_LOOKED_AT: Final = 256 * 1024
-_MOST_COOKIES: Final = 50
-_LONGEST_COOKIE: Final = 4096
 _PORTS: Final = {"http": 80, "https": 443}
 
+_OPENING: Final = threading.BoundedSemaphore(32)
+"""Connections that the process opens at the same time: hundreds of accounts start at once."""
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer.
+_MOST_INTERIM: Final = 16
+"""Interim answers, such as 103 Early Hints, that may come before one answer."""
 
-    Attributes:
-        status: of the last answer, after redirects.
-        path: of the address it came from.
-        body: decompressed.
-        headers: their names in any case. May hold a cookie: never logged.
-    """
-
-    status: int
-    path: str
-    body: bytes
-    headers: Mapping[str, str]
-
-    @property
-    def text(self) -> str:
-        """The body as text; bytes that are no UTF-8 are replaced."""
-        return self.body.decode("utf-8", "replace")
-
-    @property
-    def is_login_page(self) -> bool:
-        """Whether it is the login page: by its form's fields, or by its address."""
-        text = self.body[:_LOOKED_AT].decode("utf-8", "replace")
-        return bool(_LOGIN_FORM.search(text) or _LOGIN_PATH.search(self.path))
-
-    def check(self, call: str, where: str = "") -> None:
-        """See that a call was answered with HTTP 200, its redirects not followed.
-
-        Raises:
-            SessionEndedError: it was sent to the login page, or forbidden. [assumed]
-            NotGwtError: any other status; ``where`` says more of the call.
-        """
-        if self.status in _SESSION_ENDED:
-            status = f"HTTP {self.status}"
-            seen = status if self.status >= 400 else f"a redirect ({status})"
-            raise SessionEndedError(f"{call}: {seen}")
-        if self.status != 200:
-            raise self.error(where or call)
-
-    def error(self, where: str) -> NotGwtError:
-        """Make the error for an HTTP status that is no answer, with when to ask again.
-
-        ``Retry-After`` counts in seconds or names a date. [RFC 9110, 10.2.3]
-        """
-        header, seconds = self.headers.get("retry-after", ""), 0.0
-        if re.fullmatch("[0-9]{1,9}", header):
-            seconds = float(header)
-        else:
-            with suppress(ValueError):
-                date = parsedate_to_datetime(header).timestamp()
-                seconds = max(0.0, math.ceil(date - time.time()))
-        later = f", to be tried again after {seconds:.0f} s" if seconds else ""
-        error = NotGwtError(f"{where}: HTTP {self.status}{later}")
-        error.retry_after = seconds
-        return error
-
-
-class Cookies(DefaultCookiePolicy):
-    """The cabinet's cookies: what browsers keep and send back, within bounds; why one is lost.
-
-    Browsers look neither at ``Version`` nor at a ``Path`` that is no path. They keep some fifty
-    cookies of 4 KB for a host, and attributes as long at most, which bounds what a client holds.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.jar = CookieJar(self)
-        self._refused: list[str] = []
-
-    def take(self, response: Any, url: str) -> None:
-        """Keep the cookies of an answer, of ``urllib3``, to a request for an address."""
-        self.jar.extract_cookies(response, Request(url))  # noqa: S310 - nothing is opened
-
-    def header(self, url: str) -> str:
-        """The header ``Cookie`` for an address; empty without any."""
-        request = Request(url)  # noqa: S310 - nothing is opened
-        self.jar.add_cookie_header(request)
-        return request.get_header("Cookie") or ""
-
-    def forget(self) -> None:
-        """Begin without any."""
-        self.jar.clear()
-        self._refused.clear()
-
-    def lost(self, url: str) -> str:
-        """Why a cookie that was set does not go to an address, in one sentence; empty if all do."""
-        request = Request(url)  # noqa: S310 - nothing is opened
-        reasons = list(self._refused)
-        for cookie in self.jar:
-            if cookie.secure and request.type != "https":
-                reasons.append("it is marked Secure, and the address begins with http://")
-            elif not request.selector.startswith(cookie.path):
-                reasons.append("it is for another path (Path)")
-        return f"the cabinet's cookie does not go back to it: {reasons[0]}" if reasons else ""
-
-    def set_ok(self, cookie: Cookie, request: Any) -> bool:
-        """Whether the jar keeps a cookie."""
-        cookie.version = 0
-        if not cookie.path.startswith("/"):
-            cookie.path = "/"
-        kept = {(one.domain, one.path, one.name) for one in self.jar}
-        length = len(cookie.name) + len(cookie.value or "")
-        attributes = sum(len(str(value)) for value in vars(cookie).values()) - length
-        if max(length, attributes) > _LONGEST_COOKIE:
-            reason = f"it is longer than {_LONGEST_COOKIE} characters"
-        elif len(kept | {(cookie.domain, cookie.path, cookie.name)}) > _MOST_COOKIES:
-            reason = f"there are more than {_MOST_COOKIES}"
-        elif not super().set_ok(cookie, request):
-            reason = "it is for another host (Domain)"
-        else:
-            return True
-        if len(self._refused) < _MOST_COOKIES:
-            self._refused.append(reason)
-        return False
+_LEGACY_RENEGOTIATION: Final = getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)
+"""Python names it from 3.12 on."""
 
 
 class Transport:
@@ -219,7 +103,13 @@ class Transport:
         self._trace = trace
         self._observe = observe or (lambda _, __: None)
         self._proxy = _proxy(settings, base_url, self._host)
-        self._connection = Connection(tls_context(settings.tls, self._host), self._proxy)
+        self._context = tls_context(settings.tls, self._host)
+        self._lock = threading.Lock()
+        self._connection: HTTPConnection | None = None
+        self._connected_to = ""
+        # Kept apart: an answer may still be read after its connection has let go of it.
+        self._socket: socket.socket | None = None
+        self._cut = ""  # why the call under way was ended from outside
 
     def send(
         self,
@@ -244,32 +134,26 @@ class Transport:
             limit: bytes of the answer, where the settings allow more.
 
         Raises:
-            UnreachableError: no answer.
-            TlsError: no trust.
-            ProxyError: no way through the proxy.
-            CabinetTimeoutError: too late.
-            UndecodableError: an answer that is cut off, badly compressed or too long.
-            NotACabinetError: redirects elsewhere, or in a circle.
+            CabinetError: no answer, no whole one in time, or redirects elsewhere or in a circle.
         """
-        url = self.base_url + path
+        url, headers = self.base_url + path, headers or {}
         visited: list[tuple[str, bool]] = []
-        with self._connection.limited(min(within, self._settings.timeouts.call)):
+        with self._limited(min(within, self._settings.timeouts.call)):
             while True:
                 visited.append((url, body is None))
                 # A page may redirect to itself once, to see whether its cookie comes back.
                 if visited.count(visited[-1]) > 2:
                     raise NotACabinetError(f"{call}: {self._host} redirects in a circle")
                 if len(visited) > 1 + _MAX_REDIRECTS:
-                    raise NotACabinetError(
-                        f"{call}: {self._host}: more than {_MAX_REDIRECTS} redirects"
-                    )
-                answer = self._traced(call, url, body, headers or {}, limit)
+                    many = f"more than {_MAX_REDIRECTS} redirects"
+                    raise NotACabinetError(f"{call}: {self._host}: {many}")
+                answer = self._traced(call, url, body, headers, limit)
                 location = answer.headers.get("location", "").strip()
-                if not follow or answer.status not in _REDIRECTS or not location:
+                if not follow or answer.status not in REDIRECTS or not location:
                     return answer
                 url = self._target(call, url, location)
                 if answer.status not in (307, 308):
-                    body = headers = None
+                    body, headers = None, {}
                 elif body is not None and len(visited) > 1:
                     raise NotACabinetError(f"{call}: {self._host} redirects what is sent twice")
 
@@ -279,11 +163,39 @@ class Transport:
         A password is not to be.
         """
         self.cookies.forget()
-        self._connection.drop()
+        self._drop()
 
     def close(self) -> None:
         """Close the connection, and so end a call under way; a later call opens another."""
-        self._connection.close()
+        self._end("closed")
+        self._drop()
+
+    def _drop(self) -> None:
+        self._connected_to = ""
+        if self._connection is not None:
+            self._connection.close()
+
+    @contextmanager
+    def _limited(self, seconds: float) -> Iterator[None]:
+        self._cut = ""
+        timer = threading.Timer(seconds, self._end, ["too late"])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _end(self, why: str) -> None:
+        """Let whoever reads from the connection, or writes to it, find its end."""
+        with self._lock:
+            self._cut = why
+            cut = self._socket or (self._connection.sock if self._connection else None)
+            if cut is not None:
+                with suppress(OSError):
+                    # Below TLS, whose own shutdown would change the object another thread uses.
+                    socket.socket.shutdown(cut, socket.SHUT_RDWR)
 
     def _target(self, call: str, url: str, location: str) -> str:
         """Where a redirect leads; refuse any other host."""
@@ -315,17 +227,15 @@ class Transport:
     def _traced(
         self, call: str, url: str, body: bytes | None, headers: Mapping[str, str], limit: float
     ) -> Answer:
-        """Send a request; a second time if the connection kept had been closed meanwhile."""
         self._trace(CallStarted(call))
-        start = time.monotonic()
-        where, connection = f"{call}: {self._host}", self._connection
-        answer = self._try(where, url, body, headers, limit)
-        if isinstance(answer, UnreachableError) and connection.stale:
-            # As browsers do: a server that closes a kept connection has, as a rule, read nothing.
-            # Only the selector's call changes anything, and to set it twice is to set it once.
-            connection.drop()
+        start, where = time.monotonic(), f"{call}: {self._host}"
+        answer = None
+        while answer is None:
+            # A server that closes a kept connection has, as a rule, read nothing: then once more,
+            # as browsers do. Only the selector's call changes anything, and to set it twice is to
+            # set it once.
             answer = self._try(where, url, body, headers, limit)
-        if connection.cut == "too late":
+        if self._cut == "too late":
             whole = self._settings.timeouts.call
             answer = CabinetTimeoutError(f"{where}: no whole answer within {whole:g} s")
         duration = time.monotonic() - start
@@ -338,41 +248,128 @@ class Transport:
 
     def _try(
         self, where: str, url: str, body: bytes | None, headers: Mapping[str, str], limit: float
-    ) -> Answer | CabinetError:
+    ) -> Answer | CabinetError | None:
         """Send a request once.
 
-        What goes wrong is returned, to be raised where no exception of the libraries is under way
-        that would become its context.
+        Returns:
+            the answer; or what went wrong, to be raised where no exception of the libraries is
+            under way that would become its context; ``None`` if that was a connection which had
+            been kept, and ended without any answer.
         """
-        settings, connection = self._settings, self._connection
-        cookie = self.cookies.header(url)
-        headers = {**_HEADERS, **headers, **({"Cookie": cookie} if cookie else {})}
+        settings, parts = self._settings, urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
         proxy = self._proxy.host if self._proxy else ""
-        head = None
+        target = url if proxy and parts.scheme == "http" else url.removeprefix(origin)
+        headers = {**_HEADERS, **headers}
+        if cookie := self.cookies.header(url):
+            headers["Cookie"] = cookie
+        if self._proxy and parts.scheme == "http":
+            headers |= self._proxy.headers
+        kept, head = self._connection, None
+        if self._connected_to != origin or not (kept and kept.is_connected):
+            kept = None
         try:
+            connection = kept or self._open(parts, origin)
+            connection.timeout = settings.timeouts.read
             method = "GET" if body is None else "POST"
-            head = connection.send(method, url, body, headers, settings.timeouts)
+            options: Any = {"preload_content": False, "decode_content": False}
+            connection.request(method, target, body, headers, **options)
+            head = connection.getresponse()
             self.cookies.take(head, url)
             if "set-cookie" in head.headers:
                 # Under this name they take the place of the session's before, also after a reload.
                 owner = f"{settings.login} at {settings.address}"
                 register_secrets(*(one.value or "" for one in self.cookies.jar), owner=owner)
             if head.status == 407 and proxy:
-                return proxy_refusal(where, proxy, head.status)
+                raise proxy_refusal(where, proxy, head.status)
             encoding = head.headers.get("content-encoding", "")
             limit = min(settings.max_response, limit)
             text = read_body(head, encoding=encoding, limit=limit, where=where)
+            # Java servers write the session's cookie into paths too, after a semicolon.
+            return Answer(head.status, re.sub(r";[^/]*", "", parts.path), text, head.headers)
         except CabinetError as error:
-            return error.with_traceback(None)
+            fault = error.with_traceback(None)
         except FAULTS as error:
-            connected = connection.connected
-            return translate(error, where, settings.timeouts, connected=connected, proxy=proxy)
+            connected = self._connected_to == origin
+            opened = self._connection
+            reached = opened is not None and opened.has_connected_to_proxy
+            fault = translate(
+                error, where, settings.timeouts, connected=connected, proxy=proxy, reached=reached
+            )
+        self._drop()
+        ended = head is None and isinstance(fault, UnreachableError) and not self._cut
+        return None if kept and ended else fault
+
+    def _open(self, parts: SplitResult, origin: str) -> HTTPConnection:
+        """Open a connection to a host, through the proxy if there is one."""
+        self._drop()
+        secure, timeouts = parts.scheme == "https", self._settings.timeouts
+        near = urlsplit(self._proxy.url) if self._proxy else parts
+        options: Any = {"timeout": timeouts.connect, "port": near.port or _PORTS[near.scheme]}
+        connection = (
+            HTTPSConnection(near.hostname or "", ssl_context=self._context, **options)
+            if secure
+            else HTTPConnection(near.hostname or "", **options)
+        )
+        connection.response_class = _FinalResponse
+        if self._proxy and secure:
+            host = parts.netloc.removesuffix(f":{parts.port}")
+            connection.set_tunnel(host, parts.port or 443, self._proxy.headers)
+        if not _OPENING.acquire(timeout=timeouts.connect):
+            raise TimeoutError("too many are being opened")
+        try:
+            with self._lock:
+                self._connection, self._socket = connection, None
+            connection.connect()
         finally:
-            if head is not None:
-                # Without effect on a connection whose answer was read to its end.
-                head.close()
-        # Java servers write the session's cookie into paths too, after a semicolon.
-        return Answer(head.status, re.sub(r";[^/]*", "", urlsplit(url).path), text, head.headers)
+            _OPENING.release()
+        with self._lock:
+            self._socket = connection.sock
+        if self._cut:
+            raise ConnectionAbortedError
+        self._connected_to = origin
+        return connection
+
+
+class _FinalResponse(http.client.HTTPResponse):
+    """An answer after the interim ones before it, of which ``http.client`` passes over 100 only."""
+
+    def begin(self) -> None:
+        for _ in range(_MOST_INTERIM):
+            super().begin()
+            if not 100 < self.status < 200 or self.status == 101:
+                return
+            self.headers = self.msg = cast("http.client.HTTPMessage", None)
+        raise http.client.HTTPException("too many interim answers")
+
+
+def tls_context(tls: TlsSettings, where: str) -> ssl.SSLContext:
+    """The context that verifies a cabinet's certificate; a file that changed is read again.
+
+    Raises:
+        TlsError: the file of authorities cannot be used.
+    """
+    try:
+        status = tls.ca_file.stat() if tls.ca_file is not None else None
+        return _context(tls, (status.st_mtime_ns, status.st_ino) if status else None)
+    except OSError as error:
+        # ssl.SSLError is one too; the file's path is the user's own.
+        raise TlsError(f"{where}: tls.ca_file {tls.ca_file}: {error.strerror or error}") from None
+
+
+@lru_cache(maxsize=64)
+def _context(tls: TlsSettings, _changed: tuple[int, int] | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
+    if tls.ca_file is None:
+        context.load_verify_locations(certifi.where())
+    if tls.security_level is not None:
+        context.set_ciphers(f"DEFAULT:@SECLEVEL={tls.security_level}")
+        if tls.security_level == 0:
+            # OpenSSL allows TLS 1.0 and 1.1 at this level; Python asks for 1.2 all the same.
+            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    if tls.legacy_renegotiation:
+        context.options |= _LEGACY_RENEGOTIATION
+    return context
 
 
 def _proxy(settings: CabinetSettings, base_url: str, host: str) -> Proxy | None:

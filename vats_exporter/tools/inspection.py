@@ -15,10 +15,10 @@ from vats_exporter.tools.anonymous import Anonymiser
 from vats_exporter.trunks import Listing
 
 if TYPE_CHECKING:
+    from vats_exporter.cabinet.answers import Answer
     from vats_exporter.cabinet.discovery import Discovery
     from vats_exporter.cabinet.page import Page
     from vats_exporter.cabinet.settings import CabinetSettings
-    from vats_exporter.cabinet.transport import Answer
     from vats_exporter.trunks import Trunk
 
 _SCRIPTS: Final = {

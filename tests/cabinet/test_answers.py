@@ -1,113 +1,19 @@
-"""Few connections are opened at the same time, and no body is read past its bound."""
+"""Bodies are read whole or refused, cookies go back as browsers send them; both within bounds."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
 import io
-import socket
-import threading
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3 import HTTPResponse
+from urllib3._collections import HTTPHeaderDict
 
-from vats_exporter.cabinet import connection
-from vats_exporter.cabinet.connection import Connection, read_body, tls_context
+from vats_exporter.cabinet.answers import Cookies, read_body
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.settings import Timeouts, TlsSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PATIENCE = 10.0
-
-
-class Silent:
-    """Accepts connections and never answers, so that a TLS handshake takes until it is cut."""
-
-    def __init__(self) -> None:
-        self.accepted = threading.Semaphore(0)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._open: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self._listener.getsockname()[1]}/"
-
-    def drop(self) -> None:
-        """End the connection that was accepted first."""
-        self._open.pop(0).close()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for one in self._open:
-            one.close()
-        self._thread.join(PATIENCE)
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                self._open.append(self._listener.accept()[0])
-                self.accepted.release()
-
-
-@pytest.fixture
-def silent() -> Iterator[Silent]:
-    server = Silent()
-    yield server
-    server.close()
-
-
-def opening(url: str, connect: float) -> threading.Thread:
-    """Begin a request that ends with an error, whenever that is."""
-    timeouts = Timeouts(connect=connect, read=connect, call=connect)
-    made = Connection(tls_context(TlsSettings(), "host"), None)
-
-    def send() -> None:
-        with contextlib.suppress(Exception):
-            made.send("GET", url, None, {}, timeouts)
-
-    thread = threading.Thread(target=send, daemon=True)
-    thread.start()
-    return thread
-
-
-def test_no_more_connections_are_opened_at_the_same_time_than_that(
-    silent: Silent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert connection._OPENING._value == 32
-    monkeypatch.setattr(connection, "_OPENING", threading.BoundedSemaphore(2))
-    threads = [opening(silent.url, PATIENCE) for _ in range(4)]
-    for _ in range(2):
-        assert silent.accepted.acquire(timeout=PATIENCE)
-    assert not silent.accepted.acquire(timeout=0.2)
-    silent.drop()
-    assert silent.accepted.acquire(timeout=PATIENCE)  # the next one's turn
-    silent.close()
-    for thread in threads:
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
-
-
-def test_who_waits_too_long_for_a_turn_has_a_timeout(
-    silent: Silent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    none_left = threading.BoundedSemaphore(1)
-    none_left.acquire()
-    monkeypatch.setattr(connection, "_OPENING", none_left)
-    thread = opening(silent.url, 0.1)
-    thread.join(PATIENCE)
-    assert not thread.is_alive()
-    assert not silent.accepted.acquire(blocking=False)
-
-
-# -- bodies: read whole, or refused
 
 
 class Pieces:
@@ -191,3 +97,93 @@ def test_a_bomb_is_noticed_early() -> None:
 def test_an_error_says_where() -> None:
     with pytest.raises(UndecodableError, match=r"^list: host: "):
         read(b"no gzip", "gzip")
+
+
+# -- cookies
+
+URL = "http://127.0.0.1:8080/j_spring_security_check"
+HOME = "http://127.0.0.1:8080/"
+
+
+def answered(*cookies: str, url: str = URL, jar: Cookies | None = None) -> Cookies:
+    jar = Cookies() if jar is None else jar
+    headers = HTTPHeaderDict([("Set-Cookie", cookie) for cookie in cookies])
+    jar.take(HTTPResponse(headers=headers, preload_content=False), url)
+    return jar
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "",
+        "; Path=/",
+        "; HttpOnly; SameSite=Lax",
+        "; Version=1",
+        '; Version=1; Path="/"',
+        "; Version=2; Path=/",
+        "; Path=no-path",
+        "; Domain=127.0.0.1",
+        "; Max-Age=3600",
+    ],
+)
+def test_what_a_browser_sends_back_is_sent_back(attributes: str) -> None:
+    jar = answered(f"JSESSIONID=abc123{attributes}")
+    assert jar.header(HOME) == "JSESSIONID=abc123"
+    assert jar.lost(HOME) == ""
+    assert [cookie.value for cookie in jar.jar] == ["abc123"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ("; Secure", "marked Secure, and the address begins with http://"),
+        ("; Domain=other.example", r"another host \(Domain\)"),
+        ("; Path=/elsewhere", r"another path \(Path\)"),
+    ],
+)
+def test_a_cookie_that_is_lost_says_why(attributes: str, says: str) -> None:
+    jar = answered(f"JSESSIONID=abc123{attributes}")
+    assert jar.header(HOME) == ""
+    with pytest.raises(AssertionError, match=says):
+        raise AssertionError(jar.lost(HOME))
+    jar.forget()
+    assert jar.lost(HOME) == ""
+
+
+def test_a_secure_cookie_goes_back_over_tls() -> None:
+    jar = answered("a=b; Secure", url="https://vpbx.mts.ru/")
+    assert jar.header("https://vpbx.mts.ru/") == "a=b"
+
+
+def test_a_cookie_that_is_taken_back_is_gone() -> None:
+    jar = answered("a=b; Path=/")
+    answered("a=; Path=/; Max-Age=0", jar=jar)
+    assert jar.header(HOME) == ""
+
+
+def test_what_is_kept_is_bounded_and_one_that_is_kept_can_be_renewed() -> None:
+    jar = answered(*(f"c{number}=x" for number in range(60)), "c0=new", "long=" + "x" * 5000)
+    assert len(jar.jar) == 50
+    assert "c0=new" in jar.header(HOME)
+    assert "long" not in jar.header(HOME)
+
+
+@given(st.lists(st.text('abc=;, "\\/Pathdominsecuexrx-0123456789', max_size=40), max_size=6))
+def test_any_cookie_is_kept_or_not_and_raises_nothing(cookies: list[str]) -> None:
+    jar = answered(*cookies)
+    jar.header(HOME)
+    jar.lost(HOME)
+
+
+@pytest.mark.parametrize("path", ["/{number}", "/{number}/{number}"])
+def test_the_same_name_for_many_paths_is_many_cookies(path: str) -> None:
+    jar = Cookies()
+    for number in range(90):
+        answered(f"a=x; Path={path.replace('{number}', str(number))}", jar=jar)
+    assert len(jar.jar) == 50
+
+
+@pytest.mark.parametrize("attribute", ["Path=/{}", "Comment={}", "Unknown={}", "{}=unknown"])
+def test_a_cookie_with_a_long_attribute_is_not_kept(attribute: str) -> None:
+    jar = answered("a=b; " + attribute.replace("{}", "x" * 5000), "c=d")
+    assert (len(jar.jar), jar.header(HOME)) == (1, "c=d")

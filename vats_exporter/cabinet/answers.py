@@ -1,0 +1,193 @@
+"""What comes back from a cabinet: statuses, bodies and cookies, each within bounds."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.request import Request
+
+from vats_exporter.cabinet.errors import NotGwtError, SessionEndedError, UndecodableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_SESSION_ENDED: Final = REDIRECTS | {401, 403}
+"""Statuses with which a call is sent to the login page. [assumed]"""
+
+_LOGIN_FORM: Final = re.compile(
+    r"j_spring_security_check|j_password|type\s{0,4}=\s{0,4}[\"']?password", re.IGNORECASE
+)
+_LOGIN_PATH: Final = re.compile(r"/(?:login|signin|sign-in|auth)\b", re.IGNORECASE)
+_LOOKED_AT: Final = 256 * 1024
+_MOST_COOKIES: Final = 50
+_LONGEST_COOKIE: Final = 4096
+_PIECE: Final = 64 * 1024
+_GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer.
+
+    Attributes:
+        status: of the last answer, after redirects.
+        path: of the address it came from.
+        body: decompressed.
+        headers: their names in any case. May hold a cookie: never logged.
+    """
+
+    status: int
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that are no UTF-8 are replaced."""
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def is_login_page(self) -> bool:
+        """Whether it is the login page: by its form's fields, or by its address."""
+        text = self.body[:_LOOKED_AT].decode("utf-8", "replace")
+        return bool(_LOGIN_FORM.search(text) or _LOGIN_PATH.search(self.path))
+
+    def check(self, call: str, where: str = "") -> None:
+        """See that a call was answered with HTTP 200, its redirects not followed.
+
+        Raises:
+            SessionEndedError: it was sent to the login page, or forbidden. [assumed]
+            NotGwtError: any other status; ``where`` says more of the call.
+        """
+        if self.status in _SESSION_ENDED:
+            status = f"HTTP {self.status}"
+            seen = status if self.status >= 400 else f"a redirect ({status})"
+            raise SessionEndedError(f"{call}: {seen}")
+        if self.status != 200:
+            raise self.error(where or call)
+
+    def error(self, where: str) -> NotGwtError:
+        """Make the error for an HTTP status that is no answer, with when to ask again.
+
+        ``Retry-After`` counts in seconds or names a date. [RFC 9110, 10.2.3]
+        """
+        header, seconds = self.headers.get("retry-after", ""), 0.0
+        if re.fullmatch("[0-9]{1,9}", header):
+            seconds = float(header)
+        else:
+            with suppress(ValueError):
+                date = parsedate_to_datetime(header).timestamp()
+                seconds = max(0.0, math.ceil(date - time.time()))
+        later = f", to be tried again after {seconds:.0f} s" if seconds else ""
+        error = NotGwtError(f"{where}: HTTP {self.status}{later}")
+        error.retry_after = seconds
+        return error
+
+
+class Cookies(DefaultCookiePolicy):
+    """The cabinet's cookies: what browsers keep and send back, within bounds; why one is lost.
+
+    Browsers look neither at ``Version`` nor at a ``Path`` that is no path. They keep some fifty
+    cookies of 4 KB for a host, and attributes as long at most, which bounds what a client holds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jar = CookieJar(self)
+        self._refused: list[str] = []
+
+    def take(self, response: Any, url: str) -> None:
+        """Keep the cookies of an answer, of ``urllib3``, to a request for an address."""
+        self.jar.extract_cookies(response, Request(url))  # noqa: S310 - nothing is opened
+
+    def header(self, url: str) -> str:
+        """The header ``Cookie`` for an address; empty without any."""
+        request = Request(url)  # noqa: S310 - nothing is opened
+        self.jar.add_cookie_header(request)
+        return request.get_header("Cookie") or ""
+
+    def forget(self) -> None:
+        """Begin without any."""
+        self.jar.clear()
+        self._refused.clear()
+
+    def lost(self, url: str) -> str:
+        """Why a cookie that was set does not go to an address, in one sentence; empty if all do."""
+        request = Request(url)  # noqa: S310 - nothing is opened
+        reasons = list(self._refused)
+        for cookie in self.jar:
+            if cookie.secure and request.type != "https":
+                reasons.append("it is marked Secure, and the address begins with http://")
+            elif not request.selector.startswith(cookie.path):
+                reasons.append("it is for another path (Path)")
+        return f"the cabinet's cookie does not go back to it: {reasons[0]}" if reasons else ""
+
+    def set_ok(self, cookie: Cookie, request: Any) -> bool:
+        """Whether the jar keeps a cookie."""
+        cookie.version = 0
+        if not cookie.path.startswith("/"):
+            cookie.path = "/"
+        kept = {(one.domain, one.path, one.name) for one in self.jar}
+        length = len(cookie.name) + len(cookie.value or "")
+        attributes = sum(len(str(value)) for value in vars(cookie).values()) - length
+        if max(length, attributes) > _LONGEST_COOKIE:
+            reason = f"it is longer than {_LONGEST_COOKIE} characters"
+        elif len(kept | {(cookie.domain, cookie.path, cookie.name)}) > _MOST_COOKIES:
+            reason = f"there are more than {_MOST_COOKIES}"
+        elif not super().set_ok(cookie, request):
+            reason = "it is for another host (Domain)"
+        else:
+            return True
+        if len(self._refused) < _MOST_COOKIES:
+            self._refused.append(reason)
+        return False
+
+
+class Source(Protocol):
+    """Where a body's bytes come from, as they were sent; a response of ``urllib3`` is one."""
+
+    def read(self, amt: int, decode_content: bool) -> bytes:  # noqa: FBT001 - urllib3's signature
+        """Read this many bytes, or fewer at the end."""
+
+
+def read_body(source: Source, *, encoding: str, limit: float, where: str) -> bytes:
+    """Read a body to its end, and unpack it, in bounded pieces.
+
+    A small body can unpack to more than there is memory, and an endless one to nothing at all: so
+    ``limit`` bounds its bytes both as sent and as unpacked.
+
+    Raises:
+        UndecodableError: it is longer, cut off, or not compressed as ``encoding`` says.
+        Exception: of the source.
+    """
+    packed = encoding.strip().lower()
+    body, sent, unpacker = bytearray(), 0, None
+    while piece := source.read(_PIECE, decode_content=False):
+        if packed not in ("", "identity", "gzip", "x-gzip"):
+            raise UndecodableError(f"{where}: the answer is compressed in a way not asked for")
+        sent += len(piece)
+        if "gzip" not in packed:
+            body += piece
+            piece = b""
+        while piece and len(body) <= limit:  # one or more members of gzip
+            unpacker = unpacker or zlib.decompressobj(_GZIP_FORMAT)
+            try:
+                body += unpacker.decompress(piece, _PIECE)
+            except zlib.error:
+                raise UndecodableError(f"{where}: the answer's compression is broken") from None
+            piece = unpacker.unconsumed_tail
+            if unpacker.eof:
+                piece, unpacker = unpacker.unused_data, None
+        if max(sent, len(body)) > limit:
+            raise UndecodableError(f"{where}: the answer is longer than {limit} bytes")
+    if unpacker is not None:
+        raise UndecodableError(f"{where}: the compressed answer is cut off")
+    return bytes(body)
