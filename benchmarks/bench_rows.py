@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.check_shapes import print_table
 from tests.corpus import SHAPES, shapes
-from vats_exporter.cabinet.columns import read_trunks
+from vats_exporter.cabinet.page import read_trunks
 from vats_exporter.cabinet.reading import Table, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import decode

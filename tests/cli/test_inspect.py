@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
-from vats_exporter.cabinet.columns import read_trunks
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import DifferError, UndecodableError
+from vats_exporter.cabinet.page import read_trunks
 from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
@@ -198,4 +198,4 @@ def test_a_session_that_ended_meanwhile_is_not_taken_for_a_page(
     for file in sorted(folder.glob("list-*.txt")):
         with contextlib.suppress(GwtError, UndecodableError):
             pages.append(read_page(decode(file.read_bytes())))
-    assert sum(page.declared for page in pages) >= 120
+    assert sum(len(page.records) for page in pages) >= 120

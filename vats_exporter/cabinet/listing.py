@@ -22,8 +22,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from vats_exporter.cabinet.columns import read_trunks
 from vats_exporter.cabinet.errors import DoubtfulError, IncompleteError
+from vats_exporter.cabinet.page import read_trunks
 from vats_exporter.trunks import Listing
 
 if TYPE_CHECKING:
@@ -48,22 +48,18 @@ def read_all(
     """
     pages: list[Page] = []
     page_of: dict[str, int] = {}
-    remark = ""
     while True:
         number = len(pages)
         page = read_page(number)
         known.check_page(page, number)
-        _check_page(page, number, page_of, pages, settings)
         pages.append(page)
-        page_of.update((record.ref, number) for record in page.records)
+        _check_page(pages, page_of, settings)
         short = len(page.records) < settings.page_size and settings.check_total
         if not page.records or (short and known.total_confirmed and page.total == len(page_of)):
             break
         if len(page_of) >= MAX_ROWS:
             raise IncompleteError(f"list: no end after {len(page_of)} rows on {len(pages)} pages")
-    if settings.check_total:
-        totals = [page.total for page in pages if page.total is not None]
-        remark = known.check_total(totals, len(page_of))
+    remark = known.check_total(pages, len(page_of)) if settings.check_total else ""
     known.believe(pages)
     return listing_of(pages, settings, remark)
 
@@ -72,8 +68,8 @@ def listing_of(pages: Sequence[Page], settings: CabinetSettings, remark: str = "
     """The trunks of pages, and by what they were read: by the rows alone, if one page was."""
     trunks: list[Trunk] = []
     warnings: list[str] = [remark] if remark else []
-    # A cabinet that is redeployed between two pages may have its columns in another order.
-    for _, group in groupby(pages, key=attrgetter("answer_class")):
+    # Another reader, or a cabinet that was redeployed between two pages, has other columns.
+    for _, group in groupby(pages, key=attrgetter("answer_class", "read_by")):
         read, told = read_trunks([*group], settings.flags)
         trunks += read
         warnings += told
@@ -84,30 +80,23 @@ def listing_of(pages: Sequence[Page], settings: CabinetSettings, remark: str = "
     return Listing(tuple(trunks), tuple(warnings), len(pages), read_by, reason)
 
 
-def _check_page(
-    page: Page, number: int, page_of: dict[str, int], pages: list[Page], settings: CabinetSettings
-) -> None:
+def _check_page(pages: Sequence[Page], page_of: dict[str, int], settings: CabinetSettings) -> None:
     """Refuse a page that shows what an earlier one has shown, or itself shows a row twice."""
-    refs = [record.ref for record in page.records]
-    if page.declared != len(refs):
-        raise IncompleteError(
-            f"list: page {number + 1} has {len(refs)} rows, but says it has {page.declared}"
-        )
+    number = len(pages) - 1
+    refs = [record.ref for record in pages[-1].records]
     first = page_of.get(refs[0]) if refs else None
     if first is not None and refs == [record.ref for record in pages[first].records]:
         raise IncompleteError(
             f"list: page {number + 1} is page {first + 1} again; "
             "list_tail may have {page} in the wrong place"
         )
-    on_page: set[str] = set()
     for ref in refs:
-        if ref in page_of or ref in on_page:
-            seen = page_of.get(ref, number)
+        if ref in page_of:
             raise IncompleteError(
-                f"list: trunk {ref} comes twice, on pages {seen + 1} and {number + 1}; "
+                f"list: trunk {ref} comes twice, on pages {page_of[ref] + 1} and {number + 1}; "
                 "the list changed while it was read"
             )
-        on_page.add(ref)
+        page_of[ref] = number
     if len(refs) > settings.page_size:
         raise IncompleteError(
             f"list: page {number + 1} has {len(refs)} rows, {settings.page_size} were asked for; "
@@ -170,7 +159,7 @@ class Plausibility:
         if page.records and shown:
             self._showing = page.answer_class
 
-    def check_total(self, totals: Sequence[int], rows: int) -> str:
+    def check_total(self, pages: Sequence[Page], rows: int) -> str:
         """Compare the number beside a list that ended by itself with its rows.
 
         Returns:
@@ -179,10 +168,11 @@ class Plausibility:
         Raises:
             IncompleteError: it is the total, and there are not as many rows.
         """
-        if set(totals) <= {rows}:
+        totals = dict.fromkeys(page.total for page in pages if page.total is not None)
+        if totals.keys() <= {rows}:
             self.total_confirmed = self.total_confirmed or bool(totals)
             return ""
-        shown = ", ".join(map(str, dict.fromkeys(totals)))
+        shown = ", ".join(map(str, totals))
         if self.total_confirmed:
             raise IncompleteError(
                 f"list: {rows} rows, but the cabinet says {shown}; the list changed while it was "

@@ -1,26 +1,111 @@
 """A page of the tab "Абоненты", read in both ways there are.
 
 By what the deployment's script tells of the classes, where that can be had, and by the block that
-the user described. Where both say which rows there are and differ, the page is refused: one of them
-is wrong, and it is not known which.
+the user described (:mod:`vats_exporter.cabinet.by_block`). Where both say which rows there are and
+differ, the page is refused: one of them is wrong, and it is not known which.
+
+The script tells each class's fields and their kinds, and no names. So the records are told by the
+block around a row's reference, which in a class is eleven or twelve fields that stand together:
+seven flags (12 to 6), the flag at 4, two flags (3 and 2), and the reference, a ``java.lang.Long``.
+The flag at 4 is an object with one value, or a primitive after a constant that stands at 5.
+
+Where a class's fields allow it, the block is found once for a deployment; its values then tell
+whether a list's elements are rows. The list must be the only one of rows, and stand in no record of
+another: which of two is *the* list cannot be known.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from vats_exporter.cabinet.block_page import read_by_block
+from vats_exporter.cabinet.by_block import read_by_block
 from vats_exporter.cabinet.errors import DifferError, TableError, UndecodableError
-from vats_exporter.cabinet.page import pattern_of
-from vats_exporter.cabinet.plan import Table, read_by_script
-from vats_exporter.gwt import letters
+from vats_exporter.cabinet.page import FLAG, Page, Record, guess_total
+from vats_exporter.gwt import GwtObject, Kind, ObjectReader, ObjectsError, Repeat, letters
 
 if TYPE_CHECKING:
-    from vats_exporter.cabinet.page import Page, Record
-    from vats_exporter.gwt import Response
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["Table", "read_page", "read_page_anyhow", "read_without_table"]
+    from vats_exporter.cabinet.page import Column
+    from vats_exporter.gwt import ClassFields, NotUnderstood, ObjectType, Response
+
+    Values = tuple[int | None, ...]
+
+_FLAGS: Final = frozenset({Kind.NUMBER, Kind.BOOLEAN, Kind.STRING, Kind.OBJECT})
+"""Kinds of fields that a 0 can stand in: two of them are null then."""
+
+_ELEMENTS: Final = Repeat((Kind.OBJECT,))
+_WITHOUT_COUNT: Final = ("java.util.Collections$EmptyList", "java.util.Collections$SingletonList")
+"""Lists whose length is in their names. [gwt]"""
+
+_DEEPEST: Final = 4
+"""Objects within objects in a record in which texts are looked for."""
+_MOST_OBJECTS: Final = 1000
+"""Fields of a record, and of the objects in it, in which they are looked for."""
+
+
+class _Block(NamedTuple):
+    """A row's block in a class: the fields of the reference and the flag at 4, and the others.
+
+    The flag is an object (``boxed``), or a constant stands before it. ``others`` gives the values
+    at 2, 3 and 6 to 12.
+    """
+
+    ref: int
+    flag: int
+    boxed: bool
+    others: Callable[[Sequence[Any]], tuple[Any, ...]]
+
+
+class Table:
+    """What a script tells of the classes, ready for its deployment's answers.
+
+    Args:
+        classes: by type signature, of the permutation and all fragments that were read.
+    """
+
+    def __init__(self, classes: Mapping[str, ClassFields | NotUnderstood | None]) -> None:
+        self._reader = ObjectReader(classes)
+        self._blocks: dict[ObjectType, list[_Block]] = {}
+
+    def read_objects(self, response: Response, marks: str) -> Any:
+        """Read an answer's objects.
+
+        Raises:
+            TableError: the table lacks a class, or does not fit.
+        """
+        try:
+            return self._reader.read(response, marks)
+        except ObjectsError as error:
+            where = "" if error.where is None else f", token {error.where} from the answer's end"
+            raise TableError(f"{error}{where}", missing=error.missing) from None
+
+    def blocks(self, of: ObjectType) -> list[_Block]:
+        """Where a class's fields allow a row's block; in most classes nowhere."""
+        if of not in self._blocks:
+            found = (_block(of.fields, ref) for ref in range(10, len(of.fields)))
+            self._blocks[of] = [block for block in found if block]
+        return self._blocks[of]
+
+
+def _block(fields: Sequence[object], ref: int) -> _Block | None:
+    flag = ref - 3
+    boxed = fields[flag] is Kind.OBJECT
+    before = flag if boxed else flag - 1
+    others = [ref - 1, ref - 2, *range(before - 1, before - 8, -1)]
+    primitive = fields[flag] in (Kind.BOOLEAN, Kind.NUMBER) and fields[before] in (
+        Kind.NUMBER,
+        Kind.STRING,
+    )
+    fits = (
+        fields[ref] is Kind.OBJECT
+        and before >= 7
+        and (boxed or primitive)
+        and all(fields[at] in _FLAGS for at in others)
+    )
+    return _Block(ref, flag, boxed, itemgetter(*others)) if fits else None
 
 
 def read_page(
@@ -45,21 +130,18 @@ def read_page(
     marks = letters(response.tokens, len(response.string_table))
     by_script = read_by_script(response, table, marks) if table else None
     try:
-        by_block = read_by_block(response, marks, texts=by_script is None)
+        by_block = read_by_block(response, marks[::-1], texts=by_script is None)
     except UndecodableError as error:
-        if by_script is not None:
+        if by_script:
             return by_script
-        if table is None:
-            raise
-        raise UndecodableError(
-            f"no class in the answer holds a row, and by its tokens: {error}"
-        ) from None
-    if by_script is None:
+        why = "no class in the answer holds a row, and by its tokens: " if table else ""
+        raise UndecodableError(f"{why}{error}") from None
+    if not by_script:
         if table and not by_block.records:
             raise UndecodableError("the answer has a list, but no class in it holds a row")
         reason = "no class in the answer holds a row" if table else not_by_script
         return replace(by_block, not_by_script=reason)
-    if list(map(_compared, by_script.records)) != list(map(_compared, by_block.records)):
+    if [*map(_compared, by_script.records)] != [*map(_compared, by_block.records)]:
         raise DifferError(_shown(by_script), _shown(by_block))
     return by_script
 
@@ -68,24 +150,15 @@ def read_page_anyhow(response: Response, table: Table | None) -> Page:
     """Read a page by the block alone where the table does not fit.
 
     Raises:
-        UndecodableError: as :func:`read_page`.
+        UndecodableError: as :func:`read_page`; then it names both reasons.
     """
     try:
         return read_page(response, table)
-    except TableError as error:
-        return read_without_table(response, error)
-
-
-def read_without_table(response: Response, misfit: TableError) -> Page:
-    """Read a page by the block alone, and keep in mind why not by the table.
-
-    Raises:
-        UndecodableError: as :func:`read_page`; it names both reasons.
-    """
-    try:
-        return read_page(response, None, not_by_script=str(misfit))
-    except UndecodableError as error:
-        raise UndecodableError(f"{misfit}; by its tokens: {error}") from None
+    except TableError as misfit:
+        try:
+            return read_page(response, None, not_by_script=str(misfit))
+        except UndecodableError as error:
+            raise UndecodableError(f"{misfit}; by its tokens: {error}") from None
 
 
 def _compared(record: Record) -> tuple[str, tuple[bool, ...]]:
@@ -94,5 +167,186 @@ def _compared(record: Record) -> tuple[str, tuple[bool, ...]]:
 
 
 def _shown(page: Page) -> list[str]:
-    rows = map(_compared, page.records)
-    return [f"{ref} {pattern_of(tuple(map(int, values)))}" for ref, values in rows]
+    return [f"{ref} {Record(ref, values).pattern}" for ref, values in map(_compared, page.records)]
+
+
+def read_by_script(response: Response, table: Table, marks: str) -> Page | None:
+    """Read a page of the list by what the script tells of its classes.
+
+    Returns:
+        the page; ``None`` where the answer can be read, but no class in it holds a row's block.
+
+    Raises:
+        TableError: the table lacks a class of the answer, or does not fit it.
+        UndecodableError: which objects are the list's rows can't be told.
+    """
+    root = table.read_objects(response, marks)
+    if not isinstance(root, GwtObject):
+        return None
+    search = _Search(table)
+    search.visit(root, (), in_list=False)
+    rows = _read_rows(search.lists, table)
+    found = [one for one in search.lists if any(id(element) in rows for element in one.elements)]
+    if len(found) > 1:
+        raise UndecodableError(f"{len(found)} lists of rows: which one is not known")
+    if not found and search.lists:
+        raise UndecodableError("the records of a list hold other values than flags")
+    if not found and not search.empty:
+        return None
+    if found and found[0].in_list:
+        raise UndecodableError("the list of rows stands within the records of another list")
+    (one,) = found or search.empty[:1]
+    records = tuple(rows[id(element)] for element in one.elements if id(element) in rows)
+    if len(records) < len(one.elements):
+        raise UndecodableError(f"{len(records)} of {len(one.elements)} records hold a row")
+    numbers = [
+        value
+        for around in one.path
+        if not around.type.name.startswith("java.")
+        for kind, value in zip(around.type.fields, around.values, strict=True)
+        if kind is Kind.NUMBER and isinstance(value, int)
+    ]
+    return Page(
+        records=records,
+        total=guess_total(numbers, len(records)),
+        read_by="script",
+        answer_class=root.type.signature,
+        references=tuple(search.references),
+        texts=_texts(one.elements) if records else {},
+    )
+
+
+class _List(NamedTuple):
+    """A list of objects, the objects that it stands in, and whether another list is among them."""
+
+    elements: Sequence[Any]
+    path: tuple[GwtObject, ...]
+    in_list: bool
+
+
+class _Search:
+    """Looks through an answer's objects for lists whose elements may be rows.
+
+    Attributes:
+        lists: those, by the fields of their elements' classes.
+        empty: lists without elements that stand in no other.
+        references: the boxed longs.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._seen: set[int] = set()
+        self.lists: list[_List] = []
+        self.empty: list[_List] = []
+        self.references: list[str] = []
+
+    def visit(self, found: GwtObject, path: tuple[GwtObject, ...], *, in_list: bool) -> None:
+        """Look at an object and all within it, save what may be rows."""
+        if id(found) in self._seen:
+            return
+        self._seen.add(id(found))
+        if found.type.name == "java.lang.Long":
+            self.references.append(found.values[0])
+            return
+        path = (*path, found)
+        if found.type.name in _WITHOUT_COUNT:
+            self._is_taken(_List(found.values, path, in_list))
+        for kind, value in zip(found.type.fields, found.values, strict=True):
+            if kind is Kind.OBJECT and value is not None:
+                self.visit(value, path, in_list=in_list)
+            elif isinstance(kind, Repeat) and not (
+                kind == _ELEMENTS and self._is_taken(_List(value, path, in_list))
+            ):
+                for element in value:
+                    if isinstance(element, GwtObject):
+                        self.visit(element, path, in_list=True)
+
+    def _is_taken(self, one: _List) -> bool:
+        if not one.elements and not one.in_list:
+            self.empty.append(one)
+        types = {element.type for element in one.elements if element is not None}
+        may_be_rows = any(map(self._table.blocks, types))
+        if may_be_rows:
+            self.lists.append(one)
+        return may_be_rows
+
+
+def _read_rows(lists: Iterable[_List], table: Table) -> dict[int, Record]:
+    """Read the rows among the elements of lists, class by class; by the element's id."""
+    by_type: dict[ObjectType, dict[int, GwtObject]] = {}
+    for one in lists:
+        for element in filter(None, one.elements):
+            by_type.setdefault(element.type, {})[id(element)] = element
+    rows: dict[int, Record] = {}
+    for of, elements in by_type.items():
+        readings = [found for one in table.blocks(of) if (found := _read_block(elements, one))]
+        if len(readings) > 1:
+            raise UndecodableError(
+                f"{of.signature} holds {len(readings)} blocks: which is a row's is not known"
+            )
+        rows.update(*readings)
+    return rows
+
+
+def _read_block(elements: Mapping[int, GwtObject], block: _Block) -> dict[int, Record]:
+    """Read the rows among objects of one class by one block, if most are rows by it."""
+    records: dict[int, Record] = {}
+    made: dict[tuple[Any, ...], Values | None] = {}
+    same: set[Any] = set()
+    for at, element in elements.items():
+        fields = element.values
+        ref, flag = fields[block.ref], fields[block.flag]
+        if not block.boxed:
+            same.add(fields[block.flag - 1])
+        elif flag is not None:
+            same.add(flag.type)
+            flag = flag.values[0] if len(flag.values) == 1 else ""
+        key = flag, block.others(fields)
+        if key not in made:
+            made[key] = _values(*key)
+        values = made[key]
+        if values and isinstance(ref, GwtObject) and ref.type.name == "java.lang.Long":
+            records[at] = Record(ref.values[0], values)
+    usual = sum({*record.values} <= {0, 1, None} for record in records.values())
+    # What stands at 5 is the same in all rows: the class of the flag, or a constant.
+    return records if 2 * usual > len(elements) and len(same) < 2 and None not in same else {}
+
+
+def _values(flag: object, others: Sequence[object]) -> Values | None:
+    """A row's values in the order of their positions; ``None`` where one is no flag."""
+    # A text in a flag's place is 1, and null is 0.
+    values = [0 if value is None else 1 if isinstance(value, str) else value for value in others]
+    values.insert(FLAG, flag)
+    flags = tuple(
+        value
+        for at, value in enumerate(values)
+        if (isinstance(value, int) and value >= 0) or (at == FLAG and value is None)
+    )
+    return flags if len(flags) == len(values) else None
+
+
+def _texts(elements: Sequence[GwtObject]) -> dict[Column, tuple[str | None, ...]]:
+    """The texts of all records, by column, those of objects within them included.
+
+    A column is the place of the field, from the end of its class; in an object within a record,
+    after the place of that object's own field.
+    """
+    texts: dict[Column, tuple[str | None, ...]] = {}
+    ahead: list[tuple[Column, Sequence[GwtObject | None]]] = [((), elements)]
+    for within, found in ahead:
+        for of in dict.fromkeys(element.type for element in found if element is not None):
+            for at, kind in enumerate(of.fields):
+                if kind is not Kind.STRING and kind is not Kind.OBJECT:
+                    continue
+                values = [e.values[at] if e is not None and e.type is of else None for e in found]
+                if not any(values):
+                    continue
+                # Counted from the end: a class and those that it is extended by end alike.
+                column = (*within, at - len(of.fields))
+                if kind is Kind.STRING:
+                    if column in texts:
+                        values = [a or b for a, b in zip(texts[column], values, strict=True)]
+                    texts[column] = tuple(values)
+                elif len(column) < _DEEPEST and len(ahead) < _MOST_OBJECTS:
+                    ahead.append((column, values))
+    return texts

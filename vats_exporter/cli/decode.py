@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from vats_exporter.cabinet.columns import read_trunks
 from vats_exporter.cabinet.errors import UndecodableError
+from vats_exporter.cabinet.page import read_trunks
 from vats_exporter.cabinet.reading import Table, read_page_anyhow
 from vats_exporter.cli.output import FAILED, _, fail, reason, sentence, tell, write
 from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, decode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.stream import Stream
+from vats_exporter.cabinet.tokens import Tokens
 from vats_exporter.gwt import Response, letters
 
 TABLE = [
@@ -17,9 +17,9 @@ TABLE = [
 ]
 
 
-def stream(tokens: list[int | float | str], table: list[str] = TABLE) -> Stream:
+def stream(tokens: list[int | float | str], table: list[str] = TABLE) -> Tokens:
     response = Response("OK", 7, 0, table, tokens[::-1])
-    return Stream(response, letters(response.tokens, len(table)))
+    return Tokens(response, letters(response.tokens[::-1], len(table)))
 
 
 def test_a_string_is_first_used_between_its_neighbours() -> None:
@@ -44,7 +44,7 @@ def test_a_number_before_a_classes_first_use_is_no_class() -> None:
 def test_a_number_with_a_point_is_no_string() -> None:
     found = stream([1, 2.0, 2, 3, 4, 5])
     assert found.earliest[2] == 2
-    assert found.tokens == [1, None, 2, 3, 4, 5]
+    assert found.all == [1, None, 2, 3, 4, 5]
 
 
 def test_lists_sets_and_arrays_of_objects_are_collections() -> None:

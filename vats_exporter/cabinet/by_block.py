@@ -1,0 +1,393 @@
+"""A page of the list by its rows' blocks alone, where no class of the answer is known.
+
+A row's reference and the twelve values before it [user] are all that is known of a record, so none
+is parsed. A block is flags in their places, the number of ``java.lang.Long`` and an id in quotes.
+What makes it safe to believe a set of blocks stands around it:
+
+* what stands at 5 is the same in all rows that spell it out;
+* all blocks of the answer are rows of one list, which says how many it has, and the class of its
+  records stands between any two of them;
+* no other list explains the blocks as well, and nothing else looks like a row that was missed;
+* an answer with anything like a row in it is no empty list.
+
+Whatever is not certain refuses the page; of phones and names it is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from vats_exporter.cabinet.errors import UndecodableError
+from vats_exporter.cabinet.page import FLAG, Page, Record, guess_total, is_written_as_a_name
+from vats_exporter.cabinet.references import resolve
+from vats_exporter.cabinet.tokens import Block, Rows, Tokens
+from vats_exporter.trunks import normalise_phone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from vats_exporter.cabinet.page import Column
+    from vats_exporter.gwt import Response
+
+_BLOCK: Final = re.compile(
+    r"is(?:(?<=(?P<spelled>[01in]{7}[in][01][01in]{2})is)|(?<=(?P<short>[01]{7}[0-][01]{2})is))"
+)
+"""A block in letters: the values, the id's class, the id. The flag at 4 is spelled out, and
+something stands at 5; or it is null or a reference, and nothing does."""
+
+_MOST_OTHERS: Final = 2
+"""Values of a row that are more than flags; with more it is no row."""
+
+_RUN: Final = re.compile(r"[^sf]{11,}")
+"""Tokens among which there may be the values of a row that is no block."""
+
+_VALUES: Final = 10
+_HARDLY_A_ROW: Final = 5
+"""Of ten tokens so many are 0 or 1 by chance; in a row nine or ten are, and seldom under 7."""
+
+_LIKE_A_ROW: Final = "something in the answer is like a row, and is no block"
+
+
+class _Header(NamedTuple):
+    """Where a list of the application's objects may begin.
+
+    Attributes:
+        place: of its class.
+        length: how many elements it has.
+        known: how many of them come first that are null or references.
+        record: the class of the next one; 0 if there is none.
+    """
+
+    place: int
+    length: int
+    known: int
+    record: int
+
+
+def read_by_block(response: Response, letters: str, *, texts: bool) -> Page:
+    """Read a page of the list by its rows' blocks.
+
+    Args:
+        response: an ``//OK`` answer.
+        letters: of its tokens, in the order of reading; see :func:`vats_exporter.gwt.letters`.
+        texts: whether phones and names are wanted.
+
+    Raises:
+        UndecodableError: it holds no list of rows, or it is not certain how one is meant.
+    """
+    tokens = Tokens(response, letters)
+    rows = find_rows(tokens)
+    if rows is None:
+        end = _find_empty(tokens)
+        return Page((), guess_total(_numbers(tokens, end), 0), answer_class=tokens.strings[1])
+    records = resolve(tokens, rows)
+    rest = _rest(tokens, rows)
+    return Page(
+        records=tuple(records),
+        total=guess_total(_numbers(tokens, rows.blocks[-1].end + 1 + rest), len(records)),
+        answer_class=tokens.strings[1],
+        references=tuple(
+            after
+            for token, after in pairwise(tokens.all[: rows.headers[0]])
+            if token == tokens.long and isinstance(after, str)
+        ),
+        texts=_texts(tokens, rows, rest) if texts else {},
+    )
+
+
+def find_rows(tokens: Tokens) -> Rows | None:
+    """Find the list of rows in an answer.
+
+    Returns:
+        the rows; ``None`` where the answer has no block at all.
+
+    Raises:
+        UndecodableError: it is not certain which rows the list has.
+    """
+    blocks, kind = _find_blocks(tokens)
+    if not blocks:
+        return None
+    _check_nothing_missed(tokens, blocks)
+    between = [tokens.all[a.end + 1 : b.start] for a, b in pairwise(blocks)]
+    headers = [*_headers(tokens)]
+    # Headers whose class stands between any two blocks.
+    of_rows = [one for one in headers if all(one.record in passed for passed in between)]
+    own = [
+        one
+        for one in of_rows
+        if one.length == len(blocks) and not one.known and one.place < blocks[0].start - 2
+    ]
+    if not own:
+        raise UndecodableError(f"{len(blocks)} blocks, but no list of that length before them")
+    classes = {header.record for header in own}
+    starts = [(own[0].place + 2, own[-1].place + 2)]
+    for block, passed in zip(blocks, between, strict=False):
+        places = [at for at, token in enumerate(passed, block.end + 1) if token in classes]
+        starts.append((places[0], places[-1]))
+    rows = Rows(blocks, kind, [header.place for header in own], own[0].record, starts)
+    _check_only_list(tokens, rows, headers, of_rows)
+    return rows
+
+
+def _find_blocks(tokens: Tokens) -> tuple[list[Block], int]:
+    """Find all blocks of an answer, and what stands at 5 in them."""
+    blocks: list[Block] = []
+    usual = unusual = short = 0
+    kinds: set[int] = set()
+    for match in _BLOCK.finditer(tokens.letters):
+        place = match.start()
+        if tokens.all[place] != tokens.long or place < tokens.earliest[tokens.long]:
+            continue
+        kind, start = 0, place - 10
+        values = tokens.all[place - 1 : start - 1 : -1]
+        if match.lastgroup == "spelled":
+            start = place - 11
+            kind, values[3:] = values[3], tokens.all[place - 5 : start - 1 : -1]
+            others = sum(value not in (0, 1) for value in values)
+            if others > _MOST_OTHERS:
+                continue
+            usual, unusual = usual + (not others), unusual + (others > 0)
+            kinds.add(kind)
+        else:
+            short += 1
+            values[FLAG] = values[FLAG] or None
+        blocks.append(Block(start, place + 1, kind, Record(tokens.all[place + 1], tuple(values))))
+    if len(kinds) > 1:
+        raise UndecodableError("the answer has blocks of several kinds")
+    kind = kinds.pop() if kinds else 0
+    if unusual > usual:
+        raise UndecodableError("most blocks hold other values than flags")
+    if short and kind and kind not in tokens.names:
+        raise UndecodableError("the flag at 4 is an object in some rows and a primitive in others")
+    if short and not any(block.kind or block.record.values[FLAG] for block in blocks):
+        raise UndecodableError("no row has a flag at 4")
+    return blocks, kind
+
+
+def _windows(letters: str) -> Iterator[tuple[int, int]]:
+    """Behind which places ten tokens may be a row's values, and how many of them are 0 or 1."""
+    for run in _RUN.finditer(letters):
+        for at in range(run.start() + _VALUES, run.end() + 1):
+            values = letters[at - _VALUES : at]
+            yield at, values.count("0") + values.count("1")
+
+
+def _check_nothing_missed(tokens: Tokens, blocks: Sequence[Block]) -> None:
+    """Refuse an answer with something like a row outside of its blocks.
+
+    That is a row whose reference is null or points to an object of before, or whose flag is an
+    object of another kind.
+    """
+    outside, end = [], 0
+    for block in blocks:
+        outside += [tokens.letters[end : block.start], "s" * (block.end - block.start)]
+        end = block.end
+    letters = "".join([*outside, tokens.letters[end:]])
+    for at, flags in _windows(letters):
+        after = letters[at : at + 1]
+        boxed = after == "i" and tokens.all[at] == tokens.long
+        if (after in {"0", "-"} and flags >= 8) or (
+            boxed and (flags >= 9 or (flags == 8 and letters[at - 3] == "-"))
+        ):
+            raise UndecodableError(_LIKE_A_ROW)
+
+
+def _find_empty(tokens: Tokens) -> int:
+    """Find an empty list in an answer without rows.
+
+    Returns:
+        the place behind it.
+
+    Raises:
+        UndecodableError: there is none, or something like a row.
+    """
+    if any(flags > _HARDLY_A_ROW for _, flags in _windows(tokens.letters)):
+        raise UndecodableError(_LIKE_A_ROW)
+    for place, (token, after) in enumerate(pairwise(tokens.all)):
+        if after == 0 and token in tokens.collections and tokens.class_at(place):
+            return place + 2
+    for number, name in tokens.names.items():
+        if name == "java.util.Collections$EmptyList":
+            return tokens.earliest[number] + 1
+    raise UndecodableError("no list of rows in the answer")
+
+
+def _headers(tokens: Tokens) -> Iterator[_Header]:
+    """What may be the beginning of a list of objects of the application, in order."""
+    every = [*tokens.all, None, None, None]
+    for place in [at for at, token in enumerate(tokens.all) if token in tokens.collections]:
+        length = every[place + 1]
+        if (
+            not isinstance(length, int)
+            or length < 1
+            or place + 1 in tokens.certain
+            or not tokens.class_at(place)
+        ):
+            continue
+        first = place + 2
+        end = first + length
+        while first < end and isinstance(every[first], int) and every[first] <= 0:
+            first += 1
+        record = tokens.class_at(first) if first < min(end, len(tokens.all)) else ""
+        if first == end:
+            yield _Header(place, length, length, 0)
+        elif record and not record.startswith(("java.", "[")) and every[first] != 1:
+            yield _Header(place, length, first - place - 2, every[first])
+
+
+def _check_only_list(
+    tokens: Tokens, rows: Rows, headers: Sequence[_Header], of_rows: Sequence[_Header]
+) -> None:
+    """Refuse rows that other lists explain as well.
+
+    They may be a longer list's, whose others are null or references; or two lists', of which one
+    may make up for the other's with null and references; or be referred to by another list.
+    """
+    blocks, starts = rows.blocks, rows.starts
+    start, count = blocks[0].start, len(blocks)
+    # Records hold the same fields before their block: where one has none, all have none.
+    nearest = {block.start - last for block, (_, last) in zip(blocks, starts, strict=True)}
+    if len(nearest) > 1 and any(
+        b.start - at == 1 for b, (at, _) in zip(blocks, starts, strict=True)
+    ):
+        raise UndecodableError("some records begin with their block, and others do not")
+    for header in of_rows:
+        begun = header.known + sum(
+            token == header.record and before not in tokens.collections
+            for before, token in pairwise(tokens.all[header.place + 1 : start])
+        )
+        if header.place < start and header.length > max(begun, count):
+            raise UndecodableError(f"the rows may be of a list of {header.length}")
+    ends = [block.end for block in blocks]
+    skipped = [_skipped(tokens, last) for _, last in starts]
+    firsts = {(header.record, header.length) for header in headers if header.place < start}
+    for header in headers:
+        place, length, known, record = header
+        ended = bisect_left(ends, place)
+        left = count - ended
+        if not left and any(tokens.all[place + 2 : place + 2 + known]):
+            raise UndecodableError("there may be another list of the same rows")
+        if not ended or not 0 < left <= length:
+            continue
+        missing = sum(skipped[1:ended]) + _count_nothing(tokens.letters[ends[ended - 1] : place])
+        most = left + known + sum(skipped[ended:]) + _count_nothing(tokens.letters[ends[-1] :])
+        made_up = record == rows.record and left <= missing and length <= most
+        if made_up or (record, ended) in firsts:
+            raise UndecodableError("there may be two lists of such records")
+
+
+def _count_nothing(letters: str) -> int:
+    """How many tokens may be null or references."""
+    return letters.count("0") + letters.count("-")
+
+
+def _skipped(tokens: Tokens, place: int) -> int:
+    """How many tokens right before a record may be others that are null or references."""
+    before = tokens.letters[:place]
+    return len(before) - len(before.rstrip("0-"))
+
+
+def _rest(tokens: Tokens, rows: Rows) -> int:
+    """Tokens that follow the block in every record; the last one's end is not known."""
+    following = zip(rows.blocks, rows.starts[1:], strict=False)
+    rests = [first - block.end - 1 for block, (first, _) in following]
+    return min(*rests, len(tokens.all) - rows.blocks[-1].end - 1) if rests else 0
+
+
+def _numbers(tokens: Tokens, start: int) -> list[int]:
+    return [token for token in tokens.all[start:] if isinstance(token, int)]
+
+
+# -- phones and names
+
+
+def _texts(tokens: Tokens, rows: Rows, rest: int) -> dict[Column, list[str]]:
+    """The rows' phones, as column 0, and what may be their names, by the distance from the block.
+
+    Those are texts at the same distance in all rows that are all written as names are, or that
+    stand beside the phones and differ from row to row, if all records are alike. [assumed]
+    """
+    phones = _phones(tokens, rows)
+    texts: dict[Column, list[str]] = {(0,): [phone for _, phone in phones]} if phones else {}
+    widths = {
+        b.start - at for b, start in zip(rows.blocks, rows.starts, strict=True) for at in start
+    }
+    shown = {place - block.start for (place, _), block in zip(phones, rows.blocks, strict=False)}
+    alike = len(widths) == len(shown) == 1
+    for distance in (*range(1 - min(widths), 0), *range(1, rest + 1)):
+        column = _column(tokens, rows, distance)
+        beside = alike and {distance - 1, distance + 1} & shown
+        differ = all(column) and len({*column}) ** 2 >= len(column)
+        if (beside and differ) or all(is_written_as_a_name(text) for text in column if text):
+            texts[(distance,)] = column
+    return texts
+
+
+def _column(tokens: Tokens, rows: Rows, distance: int) -> list[str]:
+    """The texts at one distance from the block; none where anything else stands there."""
+    places = [(b.start if distance < 0 else b.end) + distance for b in rows.blocks]
+    numbers = [tokens.all[place] for place in places]
+    for number, place in zip(numbers, places, strict=True):
+        if number not in tokens.texts or place < tokens.earliest[number]:
+            return []
+    # A column of strings brings new ones.
+    new = len(tokens.certain.intersection(places))
+    strings = tokens.strings
+    return [strings[number] for number in numbers] if 2 * new >= len({*numbers} - {0}) > 0 else []
+
+
+def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
+    """The place and the phone of each row, empty where it can't be told.
+
+    A phone belongs to a row if its string's first use can only lie there: before the block, or
+    between it and the next record. All stand on the same side of their blocks. After the last
+    block follows the rest of its record and then that of the answer: that a phone there is the
+    record's is [assumed], and only where all other rows have theirs after the block.
+
+    Returns:
+        nothing at all where two columns are possible.
+    """
+    last = len(rows.blocks) - 1
+    found: dict[tuple[int, str], set[tuple[int, str]]] = {}
+    for number, text in enumerate(tokens.strings):
+        if phone := normalise_phone(text):
+            places = tokens.places(number)
+            found[places[0], phone] = {spot for place in places for spot in _spots(rows, place)}
+    tail = [one for one, spots in found.items() if spots == {(last, "after")}]
+    sides = {
+        side
+        for one, spots in found.items()
+        if len(spots) == 1 and one not in tail
+        for row, side in spots
+        if row >= 0
+    }
+    if not last and len(found) == len(tail) == 1:
+        sides = {"after"}
+    if len(sides) != 1:
+        return []
+    phones = [(0, "")] * len(rows.blocks)
+    for one, spots in found.items():
+        possible = {row for row, side in spots if side in sides or row < 0}
+        if len(possible) != 1 or (row := possible.pop()) < 0 or one in tail:
+            continue
+        if phones[row][0]:
+            return []
+        phones[row] = one
+    if "after" in sides and len(tail) == 1 and all(place for place, _ in phones[:last]):
+        phones[last] = tail[0]
+    return phones
+
+
+def _spots(rows: Rows, place: int) -> list[tuple[int, str]]:
+    """In which rows a place may be, and on which side of their blocks; -1 is in none."""
+    row = bisect_left(rows.blocks, (place,))  # the first block that begins behind it
+    if row and place <= rows.blocks[row - 1].end:
+        return []  # in a block
+    if row == len(rows.blocks):
+        return [(row - 1, "after")]
+    first, last = rows.starts[row]
+    spots = [(row - 1, "after")] if place < last else [(row, "before")]
+    return [*spots, (row, "before")] if first < place < last else spots
