@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,7 +32,6 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
     UnreachableError,
 )
-from vats_exporter.clock import SystemClock
 from vats_exporter.refresh import Outcome, Refresher
 from vats_exporter.trunks import Listing
 
@@ -766,16 +764,6 @@ def test_a_scrape_that_comes_every_ttl_and_a_little_early_refreshes_each_time(
         view(refresher, PATIENCE)
         clock.advance(59.98)
     assert cabinet.reads == 3
-
-
-def test_the_machines_clock_goes_on_while_the_machine_is_suspended() -> None:
-    uptime = Path("/proc/uptime")
-    if not uptime.exists():
-        pytest.skip("/proc/uptime, which counts the time of suspension, is Linux's")
-    before = float(uptime.read_text().split()[0])
-    shown = SystemClock().monotonic()
-    after = float(uptime.read_text().split()[0])
-    assert before - 0.02 <= shown <= after + 0.02
 
 
 def test_a_snapshot_of_before_a_nights_sleep_is_not_served_after_it(clock: SetClock) -> None:

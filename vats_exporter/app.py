@@ -1,7 +1,6 @@
 """The exporter as one thing to start, reload and stop: the accounts, collected and served.
 
-The one place that knows both the configuration and what is made of it. It knows no signals and no
-command line, so that the demo and the tests start the same thing as ``serve`` does.
+It knows no signals and no command line: the demo and the tests start the same as ``serve`` does.
 """
 
 from __future__ import annotations
@@ -27,12 +26,11 @@ from vats_exporter.web.server import WebServer
 from vats_exporter.web.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Iterable
 
     from typing_extensions import Self
 
-    from vats_exporter.config.models import AccountSettings, Config, DetailsSettings
+    from vats_exporter.config.models import AccountSettings, Config
     from vats_exporter.metrics.counters import AccountCounters
     from vats_exporter.refresh import Source
     from vats_exporter.web.addresses import ListenAddress
@@ -49,36 +47,25 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is said on the command line, and stays as it is until the end.
+    """What is said on the command line, and stays as it is until the end."""
 
-    Attributes:
-        protection: TLS and passwords of the exporter's own address; ``None`` for neither.
-        limits: what clients may take.
-        urls: where the pages are.
-        lifecycle: whether the configuration may be reloaded over HTTP.
-        privacy: what the trunks' labels hold back.
-        probe_only: accounts are read for ``/probe`` alone.
-    """
-
-    protection: Protection | None = None
+    protection: Protection | None = None  # TLS and passwords of the exporter's own address
     limits: Limits = field(default_factory=Limits)
     urls: Urls = field(default_factory=Urls)
-    lifecycle: bool = False
+    lifecycle: bool = False  # the configuration may be reloaded over HTTP
     privacy: Privacy = field(default_factory=Privacy)
-    probe_only: bool = False
+    probe_only: bool = False  # accounts are read for /probe alone
 
 
 class Exporter:
-    """All accounts of a configuration, served.
+    """All accounts of a configuration, served, whether or not a cabinet can be reached.
 
-    Listens from its construction on, and answers from :meth:`start` on, whether or not a cabinet
-    can be reached.
+    Listens from its construction on, and answers from :meth:`start` on. ``load`` reads the
+    configuration again; ``None`` where there is nothing to read.
 
-    Args:
-        config: the accounts, and how long their snapshots are served.
-        addresses: where to listen, one at least.
-        options: how it is served.
-        load: reads the configuration again; ``None`` where there is nothing to read.
+    Attributes:
+        url: reaches it from this machine; without a slash at the end.
+        is_alive: tells whether connections are accepted and answered.
 
     Raises:
         OSError: an address cannot be listened on; its ``filename`` is the address.
@@ -91,68 +78,49 @@ class Exporter:
         options: Options | None = None,
         load: Callable[[], Config] | None = None,
     ) -> None:
+        options = options or Options()
         self._config = config
-        self._options = options or Options()
+        self._privacy = options.privacy
         self._load = load
         self._reloading = threading.Lock()
         self._closing: list[threading.Thread] = []
-        self._history = _open_history(config)
-        self._collector = Collector(
-            (self._account(one, config) for one in config.accounts),
-            history=self._history,
-            probe_only=self._options.probe_only,
-        )
-        may_reload = self._options.lifecycle and load is not None
+        self._history = History(config.history.file, keep=config.history.keep)
+        accounts = (self._account(one, config) for one in config.accounts)
+        self._collector = Collector(accounts, history=self._history, probe_only=options.probe_only)
+        limits, protection = options.limits, options.protection
         self._site = Site(
             self._collector,
-            urls=self._options.urls,
-            reload=self.reload if may_reload else None,
-            configuration=lambda: display(self._config, self._options.privacy),
+            urls=options.urls,
+            reload=self.reload if options.lifecycle and load is not None else None,
+            configuration=lambda: display(self._config, options.privacy),
             # The other half is for those who ask for what needs no waiting.
-            max_waiting=max(1, self._options.limits.max_connections // 2),
+            max_waiting=max(1, limits.max_connections // 2),
         )
         self._server = WebServer(
-            addresses,
-            self._site.respond,
-            limits=self._options.limits,
-            protection=self._options.protection,
+            addresses, self._site.respond, limits=limits, protection=protection
         )
-        self._site.url = self._server.url
-
-    @property
-    def url(self) -> str:
-        """A URL that reaches it from this machine, without a slash at the end."""
-        return self._server.url
+        self.url = self._site.url = self._server.url
+        self.is_alive = self._server.is_alive
 
     @property
     def accounts(self) -> int:
         """How many accounts there are."""
         return len(self._config.accounts)
 
-    def is_alive(self) -> bool:
-        """Tell whether connections are accepted and answered."""
-        return self._server.is_alive()
-
     def start(self) -> None:
         """Answer requests, and begin to read the cabinets, so that the first scrape finds some."""
         self._server.start()
+        facts = {"accounts": self.accounts, "config": str(self._config.file)}
         for address in self._server.addresses:
-            _log.info(
-                "listening",
-                address=str(address),
-                accounts=len(self._config.accounts),
-                config=str(self._config.file),
-                version=__version__,
-            )
+            _log.info("listening", address=str(address), **facts, version=__version__)
         self._collector.refresh(timeout=0)
 
     def reload(self) -> tuple[str, ...]:
         """Read the configuration again, and go on with it if it is valid.
 
-        Accounts whose settings are the same keep session, snapshot and history, and wait as long
-        as they would have. Those that changed keep their counts, and serve their last good
-        snapshot until there is another; one whose login was refused is tried again at once only
-        with other credentials.
+        Accounts whose settings are the same go on as they are. Those that changed keep their
+        counts, and serve their last good snapshot until there is another; one whose login was
+        refused is tried again at once only with other credentials.
 
         Returns:
             what is wrong with the configuration, a line a problem; nothing if it is in use now.
@@ -161,30 +129,33 @@ class Exporter:
             return ()
         with self._reloading:
             try:
-                config = self._load()
+                config, problems = self._load(), []
             except ConfigError as error:
-                return self._keep(error.lines())
+                problems = error.lines()
             except Exception as bug:  # noqa: BLE001 - what runs goes on, as with a wrong file
-                return self._keep([describe_unexpected(bug)])
+                problems = [describe_unexpected(bug)]
+            if problems:
+                self._collector.config_loaded(successful=False)
+                for line in problems:
+                    _log.error("configuration not reloaded", error=line)
+                return tuple(problems)
             if self._site.stopping:
                 return ("the exporter is stopping",)
             gone = self._swap(config)
             self._collector.config_loaded(successful=True)
-            _log.info(
-                "configuration reloaded", config=str(config.file), accounts=len(config.accounts)
-            )
+            file, accounts = str(config.file), len(config.accounts)
+            _log.info("configuration reloaded", config=file, accounts=accounts)
             # Nobody waits for the cabinets of accounts that are gone, until the end.
-            still_closing = [thread for thread in self._closing if thread.is_alive()]
-            self._closing = still_closing + _close(gone, STOPPING - CLOSES_WITHIN)
+            self._closing = [thread for thread in self._closing if thread.is_alive()]
+            self._close(gone, STOPPING - CLOSES_WITHIN)
         self._collector.refresh(timeout=0)
         return ()
 
     def stop(self) -> None:
         """Let running answers and refreshes end, and close the cabinets; some seconds at most.
 
-        Whoever waits for a refresh is answered with what there is. Refreshes may then take the time
-        that is not kept back for signing out, and are broken after that, as is everything that
-        hangs.
+        Whoever waits for a refresh is answered with what there is. Refreshes may take the time that
+        is not kept back for signing out, and are broken after that, as is everything that hangs.
         """
         deadline = time.monotonic() + STOPPING
         self._site.stopping = True
@@ -195,8 +166,7 @@ class Exporter:
         for account in accounts:
             account.refresher.release()
         self._server.stop(timeout=ANSWERING)
-        refreshing = deadline - CLOSES_WITHIN - time.monotonic()
-        self._closing += _close(accounts, refreshing)
+        self._close(accounts, deadline - CLOSES_WITHIN - time.monotonic())
         for thread in self._closing:
             thread.join(max(0.0, deadline - time.monotonic()))
         for account in accounts:
@@ -208,20 +178,8 @@ class Exporter:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.stop()
-
-    def _keep(self, problems: Sequence[str]) -> tuple[str, ...]:
-        """Go on as it was, and say why."""
-        self._collector.config_loaded(successful=False)
-        for line in problems:
-            _log.error("configuration not reloaded", error=line)
-        return tuple(problems)
 
     def _swap(self, config: Config) -> list[MonitoredAccount]:
         """Put the accounts of a configuration in place; return those to be closed."""
@@ -229,28 +187,24 @@ class Exporter:
         if config.history != before.history:
             # One at a time: both may be the same file, kept for another time.
             self._history.close()
-            self._history = self._collector.history = _open_history(config)
+            self._history = self._collector.history = History(
+                config.history.file, keep=config.history.keep
+            )
         settings = {one.name: one for one in before.accounts}
         # Details that are not read may be configured in any way.
-        same_details = before.details == config.details or not (
-            before.details.enabled or config.details.enabled
-        )
+        read = before.details.enabled or config.details.enabled
+        same_details = before.details == config.details or not read
         running = {account.name: account for account in self._collector.accounts}
         accounts = []
         for one in config.accounts:
-            account = running.get(one.name)
-            old = settings.get(one.name)
-            if account is None or old is None:
-                accounts.append(self._account(one, config))
-            elif old.reads_like(one) and same_details:
-                accounts.append(account)
-                _configure(account, one)
+            account, old = running.get(one.name), settings.get(one.name)
+            if account and old and old.reads_like(one) and same_details:
                 account.remember_in(self._history)
                 account.refresher.retime(config.cache.ttl, config.cache.stale)
+                _configure(account, one)
             else:
-                same_login = _credentials(old) == _credentials(one)
-                account = self._account(one, config, before=account, same_login=same_login)
-                accounts.append(account)
+                account = self._account(one, config, account, old)
+            accounts.append(account)
         gone = [account for account in running.values() if account not in accounts]
         for account in gone:
             account.retire()
@@ -262,24 +216,51 @@ class Exporter:
         self,
         settings: AccountSettings,
         config: Config,
-        *,
         before: MonitoredAccount | None = None,
-        same_login: bool = False,
+        old: AccountSettings | None = None,
     ) -> MonitoredAccount:
+        """Make an account; ``before`` is the same one as ``old`` settings had it."""
+        details = config.details
+
+        def connect(counters: AccountCounters) -> Source:
+            cabinet = CabinetClient(settings, trace=counters.trace)
+            if not details.enabled:
+                return cabinet
+            return DetailedSource(
+                cabinet,
+                ttl=details.ttl,
+                # As it is configured when it is asked for: a reload may change it.
+                stale=lambda: self._config.cache.stale,
+                on_details=counters.detailed,
+            )
+
         account = MonitoredAccount(
             settings.name,
-            # As it is configured when it is asked for: a reload may change it.
-            _connector(settings, config.details, lambda: self._config.cache.stale),
+            connect,
             ttl=config.cache.ttl,
             stale=config.cache.stale,
             history=self._history,
-            privacy=self._options.privacy,
+            privacy=self._privacy,
             before=before,
         )
-        if before is not None:
+        if before is not None and old is not None:
+            login = (settings.address, settings.login, settings.password)
+            same_login = login == (old.address, old.login, old.password)
             account.refresher.adopt(before.refresher, same_login=same_login)
         _configure(account, settings)
         return account
+
+    def _close(self, accounts: Iterable[MonitoredAccount], timeout: float) -> None:
+        """Close accounts side by side.
+
+        In threads that do not keep the process: a refresh may be waiting for a cabinet that hangs,
+        and its connection is lost with the process anyway.
+        """
+        for account in accounts:
+            close, name, wait = account.refresher.close, f"close {account.name}", max(0.0, timeout)
+            thread = threading.Thread(target=close, args=(wait,), name=name, daemon=True)
+            thread.start()
+            self._closing.append(thread)
 
 
 def _configure(account: MonitoredAccount, settings: AccountSettings) -> None:
@@ -287,43 +268,3 @@ def _configure(account: MonitoredAccount, settings: AccountSettings) -> None:
     account.labels = settings.labels
     account.expected_off.entries = settings.expected_off
     account.expected_off.file = settings.expected_off_file
-
-
-def _credentials(settings: AccountSettings) -> tuple[str, str, str]:
-    return (settings.address, settings.login, settings.password)
-
-
-def _open_history(config: Config) -> History:
-    return History(config.history.file, keep=config.history.keep)
-
-
-def _close(accounts: Iterable[MonitoredAccount], timeout: float) -> list[threading.Thread]:
-    """Close accounts side by side.
-
-    In threads that do not keep the process: a refresh may be waiting for a cabinet that hangs, and
-    its connection is lost with the process anyway.
-    """
-    closing = [
-        threading.Thread(
-            target=account.refresher.close,
-            kwargs={"timeout": max(0.0, timeout)},
-            name=f"close {account.name}",
-            daemon=True,
-        )
-        for account in accounts
-    ]
-    for thread in closing:
-        thread.start()
-    return closing
-
-
-def _connector(
-    settings: AccountSettings, details: DetailsSettings, stale: Callable[[], float]
-) -> Callable[[AccountCounters], Source]:
-    def connect(counters: AccountCounters) -> Source:
-        cabinet = CabinetClient(settings, trace=counters.trace)
-        if not details.enabled:
-            return cabinet
-        return DetailedSource(cabinet, ttl=details.ttl, stale=stale, on_details=counters.detailed)
-
-    return connect

@@ -6,10 +6,10 @@ two requests each, so they follow a slower schedule of their own, apart from the
 * trunks never asked for come first, in the list's order; then those asked for longest ago, once
   their ``ttl`` has passed;
 * a run follows a listing, on the same connection, for :data:`BUDGET` at most, and lets a listing
-  go before each trunk. It asks for a part only, so that neither a restart nor a new account asks
-  for all at once: all are known a quarter of the ``ttl`` after a start;
-* a trunk whose details fail keeps what it had, and takes its turn again; what is older than the
-  ``ttl`` and, beyond it, what a snapshot may outlive its own (``stale``), is told no more;
+  go before each trunk. It asks for a part only: all are known a quarter of the ``ttl`` after a
+  start;
+* a trunk whose details fail keeps what it had, and takes its turn again; what is older than
+  ``ttl`` and ``stale`` together is told no more;
 * a failure that is not about this one trunk ends the run, and the next one waits, longer each time,
   and as long as the cabinet says. Details never sign in: that is left to the listing.
 """
@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vats_exporter.cabinet.errors import (
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from vats_exporter.trunks import Listing, Trunk
 
 BUDGET: Final = 30.0
-"""Seconds after which a run asks for no other trunk; a refresh comes every minute by default."""
+"""Seconds after which a run asks for no other trunk."""
 
 MIN_BATCH: Final = 10
 """Trunks asked for in one run at least: small accounts are complete after a few refreshes."""
@@ -50,15 +51,10 @@ CATCH_UP: Final = 4
 """All trunks take this part of the ``ttl`` to be asked for once, or again where they failed."""
 
 PAUSE: Final = 30.0
-"""Seconds that the next run waits after one that was given up; twice as long for each in a row that
-read nothing, up to what :data:`CATCH_UP` says."""
+"""Seconds that the next run waits after one that was given up, doubled with each in a row."""
 
 _OF_THE_CABINET: Final = (
-    LoginRefusedError,
-    UnreachableError,
-    CabinetTimeoutError,
-    NotGwtError,
-    RedeployedError,
+    *(LoginRefusedError, UnreachableError, CabinetTimeoutError, NotGwtError, RedeployedError),
 )
 """Failures that tell nothing of the trunk that was asked for: the next one would fail as well."""
 
@@ -75,11 +71,13 @@ class _Entry:
 
 
 class DetailsBook:
-    """What is known of the details of one account's trunks. All times are monotonic seconds."""
+    """What is known of the details of one account's trunks. All times are monotonic seconds.
+
+    Used by one thread at a time, but for :meth:`apply`, which may come while a run goes on.
+    """
 
     def __init__(self, ttl: float) -> None:
         self._ttl = ttl
-        self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._last_run: float | None = None
         self._fruitless = 0
@@ -87,56 +85,47 @@ class DetailsBook:
 
     def due(self, trunks: Sequence[Trunk], now: float) -> list[str]:
         """The references to ask for in this run, in order; forget trunks that are gone."""
-        with self._lock:
-            entries = self._entries
-            present = {trunk.ref for trunk in trunks}
-            for ref in entries.keys() - present:
-                del entries[ref]
-            new = [trunk.ref for trunk in trunks if trunk.ref not in entries]
-            old = sorted((entry.asked, ref) for ref, entry in entries.items() if now >= entry.due)
-            elapsed = now - self._last_run if self._last_run is not None else 0.0
-            self._last_run = now
-            if now < self._resume:
-                return []
-            paced = math.ceil(CATCH_UP * len(present) * elapsed / self._ttl) if self._ttl else 0
-            return [*new, *(ref for _, ref in old)][: max(MIN_BATCH, paced)]
+        present = {trunk.ref for trunk in trunks}
+        entries = {ref: one for ref, one in self._entries.items() if ref in present}
+        self._entries = entries
+        new = [trunk.ref for trunk in trunks if trunk.ref not in entries]
+        old = sorted((entry.asked, ref) for ref, entry in entries.items() if now >= entry.due)
+        elapsed = 0.0 if self._last_run is None else now - self._last_run
+        self._last_run = now
+        if now < self._resume:
+            return []
+        paced = math.ceil(CATCH_UP * len(present) * elapsed / self._ttl) if self._ttl else 0
+        return [*new, *(ref for _, ref in old)][: max(MIN_BATCH, paced)]
 
     def give_up(self, now: float, retry_after: float) -> None:
         """Let the next run wait: longer after each that read nothing, and as the cabinet wants."""
-        with self._lock:
-            self._fruitless += 1
-            # The exponent is bounded: 2.0 to the power of a month of them is no float.
-            pause = min(PAUSE * 2.0 ** min(self._fruitless, 32), self._ttl / CATCH_UP)
-            self._resume = now + max(pause, min(retry_after, REFUSED_LAST))
+        self._fruitless += 1
+        # The exponent is bounded: 2.0 to the power of a month of them is no float.
+        pause = min(PAUSE * 2.0 ** min(self._fruitless, 32), self._ttl / CATCH_UP)
+        self._resume = now + max(pause, min(retry_after, REFUSED_LAST))
 
     def put(self, ref: str, details: TrunkDetails, now: float, at: float) -> None:
         """Keep what was read of a trunk, at a time in seconds since the epoch."""
-        with self._lock:
-            self._entries[ref] = _Entry(now, now + self._ttl, details, now, at)
-            self._fruitless = -1  # so that a run which reads something counts as none
+        self._entries[ref] = _Entry(now, now + self._ttl, details, now, at)
+        self._fruitless = -1  # so that a run which reads something counts as none
 
     def failed(self, ref: str, now: float, *, its_own: bool) -> None:
         """Note that a trunk was asked for in vain: it keeps what it had.
 
-        A trunk that never had details and fails by itself (``its_own``) may have none, and is asked
-        for no more often than one that has. Any other comes sooner, but after the rest: it may be
-        the one at which the cabinet breaks.
+        One that never had details and fails by itself (``its_own``) may have none, and is asked for
+        as often as those that have. Any other comes sooner, but after the rest.
         """
-        with self._lock:
-            known = self._entries.get(ref, _Entry(now, now))
-            never = its_own and known.details is None
-            due = now + (self._ttl if never else self._ttl / CATCH_UP)
-            self._entries[ref] = replace(known, asked=now, due=due)
+        known = self._entries.get(ref, _Entry(now, now))
+        never = its_own and known.details is None
+        due = now + (self._ttl if never else self._ttl / CATCH_UP)
+        self._entries[ref] = replace(known, asked=now, due=due)
 
     def apply(self, trunks: Sequence[Trunk], now: float, stale: float) -> tuple[Trunk, ...]:
         """Add to the trunks what is known: line, selector, and the phone where it is empty.
 
-        The phone stays however old it is, as it is what the trunk is called by; the others go
-        ``stale`` seconds past the ``ttl``.
+        The phone, by which the trunk is called, stays however old it is.
         """
-        with self._lock:
-            entries = dict(self._entries)
-        oldest = now - self._ttl - stale
+        entries, oldest = self._entries, now - self._ttl - stale
         return tuple(_with_details(trunk, entries.get(trunk.ref), oldest) for trunk in trunks)
 
 
@@ -163,13 +152,8 @@ class Detailable(Source, Protocol):
 class DetailedSource:
     """A cabinet whose listings tell the details too, as far as they are known.
 
-    Args:
-        cabinet: what is read.
-        ttl: seconds after which a trunk's details are asked for again.
-        stale: says how many seconds past the ``ttl`` details are still told.
-        on_details: told how each trunk's details went: the result word, and the error's sentence
-            or nothing.
-        clock: the machine's, unless a test brings its own.
+    A trunk's details are asked for again after ``ttl`` seconds, and told for ``stale()`` more.
+    ``on_details`` is told how each went: the result word, and the error's sentence or nothing.
     """
 
     def __init__(
@@ -186,6 +170,7 @@ class DetailedSource:
         self._stale = stale
         self._on_details = on_details
         self._clock: Clock = clock or SystemClock()
+        self.credentials_changed = cabinet.credentials_changed
         self._no_listing = threading.Event()
         self._closed = False
         self._run: threading.Thread | None = None
@@ -200,19 +185,14 @@ class DetailedSource:
         now = self._clock.monotonic()
         running = self._closed or (self._run is not None and self._run.is_alive())
         if not running and (due := self._book.due(listing.trunks, now)):
-            self._run = threading.Thread(
-                target=self._read, args=(due,), name="details", daemon=True
-            )
+            read = partial(self._read, due)
+            self._run = threading.Thread(target=read, name="details", daemon=True)
             self._run.start()
         trunks = self._book.apply(listing.trunks, now, self._stale())
         warnings = listing.warnings
         if all(trunk.phone for trunk in trunks):
-            warnings = tuple(warning for warning in warnings if "phone" not in warning)
+            warnings = tuple(one for one in warnings if "phone" not in one)
         return replace(listing, trunks=trunks, warnings=warnings)
-
-    def credentials_changed(self) -> bool:
-        """Whether login and password are others than those that were last sent."""
-        return self._cabinet.credentials_changed()
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the details under way are read, for some seconds at most."""

@@ -10,8 +10,7 @@ time and threads, and neither HTTP nor metrics.
   a scrape has waited for in vain is **not waited for again**, nor are the account's next ones,
   until the cabinet answers: an account that hangs delays one scrape.
 * A **failure** replaces nothing: the last good snapshot stays, with its true time, until it is
-  older than ``stale``. A failure holds for ``ttl`` as well, or for as long as the cabinet said, up
-  to an hour.
+  older than ``stale``. It holds for ``ttl`` as well, or as long as the cabinet said, up to an hour.
 * A **refused login** is tried again after ``ttl``, but a minute at least, then after twice that,
   and so on up to an hour. Only a success or other credentials end it.
 
@@ -54,8 +53,7 @@ _log = get_logger(__name__)
 class Source(Protocol):
     """What a refresher reads, by one thread at a time.
 
-    It may have a method ``credentials_changed() -> bool`` as well: whether the password in force
-    is another than the one last sent, so that a refused login is due at once.
+    It may have ``credentials_changed() -> bool`` as well: then a refused login is due at once.
     """
 
     def read_trunks(self) -> Listing:
@@ -67,14 +65,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one refresh ended.
+    """How one refresh ended: with a snapshot, or an error's sentence.
 
     Attributes:
         result: one of :data:`vats_exporter.cabinet.errors.RESULTS`.
-        duration: seconds it took.
-        snapshot: what it brought; ``None`` unless ``result`` is ``success``.
-        pages: pages read.
-        error: one sentence; empty on success.
         retry_after: seconds after which the cabinet wants to be asked again; 0 if it did not say.
     """
 
@@ -140,25 +134,17 @@ class Refresher:
         return self._running is not None
 
     def start(self) -> threading.Event | None:
-        """Start a refresh if one is due and none is under way.
-
-        Returns:
-            the refresh under way, to :meth:`wait` for; ``None`` if there is none.
-        """
+        """Start a refresh if one is due; return the one under way, to :meth:`wait` for."""
         with self._lock:
             if self._running is None and not self._closed and self._is_due():
                 self._running = self._start_thread()
             return self._running
 
     def wait(self, refresh: threading.Event | None, timeout: float) -> bool:
-        """Wait for a refresh, and return whether it has ended.
+        """Wait for a refresh that :meth:`start` gave, and return whether it has ended.
 
         Not at all for an account that hangs: where it was waited for before, and the cabinet has
         not answered since.
-
-        Args:
-            refresh: what :meth:`start` gave.
-            timeout: seconds to wait at most.
         """
         if refresh is not None and not self._hangs and not refresh.wait(timeout):
             self._hangs = timeout > 0
@@ -182,11 +168,9 @@ class Refresher:
             self.ttl, self.stale = ttl, stale
 
     def adopt(self, other: Refresher, *, same_login: bool) -> None:
-        """Serve another refresher's last good snapshot until there is one of one's own.
+        """Serve the last good snapshot of the account as it was configured before.
 
-        Args:
-            other: of the same account, as it was configured before.
-            same_login: the credentials are the same, so that a refusal goes on waiting.
+        With the same login a refusal goes on waiting.
         """
         with other._lock:
             state, taken = other._state, other._taken
@@ -208,9 +192,7 @@ class Refresher:
     def close(self, timeout: float = 5.0) -> None:
         """Start no more refreshes, and close the source.
 
-        Args:
-            timeout: seconds that a refresh under way may still take. One that takes longer loses
-                its connection, which ends it.
+        A refresh under way may take ``timeout`` seconds more, and then loses its connection.
         """
         self.release()
         if self._thread is not None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+from functools import partialmethod
 
 
 class FieldLogger:
-    """A logger whose keyword arguments are the fields of the line."""
+    """A logger whose keyword arguments are the fields of the line.
+
+    ``debug`` is for what helps to find a fault, ``info`` for what happens in normal operation,
+    ``warning`` for what a person should look at, ``error`` for a failure of the exporter itself.
+    """
 
     def __init__(self, logger: logging.Logger, **fields: object) -> None:
         self._logger = logger
@@ -16,26 +21,14 @@ class FieldLogger:
         """Return a logger that gives each of its lines these fields."""
         return FieldLogger(self._logger, **self._fields, **fields)
 
-    def debug(self, event: str, /, **fields: object) -> None:
-        """Log what helps to find a fault."""
-        self._log(logging.DEBUG, event, fields)
-
-    def info(self, event: str, /, **fields: object) -> None:
-        """Log what happens in normal operation."""
-        self._log(logging.INFO, event, fields)
-
-    def warning(self, event: str, /, **fields: object) -> None:
-        """Log what a person should look at."""
-        self._log(logging.WARNING, event, fields)
-
-    def error(self, event: str, /, **fields: object) -> None:
-        """Log a failure of the exporter itself."""
-        self._log(logging.ERROR, event, fields)
-
-    def _log(self, level: int, event: str, fields: dict[str, object]) -> None:
+    def _log(self, level: int, event: str, /, **fields: object) -> None:
         if self._logger.isEnabledFor(level):
-            extra = {"fields": {**self._fields, **fields}}
-            self._logger.log(level, event, extra=extra)
+            self._logger.log(level, event, extra={"fields": {**self._fields, **fields}})
+
+    debug = partialmethod(_log, logging.DEBUG)
+    info = partialmethod(_log, logging.INFO)
+    warning = partialmethod(_log, logging.WARNING)
+    error = partialmethod(_log, logging.ERROR)
 
 
 def get_logger(name: str) -> FieldLogger:

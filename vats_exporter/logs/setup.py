@@ -39,11 +39,8 @@ def configure(
 ) -> None:
     """Set up the log of the process; may be called again.
 
-    Args:
-        form: how a line is written.
-        level: the least serious level that is written.
-        stream: standard error, as it is when a line is written, if not given.
-        queued: write in a thread, so that a reader that stops reading stops nothing else.
+    Lines go to standard error, as it is then, unless ``stream`` is given; if ``queued``, from a
+    thread, so that a reader that stops reading stops nothing else.
     """
     least = _LEVELS.get(level) or getattr(logging, level.upper())
     handler = _Handler(stream, queued=queued)
@@ -162,10 +159,8 @@ def _json(line: Mapping[str, object]) -> str:
 
 
 def _logfmt(line: Mapping[str, object]) -> str:
-    return " ".join(
-        (re.sub(r"[^-\w./]", "_", name) or "_") + "=" + _logfmt_value(value)
-        for name, value in line.items()
-    )
+    names = (re.sub(r"[^-\w./]", "_", name) or "_" for name in line)
+    return " ".join(map("=".join, zip(names, map(_logfmt_value, line.values()), strict=True)))
 
 
 def _logfmt_value(value: object) -> str:
