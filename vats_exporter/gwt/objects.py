@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from vats_exporter.gwt.errors import ObjectsError
 from vats_exporter.gwt.fields import Kind, NotUnderstood, Repeat
@@ -130,7 +130,7 @@ class ObjectReader:
         marks = marks or letters(response.tokens, len(response.string_table))
         reading = _Reading(response, marks, self.type_of)
         try:
-            root = reading.read_object()
+            root = reading.read()
         except RecursionError:
             raise ObjectsError("objects within objects too deep", where=reading.at) from None
         if reading.at != reading.end:
@@ -224,74 +224,92 @@ class _Reading:
     ) -> None:
         self.at = 0
         self.end = len(response.tokens)
-        self._tokens: list[Any] = response.tokens[::-1]
+        self._tokens: list[Any] = [*response.tokens[::-1], None]
         self._letters = marks[::-1] + " "
         self._strings = [None, *response.string_table]
         self._type_of = type_of
         self._types: dict[int, ObjectType] = {}
         self._objects: list[GwtObject] = []
 
-    def read_object(self) -> GwtObject | None:
-        """Read an object; its place among all, counted from 1, is what others refer to it by."""
-        at = self.at
-        if at >= self.end:
-            raise ObjectsError("the answer ends within an object", where=at)
-        token = self._tokens[at]
-        if token.__class__ is not int:
-            raise ObjectsError("an object was due, not a long or a fraction", where=at)
-        self.at = at = at + 1
-        if token <= 0:
-            return self._known(-token) if token else None
-        of = self._types.get(token) or self._class(token)
-        values: list[Value] = []
-        read = GwtObject(of, values)
-        # Counted before its fields, which may refer to it.
-        self._objects.append(read)
-        if self._letters[at] in of.one:
-            values.append(self._tokens[at])
-            self.at = at + 1
-        else:
-            self._read_fields(of, of.steps, values)
-        return read
+    def read(self) -> Value:
+        """Read the answer's own object, and all within it."""
+        root: list[Value] = []
+        self._read_fields(None, (None,), root)
+        return root[0]
 
-    def _read_fields(self, of: ObjectType, steps: tuple[_Step, ...], values: list[Value]) -> None:
+    def _read_fields(
+        self, of: ObjectType | None, steps: tuple[_Step, ...], values: list[Value]
+    ) -> None:
+        tokens, marks, types, at = self._tokens, self._letters, self._types, self.at
         for step in steps:
             if step is None:
-                values.append(self.read_object())
+                token = tokens[at]
+                if token.__class__ is not int:
+                    self._no_object(at)
+                at += 1
+                if token <= 0:
+                    values.append(self._known(-token, at) if token else None)
+                    continue
+                found = types.get(token) or self._class(token, at)
+                inner: list[Value] = []
+                read = GwtObject(found, inner)
+                values.append(read)
+                # Counted before its fields, which may refer to it.
+                self._objects.append(read)
+                if marks[at] in found.one:
+                    inner.append(tokens[at])
+                    at += 1
+                else:
+                    self.at = at
+                    self._read_fields(found, found.steps, inner)
+                    at = self.at
             elif isinstance(step, _Run):
-                at = self.at
-                self.at = end = at + step.length
-                if step.fits(self._letters, at, end) is None:
-                    raise ObjectsError(f"the fields of {of.signature} do not fit", where=at)
-                run = self._tokens[at:end]
+                end = at + step.length
+                if step.fits(marks, at, end) is None:
+                    raise ObjectsError(f"the fields of {_name(of)} do not fit", where=at)
+                run = tokens[at:end]
                 for offset in step.strings:
                     run[offset] = self._strings[run[offset]]
                 values += run
+                at = end
             else:
+                self.at = at
                 values.append(self._read_repeated(of, step, values[-1] if values else None))
+                at = self.at
+        self.at = at
 
-    def _read_repeated(self, of: ObjectType, steps: tuple[_Step, ...], count: Value) -> list[Value]:
+    def _read_repeated(
+        self, of: ObjectType | None, steps: tuple[_Step, ...], count: Value
+    ) -> list[Value]:
         # Each repetition takes a token at least, which bounds what a wrong count can cost.
         if not isinstance(count, int) or not 0 <= count <= self.end - self.at:
-            raise ObjectsError(f"{of.signature} has no count", where=self.at)
+            raise ObjectsError(f"{_name(of)} has no count", where=self.at)
         elements: list[Value] = []
-        for _ in range(count):
-            self._read_fields(of, steps, elements)
+        self._read_fields(of, steps * count, elements)
         return elements
 
-    def _class(self, token: int) -> ObjectType:
+    def _no_object(self, at: int) -> NoReturn:
+        if at >= self.end:
+            raise ObjectsError("the answer ends within an object", where=at)
+        raise ObjectsError("an object was due, not a long or a fraction", where=at)
+
+    def _class(self, token: int, at: int) -> ObjectType:
         signature = self._strings[token] if token < len(self._strings) else None
         # Any other string may be a secret, and reaches no message.
         if signature is None or not SIGNATURE.fullmatch(signature):
-            raise ObjectsError(f"string {token} is no class", where=self.at - 1)
+            raise ObjectsError(f"string {token} is no class", where=at - 1)
         try:
             found = self._types[token] = self._type_of(signature)
         except ObjectsError as error:
-            error.where = self.at - 1
+            error.where = at - 1
             raise
         return found
 
-    def _known(self, number: int) -> GwtObject:
+    def _known(self, number: int, at: int) -> GwtObject:
         if number > len(self._objects):
-            raise ObjectsError(f"-{number} refers to no object", where=self.at - 1)
+            raise ObjectsError(f"-{number} refers to no object", where=at - 1)
         return self._objects[number - 1]
+
+
+def _name(of: ObjectType | None) -> str:
+    return of.signature if of else "the answer"
