@@ -258,6 +258,23 @@ def test_a_row_that_comes_twice_is_missed_by_none_of_the_lists_it_holds() -> Non
     assert refused(answer) == "the rows may be of a list of 2"
 
 
+def test_one_row_is_not_believed_where_the_nearest_list_may_hold_it_twice() -> None:
+    # A list of one tag, then that of the rows, of which the first begins with the number of its
+    # class and seems to be two.
+    answer = Answer()
+    answer.begin("ru.example.Response/1")
+    answer.begin(LIST)
+    answer.plain(1)
+    answer.begin("ru.example.Tag/9")
+    answer.begin(LIST)
+    answer.plain(2)
+    answer.begin(ROW)
+    answer.plain(answer.index("text"), answer.index(ROW))
+    answer.core(ref(0), "1100")
+    answer.plain(-5)
+    assert refused(answer) == "the rows may be of a list of 2"
+
+
 def test_a_row_that_comes_twice_is_not_made_up_for_by_a_second_block() -> None:
     answer = listing(3)
     answer.begin(ROW)

@@ -254,12 +254,18 @@ def _check_only_list(
         b.start - at == 1 for b, (at, _) in zip(blocks, starts, strict=True)
     ):
         raise UndecodableError("some records begin with their block, and others do not")
+    maps = {number for number, name in tokens.names.items() if name.endswith("Map")}
+    counted = tokens.collections | maps
+    behind = max(map(len, re.findall("[0-]+", tokens.letters[blocks[-1].end :])), default=0)
     for header in of_rows:
         begun = header.known + sum(
-            token == header.record and before not in tokens.collections
+            token == header.record and before not in counted
             for before, token in pairwise(tokens.all[header.place + 1 : start])
         )
-        if header.place < start and header.length > max(begun, count):
+        # The class of a single row is not known for certain, nor that two records have begun.
+        missing = header.length - header.known - 1
+        nearer = count == 1 and header.place > rows.headers[-1] and missing <= behind
+        if header.place < start and header.length > (count if nearer else max(begun, count)):
             raise UndecodableError(f"the rows may be of a list of {header.length}")
     ends = [block.end for block in blocks]
     skipped = [_skipped(tokens, last) for _, last in starts]
