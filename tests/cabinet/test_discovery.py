@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,13 +32,21 @@ from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.discovery import find_permutations
 from vats_exporter.cabinet.errors import (
     CabinetError,
+    CabinetTimeoutError,
     NotACabinetError,
     NotGwtError,
     RedeployedError,
     UndecodableError,
 )
-from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.demo import Deployment, SimulatedCabinet, make_accounts
+from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
+from vats_exporter.demo import (
+    Account,
+    Deployment,
+    Fault,
+    Incoming,
+    SimulatedCabinet,
+    make_accounts,
+)
 from vats_exporter.demo.deployment import DETAILS_SERVICE, LIST_SERVICE, SELECTOR_SERVICE
 
 if TYPE_CHECKING:
@@ -382,3 +392,44 @@ def test_a_missing_script_is_no_cabinet(cabinet: CabinetClient, server: ReplaySe
     server.always(SCRIPT, Reply(status="404 Not Found"))
     with pytest.raises(NotACabinetError, match=rf"{PERMUTATION}\.cache\.js is not there"):
         cabinet.read_trunks()
+
+
+# -- many accounts at once
+
+
+def test_few_accounts_hold_a_script_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "_turns", threading.BoundedSemaphore(2))
+    counted = {"nocache": threading.Semaphore(0), "permutation": threading.Semaphore(0)}
+    go_on = threading.Event()
+
+    def hold(incoming: Incoming) -> Fault | None:
+        if incoming.call in counted:
+            counted[incoming.call].release()
+        return Fault(wait=go_on) if incoming.call == "permutation" else None
+
+    def read(account: Account) -> int:
+        settings = CabinetSettings(
+            address=simulated.url, login=account.login, password=account.password
+        )
+        with CabinetClient(settings) as cabinet:
+            return len(cabinet.read_trunks().trunks)
+
+    with SimulatedCabinet(make_accounts(5, trunks=1)) as simulated, ThreadPoolExecutor(5) as pool:
+        simulated.faults = hold
+        reading = [pool.submit(read, account) for account in simulated.accounts]
+        assert all(counted["nocache"].acquire(timeout=30.0) for _ in reading)
+        assert all(counted["permutation"].acquire(timeout=30.0) for _ in range(2))
+        assert not counted["permutation"].acquire(timeout=0.3)
+        go_on.set()
+        assert [one.result(timeout=30.0) for one in reading] == [1] * 5
+
+
+def test_who_waits_too_long_for_its_turn_is_told(
+    server: ReplayServer, make_cabinet: CabinetMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(discovery, "_turns", taken)
+    cabinet = make_cabinet(server, timeouts=Timeouts(call=0.5))
+    with taken, pytest.raises(CabinetTimeoutError, match="other accounts read their scripts"):
+        cabinet.read_trunks()
+    assert cabinet.read_trunks().trunks

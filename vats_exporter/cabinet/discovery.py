@@ -12,8 +12,9 @@ Texts are not kept, only what they tell; accounts whose cabinet serves the same 
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from hashlib import sha256
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
@@ -27,6 +28,7 @@ from vats_exporter.cabinet.contract import (
 )
 from vats_exporter.cabinet.errors import (
     CabinetError,
+    CabinetTimeoutError,
     NotACabinetError,
     SessionEndedError,
     UndecodableError,
@@ -78,6 +80,22 @@ class _Findings:
 _shared: WeakValueDictionary[bytes, _Findings] = WeakValueDictionary()
 _reading: Final = Lock()
 """One account at a time: reading takes memory, and the others find it done."""
+
+_turns: Final = BoundedSemaphore(16)
+"""Of accounts that hold a text: hundreds start together, and each may have some 10 MB."""
+
+
+@contextmanager
+def _turn(settings: CabinetSettings) -> Iterator[None]:
+    within = settings.timeouts.call
+    if not _turns.acquire(timeout=within):
+        raise CabinetTimeoutError(
+            f"permutation: other accounts read their scripts, and took more than {within:g} s"
+        )
+    try:
+        yield
+    finally:
+        _turns.release()
 
 
 def _read(*texts: str) -> _Findings:
@@ -198,6 +216,12 @@ class Discovery:
         missing = self._missing(wanted) - self._vain
         if not missing or not self._path:
             return False
+        if text:
+            return self._look_for(transport, missing, text)
+        with _turn(self._settings):
+            return self._look_for(transport, missing)
+
+    def _look_for(self, transport: Transport, missing: set[str], text: str = "") -> bool:
         try:
             texts = [text or _script(transport, "permutation", self._path)]
         except MissingError:
@@ -269,9 +293,15 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
         UndecodableError: the scripts do not name what is needed.
         CabinetError: they cannot be read.
     """
+    names = permutations(transport, settings)[:_MOST_TRIED]
+    with _turn(settings):
+        return _discover(transport, settings, names)
+
+
+def _discover(transport: Transport, settings: CabinetSettings, names: tuple[str, ...]) -> Discovery:
     failed: CabinetError | None = None
     read = 0
-    for name in permutations(transport, settings)[:_MOST_TRIED]:
+    for name in names:
         try:
             path, text = _permutation(transport, name)
         except MissingError as error:
