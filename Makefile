@@ -84,10 +84,11 @@ reference: $(BIN)/.installed ## Make docs/reference from the program itself
 	$(BIN)/python -m docs.build_reference
 	$(BIN)/python -m docs.build_reference_ru
 
-docs: ## Make the documentation's site, and stop at any warning
+docs: ## Make the documentation's site in both languages, and stop at any warning
 	$(PYTHON) -m venv $(VENV)-docs
 	$(VENV)-docs/bin/$(INSTALL_LOCKED) requirements/docs.txt
 	$(VENV)-docs/bin/mkdocs build --quiet --strict
+	$(VENV)-docs/bin/mkdocs build --quiet --strict --config-file mkdocs.ru.yml
 
 audit: ## Ask for known weaknesses of every locked version, and print the licences
 	$(PYTHON) -m venv $(VENV)-audit
