@@ -16,8 +16,7 @@ from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING
 
-from vats_exporter.gwt import GwtError
-from vats_exporter.gwt.fields import ClassFields, NotUnderstood
+from vats_exporter.gwt import ClassFields, GwtError, NotUnderstood
 from vats_exporter.gwt.script import read_script
 
 if TYPE_CHECKING:

@@ -21,8 +21,7 @@ from vats_exporter.cabinet.contract import (
 )
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL
-from vats_exporter.gwt import parse_request
-from vats_exporter.gwt.fields import Field, Kind, Repeat
+from vats_exporter.gwt import Field, Kind, Repeat, parse_request
 from vats_exporter.gwt.services import Method
 
 REQUESTS: list[dict[str, Any]] = json.loads(

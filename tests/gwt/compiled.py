@@ -8,7 +8,7 @@ import lzma
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vats_exporter.gwt.fields import ClassFields, Field, Kind, NotUnderstood, Repeat
+from vats_exporter.gwt.objects import ClassFields, Field, Kind, NotUnderstood, Repeat
 from vats_exporter.gwt.script import Script, read_script
 
 if TYPE_CHECKING:

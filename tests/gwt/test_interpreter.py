@@ -6,9 +6,9 @@ import pytest
 
 from tests.gwt.compiled import handlers, read, short
 from vats_exporter.gwt import interpreter
-from vats_exporter.gwt.fields import ClassFields, NotUnderstood
 from vats_exporter.gwt.interpreter import MOST_STEPS, Known
 from vats_exporter.gwt.javascript import NotFollowedError, Source
+from vats_exporter.gwt.objects import ClassFields, NotUnderstood
 from vats_exporter.gwt.script import read_script
 from vats_exporter.gwt.streams import Reader
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -225,3 +227,26 @@ def test_any_tokens_give_an_object_or_one_error(
         ObjectReader(CLASSES).read(response(tokens, strings))
     except ObjectsError as error:
         assert error.where is not None  # noqa: PT017 - the place is what is promised
+
+
+def test_the_fields_of_a_class_are_equal_by_value_and_can_be_a_key() -> None:
+    one, other = (ClassFields((), (Kind.NUMBER, Repeat((Kind.OBJECT,))), own=2) for _ in range(2))
+    assert {one: "plan"}[other] == "plan"
+
+
+def test_the_fields_of_a_class_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ClassFields((), (), own=0).own = 1  # type: ignore[misc]
+
+
+def test_runs_of_fields_that_are_ever_different_take_no_more_and_no_more_memory() -> None:
+    kinds = (Kind.NUMBER,) * 7
+    reader = ObjectReader({ROW: ClassFields((), kinds, 7)})
+    for number in range(6**7 // 100):
+        values = [(0, 1, 2, 9, -1, 1.5)[number // 6**at % 6] for at in range(7)]
+        root = reader.read(response([1, *values], [ROW, "x"]))
+        assert root.values == values
+    with pytest.raises(ObjectsError, match="do not fit"):
+        reader.read(response([1, *([0] * 6), "A"], [ROW]))
+    (run,) = reader._type(ROW).steps
+    assert 0 < len(run.seen) <= 1000  # type: ignore[union-attr]

@@ -20,7 +20,7 @@ from tests.gwt.compiled import (
     wrong,
 )
 from vats_exporter.gwt.errors import MalformedError
-from vats_exporter.gwt.fields import ClassFields, Kind, NotUnderstood
+from vats_exporter.gwt.objects import ClassFields, Kind, NotUnderstood
 from vats_exporter.gwt.script import Script, read_script
 from vats_exporter.gwt.services import Method
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.gwt.compiled import SIGNATURE, handlers, read, short
-from vats_exporter.gwt.fields import ClassFields, NotUnderstood
+from vats_exporter.gwt.objects import ClassFields, NotUnderstood
 from vats_exporter.gwt.script import read_script
 
 READ = [

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.gwt import build_request, encode_long
-from vats_exporter.gwt.fields import Kind, Repeat
+from vats_exporter.gwt import Kind, Repeat, build_request, encode_long
 from vats_exporter.gwt.services import Method
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from vats_exporter.gwt.fields import Field
+    from vats_exporter.gwt import Field
 
 SIGN_IN_PATH: Final = "/j_spring_security_check"
 """[observed]"""

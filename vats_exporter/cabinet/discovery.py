@@ -34,8 +34,7 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
 )
 from vats_exporter.cabinet.reading import Table
-from vats_exporter.gwt import GwtError
-from vats_exporter.gwt.fields import NotUnderstood
+from vats_exporter.gwt import GwtError, NotUnderstood
 from vats_exporter.gwt.script import read_script
 
 if TYPE_CHECKING:

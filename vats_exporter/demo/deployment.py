@@ -15,14 +15,13 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from vats_exporter.gwt import GWT_2_7, Style
-from vats_exporter.gwt.fields import ClassFields, Kind, Repeat
+from vats_exporter.gwt import GWT_2_7, ClassFields, Kind, Repeat, Style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from vats_exporter.demo.population import SimulatedTrunk
-    from vats_exporter.gwt.fields import Field
+    from vats_exporter.gwt import Field
 
 LONG: Final = "java.lang.Long"
 BOOLEAN: Final = "java.lang.Boolean"

@@ -26,17 +26,15 @@ from vats_exporter.demo.deployment import (
     SERVICES,
 )
 from vats_exporter.demo.enterprise import NoDeviceError, UnknownTrunkError
-from vats_exporter.gwt import GwtError, RequestError, decode_long, encode_long, parse_request
+from vats_exporter.gwt import GwtError, Kind, RequestError, decode_long, encode_long, parse_request
 from vats_exporter.gwt.errors import LongError
-from vats_exporter.gwt.fields import Kind
 from vats_exporter.gwt.request import incompatible, out_of_date, read_int
 
 if TYPE_CHECKING:
     from vats_exporter.demo.deployment import Deployment
     from vats_exporter.demo.enterprise import Enterprise
     from vats_exporter.demo.population import SimulatedTrunk
-    from vats_exporter.gwt import Request
-    from vats_exporter.gwt.fields import Field
+    from vats_exporter.gwt import Field, Request
 
 DEVICE_FORM: Final = 31
 MOBILE_FORM: Final = 32

@@ -23,13 +23,13 @@ from vats_exporter.demo.deployment import (
     MODULE,
     SERVICES,
 )
-from vats_exporter.gwt.fields import Kind, Repeat
+from vats_exporter.gwt import Kind, Repeat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from vats_exporter.demo.deployment import Deployment
-    from vats_exporter.gwt.fields import ClassFields, Field
+    from vats_exporter.gwt import ClassFields, Field
 
 _START: Final = """\
 var $wnd = $wnd || window.parent;var __gwtModuleFunction = $wnd.{module};\

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.demo import deployment as names
 from vats_exporter.demo.deployment import Object, array_list, boxed
-from vats_exporter.gwt import ResponseWriter, encode_response
-from vats_exporter.gwt.fields import Kind, Repeat
+from vats_exporter.gwt import Kind, Repeat, ResponseWriter, encode_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from vats_exporter.demo.deployment import Deployment
     from vats_exporter.demo.population import SimulatedTrunk
-    from vats_exporter.gwt.fields import ClassFields
+    from vats_exporter.gwt import ClassFields
     from vats_exporter.gwt.response import Status
 
 INCOMPATIBLE: Final = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"

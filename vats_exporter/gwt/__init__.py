@@ -14,9 +14,19 @@ from vats_exporter.gwt.errors import (
     TooLargeError,
     UnsupportedVersionError,
 )
-from vats_exporter.gwt.fields import ClassFields, Field, Kind, NotUnderstood, Repeat
 from vats_exporter.gwt.longs import decode_long, encode_long
-from vats_exporter.gwt.objects import SIGNATURE, GwtObject, ObjectReader, ObjectType, letters
+from vats_exporter.gwt.objects import (
+    SIGNATURE,
+    ClassFields,
+    Field,
+    GwtObject,
+    Kind,
+    NotUnderstood,
+    ObjectReader,
+    ObjectType,
+    Repeat,
+    letters,
+)
 from vats_exporter.gwt.request import Request, build_request, parse_request
 from vats_exporter.gwt.response import DEFAULT_LIMIT, Response, Status, Token, decode
 from vats_exporter.gwt.writer import GWT_2_7, GWT_2_13, ResponseWriter, Style, encode_response

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vats_exporter.gwt.fields import Kind
 from vats_exporter.gwt.javascript import NotFollowedError, descendants, part, stripped
+from vats_exporter.gwt.objects import Kind
 
 if TYPE_CHECKING:
     from tree_sitter import Node

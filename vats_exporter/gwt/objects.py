@@ -1,14 +1,13 @@
 """Objects from an answer's tokens, as the client that the cabinet serves reads them.
 
 The opposite of what a server does: a class's index in the string table, then the object's fields in
-the order that the client's own script gives (:mod:`vats_exporter.gwt.fields`), object within
-object, until every token is used. Nothing is inferred. A token that does not fit its field, a class
-that the tables lack and a token that is left over each end the reading with one error that says
-where.
+the order that the client's own script gives, object within object, until every token is used.
+Nothing is inferred. A token that does not fit its field, a class that the tables lack and a token
+that is left over each end the reading with one error that says where.
 
 How it works. Each class is compiled once, into steps: runs of fields of one token each, objects,
-and repetitions. Each token gets a letter for what it can be, so that one regular expression checks
-a whole run at once; then the run is copied.
+and repetitions. Each token gets a letter for what it can be, so that a whole run is checked at
+once, by a set of letters known to fit it; then the run is copied.
 
 A table is itself not believed at once: what it says of Java's own classes must be what they are.
 """
@@ -17,16 +16,73 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from enum import Enum
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from vats_exporter.gwt.errors import ObjectsError
-from vats_exporter.gwt.fields import Kind, NotUnderstood, Repeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from vats_exporter.gwt.fields import ClassFields, Field
     from vats_exporter.gwt.response import Response
+
+
+class Kind(Enum):
+    """How one field stands in an answer."""
+
+    NUMBER = "number"
+    """A byte, char, short, int, float or double: the client reads all of them alike."""
+    BOOLEAN = "boolean"
+    LONG = "long"
+    """One token in GWT's base 64."""
+    STRING = "string"
+    """An index into the string table, 0 for null."""
+    OBJECT = "object"
+    """A class's index and the object's fields; a negative number for one met before; 0 for null."""
+    ENUM = "enum"
+    """The constant's ordinal. Read by an enum class itself; a field of one is an OBJECT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Elements of a collection or an array.
+
+    Their number is the NUMBER field right before, or an array's length (read by its *instantiate*)
+    where this is the first field of *deserialize*.
+    """
+
+    fields: tuple[Field, ...]
+
+
+Field: TypeAlias = Kind | Repeat
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFields:
+    """What the client reads of one class.
+
+    Attributes:
+        instantiate: what makes the object: the value of boxed types, strings, dates and enums; the
+            length of arrays.
+        deserialize: what fills it, in wire order: its own fields, then the superclass's.
+        own: how many of ``deserialize`` come before the superclass's; all where there is none.
+    """
+
+    instantiate: tuple[Field, ...]
+    deserialize: tuple[Field, ...]
+    own: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """A class whose reader in the script could not be followed to the end, and why."""
+
+    reason: str
+
+
+Classes: TypeAlias = "Mapping[str, ClassFields | NotUnderstood | None]"
+"""By type signature; ``None`` where the client never reads the class."""
 
 Value: TypeAlias = Any
 """Of a field: a :class:`GwtObject`, an ``int`` (booleans are 0 or 1), a ``float``, a ``str`` (also
@@ -36,7 +92,7 @@ is what its kind allows."""
 SIGNATURE: Final = re.compile(r"\[{0,8}[A-Za-z_$][\w$.]{0,400};?/\d{1,10}", re.ASCII)
 """How the type signature of a class or an array looks: its name and a hash."""
 
-_FITS: Final = {
+_FITS: Final[dict[Field, str]] = {
     Kind.NUMBER: "01inf-",
     Kind.BOOLEAN: "01",
     Kind.LONG: "s",
@@ -44,6 +100,10 @@ _FITS: Final = {
     Kind.ENUM: "01in",
 }
 """Which of the letters of :func:`letters` a token of each kind may have."""
+_MOST_SEEN: Final = 1000
+
+_ENDS: Final = "the answer ends within an object"
+_NO_OBJECT: Final = "an object was due, not a long or a fraction"
 
 _JAVA: Final = {
     "java.lang.String": Kind.STRING,
@@ -60,11 +120,20 @@ _JAVA: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Fields of one token each, and which of them are strings."""
+    """Fields of one token each, which of them are strings, and letters known to fit them."""
 
-    length: int
-    fits: Callable[[str, int, int], object]
+    kinds: tuple[Field, ...]
     strings: tuple[int, ...]
+    seen: set[str]
+
+    def fits(self, marks: str) -> bool:
+        """Whether tokens with these letters fit; if so, they are seen from now on."""
+        fits = len(marks) == len(self.kinds) and all(
+            mark in _FITS[kind] for mark, kind in zip(marks, self.kinds, strict=True)
+        )
+        if fits and len(self.seen) < _MOST_SEEN:
+            self.seen.add(marks)
+        return fits
 
 
 _Step: TypeAlias = "_Run | tuple[_Step, ...] | None"
@@ -89,12 +158,7 @@ class ObjectType:
 
 
 class GwtObject:
-    """An object of an answer.
-
-    Attributes:
-        type: its class.
-        values: of its fields, each in the place of its field.
-    """
+    """An object of an answer: its class, and the value of each field in the field's place."""
 
     __slots__ = ("type", "values")
 
@@ -107,10 +171,10 @@ class ObjectReader:
     """Reads the answers of one deployment.
 
     Args:
-        classes: what the deployment's script tells of each class, by signature.
+        classes: what the deployment's script tells of each class.
     """
 
-    def __init__(self, classes: Mapping[str, ClassFields | NotUnderstood | None]) -> None:
+    def __init__(self, classes: Classes) -> None:
         self._classes = classes
         self._types: dict[str, ObjectType] = {}
 
@@ -128,22 +192,16 @@ class ObjectReader:
             ObjectsError: the tables lack a class of it, or do not fit it.
         """
         marks = marks or letters(response.tokens, len(response.string_table))
-        reading = _Reading(response, marks, self.type_of)
+        reading = _Reading(response, marks, self._type)
         try:
             root = reading.read()
         except RecursionError:
             raise ObjectsError("objects within objects too deep", where=reading.at) from None
-        if reading.at != reading.end:
-            left = reading.end - reading.at
+        if left := reading.end - reading.at:
             raise ObjectsError(f"{left} tokens are left over", where=reading.at)
         return root
 
-    def type_of(self, signature: str) -> ObjectType:
-        """Find a class by its signature.
-
-        Raises:
-            ObjectsError: the tables lack it, or can't be right about it.
-        """
+    def _type(self, signature: str) -> ObjectType:
         found = self._types.get(signature)
         if found is None:
             found = self._types[signature] = self._compile(signature)
@@ -161,9 +219,9 @@ class ObjectReader:
         name = signature.partition("/")[0]
         if name in _JAVA and fields != (_JAVA[name],):
             raise ObjectsError(f"the script reads {name} as it can't be read")
-        one = fields[0] if len(fields) == 1 else None
-        fits = _FITS.get(one, "") if one is not Kind.STRING and isinstance(one, Kind) else ""
-        return ObjectType(signature, name, fields, _steps(fields), fits)
+        is_one = len(fields) == 1 and fields[0] is not Kind.STRING
+        one = _FITS.get(fields[0], "") if is_one else ""
+        return ObjectType(signature, name, fields, _steps(fields), one)
 
 
 def letters(tokens: Sequence[Any], strings: int) -> str:
@@ -179,10 +237,8 @@ def letters(tokens: Sequence[Any], strings: int) -> str:
     """
     return "".join(
         [
-            "s"
-            if token.__class__ is str
-            else "f"
-            if token.__class__ is float
+            ("s" if token.__class__ is str else "f")
+            if token.__class__ is not int
             else "0"
             if token == 0
             else "1"
@@ -199,25 +255,18 @@ def letters(tokens: Sequence[Any], strings: int) -> str:
 
 def _steps(fields: tuple[Field, ...]) -> tuple[_Step, ...]:
     steps: list[_Step] = []
-    run: list[Kind] = []
-    for field in (*fields, None):
-        if isinstance(field, Kind) and field is not Kind.OBJECT:
-            run.append(field)
-            continue
-        if run:
-            pattern = re.compile("".join(f"[{_FITS[kind]}]" for kind in run))
-            strings = tuple(at for at, kind in enumerate(run) if kind is Kind.STRING)
-            steps.append(_Run(len(run), pattern.fullmatch, strings))
-            run = []
-        if isinstance(field, Repeat):
-            steps.append(_steps(field.fields))
-        elif field is not None:
-            steps.append(None)
+    for is_run, group in groupby(fields, lambda field: field in _FITS):
+        some = tuple(group)
+        if is_run:
+            strings = tuple(at for at, kind in enumerate(some) if kind is Kind.STRING)
+            steps.append(_Run(some, strings, set()))
+        else:
+            steps += [_steps(one.fields) if isinstance(one, Repeat) else None for one in some]
     return tuple(steps)
 
 
 class _Reading:
-    """One answer, read so far."""
+    """One answer, read so far: all before ``at``, in the order of reading."""
 
     def __init__(
         self, response: Response, marks: str, type_of: Callable[[str], ObjectType]
@@ -234,82 +283,70 @@ class _Reading:
     def read(self) -> Value:
         """Read the answer's own object, and all within it."""
         root: list[Value] = []
-        self._read_fields(None, (None,), root)
+        self._read_fields("the answer", (None,), root)
         return root[0]
 
-    def _read_fields(
-        self, of: ObjectType | None, steps: tuple[_Step, ...], values: list[Value]
-    ) -> None:
-        tokens, marks, types, at = self._tokens, self._letters, self._types, self.at
+    def _read_fields(self, of: str, steps: tuple[_Step, ...], values: list[Value]) -> None:
+        """Read an object's fields, or elements; ``of`` what is said where they do not fit."""
+        tokens, letters, types, at = self._tokens, self._letters, self._types, self.at
         for step in steps:
             if step is None:
                 token = tokens[at]
                 if token.__class__ is not int:
-                    self._no_object(at)
+                    ends = at >= self.end
+                    raise ObjectsError(_ENDS if ends else _NO_OBJECT, where=at)
                 at += 1
                 if token <= 0:
-                    values.append(self._known(-token, at) if token else None)
+                    values.append(self._known(-token, at - 1) if token else None)
                     continue
-                found = types.get(token) or self._class(token, at)
+                found = types.get(token) or self._class(token, at - 1)
                 inner: list[Value] = []
                 read = GwtObject(found, inner)
                 values.append(read)
-                # Counted before its fields, which may refer to it.
+                # Counted before its fields, which may refer to it by its place.
                 self._objects.append(read)
-                if marks[at] in found.one:
+                if letters[at] in found.one:
                     inner.append(tokens[at])
                     at += 1
                 else:
                     self.at = at
-                    self._read_fields(found, found.steps, inner)
+                    self._read_fields(found.signature, found.steps, inner)
                     at = self.at
             elif isinstance(step, _Run):
-                end = at + step.length
-                if step.fits(marks, at, end) is None:
-                    raise ObjectsError(f"the fields of {_name(of)} do not fit", where=at)
+                end = at + len(step.kinds)
+                marks = letters[at:end]
+                if marks not in step.seen and not step.fits(marks):
+                    raise ObjectsError(f"the fields of {of} do not fit", where=at)
                 run = tokens[at:end]
                 for offset in step.strings:
                     run[offset] = self._strings[run[offset]]
                 values += run
                 at = end
             else:
+                count = values[-1] if values else None
+                # Each element takes a token at least, which bounds what a wrong count can cost.
+                if not isinstance(count, int) or not 0 <= count <= self.end - at:
+                    raise ObjectsError(f"{of} has no count", where=at)
+                elements: list[Value] = []
                 self.at = at
-                values.append(self._read_repeated(of, step, values[-1] if values else None))
+                self._read_fields(of, step * count, elements)
                 at = self.at
+                values.append(elements)
         self.at = at
 
-    def _read_repeated(
-        self, of: ObjectType | None, steps: tuple[_Step, ...], count: Value
-    ) -> list[Value]:
-        # Each repetition takes a token at least, which bounds what a wrong count can cost.
-        if not isinstance(count, int) or not 0 <= count <= self.end - self.at:
-            raise ObjectsError(f"{_name(of)} has no count", where=self.at)
-        elements: list[Value] = []
-        self._read_fields(of, steps * count, elements)
-        return elements
-
-    def _no_object(self, at: int) -> NoReturn:
-        if at >= self.end:
-            raise ObjectsError("the answer ends within an object", where=at)
-        raise ObjectsError("an object was due, not a long or a fraction", where=at)
-
-    def _class(self, token: int, at: int) -> ObjectType:
+    def _class(self, token: int, where: int) -> ObjectType:
         signature = self._strings[token] if token < len(self._strings) else None
         # Any other string may be a secret, and reaches no message.
         if signature is None or not SIGNATURE.fullmatch(signature):
-            raise ObjectsError(f"string {token} is no class", where=at - 1)
+            raise ObjectsError(f"string {token} is no class", where=where)
         try:
             found = self._types[token] = self._type_of(signature)
         except ObjectsError as error:
-            error.where = at - 1
+            error.where = where
             raise
         return found
 
-    def _known(self, number: int, at: int) -> GwtObject:
+    def _known(self, number: int, where: int) -> GwtObject:
         if number > len(self._objects):
-            raise ObjectsError(f"-{number} refers to no object", where=at - 1)
+            raise ObjectsError(f"-{number} refers to no object", where=where)
         return self._objects[number - 1]
-
-
-def _name(of: ObjectType | None) -> str:
-    return of.signature if of else "the answer"

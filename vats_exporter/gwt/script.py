@@ -16,16 +16,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from vats_exporter.gwt.fields import ClassFields, NotUnderstood, Repeat
 from vats_exporter.gwt.interpreter import Known, Loop, Token
 from vats_exporter.gwt.javascript import NotFollowedError, Piece, Source
+from vats_exporter.gwt.objects import ClassFields, NotUnderstood, Repeat
 from vats_exporter.gwt.services import Method, find_services
 from vats_exporter.gwt.streams import Reader, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from vats_exporter.gwt.fields import Field
+    from vats_exporter.gwt.objects import Field
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.gwt.fields import Kind
 from vats_exporter.gwt.interpreter import Follower, Known, Token, Value
 from vats_exporter.gwt.javascript import NotFollowedError, descendants, part, stripped
+from vats_exporter.gwt.objects import Kind
 
 if TYPE_CHECKING:
     from tree_sitter import Node
