@@ -6,6 +6,7 @@ import math
 import re
 import time
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,9 @@ from vats_exporter.cabinet.errors import NotGwtError, SessionEndedError, Undecod
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+Observe = Callable[[str, "Answer"], None]
+"""Is shown every answer, body and all, by its call's name; for a person who looks at them."""
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SESSION_ENDED: Final = REDIRECTS | {401, 403}
@@ -35,13 +39,9 @@ _GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer.
+    """An HTTP answer: the path it came from, after redirects; its body, unpacked.
 
-    Attributes:
-        status: of the last answer, after redirects.
-        path: of the address it came from.
-        body: decompressed.
-        headers: their names in any case. May hold a cookie: never logged.
+    The headers, whose names are in any case, may hold a cookie: they are never logged.
     """
 
     status: int
@@ -65,7 +65,7 @@ class Answer:
 
         Raises:
             SessionEndedError: it was sent to the login page, or forbidden. [assumed]
-            NotGwtError: any other status; ``where`` says more of the call.
+            NotGwtError: any other status.
         """
         if self.status in _SESSION_ENDED:
             status = f"HTTP {self.status}"
@@ -166,7 +166,6 @@ def read_body(source: Source, *, encoding: str, limit: float, where: str) -> byt
 
     Raises:
         UndecodableError: it is longer, cut off, or not compressed as ``encoding`` says.
-        Exception: of the source.
     """
     packed = encoding.strip().lower()
     body, sent, unpacker = bytearray(), 0, None

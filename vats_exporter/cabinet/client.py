@@ -34,12 +34,11 @@ from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.trunks import Trunk, read_phone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from typing_extensions import Self
 
-    from vats_exporter.cabinet.answers import Answer
+    from vats_exporter.cabinet.answers import Observe
     from vats_exporter.cabinet.devices import TrunkDetails
     from vats_exporter.cabinet.discovery import Discovery
     from vats_exporter.cabinet.errors import Trace
@@ -65,11 +64,12 @@ class NotSwitchedError(CabinetError):
 class CabinetClient:
     """One cabinet. Thread-safe: one call at a time, whoever makes it.
 
+    Its calls raise a ``CabinetError`` where they cannot be made.
+
     Args:
         settings: how it is reached and read.
         trace: sees every HTTP call, sign-in and redeployment.
-        observe: is shown every answer, body and all; see
-            :class:`~vats_exporter.cabinet.transport.Transport`.
+        observe: is shown every answer by its call's name, body and all.
         pace: says when a password may be sent; the process's own unless a test brings another.
 
     Attributes:
@@ -82,7 +82,7 @@ class CabinetClient:
         settings: CabinetSettings,
         *,
         trace: Trace | None = None,
-        observe: Callable[[str, Answer], None] | None = None,
+        observe: Observe | None = None,
         pace: sign_in.SignInPace | None = None,
     ) -> None:
         self.list_tail_misfit = ""
@@ -114,11 +114,7 @@ class CabinetClient:
         return self._session.credentials_changed()
 
     def read_trunks(self) -> Listing:
-        """Read every trunk.
-
-        Raises:
-            CabinetError: and then none.
-        """
+        """Read every trunk, or none."""
         with self._session.alone():
             try:
                 return self._read_list()
@@ -134,13 +130,7 @@ class CabinetClient:
     def read_details(self, ref: str, *, renew: bool = True) -> TrunkDetails:
         """Read one trunk's device form, or the other form where that one does not apply.
 
-        Args:
-            ref: the trunk's reference.
-            renew: sign in, or discover, if that is what it takes. Otherwise the call fails, and
-                leaves that to the next listing.
-
-        Raises:
-            CabinetError: neither form could be read.
+        Unless ``renew``, signing in and discovering are left to the next listing.
         """
 
         def read(form: int) -> gwt.Response:
@@ -159,11 +149,7 @@ class CabinetClient:
                 return devices.read_mobile_form(read(devices.MOBILE_FORM), ref)
 
     def move_selector(self, ref: str, *, enabled: bool) -> None:
-        """Move one trunk's selector, and do not look where it is then.
-
-        Raises:
-            CabinetError: it could not be moved, or it is not known whether it was.
-        """
+        """Move one trunk's selector, and do not look where it is then."""
         with self._session.alone():
             self._session.call("selector", contract.SELECTOR, self._selector(ref, enabled=enabled))
 
@@ -173,10 +159,9 @@ class CabinetClient:
             return self._selector(ref, enabled=enabled)(self._session.ready(contract.SELECTOR))
 
     def discover(self) -> Discovery:
-        """Look up again what the cabinet calls things, after signing in if need be.
+        """Look up again what the cabinet calls things, as is to be done before a change.
 
-        A call whose parameters are all plain Java types also works with a stale policy [gwt], so
-        whoever changes something discovers first.
+        A call whose parameters are all plain Java types also works with a stale policy. [gwt]
         """
         with self._session.alone():
             self._session.discovery = None
@@ -217,7 +202,7 @@ class CabinetClient:
                 page_size=settings.page_size,
             )
 
-        page: Page | None = None
+        page = None
         while page is None:
             response = session.call("list", contract.LIST, build)
             self._known.session, self._known.reference = session.number, self._reference()
@@ -232,10 +217,7 @@ class CabinetClient:
         """Read a page by the script, or by its rows alone where the script does not read it.
 
         Before that, what the script lacks is looked for in its fragments; and where it has read
-        lists before, it is seen whether the cabinet was redeployed.
-
-        Returns:
-            the page; ``None`` if it was redeployed, and the page is to be asked for again.
+        lists before, it is seen whether the cabinet was redeployed: then there is no page.
         """
         transport = self._session.transport
         while True:
@@ -282,8 +264,7 @@ class Cabinet(CabinetClient):
         address: ``host``, ``https://host:port``, or ``http://…`` on this machine.
         login: looks like ``+7-9161234567``.
         password: kept out of ``repr``, logs and errors.
-        **settings: any other of :class:`~vats_exporter.cabinet.settings.CabinetSettings`, such as
-            ``page_size`` or ``selector_method``.
+        **settings: any other of :class:`~vats_exporter.cabinet.settings.CabinetSettings`.
 
     Raises:
         ValueError: a setting is wrong, or there is none of this name.
@@ -295,22 +276,14 @@ class Cabinet(CabinetClient):
         )
 
     def trunks(self) -> list[Trunk]:
-        """Read every trunk, in the cabinet's order: its phone, its name and its flags.
-
-        Raises:
-            CabinetError: not all could be read.
-        """
+        """Read every trunk, in the cabinet's order: its phone, its name and its flags."""
         return list(self.read_trunks().trunks)
 
     def trunk(self, key: str) -> Trunk:
-        """Read one trunk, with its details: the SIP line and the selector.
-
-        Args:
-            key: its phone, in any way of writing it, or its reference.
+        """Read one trunk, by phone or reference, with its details: SIP line and selector.
 
         Raises:
             UnknownTrunkError: there is no such trunk, or not only one.
-            CabinetError: it could not be read.
         """
         trunk = self._find(key)
         details = self.read_details(trunk.ref)
@@ -327,7 +300,6 @@ class Cabinet(CabinetClient):
         Raises:
             UnknownTrunkError: there is no such trunk.
             NotSwitchedError: the selector is not seen there afterwards, or there is none.
-            CabinetError: the cabinet could not be asked.
         """
         target = trunk if isinstance(trunk, Trunk) else self._find(trunk)
         self.discover()

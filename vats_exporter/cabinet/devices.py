@@ -49,15 +49,7 @@ _STOPPING: Final = (LoginRefusedError, UnreachableError, CabinetTimeoutError)
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A trunk's SIP device; texts that the form does not show are empty.
-
-    Attributes:
-        ref: its reference.
-        enabled: the selector.
-        line: the SIP line, ``mobsip_9161234567``.
-        sip_login: ``sip_9161234567_ab1c``, a credential.
-        sip_password: a credential as well.
-    """
+    """A trunk's SIP device, and its selector; texts that the form does not show are empty."""
 
     ref: str
     enabled: bool
@@ -188,13 +180,8 @@ class Switching:
     For each trunk: read its device, move the selector if it is not where it should be, read it
     back. What the cabinet shows afterwards decides, not its answer to the call. A failure stops
     nothing but its own trunk, unless it is the cabinet's: a refused login, which trying again for
-    each trunk would lock, or a cabinet that cannot be reached or does not answer.
-
-    Args:
-        cabinet: already signed in and discovered, since a call of plain types also works with a
-            stale policy and would not tell. [gwt]
-        trunks: whose selectors to move.
-        enabled: whether they are to be on.
+    each trunk would lock, or a cabinet that cannot be reached or does not answer. The cabinet's
+    names are looked up before.
 
     Attributes:
         changes: what became of each trunk so far.

@@ -12,7 +12,7 @@ Texts are not kept, only what they tell; accounts whose cabinet serves the same 
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Final
@@ -119,7 +119,7 @@ class Discovery:
         module_base: the address of the GWT module, ``https://vpbx.mts.ru/vpbxGwt/``.
         permutation: strong name of one of its permutations; any works for RPC. [gwt]
         settings: what is set by hand.
-        path: of the permutation's script; empty where there is none to read.
+        path: of its script; empty where there is none to read.
         text: that script.
 
     Attributes:
@@ -134,7 +134,7 @@ class Discovery:
         fits: whether the script reads lists; ``None`` before one with rows was read.
 
     Raises:
-        CabinetError: the script, or a fragment, cannot be read.
+        UndecodableError: the script cannot be read.
     """
 
     def __init__(
@@ -157,11 +157,7 @@ class Discovery:
         self._use(text)
 
     def policy(self, service: Service) -> str:
-        """A service's policy hash.
-
-        Raises:
-            UndecodableError: the script does not tell it.
-        """
+        """A service's policy hash; an ``UndecodableError`` where the script does not tell it."""
         found = self.policies.get(service.path)
         if found is None:
             raise UndecodableError(
@@ -178,11 +174,7 @@ class Discovery:
         return OBSERVED_SIGNATURES[name]
 
     def strings(self, service: Service, method: str) -> tuple[str, ...]:
-        """The strings a request to a service begins with.
-
-        Raises:
-            UndecodableError: the script does not tell the service's policy hash.
-        """
+        """The strings a request to a service begins with."""
         signatures = map(self.signature, service.classes)
         return (self.module_base, self.policy(service), service.interface, method, *signatures)
 
@@ -208,9 +200,6 @@ class Discovery:
 
         Returns:
             whether something of it was found.
-
-        Raises:
-            CabinetError: a script cannot be read.
         """
         missing = self._missing(wanted) - self._vain
         if not missing or not self._path:
@@ -225,17 +214,16 @@ class Discovery:
             texts = [text or _script(transport, "permutation", self._path)]
         except MissingError:
             return False  # it was redeployed
-        unread = False
+        read = 1
         for fragment in self._fragments(transport, _MOST_TEXT - len(texts[0])):
             texts.append(fragment)
-            unread = True
             # A service and its classes' handlers stand in one fragment with the policy's hash.
             if _STRONG_NAME.search(fragment) or any(name in fragment for name in missing):
                 self._use(*texts)
-                unread = False
+                read = len(texts)
                 if not self._missing(missing):
                     break
-        if unread:
+        if read < len(texts):
             # Some function may stand in the last fragment, and be called from those before.
             self._use(*texts)
         self.fragments = len(texts) - 1
@@ -250,17 +238,12 @@ class Discovery:
         self.policies = {**self.script.policies, **settings.services}
         self.signatures = {**self.script.signatures, **settings.signatures}
         fields = self.script.requests.get(self.signatures.get(LIST_REQUEST, ""))
-        tail = choose_list_tail(settings.list_tail, settings.filter, fields)
-        self.list_tail, self.misfit = tail
+        self.list_tail, self.misfit = choose_list_tail(settings.list_tail, settings.filter, fields)
 
     def _missing(self, wanted: Iterable[str]) -> set[str]:
         known = self.script.classes
-        return {
-            name
-            for name in wanted
-            if name not in self.policies
-            and (name not in known or isinstance(known[name], NotUnderstood))
-        }
+        read = {name for name, fields in known.items() if not isinstance(fields, NotUnderstood)}
+        return set(wanted) - read - self.policies.keys()
 
     def _fragments(self, transport: Transport, most: int) -> Iterator[str]:
         """The deferred fragments in order, as long as there is room.
@@ -288,7 +271,6 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
     there, or was read and does not tell what is needed.
 
     Raises:
-        SessionEndedError: the login page came.
         UndecodableError: the scripts do not name what is needed.
         CabinetError: they cannot be read.
     """
@@ -328,31 +310,23 @@ def permutations(transport: Transport, settings: CabinetSettings) -> tuple[str, 
 
 
 def find_permutations(script: str) -> tuple[str, ...]:
-    """Read the strong names in a selection script, each once, in the order they stand.
-
-    Raises:
-        UndecodableError: there is none.
-    """
+    """Read the strong names in a selection script, one at least, in the order they stand."""
     names = tuple(dict.fromkeys(_STRONG_NAME.findall(script)))
     if not names:
-        raise UndecodableError(
-            f"{NOCACHE_PATH}: no strong name of a permutation (32 hexadecimal digits) in it; "
-            "permutation sets it by hand"
-        )
+        what = "no strong name of a permutation (32 hexadecimal digits) in it"
+        raise UndecodableError(f"{NOCACHE_PATH}: {what}; permutation sets it by hand")
     return names
 
 
 def _permutation(transport: Transport, name: str) -> tuple[str, str]:
     """The path and text of a permutation: ``.cache.js``, or ``.cache.html`` of other linkers."""
-    path = f"{MODULE_PATH}{name}.cache.js"
+    script, page = (f"{MODULE_PATH}{name}.cache.{ending}" for ending in ("js", "html"))
     try:
-        return path, _script(transport, "permutation", path)
+        return script, _script(transport, "permutation", script)
     except MissingError as missing:
-        path = f"{MODULE_PATH}{name}.cache.html"
-        try:
-            return path, _script(transport, "permutation", path)
-        except MissingError:
-            raise missing from None
+        with suppress(MissingError):
+            return page, _script(transport, "permutation", page)
+        raise missing from None
 
 
 def _script(transport: Transport, call: str, path: str) -> str:

@@ -33,14 +33,8 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, Literal, NamedTuple
 
 RESULTS: Final = (
-    "success",
-    "login_refused",
-    "unreachable",
-    "timeout",
-    "not_gwt",
-    "gwt_exception",
-    "undecodable",
-    "incomplete",
+    *("success", "login_refused", "unreachable", "timeout"),
+    *("not_gwt", "gwt_exception", "undecodable", "incomplete"),
 )
 """Every value of the label ``result`` of ``vats_refreshes_total``."""
 
@@ -107,17 +101,9 @@ class SessionEndedError(NotGwtError):
 
 
 class GwtExceptionError(CabinetError):
-    """The server answered ``//EX``.
-
-    Attributes:
-        class_name: the Java class of the exception, without its hash; empty where unknown.
-    """
+    """The server answered ``//EX``."""
 
     result = "gwt_exception"
-
-    def __init__(self, message: str, *, class_name: str = "") -> None:
-        super().__init__(message)
-        self.class_name = class_name
 
 
 class RedeployedError(GwtExceptionError):
@@ -133,9 +119,8 @@ class UndecodableError(CabinetError):
 class TableError(UndecodableError):
     """An answer cannot be read by what the compiled script tells of its classes.
 
-    Attributes:
-        missing: the type signature of a class that the script does not tell, which a fragment of
-            it may; empty where it tells all, and they do not fit.
+    ``missing`` is the type signature of a class that the script does not tell, which a fragment of
+    it may; empty where it tells all, and they do not fit.
     """
 
     def __init__(self, message: str, *, missing: str = "") -> None:
@@ -144,12 +129,7 @@ class TableError(UndecodableError):
 
 
 class DifferError(UndecodableError):
-    """A page that has other rows by the script than by their block.
-
-    Attributes:
-        by_script: the rows, as their reference and pattern.
-        by_block: likewise.
-    """
+    """A page that has other rows by the script than by their block; as reference and pattern."""
 
     def __init__(self, by_script: Sequence[str], by_block: Sequence[str]) -> None:
         counts = f"{len(by_script)} rows, by their block {len(by_block)}"

@@ -37,7 +37,7 @@ from vats_exporter.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vats_exporter.cabinet.answers import Answer
+    from vats_exporter.cabinet.answers import Answer, Observe
     from vats_exporter.cabinet.contract import Service
     from vats_exporter.cabinet.discovery import Discovery
     from vats_exporter.cabinet.errors import Trace
@@ -83,7 +83,7 @@ class Session:
         self,
         settings: CabinetSettings,
         trace: Trace,
-        observe: Callable[[str, Answer], None] | None,
+        observe: Observe | None,
         pace: SignInPace,
     ) -> None:
         self.enterprise = ""
@@ -112,17 +112,13 @@ class Session:
                 yield
             except CabinetError as error:
                 error.args = tuple(redact(str(argument)) for argument in error.args)
-                if isinstance(error, GwtExceptionError):
-                    error.class_name = redact(error.class_name)
                 raise
 
     @property
     def transport(self) -> Transport:
         """The transport, whether signed in or not."""
         if self._transport is None:
-            self._transport = Transport(
-                self._base_url, self._settings, self._trace, observe=self._observe
-            )
+            self._transport = Transport(self._base_url, self._settings, self._trace, self._observe)
         return self._transport
 
     def credentials_changed(self) -> bool:
@@ -154,14 +150,8 @@ class Session:
         """Make a GWT-RPC call, and repeat it after signing in, or discovering, again if need be.
 
         Each at most once, the first time in a call included: what is refused in a session, or under
-        names, that are as fresh as they can be is refused for another reason.
-
-        Args:
-            name: the call's, for the trace and for errors.
-            service: the service that is called.
-            build: makes the request.
-            renew: otherwise the call is made in the session there is, and under the names there
-                are, or fails.
+        names, that are as fresh as they can be is refused for another reason. Unless ``renew``, the
+        call is made in the session there is, and under the names there are, or fails.
 
         Raises:
             CabinetError: there is no ``//OK`` answer.
@@ -252,11 +242,9 @@ class Session:
         # A broken answer may have any string of its where the class should stand.
         found = response.exception_class if _CLASS.fullmatch(response.exception_class) else ""
         if found != _INCOMPATIBLE:
-            said = f"the server answers {found or 'an exception'}"
-            raise GwtExceptionError(f"{name}: {said}", class_name=found)
+            raise GwtExceptionError(f"{name}: the server answers {found or 'an exception'}")
         reason = f"{found.rpartition('.')[2]}: {_message(response)}{unsure}"
-        said = f"the server finds our names out of date ({reason})"
-        raise RedeployedError(f"{name}: {said}", class_name=found)
+        raise RedeployedError(f"{name}: the server finds our names out of date ({reason})")
 
     def _credentials(self) -> int:
         """What stands for address, login and password, where these may not be kept."""
@@ -269,8 +257,7 @@ class Session:
         if left <= _WORTH_WAITING:
             self._closing.wait(left)
         self._signed_in_as = who
-        transport = self.transport
-        self.enterprise = sign_in(transport, self._settings, self._trace, self._pace, who)
+        self.enterprise = sign_in(self.transport, self._settings, self._trace, self._pace, who)
         self._signed_in = True
         self.number += 1
 

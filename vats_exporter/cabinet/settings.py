@@ -7,6 +7,7 @@ each comes from. The texts under the keys are those of the reference.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import (
@@ -42,14 +43,12 @@ from vats_exporter.gwt import LongError, decode_long
 from vats_exporter.redaction import register_secrets
 from vats_exporter.trunks import FLAG_POSITIONS, ROW_FLAGS
 
-DEFAULT_ADDRESS: Final = "vpbx.mts.ru"
-"""[user]"""
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-DEFAULT_FILTER: Final = -2
-"""[observed]"""
-
-DEFAULT_LIST_TAIL: Final = LIST_TAILS[0]
-"""[observed]"""
+DEFAULT_ADDRESS: Final = "vpbx.mts.ru"  # [user]
+DEFAULT_FILTER: Final = -2  # [observed]
+DEFAULT_LIST_TAIL: Final = LIST_TAILS[0]  # [observed]
 
 
 def _enterprise(value: str) -> str:
@@ -61,20 +60,14 @@ def _enterprise(value: str) -> str:
     return value
 
 
-def _address(value: str) -> str:
-    parse_address(value, allow_plain_http=True)  # whether it is allowed is another key's
-    return value
+def _refused_by(check: Callable[[str], object]) -> AfterValidator:
+    """A text that is kept as it is, unless a function raises ``ValueError`` for it."""
 
+    def validate(value: str) -> str:
+        check(value)
+        return value
 
-def _proxy_url(value: str) -> str:
-    if value:
-        parse_proxy(value)
-    return value
-
-
-def _list_tail(template: str) -> str:
-    validate_list_tail(template)
-    return template
+    return AfterValidator(validate)
 
 
 def _in_full(value: dict[str, str]) -> dict[str, str]:
@@ -94,15 +87,16 @@ Hash = Annotated[
     AfterValidator(str.upper),
 ]
 Position = Annotated[Number, AfterValidator(_position)]
-Address = Annotated[str, AfterValidator(_address)]
-ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
+# Whether plain HTTP is allowed is another key's.
+Address = Annotated[str, _refused_by(partial(parse_address, allow_plain_http=True))]
+ProxyUrl = Annotated[str, _refused_by(lambda value: value and parse_proxy(value))]
 Enterprise = Annotated[Text, AfterValidator(_enterprise)]
 PathOrNothing = Annotated[
     str,
     written_as(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?", 'must be a path such as /logout, or ""'),
 ]
 Filter = Annotated[Literal[-2, -1, 0], BeforeValidator(read_number)]
-ListTail = Annotated[str, AfterValidator(_list_tail)]
+ListTail = Annotated[str, _refused_by(validate_list_tail)]
 Signatures = Annotated[
     dict[
         Text,

@@ -14,6 +14,7 @@ maintenance page.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -40,7 +41,6 @@ PAUSE: Final = 60.0
 
 _REFUSED_LIMIT: Final = 3600.0
 _FAILED_LIMIT: Final = 300.0
-_FORGOTTEN_AFTER: Final = 2 * _REFUSED_LIMIT
 
 
 class LostCookieError(NotACabinetError):
@@ -60,8 +60,8 @@ class _Sent:
 class SignInPace:
     """Holds sign-ins back until a password may be sent again. Thread-safe.
 
-    ``pause`` seconds are between two sendings, at least; 0 holds nothing back. What stands for a
-    password is a number for address, login and password.
+    ``pause`` seconds are between two sendings, at least; 0 holds nothing back. ``who`` is a number
+    for address, login and password.
     """
 
     def __init__(
@@ -87,8 +87,6 @@ class SignInPace:
                 held = type(last)(f"{last}{';' if sent.error else ':'} {said} for {left:.0f} s")
                 held.retry_after = left
                 raise held
-            for old in [key for key, one in self._sent.items() if now - one.at > _FORGOTTEN_AFTER]:
-                del self._sent[old]
             self._sent[who] = _Sent(now, self._pause, sent.failures if sent else 0)
 
     def ended(self, who: int, error: CabinetError | None) -> float:
@@ -117,14 +115,11 @@ def sign_in(
 ) -> str:
     """Sign in, and find the enterprise's number; empty if the settings alone tell it.
 
-    ``who`` stands for the credentials, of which ``pace`` says whether they may be sent.
-
     Raises:
         LoginRefusedError: the redirects end at the login page again.
         LostCookieError: they do, because of a cookie.
         NotACabinetError: they end anywhere else.
-        NotGwtError: an HTTP error, or the password may not be sent yet.
-        CabinetError: of the transport.
+        NotGwtError: an HTTP error, or the password may not be sent yet, as ``pace`` says.
     """
     pace.send(who)
     start = time.monotonic()
@@ -144,11 +139,9 @@ def sign_in(
 def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
     transport.start_afresh()
     form = {"j_username": settings.login, "j_password": settings.current_password()}
-    try:
+    body = b""
+    with suppress(UnicodeEncodeError):  # its message would quote what it could not encode
         body = urlencode(form).encode("ascii")
-    except UnicodeEncodeError:
-        # Its message would quote what it could not encode.
-        body = b""
     if not body:
         raise LoginRefusedError("sign_in: login or password cannot be written as UTF-8")
     headers = {"Content-Type": "application/x-www-form-urlencoded"}

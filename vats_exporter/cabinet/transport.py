@@ -50,9 +50,10 @@ from vats_exporter.cabinet.failures import FAULTS, proxy_refusal, translate
 from vats_exporter.redaction import register_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from vats_exporter.address import Proxy
+    from vats_exporter.cabinet.answers import Observe
     from vats_exporter.cabinet.errors import Trace
     from vats_exporter.cabinet.settings import CabinetSettings, TlsSettings
 
@@ -74,14 +75,9 @@ _LEGACY_RENEGOTIATION: Final = getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)
 
 
 class Transport:
-    """HTTP calls to one address, one at a time.
+    """HTTP calls to one address (scheme, host and port), one at a time.
 
-    Args:
-        base_url: scheme, host and port.
-        settings: timeouts, bounds, TLS and proxy.
-        trace: sees each call.
-        observe: is shown every answer by its call's name, body and all; for a person who looks at
-            what the cabinet sends.
+    ``trace`` sees each call; ``observe`` is shown every answer, body and all, by its call's name.
 
     Raises:
         TlsError: the file of authorities cannot be used.
@@ -93,8 +89,7 @@ class Transport:
         base_url: str,
         settings: CabinetSettings,
         trace: Trace,
-        *,
-        observe: Callable[[str, Answer], None] | None = None,
+        observe: Observe | None = None,
     ) -> None:
         self.base_url = base_url
         self.cookies = Cookies()
@@ -122,16 +117,10 @@ class Transport:
         within: float = math.inf,
         limit: float = math.inf,
     ) -> Answer:
-        """Send a POST, or a GET without a body.
+        """Send a POST, or a GET without a body; the call's name is for the trace and for errors.
 
-        Args:
-            call: the call's name, for the trace and for errors.
-            path: with its query.
-            body: of the POST; repeated in redirects where the standard says so.
-            headers: besides the usual ones.
-            follow: whether redirects are followed.
-            within: seconds for it, where the settings allow more.
-            limit: bytes of the answer, where the settings allow more.
+        Within so many seconds, and with at most ``limit`` bytes of an answer, where the settings
+        allow more.
 
         Raises:
             CabinetError: no answer, no whole one in time, or redirects elsewhere or in a circle.
@@ -253,8 +242,8 @@ class Transport:
 
         Returns:
             the answer; or what went wrong, to be raised where no exception of the libraries is
-            under way that would become its context; ``None`` if that was a connection which had
-            been kept, and ended without any answer.
+            under way that would become its context; or ``None`` for a connection which had been
+            kept, and ended without any answer.
         """
         settings, parts = self._settings, urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
@@ -306,11 +295,9 @@ class Transport:
         secure, timeouts = parts.scheme == "https", self._settings.timeouts
         near = urlsplit(self._proxy.url) if self._proxy else parts
         options: Any = {"timeout": timeouts.connect, "port": near.port or _PORTS[near.scheme]}
-        connection = (
-            HTTPSConnection(near.hostname or "", ssl_context=self._context, **options)
-            if secure
-            else HTTPConnection(near.hostname or "", **options)
-        )
+        if secure:
+            options["ssl_context"] = self._context
+        connection = (HTTPSConnection if secure else HTTPConnection)(near.hostname or "", **options)
         connection.response_class = _FinalResponse
         if self._proxy and secure:
             host = parts.netloc.removesuffix(f":{parts.port}")
@@ -344,11 +331,7 @@ class _FinalResponse(http.client.HTTPResponse):
 
 
 def tls_context(tls: TlsSettings, where: str) -> ssl.SSLContext:
-    """The context that verifies a cabinet's certificate; a file that changed is read again.
-
-    Raises:
-        TlsError: the file of authorities cannot be used.
-    """
+    """The context that verifies a cabinet's certificate; a file that changed is read again."""
     try:
         status = tls.ca_file.stat() if tls.ca_file is not None else None
         return _context(tls, (status.st_mtime_ns, status.st_ino) if status else None)
