@@ -21,10 +21,7 @@ PROXY_PORT: Final = 3128
 def parse_address(text: str, *, allow_plain_http: bool = False) -> str:
     """Read a cabinet's address: ``host``, ``host:port``, or either after ``https://``, ``http://``.
 
-    Args:
-        text: as written.
-        allow_plain_http: lets an ``http://`` address be other than loopback, where passwords
-            would go over the network in the clear.
+    Plain HTTP, where passwords go in the clear, is for loopback unless it is allowed.
 
     Returns:
         scheme, host and port, such as ``https://vpbx.mts.ru``, without a slash at the end.
@@ -48,12 +45,7 @@ def parse_address(text: str, *, allow_plain_http: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy.
-
-    Attributes:
-        url: its address, without credentials.
-        headers: what it is told besides: a credential, or nothing.
-    """
+    """An HTTP proxy: its address without credentials, and the header that holds them."""
 
     url: str
     headers: Mapping[str, str] = field(repr=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter import __version__
@@ -36,11 +37,10 @@ if TYPE_CHECKING:
     from vats_exporter.web.addresses import ListenAddress
     from vats_exporter.web.protection import Protection
 
+# Seconds for everything under way to end, who asked for the end waits no longer than five; and of
+# them for clients to take their answers, which wait for no cabinet any more.
 STOPPING: Final = 4.0
-"""Seconds for everything under way to end; who asked for the end waits no longer than five."""
-
 ANSWERING: Final = 1.5
-"""Seconds of them for clients to take their answers, which wait for no cabinet any more."""
 
 _log = get_logger(__name__)
 
@@ -116,14 +116,11 @@ class Exporter:
         self._collector.refresh(timeout=0)
 
     def reload(self) -> tuple[str, ...]:
-        """Read the configuration again, and go on with it if it is valid.
+        """Read the configuration again, and go on with it if it is valid; return its problems.
 
         Accounts whose settings are the same go on as they are. Those that changed keep their
         counts, and serve their last good snapshot until there is another; one whose login was
         refused is tried again at once only with other credentials.
-
-        Returns:
-            what is wrong with the configuration, a line a problem; nothing if it is in use now.
         """
         if self._load is None:
             return ()
@@ -202,9 +199,9 @@ class Exporter:
                 account.remember_in(self._history)
                 account.refresher.retime(config.cache.ttl, config.cache.stale)
                 _configure(account, one)
+                accounts.append(account)
             else:
-                account = self._account(one, config, account, old)
-            accounts.append(account)
+                accounts.append(self._account(one, config, account, old))
         gone = [account for account in running.values() if account not in accounts]
         for account in gone:
             account.retire()
@@ -251,14 +248,10 @@ class Exporter:
         return account
 
     def _close(self, accounts: Iterable[MonitoredAccount], timeout: float) -> None:
-        """Close accounts side by side.
-
-        In threads that do not keep the process: a refresh may be waiting for a cabinet that hangs,
-        and its connection is lost with the process anyway.
-        """
+        """Close accounts side by side, in threads that do not keep the process."""
         for account in accounts:
-            close, name, wait = account.refresher.close, f"close {account.name}", max(0.0, timeout)
-            thread = threading.Thread(target=close, args=(wait,), name=name, daemon=True)
+            close = partial(account.refresher.close, max(0.0, timeout))
+            thread = threading.Thread(target=close, name=f"close {account.name}", daemon=True)
             thread.start()
             self._closing.append(thread)
 

@@ -45,7 +45,7 @@ BUDGET: Final = 30.0
 """Seconds after which a run asks for no other trunk."""
 
 MIN_BATCH: Final = 10
-"""Trunks asked for in one run at least: small accounts are complete after a few refreshes."""
+"""Trunks asked for in one run at least."""
 
 CATCH_UP: Final = 4
 """All trunks take this part of the ``ttl`` to be asked for once, or again where they failed."""

@@ -28,13 +28,7 @@ _NAMED: Final = 3
 
 
 def read_entry(text: str) -> str:
-    """Read the name of a trunk.
-
-    Args:
-        text: a phone in any way of writing it, or a reference.
-
-    Returns:
-        the phone as eleven digits, or the reference.
+    """Read the name of a trunk: a phone, returned as eleven digits, or a reference.
 
     Raises:
         ValueError: it is neither.
@@ -53,14 +47,7 @@ def read_entry(text: str) -> str:
 
 
 def read_lines(text: str) -> list[tuple[int, str]]:
-    """Read a list of trunks: one a line; blank lines and comments are passed over.
-
-    Args:
-        text: the file's.
-
-    Returns:
-        for each entry the number of its line, and the entry.
-    """
+    """Read a file's entries, each with its line's number; blank lines and comments are left out."""
     lines = enumerate(text.lstrip("\ufeff").splitlines(), 1)
     entries = ((number, line.partition("#")[0].strip()) for number, line in lines)
     return [(number, entry) for number, entry in entries if entry]
@@ -69,9 +56,7 @@ def read_lines(text: str) -> list[tuple[int, str]]:
 class ExpectedOff:
     """The trunks of one account that are off on purpose. Used by one thread at a time.
 
-    Args:
-        entries: as :func:`read_entry` gives them.
-        file: more of them; ``None`` for no file.
+    ``entries`` are as :func:`read_entry` gives them; a file has more of them.
     """
 
     def __init__(self, entries: Sequence[str] = (), file: Path | None = None) -> None:
@@ -82,15 +67,12 @@ class ExpectedOff:
         self._wrong: list[int] = []
 
     def mark(self, trunks: tuple[Trunk, ...]) -> tuple[tuple[Trunk, ...], tuple[str, ...]]:
-        """Mark the trunks that are expected to be off.
-
-        Args:
-            trunks: all of the account's.
+        """Mark those of an account's trunks that are expected to be off.
 
         Returns:
             the same trunks, and warnings: about entries that name no trunk, and about the file.
         """
-        faults = self.faults()
+        faults = self.faults() if self.file or self._seen else ()
         wanted = {*self.entries, *(entry for _, entry in self._listed)}
         if not wanted:
             return trunks, faults

@@ -37,12 +37,10 @@ _forms: dict[str, tuple[str, ...]] = {}
 
 
 def register_secrets(*values: str, owner: str = "") -> None:
-    """Keep values out of everything that goes through :func:`redact`.
+    """Keep values out of everything that goes through :func:`redact`; empty ones are ignored.
 
-    Args:
-        values: such as a password; empty ones are ignored.
-        owner: with one, the values take the place of those registered before for it, as a
-            session's cookies do; without one they stay.
+    With an owner they take the place of those registered before for it, as a session's cookies do;
+    without one they stay.
     """
     forms = {form for value in values if value for form in _forms_of(value)}
     _forms[owner] = tuple(sorted(forms.union(() if owner else _forms.get("", ())), key=len)[::-1])

@@ -213,7 +213,7 @@ class Session:
         answer = self.transport.send(name, path, body, headers, follow=False)
         try:
             answer.check(name)
-            response = self._decode(name, answer, discovery.unsure(service))
+            response = self._decode(name, answer, discovery, service)
         except (SessionEndedError, RedeployedError):
             raise
         except (NotGwtError, GwtExceptionError):
@@ -227,7 +227,9 @@ class Session:
             self._unanswered = 0
         return response
 
-    def _decode(self, name: str, answer: Answer, unsure: str) -> gwt.Response:
+    def _decode(
+        self, name: str, answer: Answer, discovery: Discovery, service: Service
+    ) -> gwt.Response:
         """Read an answer: the ``//OK``, or the error of the tree that it means."""
         try:
             response = gwt.decode(answer.body, limit=self._settings.max_response)
@@ -243,7 +245,7 @@ class Session:
         found = response.exception_class if _CLASS.fullmatch(response.exception_class) else ""
         if found != _INCOMPATIBLE:
             raise GwtExceptionError(f"{name}: the server answers {found or 'an exception'}")
-        reason = f"{found.rpartition('.')[2]}: {_message(response)}{unsure}"
+        reason = f"{found.rpartition('.')[2]}: {_message(response)}{discovery.unsure(service)}"
         raise RedeployedError(f"{name}: the server finds our names out of date ({reason})")
 
     def _credentials(self) -> int:

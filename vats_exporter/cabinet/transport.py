@@ -96,7 +96,7 @@ class Transport:
         self._host = urlsplit(base_url).netloc
         self._settings = settings
         self._trace = trace
-        self._observe = observe or (lambda _, __: None)
+        self._observe = observe
         self._proxy = _proxy(settings, base_url, self._host)
         self._context = tls_context(settings.tls, self._host)
         self._lock = threading.Lock()
@@ -232,7 +232,8 @@ class Transport:
             self._trace(CallFailed(call, answer, duration))
             raise answer
         self._trace(CallCompleted(call, answer.status, duration, len(answer.body)))
-        self._observe(call, answer)
+        if self._observe is not None:
+            self._observe(call, answer)
         return answer
 
     def _try(
