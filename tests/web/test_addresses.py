@@ -80,7 +80,7 @@ def test_what_is_no_address_is_refused_with_a_sentence(text: str, complaint: str
     ],
 )
 def test_the_url_reaches_the_address_from_this_machine(text: str, url: str) -> None:
-    assert f"http://{parse_listen_address(text).reached()}" == url
+    assert f"http://{parse_listen_address(text).reached}" == url
 
 
 def connects(host: str, port: int) -> bool:

@@ -246,6 +246,7 @@ def test_no_account_is_a_sentence() -> None:
         ("ru-RU,ru;q=0.9,en-US;q=0.8,en;q=0.7", "ru"),
         ("en-US,en;q=0.9,ru;q=0.8", "en"),
         ("de, ru;q=0.5", "ru"),
+        ("en-US,ru;q=0.7,en;q=0.3", "en"),
         ("RU-ru", "ru"),
         ("ru;q=0", "en"),
         ("ru;q=nan, en;q=0.5", "ru"),

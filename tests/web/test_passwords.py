@@ -74,13 +74,12 @@ class Counting:
         return self._real(password, against)
 
 
-def test_each_answer_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_right_password_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting(monkeypatch)
     check = PasswordCheck(USERS)
     for _ in range(3):
         assert check.check(basic("alice", PASSWORD)["Authorization"], "c") is True
-        assert check.check(basic("alice", "wrong")["Authorization"], "c") is False
-    assert len(counting.asked) == 2
+    assert len(counting.asked) == 1
 
 
 @pytest.mark.parametrize("user", ["mallory", ""])

@@ -2,8 +2,7 @@
 
 :mod:`~vats_exporter.web.server` knows sockets, threads and limits, and no path;
 :mod:`~vats_exporter.web.site` knows which path answers what, and no socket; between them,
-:mod:`~vats_exporter.web.protection` knows who may ask. What they hand on are the requests and
-answers that are here.
+:mod:`~vats_exporter.web.protection` knows who may ask. What they hand on is here.
 """
 
 from __future__ import annotations
@@ -21,17 +20,12 @@ if TYPE_CHECKING:
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
 JSON: Final = "application/json; charset=utf-8"
-
-MAX_HEAD: Final = 16 * 1024
-"""Bytes of a request's line and headers past which it is refused."""
+MAX_HEAD: Final = 16 * 1024  # bytes of a request's line and headers
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request without its body, which no page reads.
-
-    Query and path still have percent signs; the headers' names are in small letters.
-    """
+    """A request without its body, which no page reads; its headers' names in small letters."""
 
     method: str
     path: str
@@ -56,7 +50,7 @@ class Response:
 
     @property
     def length(self) -> int:
-        """The length of the body in bytes."""
+        """Bytes of the body."""
         return sum(map(len, self.chunks))
 
 

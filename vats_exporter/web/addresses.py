@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LOCAL: Final = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to reach it
-"""How an address of all interfaces is reached from this machine."""
-
-_FIRST_DESCRIPTOR: Final = 3
-"""Of those that systemd passes. [sd_listen_fds(3)]"""
-
+_IPV4: Final = {"": "0.0.0.0", "::": "0.0.0.0"}  # noqa: S104 - it is asked for
+_FIRST_DESCRIPTOR: Final = 3  # of those that systemd passes [sd_listen_fds(3)]
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 _OWN: Final = ("/probe", "/sd", "/config", "/refreshes", "/-/healthy", "/-/ready", "/-/reload")
 
@@ -42,17 +39,17 @@ class ListenAddress:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    @property
     def reached(self) -> ListenAddress:
-        """Return the address that reaches it from this machine."""
+        """The address that reaches it from this machine."""
         return ListenAddress(_LOCAL.get(self.host, self.host), self.port)
 
-    def listen(self) -> socket.socket:
-        """Open a listening socket.
+    def connect(self, timeout: float) -> socket.socket:
+        """Open a connection from this machine, within so many seconds."""
+        return socket.create_connection((self.reached.host, self.port), timeout)
 
-        Raises:
-            OSError: the name does not resolve, or the address cannot be listened on; its
-                ``filename`` is the address.
-        """
+    def listen(self) -> socket.socket:
+        """Open a listening socket; the ``filename`` of an :class:`OSError` is the address."""
         try:
             return self._listen()
         except OSError as error:
@@ -62,7 +59,7 @@ class ListenAddress:
     def _listen(self) -> socket.socket:
         if self.descriptor is not None:
             return socket.socket(fileno=self.descriptor)
-        if self.host in {"", "::"} and socket.has_dualstack_ipv6():
+        if self.host in _IPV4 and socket.has_dualstack_ipv6():
             try:
                 return socket.create_server(
                     ("", self.port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True
@@ -71,7 +68,7 @@ class ListenAddress:
                 # IPv6 may be compiled in and switched off, as in many containers.
                 if error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
                     raise
-        host = "0.0.0.0" if self.host in {"", "::"} else self.host  # noqa: S104 - it is asked for
+        host = _IPV4.get(self.host, self.host)
         family, _, _, _, address = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family, backlog=1024)
 
@@ -128,18 +125,11 @@ def systemd_addresses(environment: Mapping[str, str]) -> list[ListenAddress]:
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """Where the pages are.
-
-    Attributes:
-        metrics: the path of the metrics.
-        prefix: what all paths begin with here; without a slash at the end.
-        external: what they begin with for clients, scheme and host included; without a slash at the
-            end. Empty where clients reach the exporter itself.
-    """
+    """Where the pages are. What they begin with has no slash at its end."""
 
     metrics: str = "/metrics"
-    prefix: str = ""
-    external: str = ""
+    prefix: str = ""  # of all paths here
+    external: str = ""  # of all URLs for clients; empty where they reach the exporter itself
 
 
 def parse_metrics_path(text: str) -> str:

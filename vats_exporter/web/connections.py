@@ -2,8 +2,8 @@
 
 A connection's thread blocks on its socket without a time limit. It notes until when it may wait
 instead, one deadline for the whole of a request's head or of an answer, so that neither dripping
-nor flooding prolongs anything. A connection ends by shutting its socket down, which wakes the
-thread: its deadline has passed, a new client needs the room, or the server stops.
+nor flooding prolongs anything. To end a connection is to shut its socket down, which wakes the
+thread.
 """
 
 from __future__ import annotations
@@ -26,16 +26,13 @@ class Limits:
 
 
 class Connection:
-    """A client's connection, as far as other threads may know it.
-
-    Attributes:
-        waiting: what its thread waits for: since when and until when, in monotonic seconds, and
-            whether for an answer to be taken; ``None`` while it is the client that waits.
-    """
+    """A client's connection, as far as other threads may know it."""
 
     def __init__(self, client: socket.socket) -> None:
-        self.waiting: tuple[float, float, bool] | None = None
         self._client = client
+        # Since when and until when its thread waits for the client, in monotonic seconds, and
+        # whether for an answer to be taken; None while it is the client that waits.
+        self.waiting: tuple[float, float, bool] | None = None
 
     def wait(self, seconds: float, *, taking: bool = False) -> None:
         """Note that the thread waits for the client from now on, so long at most."""
@@ -64,11 +61,11 @@ class Connections:
     def admit(self, connection: Connection) -> bool:
         """Take a new connection, in place of another if need be; tell whether there was room."""
         with self._changed:
-            full = len(self._open) >= self._limits.max_connections
-            if self.stopping or (full and not self.make_room()):
-                return False
-            self._open.add(connection)
-            return True
+            is_full = len(self._open) >= self._limits.max_connections
+            has_room = not self.stopping and (not is_full or self.make_room())
+            if has_room:
+                self._open.add(connection)
+            return has_room
 
     def forget(self, connection: Connection) -> None:
         """Count a connection no more."""

@@ -32,18 +32,14 @@ MOST: Final = 200
 
 RUNBOOKS: Final = "https://github.com/vats-exporter/vats-exporter/blob/main/docs/runbooks/"
 _FILE: Final = files("vats_exporter.web").joinpath("landing.html").read_text("utf-8")
-_PARTS: Final = {
-    name: Template(text.strip())
-    for name, text in re.findall(r"(?s)<!-- part: (\w+) -->\n(.*?)(?=<!-- part: |\Z)", _FILE)
-}
-"""The page's parts, by name."""
-
+_PART: Final = re.compile(r"(?s)<!-- part: (\w+) -->\n(.*?)(?=<!-- part: |\Z)")
+_PARTS: Final = {name: Template(part.strip()) for name, part in _PART.findall(_FILE)}
 _BOTH: Final = re.findall(r"(?m)^(\w+): (.*) = (.*)$", _PARTS["words"].template)
-WORDS: Final = {
+WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     "en": {name: english for name, english, _ in _BOTH},
     "ru": {name: russian for name, _, russian in _BOTH},
 }
-"""The page's words in each language, by name."""
+_UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 class Shown(NamedTuple):
@@ -59,51 +55,35 @@ class Shown(NamedTuple):
         return [one for one in trunks if one.troubles and one.expected_off is expected_off]
 
 
-class _Html(str):
-    """Text that is HTML already."""
-
-    __slots__ = ()
-
-
 def choose_language(accept: str) -> Language:
     """Return the language that a client likes better, by its header ``Accept-Language``."""
     liked = {"en": 0.0, "ru": 0.0}
     for offer in accept.lower().split(","):
         language, _, quality = offer.strip().partition(";q=")
         code = language.split("-")[0]
-        if code in liked:
-            known = re.fullmatch(r"[01](?:\.\d*)?", quality)
-            liked[code] = max(liked[code], float(known[0]) if known else 1.0)
+        known = re.fullmatch(r"[01](?:\.\d*)?", quality)
+        liked[code] = max(liked.get(code, 0.0), float(known[0]) if known else 1.0)
     return "ru" if liked["ru"] > liked["en"] else "en"
 
 
 def runbook_of(flag: Flag, language: Language) -> str:
     """Return the URL of the runbook for a flag's alert; empty for a flag without an alert."""
-    if flag.position is None:
-        return ""
     name = "VatsTrunk" + flag.trouble_words.en.title().replace(" ", "")
-    return f"{RUNBOOKS}{name}{'.ru' if language == 'ru' else ''}.md"
+    ending = ".ru.md" if language == "ru" else ".md"
+    return "" if flag.position is None else f"{RUNBOOKS}{name}{ending}"
 
 
 def span(seconds: float, words: Mapping[str, str]) -> str:
-    """Write a duration for people, in its largest whole unit, with the page's words."""
+    """Write a duration for people, in its largest whole unit."""
     whole = max(0, int(seconds))
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    unit, size = next((one for one in units if whole >= 2 * one[1]), units[-1])
+    unit, size = next((one for one in _UNITS if whole >= 2 * one[1]), _UNITS[-1])
     return f"{whole // size} {words[unit]}"
 
 
 def render_landing_page(
     accounts: Sequence[Shown], now: float, language: Language = "en", metrics: str = "/metrics"
 ) -> str:
-    """Write the page as HTML, with links relative to it.
-
-    Args:
-        accounts: in order.
-        now: seconds since the epoch.
-        language: of the page.
-        metrics: the path of the metrics.
-    """
+    """Write the page as it is at a time, with links relative to it."""
     writer = _Writer(now, language)
     rows = [writer.account(shown) for shown in accounts]
     attention = [*writer.groups(accounts, expected_off=False)]
@@ -123,6 +103,12 @@ def render_landing_page(
     )
 
 
+class _Html(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
 class _Writer:
     """Writes the parts of one page."""
 
@@ -130,32 +116,31 @@ class _Writer:
         self._now = now
         self._language: Language = language
         self._words = WORDS[language]
-        self._named = {f"w_{name}": text for name, text in self._words.items()}
+        self._named_words = {f"w_{name}": text for name, text in self._words.items()}
         self._left = MOST
 
     def write(self, part: str, **values: object) -> _Html:
-        """Fill a part in: words as ``w_NAME``, text escaped, parts as they are."""
         filled = {name: _escaped(value) for name, value in values.items()}
-        return _Html(_PARTS[part].substitute(self._named, **filled))
+        return _Html(_PARTS[part].substitute(self._named_words, **filled))
 
-    def say(self, word: str) -> _Html:
-        """Write a paragraph."""
-        return self.write("paragraph", text=self._words[word])
+    def say(self, word: str, *values: object) -> _Html:
+        return self.write("paragraph", text=self._words[word].format(*values))
 
     def account(self, shown: Shown) -> _Html:
-        """Write an account's row."""
         state, snapshot = shown.state, shown.state.snapshot
         notes = [redact(state.error)] if state.error else []
         if state.login_retry_at is not None:
             left = state.login_retry_at - self._now
             text = self._words["retry_in" if left > 0 else "retry_now"]
             notes.append(text.format(span(left, self._words)))
-        trunks, troubled, read, read_by = "–", "–", _Html("–"), ""
+        trunks, troubled, read = "–", "–", ["–"]
         if snapshot is not None:
             notes += map(redact, snapshot.warnings)
-            trunks, read = str(len(snapshot.trunks)), self._moment("ago", snapshot.taken_at)
+            trunks = str(len(snapshot.trunks))
             troubled = str(len(shown.troubled(expected_off=False)))
-            read_by = self._words.get(snapshot.read_by, "")
+            read = [self._moment("ago", snapshot.taken_at)]
+            if snapshot.read_by:
+                read.append(self._note(self._words[snapshot.read_by]))
         result = state.result or "waiting"
         if result == "success" and not state.up:
             result = "outdated"
@@ -165,57 +150,53 @@ class _Writer:
             name=state.account,
             kind="up" if state.up else "down" if state.result else "waiting",
             state=self._words.get(result, result),
-            notes=[self.write("note", text=note) for note in notes],
+            notes=[self._note(note) for note in notes],
             trunks=trunks,
             troubled=troubled,
             read=read,
-            read_by=self.write("note", text=read_by) if read_by else "",
         )
 
     def groups(self, accounts: Sequence[Shown], *, expected_off: bool) -> Iterator[_Html]:
         """Write the trunks of each account that are troubled, as far as the page has room."""
         for shown in accounts:
             trunks = shown.troubled(expected_off=expected_off)
-            named = trunks[: self._left]
-            self._left -= len(named)
-            more = self._words["more"].format(len(trunks) - len(named))
+            rows = [self._trunk(shown, trunk) for trunk in trunks[: self._left]]
+            self._left -= len(rows)
+            unnamed = len(trunks) - len(rows)
+            more = self.say("more", unnamed) if unnamed else ""
+            name, count = shown.state.account, len(trunks)
             if trunks:
-                yield self.write(
-                    "trunks",
-                    account=shown.state.account,
-                    count=len(trunks),
-                    rows=[self._trunk(shown, trunk) for trunk in named],
-                    more=self.write("paragraph", text=more) if len(named) < len(trunks) else "",
-                )
+                yield self.write("trunks", account=name, count=count, rows=rows, more=more)
 
     def _trunk(self, shown: Shown, trunk: Trunk) -> _Html:
         name = shown.privacy.name(trunk)
+        # As people write a phone; what is masked stays as it is.
+        phone = shown.privacy.phone(trunk)
+        phone = re.sub(r"^7(\d{3})(\d{3})(\d\d)(\d\d)$", r"+7 \1 \2-\3-\4", phone)
         return self.write(
             "trunk",
-            phone=_grouped(shown.privacy.phone(trunk)) or trunk.ref,
-            note=self.write("note", text=name) if name else "",
+            phone=phone or trunk.ref,
+            note=self._note(name) if name else "",
             troubles=[self._trouble(shown, trunk, flag) for flag in trunk.troubles],
             query=_query(shown),
         )
 
     def _trouble(self, shown: Shown, trunk: Trunk, flag: Flag) -> _Html:
         change = shown.changes.get((trunk.ref, flag.key))
+        since = self._moment("lasting", change.last_changed) if change else self._words["long"]
+        word = getattr(flag.trouble_words, self._language)
         runbook = runbook_of(flag, self._language)
-        return self.write(
-            "trouble_with_runbook" if runbook else "trouble",
-            word=getattr(flag.trouble_words, self._language),
-            since=self._moment("lasting", change.last_changed) if change else self._words["long"],
-            runbook=runbook,
-        )
+        part = "trouble_with_runbook" if runbook else "trouble"
+        return self.write(part, word=word, since=since, runbook=runbook)
+
+    def _note(self, text: str) -> _Html:
+        return self.write("note", text=text)
 
     def _moment(self, word: str, at: float) -> _Html:
         when = datetime.fromtimestamp(at, timezone.utc)
-        return self.write(
-            "time",
-            iso=f"{when:%Y-%m-%dT%H:%M:%SZ}",
-            exact=f"{when:%Y-%m-%d %H:%M:%S} UTC",
-            text=self._words[word].format(span(self._now - at, self._words)),
-        )
+        iso, exact = f"{when:%Y-%m-%dT%H:%M:%SZ}", f"{when:%Y-%m-%d %H:%M:%S} UTC"
+        text = self._words[word].format(span(self._now - at, self._words))
+        return self.write("time", iso=iso, exact=exact, text=text)
 
 
 def _escaped(value: object) -> str:
@@ -226,8 +207,3 @@ def _escaped(value: object) -> str:
 
 def _query(shown: Shown) -> str:
     return urlencode({"account": clean(shown.state.account)})
-
-
-def _grouped(phone: str) -> str:
-    """Write a phone as people do; what is masked stays as it is."""
-    return re.sub(r"^7(\d{3})(\d{3})(\d\d)(\d\d)$", r"+7 \1 \2-\3-\4", phone)

@@ -25,17 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from vats_exporter.web import Request, Response
+    from vats_exporter.web.settings import RateLimit
 
-_LOOK_EVERY: Final = 1.0
-"""Seconds between two looks at the files."""
-
-_WRONG_REMEMBERED: Final = 100
-_WAITING: Final = 128
-"""Requests that wait for a password to be computed at the same time."""
-
+_LOOK_EVERY: Final = 1.0  # seconds between two looks at the files
+_WAITING: Final = 128  # requests that wait for a password to be computed at the same time
 _WAITING_OF_CLIENT: Final = 8
-"""Those of one client."""
-
 _CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="vats-exporter", charset="UTF-8"')
 
 _log = get_logger(__name__)
@@ -45,10 +39,10 @@ class PasswordCheck:
     """Checks credentials against the users' bcrypt hashes. Safe to use from many threads.
 
     bcrypt is slow on purpose: tens of milliseconds of a processor for every password tried. So each
-    user's right password is remembered and waits for nothing, whatever else is tried. One password
-    is computed at a time, and only a few of one client wait for that: a password that is not known
-    yet waits for a few guesses of each guessing client. An unknown user's is computed as well,
-    against the costliest hash, so that the time of an answer does not show which users exist.
+    user's right password is remembered and waits for nothing. Others are computed one at a time,
+    and only a few of one client wait for that: a right one that is new gets through beside clients
+    that guess. An unknown user's is computed as well, against the costliest hash, so that the time
+    of an answer does not show which users exist.
     """
 
     def __init__(self, users: Mapping[str, str]) -> None:
@@ -56,10 +50,9 @@ class PasswordCheck:
         self._costliest = max(users.values(), key=lambda hashed: int(hashed[4:6]))
         self._secret = secrets.token_bytes(32)
         self._computing = threading.Lock()
-        # Of clients, one entry a request; single operations on a list or dict are atomic.
-        self._waiting: list[str] = []
+        # Single operations on a list or dict are atomic.
+        self._waiting: list[str] = []  # clients, once for each request
         self._right: dict[str, bytes] = {}
-        self._wrong: dict[bytes, None] = {}
 
     def check(self, authorization: str, client: str) -> bool | None:
         """Judge the header of a request; ``None`` where too many passwords wait already."""
@@ -67,57 +60,42 @@ class PasswordCheck:
         if credentials is None:
             return False
         user, password = credentials
-        digest = hmac.digest(self._secret, user.encode() + b":" + password, "sha256")
-        if (known := self._recall(user, digest)) is not None:
-            return known
+        digest = hmac.digest(self._secret, password, "sha256")
+        if self._right.get(user) == digest:
+            return True
         waiting = self._waiting
         if len(waiting) >= _WAITING or waiting.count(client) >= _WAITING_OF_CLIENT:
             return None
         waiting.append(client)
         try:
             with self._computing:  # of others with the same password, the first one computes it
-                known = self._recall(user, digest)
-                return self._compute(user, password, digest) if known is None else known
+                if self._right.get(user) != digest and self._is_right(user, password):
+                    self._right[user] = digest
         finally:
             waiting.remove(client)
+        return self._right.get(user) == digest
 
-    def _recall(self, user: str, digest: bytes) -> bool | None:
-        if self._right.get(user) == digest:
-            return True
-        return False if digest in self._wrong else None
-
-    def _compute(self, user: str, password: bytes, digest: bytes) -> bool:
+    def _is_right(self, user: str, password: bytes) -> bool:
         # Imported here: most exporters run without passwords.
         import bcrypt  # noqa: PLC0415 - see above
 
+        hashed = self.users.get(user, self._costliest)
         try:
-            hashed = self.users.get(user, self._costliest)
-            matches = bcrypt.checkpw(password, hashed.encode()) and user in self.users
+            return bcrypt.checkpw(password, hashed.encode()) and user in self.users
         except ValueError:  # a byte that bcrypt does not take, such as NUL
-            matches = False
-        if matches:
-            self._right[user] = digest
-            return True
-        if len(self._wrong) >= _WRONG_REMEMBERED:
-            del self._wrong[next(iter(self._wrong))]
-        self._wrong[digest] = None
-        return False
+            return False
 
 
 def read_basic(header: str) -> tuple[str, bytes] | None:
-    """Read user and password as RFC 7617 has them; ``None`` where there are none.
-
-    The password is as long as bcrypt looks at: 72 bytes.
-    """
+    """Read a user, and a password as far as bcrypt looks at it. (RFC 7617)."""
     scheme, _, token = header.strip().partition(" ")
     try:
         decoded = base64.b64decode(token.strip(), validate=True)
     except ValueError:
         return None
     user, colon, password = decoded.partition(b":")
-    if scheme.lower() != "basic" or not colon:
-        return None
-    return user.decode("utf-8", "replace"), password[:72]
+    known = colon and scheme.lower() == "basic"
+    return (user.decode("utf-8", "replace"), password[:72]) if known else None
 
 
 class _Kept(NamedTuple):
@@ -148,7 +126,7 @@ class Protection:
         self._looked_at = time.monotonic()
         self._bucket_full_at = 0.0
         self._problem = ""
-        self._seen: Mapping[Path, object] = {}
+        self._seen: dict[Path, object] = {}
         self._kept = self._load(None)
 
     @property
@@ -165,34 +143,33 @@ class Protection:
     def tls(self) -> tuple[ssl.SSLContext, list[str]] | None:
         """Return what to wrap a connection with, and the names that its client may have."""
         self._look()
-        kept = self._kept
-        if kept.context is None or kept.settings.tls_server_config is None:
-            return None
-        return kept.context, kept.settings.tls_server_config.client_allowed_sans
+        settings, context, _ = self._kept
+        tls = settings.tls_server_config
+        return (context, tls.client_allowed_sans) if context and tls else None
 
     def refuse(self, request: Request, client: str) -> Response | None:
         """Return the answer to a client's request that may not be made; ``None`` if it may."""
         self._look()
-        kept = self._kept
-        limit = kept.settings.rate_limit
-        if limit.interval and not self._take_token(limit.interval, limit.burst):
+        settings, _, passwords = self._kept
+        limit = settings.rate_limit
+        if limit.interval and not self._take_token(limit):
             retry = ("Retry-After", str(max(1, round(limit.interval))))
             return say(429, "Too many requests; see rate_limit in --web.config.file.", retry)
-        if kept.passwords is None or request.path in kept.settings.auth_excluded_paths:
+        if passwords is None or request.path in settings.auth_excluded_paths:
             return None
-        is_right = kept.passwords.check(request.headers.get("authorization", ""), client)
+        is_right = passwords.check(request.headers.get("authorization", ""), client)
         if is_right is None:
             return say(429, "Too many passwords are being checked.", ("Retry-After", "1"))
-        return (
-            None if is_right else say(401, "This exporter wants a user and a password.", _CHALLENGE)
-        )
+        if not is_right:
+            return say(401, "This exporter wants a user and a password.", _CHALLENGE)
+        return None
 
-    def _take_token(self, interval: float, burst: int) -> bool:
-        """Take a token of the bucket, which fills by one with each interval; tell if it had one."""
+    def _take_token(self, limit: RateLimit) -> bool:
+        """Take a token of the bucket; tell whether it had one."""
         with self._lock:
             now = time.monotonic()
-            full_at = max(self._bucket_full_at, now) + interval
-            if full_at > now + interval * burst:
+            full_at = max(self._bucket_full_at, now) + limit.interval
+            if full_at > now + limit.interval * limit.burst:
                 return False
             self._bucket_full_at = full_at
             return True
@@ -220,19 +197,15 @@ class Protection:
             self._lock.release()
 
     def _load(self, before: _Kept | None) -> _Kept:
-        """Read everything, and make of it what is needed.
-
-        Each file is looked at before it is read, so that one that changes in between is seen to
-        have changed with the next look.
-        """
-        seen = self._seen
-        files: set[Path] | None = None
-        while files is None or files - seen.keys():
-            seen = _looks(files or seen)
+        """Read everything, and make of it what is needed."""
+        files, seen = set(self._seen), None
+        # Each file is looked at before it is read: if it changes in between, the next look tells.
+        while seen is None or not files <= seen.keys():
+            seen = _looks(files)
             settings = self._read()
             tls = settings.tls_server_config
-            files = {one for one in (self._file, *(tls.files if tls else ())) if one is not None}
-        problem = "" if before is None else _taken_away(before.settings, settings)
+            files = {one for one in (self._file, *(tls.files if tls else ())) if one}
+        problem = _taken_away(before.settings, settings) if before else ""
         context = None
         try:
             context = tls.context() if tls else None

@@ -30,29 +30,21 @@ if TYPE_CHECKING:
 
     from vats_exporter.web import Response
 
-_LOOK_EVERY: Final = 0.1
-"""Seconds between two looks at the connections' deadlines, and at whether to stop."""
-
-_PAUSE: Final = 0.05
-"""Seconds before the next try to accept a connection, where the system could not."""
-
-_LINGER: Final = 1.0
-"""Seconds for which what a client still sends is read and dropped, so that it gets its answer."""
-
-_BUFFER: Final = 64 * 1024
-"""Bytes of an answer that leave in one piece."""
-
-_HANDSHAKE: Final = b"\x16"
-"""First byte of a client that speaks TLS. [RFC 8446, 5.1]"""
+_LOOK_EVERY: Final = 0.1  # seconds between two looks at deadlines, and at whether to stop
+_PAUSE: Final = 0.05  # seconds before the next try to accept a connection, where it failed
+_LINGER: Final = 1.0  # seconds for which a client is still heard after its last answer
+_BUFFER: Final = 64 * 1024  # bytes of an answer that leave in one piece
+_HANDSHAKE: Final = b"\x16"  # the first byte of a client that speaks TLS [RFC 8446, 5.1]
+_FULL: Final = "Too many connections are open."
+_PLAIN_HTTP: Final = "This exporter speaks HTTPS here, and the request was plain HTTP."
+_NO_TLS: Final = "This exporter speaks plain HTTP here, and not HTTPS."
+_BUG: Final = "The exporter failed to make this page; its log says where."
 
 _log = get_logger(__name__)
 
 
 class LogLimit:
-    """Allows one line of the log for each client and minute. Safe to use from many threads."""
-
-    MOST: Final = 100
-    """Clients in a minute; more of them say nothing new."""
+    """Allows one line of the log for each client and minute, of 100 clients at most."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -63,7 +55,7 @@ class LogLimit:
         with self._lock:
             now = time.monotonic()
             self._logged = {one: at for one, at in self._logged.items() if now - at < 60}
-            if client in self._logged or len(self._logged) >= self.MOST:
+            if client in self._logged or len(self._logged) >= 100:
                 return False
             self._logged[client] = now
             return True
@@ -76,7 +68,7 @@ class WebServer:
         addresses: where to listen, one at least.
         respond: answers a request; called from many threads.
         limits: what clients may take, of all addresses together.
-        protection: TLS, passwords and headers; none if not given.
+        protection: none if not given.
 
     Raises:
         OSError: an address cannot be listened on; its ``filename`` is the address.
@@ -111,13 +103,13 @@ class WebServer:
     @property
     def url(self) -> str:
         """A URL that reaches the server from this machine, without a slash at the end."""
-        return f"{'https' if self.protection.encrypted else 'http'}://{self.addresses[0].reached()}"
+        scheme = "https" if self.protection.encrypted else "http"
+        return f"{scheme}://{self.addresses[0].reached}"
 
     def is_alive(self) -> bool:
         """Tell whether requests are answered, by making one; with TLS, a refusal is an answer."""
-        local = self.addresses[0].reached()
         try:
-            with socket.create_connection((local.host, local.port), timeout=2.0) as client:
+            with self.addresses[0].connect(timeout=2.0) as client:
                 client.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
                 return client.recv(1) != b""
         except OSError:
@@ -173,7 +165,7 @@ class _Listener(ThreadingHTTPServer):
             super().process_request(request, client_address)
         except RuntimeError:  # the system has no more threads
             with contextlib.suppress(OSError), request:
-                _say_plainly(request, 503, "Too many connections are open.")
+                _say_plainly(request, 503, _FULL)
 
     def service_actions(self) -> None:
         """End overdue connections; called with each turn of the loop."""
@@ -206,7 +198,7 @@ class _Handler(BaseRequestHandler):
             try:
                 with self.request:
                     if not self._web.connections.admit(self._connection):
-                        _say_plainly(self.request, 503, "Too many connections are open.")
+                        _say_plainly(self.request, 503, _FULL)
                     elif tls is None or self._shake_hands(self.request, tls[1]):
                         self._serve()
             finally:
@@ -217,9 +209,7 @@ class _Handler(BaseRequestHandler):
         self._connection.wait(self._limits.read_timeout)
         first = socket.socket.recv(client, 1, socket.MSG_PEEK)
         if first and first != _HANDSHAKE:
-            # Most likely plain HTTP, whose client would not understand an alert.
-            sentence = "This exporter speaks HTTPS here, and the request was plain HTTP."
-            _say_plainly(client, 400, sentence)
+            _say_plainly(client, 400, _PLAIN_HTTP)  # it would not understand an alert
             self._linger()
             return False
         try:
@@ -273,8 +263,8 @@ class _Handler(BaseRequestHandler):
         self._connection.wait(self._limits.idle_timeout)
         first = self._received.peek(1)[:1]
         if first == _HANDSHAKE:
-            self._send(say(400, "This exporter speaks plain HTTP here, and not HTTPS."))
-        if not first or first == _HANDSHAKE:
+            self._send(say(400, _NO_TLS))
+        if first in {b"", _HANDSHAKE}:
             return False
         self._connection.wait(self._limits.read_timeout)
         request = parse_request(self._read_head())
@@ -317,7 +307,7 @@ class _Handler(BaseRequestHandler):
             return refusal or self._web.respond(request)
         except Exception as error:  # noqa: BLE001 - a page's bug must not end the connection
             _log.error("request failed", path=request.path, error=describe_unexpected(error))
-            return say(500, "The exporter failed to make this page; its log says where.")
+            return say(500, _BUG)
 
     def _send(self, response: Response, *, keeps: bool = False, with_body: bool = True) -> None:
         self._connection.wait(self._limits.write_timeout, taking=True)

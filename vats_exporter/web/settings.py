@@ -60,54 +60,6 @@ _VERSIONS: Final = {
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
 
-
-def _openssl_cipher(name: str) -> str:
-    """Return OpenSSL's name of one of Go's cipher suites; those of TLS 1.3 have the same."""
-    if "_WITH_" in name:
-        name = re.sub("^TLS_(RSA_WITH_)?|_CBC|(?<=POLY1305)_SHA256", "", name)
-        name = name.replace("_WITH_", "-").replace("AES_", "AES").replace("_", "-")
-    return name
-
-
-def _cipher(name: str) -> str:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    known = {cipher["name"] for cipher in context.get_ciphers()}
-    if not name.startswith("TLS_") or _openssl_cipher(name) not in known:
-        raise ValueError("none of Go's secure cipher suites, or this OpenSSL does not have it")
-    return name
-
-
-def _curves(value: list[str]) -> list[str]:
-    if not set(value) <= set(_CURVES):
-        raise ValueError(f"must be of {', '.join(_CURVES)}")
-    if len(value) > 1 and set(value) != set(_CURVES):
-        raise ValueError("one curve, or all of them; Python's OpenSSL takes no list")
-    return value
-
-
-def _verifying(value: object) -> object:
-    if value == "RequireAnyClientCert":
-        raise ValueError(f"{value} verifies nothing; use RequireAndVerifyClientCert")
-    return value
-
-
-def _certificates(pem: str) -> str:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError, TypeError):
-        raise ValueError("holds no certificate in PEM form") from None
-    return pem
-
-
-_ClientAuth = Literal[
-    "NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"
-]
-_Pem = str | Path | None
-_Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
-_Certificates = Annotated[str, AfterValidator(_certificates)]
-
-
 _HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "Content-Security-Policy": (),
     "X-Frame-Options": ("deny", "sameorigin"),
@@ -124,6 +76,42 @@ _GO_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, 
 _GO_PIECE: Final = rf"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)({'|'.join(_GO_SECONDS)})"
 
 
+def _cipher(name: str) -> str:
+    """Return OpenSSL's name of one of Go's cipher suites; those of TLS 1.3 have the same."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    theirs = name
+    if "_WITH_" in name:
+        theirs = re.sub("^TLS_(RSA_WITH_)?|_CBC|(?<=POLY1305)_SHA256", "", name)
+        theirs = theirs.replace("_WITH_", "-").replace("AES_", "AES").replace("_", "-")
+    known = {cipher["name"] for cipher in context.get_ciphers()}
+    if theirs not in known or not name.startswith("TLS_"):
+        raise ValueError("none of Go's secure cipher suites, or this OpenSSL does not have it")
+    return theirs
+
+
+def _curves(names: list[str]) -> list[str]:
+    if not set(names) <= set(_CURVES):
+        raise ValueError(f"must be of {', '.join(_CURVES)}")
+    if len(names) > 1 and set(names) != set(_CURVES):
+        raise ValueError("one curve, or all of them; Python's OpenSSL takes no list")
+    return [_CURVES[name] for name in names]
+
+
+def _verifying(value: object) -> object:
+    if value == "RequireAnyClientCert":
+        raise ValueError(f"{value} verifies nothing; use RequireAndVerifyClientCert")
+    return value
+
+
+def _certificates(pem: str) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError, TypeError):
+        raise ValueError("holds no certificate in PEM form") from None
+    return pem
+
+
 def _headers(value: dict[str, str | None]) -> dict[str, str | None]:
     for name, text in value.items():
         if name not in _HEADERS:
@@ -138,10 +126,8 @@ def _headers(value: dict[str, str | None]) -> dict[str, str | None]:
 
 def _go_duration(value: object) -> object:
     """Read a duration as Go writes it, such as ``1.5s`` and ``100us``, or as Prometheus does."""
-    if not isinstance(value, str):
-        return value
-    if not re.fullmatch(f"(?:{_GO_PIECE})+", value):
-        return parse_duration(value)
+    if not isinstance(value, str) or not re.fullmatch(f"(?:{_GO_PIECE})+", value):
+        return parse_duration(value) if isinstance(value, str) else value
     pieces = re.findall(_GO_PIECE, value)
     seconds = sum(float(number) * _GO_SECONDS[unit] for number, unit in pieces)
     if seconds >= LONGEST:
@@ -149,6 +135,12 @@ def _go_duration(value: object) -> object:
     return seconds
 
 
+_Pem = str | Path | None
+_Certificates = Annotated[str, AfterValidator(_certificates)]
+_ClientAuth = Literal[
+    "NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"
+]
+_Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
 _GoDuration = Annotated[
     float,
     BeforeValidator(_go_duration),
@@ -221,47 +213,42 @@ class TlsServerSettings(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         given = self.model_fields_set
-        for one in ("cert", "key"):
-            if not {one, f"{one}_file"} & given:
-                raise ValueError(f"{one}_file is missing")
+        demands = self.client_auth_type == "RequireAndVerifyClientCert"
         has_authorities = bool({"client_ca", "client_ca_file"} & given)
-        if has_authorities and self.client_auth_type == "NoClientCert":
-            raise ValueError("client_ca_file has no effect without client_auth_type")
-        demanding = self.client_auth_type == "RequireAndVerifyClientCert"
-        if demanding and not has_authorities:
+        problem = ""
+        if not {"cert", "cert_file"} & given:
+            problem = "cert_file is missing"
+        elif not {"key", "key_file"} & given:
+            problem = "key_file is missing"
+        elif has_authorities and self.client_auth_type == "NoClientCert":
+            problem = "client_ca_file has no effect without client_auth_type"
+        elif demands and not has_authorities:
             # The system's authorities, as the toolkit has it, would let in whoever has bought a
             # certificate.
-            raise ValueError("client_auth_type RequireAndVerifyClientCert needs client_ca_file")
-        if self.client_allowed_sans and not demanding:
-            raise ValueError(
-                "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert"
-            )
-        if self.min_version > self.max_version:
-            raise ValueError("min_version is newer than max_version")
+            problem = "client_auth_type RequireAndVerifyClientCert needs client_ca_file"
+        elif self.client_allowed_sans and not demands:
+            problem = "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert"
+        elif self.min_version > self.max_version:
+            problem = "min_version is newer than max_version"
+        if problem:
+            raise ValueError(problem)
         return self
 
     @property
     def files(self) -> list[Path]:
         """The files that it names."""
-        named = (self.cert_file, self.key_file, self.client_ca_file)
-        return [file for file in named if file is not None]
+        return [one for one in (self.cert_file, self.key_file, self.client_ca_file) if one]
 
     @property
     def verify_mode(self) -> ssl.VerifyMode:
         """How much is demanded of clients."""
-        modes = {
-            "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
-            "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
-        }
-        return modes.get(self.client_auth_type, ssl.CERT_NONE)
+        if self.client_auth_type == "VerifyClientCertIfGiven":
+            return ssl.CERT_OPTIONAL
+        demands = self.client_auth_type == "RequireAndVerifyClientCert"
+        return ssl.CERT_REQUIRED if demands else ssl.CERT_NONE
 
     def context(self) -> ssl.SSLContext:
-        """Make what connections are wrapped with.
-
-        Raises:
-            ValueError: certificate or key became unusable since they were read.
-            OSError: the same.
-        """
+        """Make what connections are wrapped with; a :class:`ValueError` says why it can't."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with warnings.catch_warnings():
             # Whoever asks for a version of the last century gets it.
@@ -269,7 +256,7 @@ class TlsServerSettings(Section):
             context.minimum_version = _VERSIONS[self.min_version]
             context.maximum_version = _VERSIONS[self.max_version]
         # Those of TLS 1.3 are always on, in Go as here.
-        ciphers = [_openssl_cipher(name) for name in self.cipher_suites if "_WITH_" in name]
+        ciphers = [name for name in self.cipher_suites if not name.startswith("TLS_")]
         if self.min_version in {"TLS10", "TLS11"}:
             # Level 1 of OpenSSL 3 refuses the signatures that these versions are made of.
             ciphers = [*(ciphers or ["DEFAULT"]), "@SECLEVEL=0"]
@@ -278,7 +265,7 @@ class TlsServerSettings(Section):
         if not self.prefer_server_cipher_suites:
             context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
         if len(self.curve_preferences) == 1:
-            context.set_ecdh_curve(_CURVES[self.curve_preferences[0]])
+            context.set_ecdh_curve(self.curve_preferences[0])
         _load(context, self.cert or self.cert_file, self.key or self.key_file)
         if self.client_ca or self.client_ca_file:
             context.load_verify_locations(self.client_ca_file, cadata=self.client_ca)
@@ -330,29 +317,6 @@ class WebSettings(Section):
     """Limit on requests."""
 
 
-def load_web_config(file: Path) -> WebSettings:
-    """Read and check a web configuration, with the certificates it names.
-
-    Args:
-        file: where it is. Relative paths in it start from its folder.
-
-    Raises:
-        ConfigError: with all that is wrong with it.
-    """
-    document = read_yaml(file)
-    problems = document.problems_in(WebSettings)
-    try:
-        settings = WebSettings.model_validate(
-            {} if document.value is None else document.value, context={"folder": file.parent}
-        )
-    except ValidationError as error:
-        for one in error.errors(include_url=False):
-            problems.append(problem_of(one, WebSettings, document.line_of(one["loc"])))
-    if problems:
-        raise ConfigError(problems, file=file)
-    return settings
-
-
 def _load(context: ssl.SSLContext, certificate: _Pem, key: _Pem) -> None:
     """Load a certificate and its key, which are files or PEM themselves."""
 
@@ -370,11 +334,7 @@ def _load(context: ssl.SSLContext, certificate: _Pem, key: _Pem) -> None:
 
 @contextlib.contextmanager
 def _as_file(pem: _Pem) -> Iterator[str]:
-    """Give a file's path, since Python's interface of OpenSSL wants one.
-
-    PEM is given as a file in memory where the system has such: a key that was written inline is not
-    to be found on a disk afterwards.
-    """
+    """Give a file's path, since Python's OpenSSL takes nothing else; a key's is in memory."""
     if not isinstance(pem, str):
         yield str(pem)
         return
@@ -398,3 +358,26 @@ def _spelt(name: str) -> str:
     with contextlib.suppress(ValueError):
         return str(ipaddress.ip_address(name.strip()))
     return name
+
+
+def load_web_config(file: Path) -> WebSettings:
+    """Read and check a web configuration, with the certificates it names.
+
+    Args:
+        file: where it is. Relative paths in it start from its folder.
+
+    Raises:
+        ConfigError: with all that is wrong with it.
+    """
+    document = read_yaml(file)
+    problems = document.problems_in(WebSettings)
+    try:
+        settings = WebSettings.model_validate(
+            {} if document.value is None else document.value, context={"folder": file.parent}
+        )
+    except ValidationError as error:
+        for one in error.errors(include_url=False):
+            problems.append(problem_of(one, WebSettings, document.line_of(one["loc"])))
+    if problems:
+        raise ConfigError(problems, file=file)
+    return settings

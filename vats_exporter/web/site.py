@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from vats_exporter.metrics.exposition import Format, Page
 
 _NOT_KEPT: Final = ("Cache-Control", "no-store")
-_READING: Final = ("GET", "HEAD")
-_WRITING: Final = ("POST", "PUT")
+_OWN_STYLE: Final = ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 
 
 class Site:
@@ -37,13 +36,12 @@ class Site:
         reload: loads the configuration again, and returns why that failed, a line a reason;
             ``None`` where that is off.
         configuration: writes the configuration in use, without secrets.
-        max_waiting: requests that may wait for refreshes at the same time; one more gets the page
-            as it is.
-
-    Attributes:
-        stopping: set when the exporter is about to end; it is then no longer ready.
-        url: where clients of this machine find it.
+        max_waiting: requests that may wait for refreshes at the same time.
     """
+
+    stopping = False
+    url = "http://localhost"
+    """Where clients of this machine find it."""
 
     def __init__(
         self,
@@ -55,8 +53,6 @@ class Site:
         configuration: Callable[[], str] = str,
         max_waiting: int = 256,
     ) -> None:
-        self.stopping = False
-        self.url = "http://localhost"
         self._collector = collector
         self._urls = urls or Urls()
         self._now = now
@@ -65,10 +61,8 @@ class Site:
         self._pages: Mapping[str, Callable[[Request], Response]] = {
             "/": self._landing,
             self._urls.metrics: self._metrics,
-            "/probe": self._of_account(self._probe),
-            "/refreshes": self._of_account(
-                lambda _, account: text(200, latest_refreshes(account), _NOT_KEPT)
-            ),
+            "/probe": self._probe,
+            "/refreshes": self._refreshes,
             "/sd": self._targets,
             "/config": lambda _: text(200, configuration()),
             "/-/healthy": lambda _: say(200, "The exporter is healthy."),
@@ -88,7 +82,7 @@ class Site:
         if page is None:
             pages = [prefix + path for path in self._pages if self._reload or "reload" not in path]
             return say(404, f"There is no such page; there are {', '.join(pages)}.")
-        methods = _WRITING if path == "/-/reload" else _READING
+        methods = ("POST", "PUT") if path == "/-/reload" else ("GET", "HEAD")
         if request.method not in methods:
             sentence = f"This page answers {' and '.join(methods)}."
             return say(405, sentence, ("Allow", ", ".join(methods)))
@@ -104,8 +98,8 @@ class Site:
     def _waiting(self, request: Request) -> Iterator[float]:
         """Give the seconds that a request may wait for a refresh: 0 where too many wait already.
 
-        One that waits for a cabinet cannot be ended to make room for another, as an idle connection
-        can: as many as there may be connections would keep all others from every page.
+        One that waits cannot be ended to make room for another, as an idle connection can: as many
+        as there may be connections would keep all others from every page.
         """
         if not self._may_wait.acquire(blocking=False):
             yield 0.0
@@ -115,24 +109,25 @@ class Site:
         finally:
             self._may_wait.release()
 
-    def _of_account(
-        self, page: Callable[[Request, MonitoredAccount], Response]
-    ) -> Callable[[Request], Response]:
-        """Make a page of one that needs an account."""
+    def _account(self, request: Request) -> MonitoredAccount | Response:
+        """Return the account that is asked for, or what is wrong with asking so."""
+        name = request.parameter("account")
+        if not name:
+            example = f"{request.path}?account=NAME"
+            return say(400, f"Which account? Ask for {example}; /sd lists the names.")
+        account = self._collector.account(name)
+        return account or say(404, "There is no account of this name; /sd lists the names.")
 
-        def respond(request: Request) -> Response:
-            name = request.parameter("account")
-            if not name:
-                example = f"{request.path}?account=NAME"
-                return say(400, f"Which account? Ask for {example}; /sd lists the names.")
-            account = self._collector.account(name)
-            if account is None:
-                return say(404, "There is no account of this name; /sd lists the names.")
-            return page(request, account)
+    def _refreshes(self, request: Request) -> Response:
+        account = self._account(request)
+        if isinstance(account, Response):
+            return account
+        return text(200, latest_refreshes(account), _NOT_KEPT)
 
-        return respond
-
-    def _probe(self, request: Request, account: MonitoredAccount) -> Response:
+    def _probe(self, request: Request) -> Response:
+        account = self._account(request)
+        if isinstance(account, Response):
+            return account
         with self._waiting(request) as timeout:
             probe = Probe(account, timeout, self._now)
         if request.parameter("debug") == "true":
@@ -140,57 +135,38 @@ class Site:
         return _exposition(request, probe.page)
 
     def _targets(self, request: Request) -> Response:
-        """List the accounts as Prometheus' HTTP service discovery has them.
+        """List the accounts for Prometheus, so that no relabelling is needed.
 
-        The labels are such that no relabelling is needed: path, parameter and scheme lead to the
-        account's probe, and ``instance``, which tells series of the targets apart, is its name.
+        Path, parameter and scheme lead to the account's probe, and ``instance``, which tells series
+        of the targets apart, is its name.
         """
         scheme, _, address = self.url.partition("://")
         here = f"{scheme}://{request.headers.get('host') or address}{self._urls.prefix}"
         scheme, _, rest = (self._urls.external or here).partition("://")
         address, slash, path = rest.partition("/")
-        if not re.search(r"[^:]:[0-9]+$", address):
+        if not re.search("[^:]:[0-9]+$", address):
             address += ":443" if scheme == "https" else ":80"
         where = {"__scheme__": scheme, "__metrics_path__": f"{slash}{path}/probe"}
-        targets = [
-            {
-                "targets": [address],
-                "labels": {
-                    **where,
-                    "__param_account": one.name,
-                    "instance": one.name,
-                    **one.labels,
-                },
-            }
-            for one in self._collector.accounts
-        ]
+        targets = []
+        for one in self._collector.accounts:
+            labels = {**where, "__param_account": one.name, "instance": one.name, **one.labels}
+            targets.append({"targets": [address], "labels": labels})
         return text(200, json.dumps(targets, ensure_ascii=False), content_type=JSON)
 
     def _load_again(self, _request: Request) -> Response:
         if self._reload is None:
             return say(403, "Reloading over HTTP is off; --web.enable-lifecycle turns it on.")
-        problems = self._reload()
-        if problems:
+        if problems := self._reload():
             return say(500, "\n".join(("The configuration stays as it was:", *problems)))
         return say(200, "The configuration was loaded again.")
 
     def _landing(self, request: Request) -> Response:
-        language = choose_language(request.headers.get("accept-language") or "")
-        shown = [
-            Shown(one.refresher.peek(), one.changes(), one.privacy)
-            for one in self._collector.accounts
-        ]
+        language = choose_language(request.headers.get("accept-language", ""))
+        accounts = self._collector.accounts
+        shown = [Shown(one.refresher.peek(), one.changes(), one.privacy) for one in accounts]
         page = render_landing_page(shown, self._now(), language, self._urls.metrics)
-        return text(
-            200,
-            page,
-            # The page needs nothing but its own style.
-            ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
-            ("Content-Language", language),
-            ("Vary", "Accept-Language"),
-            _NOT_KEPT,
-            content_type=HTML,
-        )
+        headers = (("Content-Language", language), ("Vary", "Accept-Language"))
+        return text(200, page, _OWN_STYLE, *headers, _NOT_KEPT, content_type=HTML)
 
     def _ready(self, _request: Request) -> Response:
         if self.stopping:
@@ -213,8 +189,7 @@ def scrape_timeout(header: str) -> float:
     """Return the seconds a scrape may wait for refreshes.
 
     Args:
-        header: ``X-Prometheus-Scrape-Timeout-Seconds``, which tells how long the scraper waits;
-            what is no positive number of seconds is ignored.
+        header: ``X-Prometheus-Scrape-Timeout-Seconds``, which tells how long the scraper waits.
     """
     try:
         allowed = float(header)
