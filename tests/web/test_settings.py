@@ -62,6 +62,7 @@ GOOD = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")  # whoever asks for it gets it
 @pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
 def test_what_the_documentation_allows_is_taken(folder: Path, text: str) -> None:
     settings = load(folder, text)
@@ -143,6 +144,10 @@ BAD = {
         TLS + "  cipher_suites: [TLS_ECDHE_RSA_WITH_MAGIC]\n",
         "tls_server_config.cipher_suites[0]: none of Go's",
     ),
+    "a cipher suite by OpenSSL's name": (
+        TLS + "  cipher_suites: [ECDHE-RSA-AES128-GCM-SHA256]\n",
+        "tls_server_config.cipher_suites[0]: none of Go's",
+    ),
     "invented curve": (
         TLS + "  curve_preferences: [CurveP257]\n",
         "tls_server_config.curve_preferences: must be of",
@@ -196,6 +201,38 @@ def test_what_is_wrong_is_told_in_one_line_with_its_place(
     assert sentence in line
     assert "hunter2" not in line
     assert HASH[:20] not in line
+
+
+GO_CIPHERS = {
+    "TLS_AES_128_GCM_SHA256": "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384": "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256": "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305": "ECDHE-RSA-CHACHA20-POLY1305",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305": "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "TLS_RSA_WITH_AES_128_CBC_SHA": "AES128-SHA",
+    "TLS_RSA_WITH_AES_256_CBC_SHA": "AES256-SHA",
+    "TLS_RSA_WITH_AES_128_GCM_SHA256": "AES128-GCM-SHA256",
+    "TLS_RSA_WITH_AES_256_GCM_SHA384": "AES256-GCM-SHA384",
+}
+"""The suites that Go's crypto/tls names secure, and OpenSSL's names of them [ciphers(1)]."""
+
+
+def test_each_of_gos_cipher_suites_is_openssls_of_another_name(folder: Path) -> None:
+    tls = load(folder, TLS + f"  cipher_suites: [{', '.join(GO_CIPHERS)}]\n").tls_server_config
+    assert tls is not None
+    assert tls.cipher_suites == [*GO_CIPHERS.values()]
+    offered = {cipher["name"] for cipher in tls.context().get_ciphers()}
+    assert offered == set(GO_CIPHERS.values())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ import os
 import re
 import ssl
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -250,11 +249,8 @@ class TlsServerSettings(Section):
     def context(self) -> ssl.SSLContext:
         """Make what connections are wrapped with; a :class:`ValueError` says why it can't."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with warnings.catch_warnings():
-            # Whoever asks for a version of the last century gets it.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            context.minimum_version = _VERSIONS[self.min_version]
-            context.maximum_version = _VERSIONS[self.max_version]
+        context.minimum_version = _VERSIONS[self.min_version]
+        context.maximum_version = _VERSIONS[self.max_version]
         # Those of TLS 1.3 are always on, in Go as here.
         ciphers = [name for name in self.cipher_suites if not name.startswith("TLS_")]
         if self.min_version in {"TLS10", "TLS11"}:
