@@ -22,7 +22,7 @@ from vats_exporter.cabinet.contract import (
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL
 from vats_exporter.gwt import Field, Kind, Repeat, parse_request
-from vats_exporter.gwt.services import Method
+from vats_exporter.gwt.script import Method
 
 REQUESTS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "wire" / "requests.json").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.gwt import Kind, Repeat, build_request, encode_long
-from vats_exporter.gwt.services import Method
+from vats_exporter.gwt.script import Method
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -37,7 +37,7 @@ class NotAnAnswerError(GwtError):
 
 
 class MalformedError(GwtError):
-    """An answer that starts as GWT-RPC does and then breaks its grammar."""
+    """An answer or a script that starts as GWT's do and then breaks the grammar."""
 
 
 class TooLargeError(GwtError):
@@ -67,12 +67,11 @@ class ObjectsError(GwtError):
 
 
 class RequestError(GwtError):
-    """A request that Google's server code refuses.
+    """A request that Google's server code refuses, with that exception's message.
 
     Attributes:
         class_name: the Java class of the exception that it throws; in most cases
             ``IncompatibleRemoteServiceException``, which reaches the client as ``//EX``.
-        message: that exception's message, word for word.
     """
 
     def __init__(self, message: str, *, class_name: str, where: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What one handler of a class takes from a stream or puts into it, field by field.
+"""What a handler of a class takes from a stream or puts into it, field by field.
 
 A handler is a small function: straight lines, calls of helpers, a loop for a collection. It is not
 executed but *followed*: an expression has a value only as far as that matters, which is the stream,
@@ -30,7 +30,6 @@ MOST_STEPS: Final = 20_000
 """Expressions and statements followed for one handler; real ones take up to 2,000."""
 MOST_STEPS_IN_ALL: Final = 1_000_000
 """The same for all handlers of a script; real ones take about 100 for a class."""
-
 _IN_ORDER: Final = {
     "expression_statement", "else_clause", "empty_statement",
     "array", "string", "string_fragment", "true", "false", "null", "undefined", "this",
@@ -57,13 +56,8 @@ class Token:
     kind: Kind = Kind.NUMBER
 
 
-@dataclass(slots=True, eq=False)
-class Loop:
-    """Fields that stand there as often as the number before them says."""
-
-    fields: list[Token | Loop]
-
-
+Fields: TypeAlias = "list[Token | Fields]"
+"""A list within is a loop: its fields stand there as often as the number before them says."""
 Value: TypeAlias = Known | Token | Kind | None
 
 
@@ -82,12 +76,10 @@ class Follower:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.fields: list[Token | Loop] = []
+        self.fields: Fields = []
         self.frames: list[Frame] = []
         self._steps = min(MOST_STEPS, MOST_STEPS_IN_ALL - source.steps)
-        self._depth = 0
-        self._loops = 0
-        self._conditions = 0
+        self._depth = self._loops = self._conditions = 0
 
     def follow(self, function: Piece, values: list[Value]) -> Value:
         """Follow a call, and give what it returns."""
@@ -114,15 +106,6 @@ class Follower:
         self.fields.append(token)
         return token
 
-    @property
-    def variables(self) -> dict[str, Value]:
-        """The variables of the function that is followed."""
-        return self.frames[-1].variables
-
-    def text(self, node: Node) -> str:
-        """A node's text."""
-        return self.frames[-1].function.text(node)
-
     def visit(self, node: Node) -> Value:
         """Follow a statement or an expression, and give its value."""
         self._depth += 1
@@ -135,6 +118,15 @@ class Follower:
         """A value goes where it isn't followed, which the stream must not."""
         if value is Known.STREAM:
             raise NotFollowedError("the stream in a place where it can't be followed")
+
+    @property
+    def variables(self) -> dict[str, Value]:
+        """The variables of the function that is followed."""
+        return self.frames[-1].variables
+
+    def text(self, node: Node) -> str:
+        """A node's text."""
+        return self.frames[-1].function.text(node)
 
     def uncertain(self, *nodes: Node | None) -> list[str]:
         """Visit what may run or not: no field may be there. Give how each leaves the function."""
@@ -220,10 +212,11 @@ class Follower:
         self._loops -= 1
         if self.frames[-1].left_by or self._conditions != conditions or not self.fields:
             raise NotFollowedError("a loop that is left or has no field")
-        self.step(counter)
-        outer.append(Loop(self.fields))
+        if counter and self.variables[counter] is not Known.ZERO:
+            raise NotFollowedError("a loop that changes its count")
+        outer.append(self.fields)
         self.fields = outer
-        self._forget(before)
+        self._forget({**before, counter: None})
 
     def counter(self, node: Node) -> str:
         """The variable that counts a loop in ones, from 0 to the number before it."""
@@ -238,12 +231,6 @@ class Follower:
         ):
             raise NotFollowedError("a loop whose count is not the number before it")
         return name
-
-    def step(self, counter: str) -> None:
-        """A loop has been followed once."""
-        if self.variables.pop(counter) is not Known.ZERO:
-            raise NotFollowedError("a loop that changes its count")
-        self.variables[counter] = None
 
     # Expressions
 
@@ -281,10 +268,10 @@ class Follower:
     def _on_unary_expression(self, node: Node) -> Value:
         value = self.visit(part(node, "argument"))
         self.away(value)
-        if part(node, "operator").type == "!":
-            self.truth(value)
-            return value
-        return None
+        if part(node, "operator").type != "!":
+            return None
+        self.truth(value)
+        return value
 
     def _on_binary_expression(self, node: Node) -> Value:
         self.away(self.visit(part(node, "left")))
@@ -320,42 +307,46 @@ class Follower:
             self.away(self.visit(callee))
         callee = stripped(callee)
         if callee.type == "member_expression":
-            receiver = stripped(part(callee, "object"))
-            if self.text(part(callee, "property")) == "call" and receiver.type == "identifier":
+            receiver, method = stripped(part(callee, "object")), self.text(part(callee, "property"))
+            if method == "call" and receiver.type == "identifier":
                 callee, arguments = receiver, arguments[1:]
             else:
-                self.method(self.visit(receiver), self.text(part(callee, "property")))
+                value = self.visit(receiver)
+                if isinstance(value, Token) and method == "charCodeAt":
+                    self.mark(value, Kind.LONG)
+                self.member(value)
         values = [self.visit(argument) for argument in arguments]
         name = self.text(callee) if callee.type == "identifier" else ""
         if Known.STREAM not in values and Known.PART not in values:
-            return self.call_plain(name, values)
+            return self.call(name, values)
         if not name or name in self.variables:
             raise NotFollowedError("the stream given to a method")
         return self.call_with_stream(self.source.function(name), values)
 
     _on_new_expression = _on_call_expression
 
-    # What subclasses say of it
+    # What comes of it
 
     def truth(self, value: Value) -> None:
-        """A value is asked whether it is true."""
+        """A number that is asked whether it is true is a boolean."""
+        if isinstance(value, Token) and value.kind is Kind.NUMBER:
+            value.kind = Kind.BOOLEAN
 
     def mark(self, token: Token, kind: Kind) -> None:
-        """A token is used as one of that kind."""
+        """A number turns out to be of that kind."""
+        if token.kind is not Kind.NUMBER:
+            raise NotFollowedError(f"a {token.kind.value} that is used as {kind.value}")
+        token.kind = kind
 
     def member(self, value: Value) -> Value:
         """A part of something is used."""
         self.away(value)
         return None
 
-    def method(self, receiver: Value, _name: str) -> None:
-        """A method is called."""
-        self.member(receiver)
-
-    def call_plain(self, _name: str, _values: list[Value]) -> Value:
+    def call(self, name: str, values: list[Value]) -> Value:
         """A function is called without the stream."""
-        return None
+        raise NotImplementedError
 
     def call_with_stream(self, function: Piece, values: list[Value]) -> Value:
         """A function is called with the stream."""
-        return self.follow(function, values)
+        raise NotImplementedError

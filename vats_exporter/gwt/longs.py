@@ -20,12 +20,6 @@ _MASK: Final = (1 << 64) - 1
 def encode_long(value: int) -> str:
     """Write an integer in the one form that Google's code writes: without leading zeros.
 
-    Args:
-        value: -2^63 to 2^63 - 1.
-
-    Returns:
-        One to eleven digits.
-
     Raises:
         LongError: the value does not fit in 64 bits.
     """
@@ -43,12 +37,6 @@ def decode_long(text: str) -> int:
 
     Leading zeros (``A``) are read as Google's reader does, although nobody writes them. What its
     reader makes up of foreign characters and of bits past the 64th is refused instead.
-
-    Args:
-        text: the digits, without quotes.
-
-    Returns:
-        -2^63 to 2^63 - 1.
 
     Raises:
         LongError: empty, a foreign character (``where`` is its offset), or more than 64 bits.

@@ -17,23 +17,29 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.gwt.interpreter import Follower, Known, Token, Value
+from vats_exporter.gwt.interpreter import Fields, Follower, Known, Token, Value
 from vats_exporter.gwt.javascript import NotFollowedError, descendants, part, stripped
-from vats_exporter.gwt.objects import Kind
+from vats_exporter.gwt.objects import Kind, Repeat
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
     from vats_exporter.gwt.javascript import Piece, Source
+    from vats_exporter.gwt.objects import Field
 
-DEEPEST_HELPER: Final = 3
+_DEEPEST_HELPER: Final = 3
 _COMPARED: Final = re.compile(r"([\w$]+) ?(?:<|>=) ?0(?![\w.])")
 _GIVEN_ON: Final = re.compile(r"[,(\[+] ?- ?\(([\w$]+) ?\+ ?1\) ?[)\]]")
 _SIX_BITS: Final = re.compile(r"& ?63(?![\w.])")
 
 
-def refers_back(function: Piece) -> bool:
-    """Whether a function compares a number with 0, and gives ``-(i+1)`` of it on."""
+def plain(fields: Fields) -> tuple[Field, ...]:
+    """Fields as they are told to others."""
+    return tuple(Repeat(plain(one)) if isinstance(one, list) else one.kind for one in fields)
+
+
+def _refers_back(function: Piece) -> bool:
+    """Whether a function reads or writes a number that refers to an object met before."""
     given_on = set(_GIVEN_ON.findall(function.code))
     return bool(given_on) and not given_on.isdisjoint(_COMPARED.findall(function.code))
 
@@ -52,27 +58,15 @@ class Reader(Follower):
         start, end = self._super
         return start if end == len(self.fields) else len(self.fields)
 
-    def truth(self, value: Value) -> None:
-        """A number that is asked whether it is true is a boolean."""
-        if isinstance(value, Token) and value.kind is Kind.NUMBER:
-            value.kind = Kind.BOOLEAN
-
-    def mark(self, token: Token, kind: Kind) -> None:
-        """A number turns out to be of that kind."""
-        if token.kind is not Kind.NUMBER:
-            raise NotFollowedError(f"a {token.kind.value} that is used as {kind.value}")
-        token.kind = kind
-
     def _on_subscript_expression(self, node: Node) -> Value:
         """``a.x[--a.y]`` reads a token."""
         array, index = stripped(part(node, "object")), stripped(part(node, "index"))
         if index.type != "update_expression":
             return super()._on_subscript_expression(node)
-        place = stripped(part(index, "argument"))
         if not self.text(index).startswith("--"):
             raise NotFollowedError("a token read in another order")
         self._property("tokens", array)
-        self._property("place", place)
+        self._property("place", stripped(part(index, "argument")))
         return self.emit()
 
     def _on_ternary_expression(self, node: Node) -> Value:
@@ -104,14 +98,8 @@ class Reader(Follower):
         if not of_stream or self._properties.setdefault(role, name) != name:
             raise NotFollowedError(f"{role} of something else")
 
-    def method(self, receiver: Value, name: str) -> None:
+    def call(self, name: str, values: list[Value]) -> Value:
         """What has its characters looked at is a long."""
-        if isinstance(receiver, Token) and name == "charCodeAt":
-            self.mark(receiver, Kind.LONG)
-        super().method(receiver, name)
-
-    def call_plain(self, name: str, values: list[Value]) -> Value:
-        """The same, where a helper looks at them."""
         for place, value in enumerate(values):
             if isinstance(value, Token) and self._looks_at_characters(name, place):
                 self.mark(value, Kind.LONG)
@@ -127,14 +115,14 @@ class Reader(Follower):
         if re.search(rf"(?<![\w$.]){parameter}\.charCodeAt\(", function.code):
             return True
         helpers = re.findall(rf"([\w$]+)\({parameter}[,)]", function.code)
-        return depth < DEEPEST_HELPER and any(
+        return depth < _DEEPEST_HELPER and any(
             self._looks_at_characters(helper, 0, depth + 1) for helper in helpers
         )
 
     def call_with_stream(self, function: Piece, values: list[Value]) -> Value:
-        """``-(i+1)`` for a negative token refers to an object met before."""
+        """A function is called with the stream: it reads an object, or is followed."""
         self.spend(len(function.code) // 16)
-        if values == [Known.STREAM] and refers_back(function):
+        if values == [Known.STREAM] and _refers_back(function):
             return self.emit(Kind.OBJECT)
         before, kinds = len(self.fields), self._kinds(values)
         result = self.follow(function, values)
@@ -150,7 +138,7 @@ class Reader(Follower):
 
 
 class Writer(Follower):
-    """Follows *serialize*."""
+    """Follows *serialize*. An expression's value may be a kind, that of the field it makes."""
 
     def member(self, value: Value) -> Value:
         """Parts of the stream are written to as well."""
@@ -162,7 +150,6 @@ class Writer(Follower):
         return next((value for value in values if isinstance(value, Kind)), None)
 
     def _on_ternary_expression(self, node: Node) -> Value:
-        """``b?'1':'0'`` is a boolean."""
         function = self.frames[-1].function
         choices = [part(node, name) for name in ("consequence", "alternative")]
         if [function.string(choice) for choice in choices] == ["1", "0"]:
@@ -170,16 +157,13 @@ class Writer(Follower):
         return super()._on_ternary_expression(node)
 
     def counter(self, _: Node) -> str:
-        """A loop may be over an iterator."""
+        """A loop may be over an iterator, whose count is the number before it."""
         last = self.fields[-1] if self.fields else None
         if not isinstance(last, Token) or last.kind is not Kind.NUMBER:
             raise NotFollowedError("a loop with no number before it")
         return ""
 
-    def step(self, counter: str) -> None:
-        """How an iterator goes on is not followed."""
-
-    def call_plain(self, name: str, values: list[Value]) -> Value:
+    def call(self, name: str, values: list[Value]) -> Value:
         """What takes six bits at a time makes a long."""
         try:
             code = self.source.function(name).code if len(values) == 1 else ""
@@ -192,11 +176,13 @@ class Writer(Follower):
         """What ends with ``|`` is a token."""
         self.spend(len(function.code) // 16)
         if any(function.string(node) == "|" for node in descendants(function.tree)):
-            return self.emit(next((v for v in values if isinstance(v, Kind)), Kind.NUMBER))
+            self.emit(next((value for value in values if isinstance(value, Kind)), Kind.NUMBER))
+            return None
         if Known.STREAM not in values:
             return None
-        if refers_back(function):
-            return self.emit(Kind.OBJECT)
+        if _refers_back(function):
+            self.emit(Kind.OBJECT)
+            return None
         before = len(self.fields)
         result = self.follow(function, values)
         return Kind.STRING if before == len(self.fields) and len(values) == 2 else result

@@ -1,9 +1,8 @@
 """Answers, byte for byte as Google's server code writes them.
 
-The opposite of :mod:`vats_exporter.gwt.response`, for the simulated cabinet and for tests. It has
-two layers: :class:`ResponseWriter` takes values in the order in which a server writes an object's
-fields, and :func:`encode_response` makes the text of the tokens and strings that come of it. It
-knows no classes: what fields an object has is the caller's business.
+The opposite of :mod:`vats_exporter.gwt.response`: :class:`ResponseWriter` takes values in the order
+in which a server writes an object's fields, and :func:`encode_response` makes the text of the
+tokens and strings that come of it. What fields an object has is the caller's business.
 
 Which characters are escaped, and where arrays and strings are cut, is what releases 2.7.0 and
 2.13.1 do. [gwt] Java and Python may know different releases of Unicode, so characters younger than
@@ -16,11 +15,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
-from math import isfinite, isinf, isnan
+from math import isinf, isnan
 from typing import TYPE_CHECKING, Final, Literal
 
 from vats_exporter.gwt.longs import encode_long
-from vats_exporter.gwt.request import LAST_VERSION_WITHOUT_LONGS
 from vats_exporter.gwt.response import NEWEST_VERSION, OLDEST_VERSION, Response, Status
 
 if TYPE_CHECKING:
@@ -57,11 +55,7 @@ GWT_2_13: Final = Style(quote='"', short_hexadecimal=False)
 
 
 class Escapes(dict[int, str]):
-    """A table for ``str.translate`` that fills itself: code point to what stands for it.
-
-    Args:
-        short_hexadecimal: see :class:`Style`.
-    """
+    """A table for ``str.translate`` that fills itself: code point to what stands for it."""
 
     _SHORT: Final = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
     # Against browsers that take an answer for HTML, and against a break after U+2011.
@@ -183,9 +177,7 @@ class ResponseWriter:
     '//OK[1,1,["java.lang.Boolean/476441737"],0,7]'
     """
 
-    def __init__(self, *, version: int = 7, flags: int = 0) -> None:
-        self._version = version
-        self._flags = flags
+    def __init__(self) -> None:
         self._tokens: list[Token] = []
         self._indices: dict[str, int] = {}
         self._objects = 0
@@ -200,8 +192,7 @@ class ResponseWriter:
                 constants; ``Boolean.TRUE``); ``None`` for an object that is met once.
 
         Returns:
-            True when its fields have to be written next; False when a back reference was written
-            and nothing is left to do.
+            whether its fields have to be written next: not where a back reference was written.
         """
         if share is not None and (number := self._shared.get(share)) is not None:
             self._tokens.append(-number)
@@ -219,10 +210,8 @@ class ResponseWriter:
 
     def write_string(self, value: str | None) -> None:
         """Write a string; equal strings share an entry of the table."""
-        if value is None:
-            self._tokens.append(0)
-            return
-        self._tokens.append(self._indices.setdefault(value, len(self._indices) + 1))
+        number = 0 if value is None else self._indices.setdefault(value, len(self._indices) + 1)
+        self._tokens.append(number)
 
     def write_boolean(self, value: bool) -> None:  # noqa: FBT001 - the value is all there is to say
         """Write a primitive boolean."""
@@ -235,31 +224,15 @@ class ResponseWriter:
     def write_long(self, value: int) -> None:
         """Write a primitive long.
 
-        Args:
-            value: -2^63 to 2^63 - 1.
-
         Raises:
-            LongError: it does not fit.
+            LongError: it has more than 64 bits.
         """
-        text = encode_long(value)
-        if self._version > LAST_VERSION_WITHOUT_LONGS:
-            self._tokens.append(text)
-        else:
-            low = value & 0xFFFFFFFF
-            self._tokens += [float(low), float(value - low)]
+        self._tokens.append(encode_long(value))
 
     def write_double(self, value: float) -> None:
-        """Write a primitive float or double; from version 8 on, what JSON lacks is a string."""
-        if self._version >= JSON_VERSION and not isfinite(value):
-            self._tokens.append(_double(value))
-        else:
-            self._tokens.append(float(value))
+        """Write a primitive float or double."""
+        self._tokens.append(float(value))
 
     def finish(self, status: Status = "OK") -> Response:
-        """Make an answer of all that was written so far.
-
-        Args:
-            status: ``EX`` where it is an exception.
-        """
-        table = list(self._indices)
-        return Response(status, self._version, self._flags, table, self._tokens[::-1])
+        """Make an answer of all that was written; ``EX`` where it is an exception."""
+        return Response(status, 7, 0, list(self._indices), self._tokens[::-1])
