@@ -9,7 +9,7 @@ PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 # extras, and find them without a hash.
 INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r
 
-.PHONY: help demo test shapes e2e check format lint types bench soak fuzz mutants package reference docs audit manifests chart dashboard lock clean
+.PHONY: help demo test shapes e2e check format lint types bench soak fuzz mutants package reference catalogue docs audit manifests chart dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -83,6 +83,9 @@ package: $(BIN)/.installed ## Build wheel and sdist, and try the wheel on every 
 reference: $(BIN)/.installed ## Make docs/reference from the program itself
 	$(BIN)/python -m docs.build_reference
 	$(BIN)/python -m docs.build_reference_ru
+
+catalogue: $(BIN)/.installed ## Update the Russian catalogue of the command line from the source, and compile it
+	$(BIN)/python -m docs.build_catalogue
 
 docs: ## Make the documentation's site in both languages, and stop at any warning
 	$(PYTHON) -m venv $(VENV)-docs

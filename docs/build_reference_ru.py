@@ -8,13 +8,15 @@ missing, is about nothing, or where what is written is not what this makes.
 from __future__ import annotations
 
 import html
+import os
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from docs.build_reference import schema_of
+from docs.build_reference import command_helps, schema_of
 from vats_exporter.cabinet.errors import CALLS, RESULTS
+from vats_exporter.cli import speak
 from vats_exporter.config.models import Config
 from vats_exporter.metrics.table import METRICS
 from vats_exporter.trunks import FLAGS, ROW_FLAGS
@@ -29,7 +31,11 @@ _WORDS: Final[dict[str, str]] = TEXTS["words"]
 
 def render() -> dict[str, str]:
     """Return every file, by its name."""
-    return {"configuration.ru.md": configuration(), "metrics.ru.md": metrics()}
+    return {
+        "configuration.ru.md": configuration(),
+        "metrics.ru.md": metrics(),
+        "commands.ru.md": commands(),
+    }
 
 
 def sections() -> dict[str, dict[str, Any]]:
@@ -94,6 +100,17 @@ def metrics() -> str:
     blocks += [f"## {texts['labels_title']}\n", _table(texts["label_columns"], rows)]
     blocks.append(texts["tail"].replace("{meanings}", meanings))
     return "\n".join(blocks)
+
+
+def commands() -> str:
+    """Return every command's help text, which the command line's own catalogue translates."""
+    before = os.environ.get("LANGUAGE", "")
+    speak("ru")
+    try:
+        return "\n".join([_MADE, TEXTS["commands"]["head"], *command_helps()])
+    finally:
+        speak("en")
+        os.environ["LANGUAGE"] = before
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:

@@ -15,6 +15,8 @@ from vats_exporter.trunks import (
     Flags,
     Trunk,
     normalise_phone,
+    phone_digits,
+    read_phone,
 )
 
 WORKING = Trunk("CaLztv", 1, "79161234567", "", Flags(True, True, False), "1100", True)
@@ -85,3 +87,39 @@ def test_a_trunk_that_carries_calls_has_no_troubles_and_one_that_does_not_has_al
 )
 def test_phones_are_written_as_eleven_digits(shown: str, phone: str) -> None:
     assert normalise_phone(shown) == phone
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "79161234567",
+        "+7 916 123-45-67",
+        "8 (916) 123-45-67",
+        "9161234567",
+        "tel:+79161234567",
+        "TEL:+7-916-123-45-67;ext=12",
+        "0079161234567",
+        "007 916 123 45 67",
+        "8~10~7 916 123 45 67",
+        "8107 9161234567",
+        "+7\u00a0916\u00a0123\u201145\u201167",
+        "+7 916 123–45–67",
+        "\u202a+79161234567\u202c",
+        "\ufeff79161234567",
+        "+7.916.123.45.67",
+        "７９１６１２３４５６７",
+        "\t79161234567\n",
+    ],
+)
+def test_a_phone_is_read_as_people_paste_it(text: str) -> None:
+    assert read_phone(text) == "79161234567"
+
+
+@pytest.mark.parametrize("text", ["", "CaLztv", "1234567", "00491711234567", "7916123456x", "tel:"])
+def test_what_is_no_russian_phone_is_none(text: str) -> None:
+    assert read_phone(text) == ""
+
+
+def test_the_digits_of_a_part_of_a_phone_are_read() -> None:
+    assert phone_digits("123–45\u00a067") == "1234567"
+    assert phone_digits("12a") == ""

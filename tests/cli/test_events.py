@@ -64,6 +64,18 @@ def test_events_are_a_table_in_local_time(run: Run, file: Path) -> None:
     assert (ended.status, ended.stdout, ended.stderr) == (0, TABLE, "3 events\n")
 
 
+def test_events_are_told_in_russian(run: Run, file: Path) -> None:
+    ended = run("--lang", "ru", "events", "--history.file", str(file))
+
+    assert ended.stdout.splitlines() == [
+        "Время                Договор  Телефон      Имя     Событие",
+        "2026-11-18 14:07:40  office   79160000001  Иванов  включён: да → нет",
+        "2026-11-18 14:08:40  office   79160000001  Петров  переименован: Иванов → Петров",
+        "2026-11-18 14:09:40  shop     79160000003          пропал",
+    ]
+    assert ended.stderr == "3 события\n"
+
+
 def test_json_is_an_object_a_line_in_utc(run: Run, file: Path) -> None:
     ended = run("events", "--history.file", str(file), "--format", "json")
 

@@ -112,6 +112,69 @@ def test_an_exception_that_nobody_can_catch_is_told_without_its_message(
     )
 
 
+def test_without_a_command_the_help_is_shown(run: Run) -> None:
+    ended = run()
+    assert ended.status == 2
+    assert ended.stderr.startswith("Usage: vats-exporter [OPTIONS] COMMAND")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_what_completes_commands(
+    run: Run, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
+    monkeypatch.setenv("_VATS_EXPORTER_COMPLETE", f"{shell}_source")
+    assert f"{shell}_complete" in run().stdout
+    monkeypatch.setenv("_VATS_EXPORTER_COMPLETE", f"{shell}_complete")
+    monkeypatch.setenv("COMP_WORDS", "vats-exporter tru")
+    monkeypatch.setenv("COMP_CWORD", "tru" if shell == "fish" else "1")
+    assert "trunks" in run().stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "russian"),
+    [
+        ({"LANG": "ru_RU.UTF-8"}, True),
+        ({"LANG": "en_US.UTF-8"}, False),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "ru_RU.UTF-8"}, True),
+        ({"LANG": "ru_RU.UTF-8", "LC_ALL": "C.UTF-8"}, False),
+        ({"LANG": "en_US.UTF-8", "LANGUAGE": "ru:en"}, True),
+        ({"LANG": "ru_RU.UTF-8", "LANGUAGE": "en:ru"}, False),
+        # As in gettext: who asks for C gets it.
+        ({"LC_ALL": "C", "LANG": "ru_RU.UTF-8", "LANGUAGE": "ru"}, False),
+        ({"LANGUAGE": "ru"}, False),
+        ({"LANG": "de_DE.UTF-8", "LANGUAGE": "de:ru"}, True),
+        ({}, False),
+    ],
+)
+def test_the_locale_chooses_the_language(
+    run: Run, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], russian: bool
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert run("--help").stdout.startswith("Как вызвать:" if russian else "Usage:")
+
+
+@pytest.mark.parametrize("option", [["--lang", "ru"], ["--lang=ru"]])
+def test_the_option_goes_before_the_locale(
+    run: Run, monkeypatch: pytest.MonkeyPatch, option: list[str]
+) -> None:
+    monkeypatch.setenv("LANG", "en_US.UTF-8")
+    assert "Ошибка: Нет команды 'x'." in run(*option, "x").stderr
+    monkeypatch.setenv("LANG", "ru_RU.UTF-8")
+    assert "Error: No such command 'x'." in run("--lang", "en", "x").stderr
+    assert "Ошибка: Неверное значение '--lang': 'de'" in run("--lang", "de", "check").stderr
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "trunks list", "trunks show", "trunks enable"])
+def test_help_in_russian_has_no_english_sentence_and_fits_80_columns(run: Run, name: str) -> None:
+    text = run("--lang", "ru", *name.split(), "--help").stdout
+    assert max(map(len, text.splitlines())) <= 80
+    prose = text.partition("Примеры:")[0]
+    assert not re.search(r"\b(the|is|of|and|with|Show|Usage|Options|default)\b", prose)
+    # What is asked for again in English is not what was made in Russian.
+    assert run(*name.split(), "--help").stdout.startswith("Usage: ")
+
+
 def imported_by(*arguments: str) -> set[str]:
     """The top packages that a command line imports."""
     program = (

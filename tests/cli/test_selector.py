@@ -346,3 +346,18 @@ def test_who_agrees_gets_what_was_shown(
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert run("trunks", "disable", *config, phone).status == 0
     assert selectors(cabinet)[phone] is False
+
+
+def test_in_russian_it_asks_and_takes_a_russian_answer(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = with_device(cabinet)[0]
+    monkeypatch.setattr("sys.stdin", io.StringIO("Да\n"))
+    ended = run("--lang", "ru", "trunks", "disable", *config, phone)
+    assert ended.status == 0
+    assert "будет выключен" in ended.stdout
+    assert ended.stdout.endswith("включён  выключен  переключён\n")
+    assert ended.stderr == (
+        "Выключить «ползунок» 1 транка? [д/Н]: «ползунок» выключен у 1 из 1 транка\n"
+    )
+    assert selectors(cabinet)[phone] is False

@@ -222,3 +222,19 @@ def test_a_log_file_gets_no_progress(
     monkeypatch.setattr(output, "_PATIENCE", -1.0)
     ended = run("trunks", "show", *config, *with_device(cabinet)[:2])
     assert (ended.status, ended.stderr) == (0, "")
+
+
+def test_in_russian_the_table_is_russian_and_json_and_csv_are_as_ever(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    table = run("--lang", "ru", "trunks", "list", *config)
+    assert table.stdout.split("\n")[0].split() == (
+        ["Договор", "Телефон", "Имя", "Включён", "Привязан", "Помечен", "Комб.", "Транк"]
+    )
+    assert {row.split()[-1] for row in table.stdout.splitlines()[1:]} == {
+        trunk["ref"] for trunk in cabinet.trunks()
+    }
+    assert table.stderr.startswith("24 транка\nКомб. — комбинация")
+    for form in ("json", "csv"):
+        russian = run("--lang", "ru", "trunks", "list", *config, "--format", form)
+        assert russian == run("trunks", "list", *config, "--format", form)

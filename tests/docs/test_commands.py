@@ -37,6 +37,7 @@ PROGRAMS: Final = ("vats-exporter", "venv/bin/vats-exporter", "curl")
 ELSEWHERE: Final = {
     r"vats-exporter (serve|demo)\b": "goes on until it is ended; tests/cli",
     r"--follow": "goes on until it is ended; tests/cli",
+    r"_VATS_EXPORTER_COMPLETE": "a shell reads what it says; tests/cli/test_main.py",
     r"web\.yml": "tests/e2e/test_web_example.py",
     r"localhost:9090|:9093": "asks Prometheus or Alertmanager; tests/e2e",
 }

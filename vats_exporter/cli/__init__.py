@@ -15,6 +15,7 @@ import importlib
 import os
 import signal
 import sys
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 import click
@@ -139,7 +140,7 @@ def in_language(command: AnyCommand) -> AnyCommand:
 
 
 def _paragraphs(text: str | None) -> str | None:
-    return text and "\n\n".join(map(_paragraph, text.strip("\n").split("\n\n")))
+    return text and "\n\n".join(map(_paragraph, cleandoc(text).split("\n\n")))
 
 
 def _paragraph(text: str) -> str:
@@ -151,16 +152,17 @@ def _paragraph(text: str) -> str:
 
 def _language(arguments: Sequence[str]) -> str:
     """Return the language that the option names or, as in gettext, the environment."""
-    for one, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    asked = ""
+    for one, following in zip(arguments, [*arguments[1:], ""], strict=False):
         if one == "--lang" or one.startswith("--lang="):
-            return one.partition("=")[2] or following
-        if not one.startswith("-"):
+            asked = one.partition("=")[2] or following
+        elif not one.startswith("-") and one != asked:
             break
-    given = map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))
-    locale = next(filter(None, given), "C")
+    locales = map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))
+    locale = next(filter(None, locales), "C")
     # As in gettext, LANGUAGE, a list, goes before the locale unless that is C.
-    first = "" if locale in ("C", "POSIX") else os.environ.get("LANGUAGE", "")
-    codes = (one[:2] for one in [*first.split(":"), locale])
+    listed = "" if locale in ("C", "POSIX") else os.environ.get("LANGUAGE", "")
+    codes = (one[:2] for one in [asked, *listed.split(":"), locale])
     return next((code for code in codes if code in LANGUAGES), "en")
 
 

@@ -54,10 +54,14 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
     """
     config = options.read_config(config_file)
     for warning in (*config.warnings, *readable_passwords(config)):
-        tell("{file}: warning: {problem}", file=config.file, problem=sentence(str(warning)))
+        tell("{file}: warning: {problem}", file=config.file, problem=options.in_words(warning))
     if problem := _unusable(config.history.file):
-        line = "{file}: history.file: {problem}"
-        fail(line, status=output.WRONG_CONFIGURATION, file=config.file, problem=problem)
+        fail(
+            "{file}: history.file: {problem}",
+            status=output.WRONG_CONFIGURATION,
+            file=config.file,
+            problem=problem,
+        )
     right = count(
         len(config.accounts),
         "{file}: ok, {count} account",

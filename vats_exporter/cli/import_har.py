@@ -74,7 +74,7 @@ def configuration(found: Recording, name: str) -> str:
     lines = [
         "accounts:",
         f"  - name: {json.dumps(name, ensure_ascii=False)}",
-        f'    login: "+7-9XXXXXXXXX"  # {_("fill in, and write the password into the file")}',
+        '    login: "+7-9XXXXXXXXX"  # ' + _("fill in, and write the password into the file"),
         f"    password_file: {json.dumps(f'{name}.password', ensure_ascii=False)}",
     ]
     if found.address != DEFAULT_ADDRESS:

@@ -8,7 +8,7 @@ import sys
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, get_args
 from urllib.request import urlopen
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from vats_exporter.cabinet.client import CabinetClient
     from vats_exporter.config.models import AccountSettings, Config
+    from vats_exporter.config.problems import Problem
     from vats_exporter.trunks import Trunk
     from vats_exporter.web.protection import Protection
     from vats_exporter.web.settings import WebSettings
@@ -217,8 +218,15 @@ def read_web_config(file: Path | None) -> Protection | None:
 def refuse(error: ConfigError) -> NoReturn:
     """Say what is wrong with a configuration, a line a problem, and end the program."""
     for problem in error.problems:
-        tell("{file}: {problem}", file=error.file, problem=sentence(str(problem)))
+        tell("{file}: {problem}", file=error.file, problem=in_words(problem))
     sys.exit(WRONG_CONFIGURATION)
+
+
+def in_words(problem: Problem) -> str:
+    """Say where and what is wrong with a configuration, in the operator's language."""
+    place = str(replace(problem, path="", message=""))
+    parts = (place and sentence(place), problem.path, sentence(problem.message))
+    return ": ".join(filter(None, parts))
 
 
 def choose(config: Config, names: Sequence[str]) -> list[AccountSettings]:
@@ -278,7 +286,7 @@ def at_once(
             nonlocal pages
             if isinstance(event, PageRead):
                 pages += 1
-                progress.show("reading the cabinets: page {number}", number=pages)
+                progress.say("reading the cabinets: page {number}", number=pages)
 
         pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE))
         cabinets = [stack.enter_context(CabinetClient(one, trace=trace)) for one in chosen]

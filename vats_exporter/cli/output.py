@@ -15,7 +15,7 @@ import textwrap
 import time
 import unicodedata
 from functools import cache, partial
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
@@ -88,8 +88,8 @@ def sentence(text: str) -> str:
     for pattern, template in _sentences():
         if match := pattern.fullmatch(text):
             parts = {name: sentence(part) for name, part in match.groupdict().items()}
-            return _(template, **parts)
-    for mark in ("; ", ": "):
+            return gettext.gettext(template).format(**parts)
+    for mark in (": ", "; "):
         head, found, rest = text.partition(mark)
         if found:
             return f"{sentence(head)}{found}{sentence(rest)}"
@@ -100,12 +100,20 @@ def sentence(text: str) -> str:
 def _sentences() -> list[tuple[re.Pattern[str], str]]:
     """The sentences as patterns, those first that leave least open."""
     lines = (LOCALE / "sentences.txt").read_text("utf-8").splitlines()
-    templates = [line for line in lines if line and not line.startswith("#")]
-    templates.sort(key=lambda line: -len(re.sub(r"\{\w+\}", "", line)))
-    return [
-        (re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(line)), re.DOTALL), line)
-        for line in templates
-    ]
+    found = []
+    for line in lines:
+        if line and not line.startswith("#"):
+            # Texts between placeholders, and the placeholders' names.
+            parts = re.split(r"(?<!\{)\{(\w+)\}", line)
+            texts = [re.escape(part.format()) for part in parts[::2]]
+            # What a sentence begins with is no prefix, such as the name of an account.
+            names = [f"(?P<{name}>.+)" for name in parts[1::2]]
+            if not parts[0] and names:
+                names[0] = names[0].replace(".+", "(?:(?!: ).)+")
+            pattern = "".join(chain.from_iterable(zip_longest(texts, names, fillvalue="")))
+            found.append((len("".join(texts)), re.compile(pattern, re.DOTALL), line))
+    found.sort(key=lambda one: -one[0])
+    return [(pattern, line) for _length, pattern, line in found]
 
 
 def write(text: str) -> None:
@@ -245,7 +253,7 @@ class Progress:
         """Leave nothing behind."""
         self.erase()
 
-    def show(self, message: str, **parts: object) -> None:
+    def say(self, message: str, **parts: object) -> None:
         """Say how far it is, if it is time to."""
         if time.monotonic() < self._next or not sys.stderr.isatty():
             return
@@ -269,4 +277,4 @@ def track(items: Iterable[Item], total: int, message: str) -> Iterator[Item]:
     with Progress() as progress:
         for done, item in enumerate(items, 1):
             yield item
-            progress.show(message, done=done, total=total)
+            progress.say(message, done=done, total=total)

@@ -210,8 +210,11 @@ def command(**given: Any) -> None:
         try:
             exporter = Exporter(config, *_addresses(given), options=served, load=load)
         except OSError as error:
-            line = "--web.listen-address: cannot listen on {address}: {error}"
-            fail(line, address=error.filename, error=error)
+            fail(
+                "--web.listen-address: cannot listen on {address}: {error}",
+                address=error.filename,
+                error=error,
+            )
         with exporter:
             manager.ready(_status(exporter))
             manager.watch(exporter.is_alive)

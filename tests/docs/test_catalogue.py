@@ -1,0 +1,75 @@
+"""The Russian catalogue says all that the command line says, with the same parts."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from babel.messages.pofile import read_po
+
+import vats_exporter
+from docs import build_catalogue
+from docs.build_catalogue import MO, PO
+
+PACKAGE = Path(vats_exporter.__file__).parent
+PLACES = {"track": (3,), "count": (2, 3), **dict.fromkeys(("_", "say", "tell", "fail"), (1,))}
+"""Functions that say something, and which of their arguments are messages."""
+
+with PO.open("rb") as opened:
+    MESSAGES = [message for message in read_po(opened, locale="ru") if message.id]
+
+
+def forms(text: str | tuple[str, ...] | list[str] | None) -> list[str]:
+    return [text] if isinstance(text, str) else list(text or [""])
+
+
+def parts(text: str) -> set[str]:
+    """Placeholders, options, keys and variables: what is not translated."""
+    return set(
+        re.findall(r"\{[^}]*\}|%\(\w+\)s|--[a-z]+(?:[.-][a-z]+)*|(?!sign_in)\b[a-z]+_\w+", text)
+    )
+
+
+def test_it_is_what_the_source_gives_compiled() -> None:
+    text, compiled = build_catalogue.render(build_catalogue.catalogue())
+    assert text.decode() == PO.read_text("utf-8"), "make catalogue"
+    assert compiled == MO.read_bytes(), "make catalogue"
+
+
+def test_every_message_is_translated() -> None:
+    missing = [one.id for one in MESSAGES if one.fuzzy or not all(forms(one.string))]
+    assert missing == []
+    assert {len(forms(one.string)) for one in MESSAGES if one.pluralizable} == {3}
+
+
+def test_a_translation_has_the_parts_of_the_message() -> None:
+    wrong = []
+    for message in MESSAGES:
+        one, *_, many = forms(message.id) * 2
+        for number, form in enumerate(forms(message.string)):
+            allowed = [parts(one), parts(many)] if number == 0 else [parts(many)]
+            blanks = (form[:1] == " ", form[-1:] == " ") == (many[:1] == " ", many[-1:] == " ")
+            if parts(form) not in allowed or not blanks:
+                wrong.append((message.id, form))
+    assert wrong == []
+
+
+def test_what_is_said_is_written_where_it_is_said() -> None:
+    """A message in a variable would not get into the catalogue."""
+    elsewhere = []
+    for file in sorted((PACKAGE / "cli").glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "id", None) or getattr(node.func, "attr", None)
+            places = PLACES.get(str(name), ())
+            messages = [node.args[place - 1] for place in places if len(node.args) >= place]
+            elsewhere += [
+                f"{file.name}:{one.lineno}"
+                for one in messages
+                if not (isinstance(one, ast.Constant) and isinstance(one.value, str))
+            ]
+    # Help texts, and what output.py and progress hand on.
+    allowed = {"__init__.py", "output.py"}
+    assert [one for one in elsewhere if one.partition(":")[0] not in allowed] == []
