@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
@@ -112,21 +112,21 @@ def find_rows(tokens: Tokens) -> Rows | None:
         return None
     _check_nothing_missed(tokens, blocks)
     between = [tokens.all[a.end + 1 : b.start] for a, b in pairwise(blocks)]
-    headers = [*_headers(tokens)]
-    # Headers whose class stands between any two blocks.
-    of_rows = [one for one in headers if all(one.record in passed for passed in between)]
+    classes = {*tokens.names}.intersection(*between)
+    headers = sorted(_headers(tokens))
+    of_rows = [header for header in headers if header.record in classes]
     own = [
-        one
-        for one in of_rows
-        if one.length == len(blocks) and not one.known and one.place < blocks[0].start - 2
+        header
+        for header in of_rows
+        if header.length == len(blocks) and not header.known and header.place < blocks[0].start - 2
     ]
     if not own:
         raise UndecodableError(f"{len(blocks)} blocks, but no list of that length before them")
-    classes = {header.record for header in own}
+    records = {header.record for header in own}
     starts = [(own[0].place + 2, own[-1].place + 2)]
     for block, passed in zip(blocks, between, strict=False):
-        places = [at for at, token in enumerate(passed, block.end + 1) if token in classes]
-        starts.append((places[0], places[-1]))
+        first, after = min(map(passed.index, records)), min(map(passed[::-1].index, records))
+        starts.append((block.end + 1 + first, block.end + len(passed) - after))
     rows = Rows(blocks, kind, [header.place for header in own], own[0].record, starts)
     _check_only_list(tokens, rows, headers, of_rows)
     return rows
@@ -146,7 +146,7 @@ def _find_blocks(tokens: Tokens) -> tuple[list[Block], int]:
         if match.lastgroup == "spelled":
             start = place - 11
             kind, values[3:] = values[3], tokens.all[place - 5 : start - 1 : -1]
-            others = sum(value not in (0, 1) for value in values)
+            others = _VALUES - match[1].count("0") - match[1].count("1")
             if others > _MOST_OTHERS:
                 continue
             usual, unusual = usual + (not others), unusual + (others > 0)
@@ -169,10 +169,12 @@ def _find_blocks(tokens: Tokens) -> tuple[list[Block], int]:
 
 def _windows(letters: str) -> Iterator[tuple[int, int]]:
     """Behind which places ten tokens may be a row's values, and how many of them are 0 or 1."""
-    for run in _RUN.finditer(letters):
-        for at in range(run.start() + _VALUES, run.end() + 1):
-            values = letters[at - _VALUES : at]
-            yield at, values.count("0") + values.count("1")
+    flags = letters.replace("1", "0")
+    for run in _RUN.finditer(flags):
+        # Of six in ten, two stand side by side.
+        if "00" in run[0]:
+            for at in range(run.start() + _VALUES, run.end() + 1):
+                yield at, flags.count("0", at - _VALUES, at)
 
 
 def _check_nothing_missed(tokens: Tokens, blocks: Sequence[Block]) -> None:
@@ -216,16 +218,11 @@ def _find_empty(tokens: Tokens) -> int:
 
 
 def _headers(tokens: Tokens) -> Iterator[_Header]:
-    """What may be the beginning of a list of objects of the application, in order."""
+    """What may be the beginning of a list of objects of the application."""
     every = [*tokens.all, None, None, None]
-    for place in [at for at, token in enumerate(tokens.all) if token in tokens.collections]:
+    for place in chain.from_iterable(map(tokens.each, tokens.collections)):
         length = every[place + 1]
-        if (
-            not isinstance(length, int)
-            or length < 1
-            or place + 1 in tokens.certain
-            or not tokens.class_at(place)
-        ):
+        if not isinstance(length, int) or length < 1 or place + 1 in tokens.certain:
             continue
         first = place + 2
         end = first + length
@@ -246,43 +243,50 @@ def _check_only_list(
     They may be a longer list's, whose others are null or references; or two lists', of which one
     may make up for the other's with null and references; or be referred to by another list.
     """
-    blocks, starts = rows.blocks, rows.starts
-    start, count = blocks[0].start, len(blocks)
+    blocks, count = rows.blocks, len(rows.blocks)
+    start, ends = blocks[0].start, [block.end for block in blocks]
     # Records hold the same fields before their block: where one has none, all have none.
-    nearest = {block.start - last for block, (_, last) in zip(blocks, starts, strict=True)}
-    if len(nearest) > 1 and any(
-        b.start - at == 1 for b, (at, _) in zip(blocks, starts, strict=True)
-    ):
+    widths = [(b.start - at, b.start - to) for b, (at, to) in zip(blocks, rows.starts, strict=True)]
+    if any(most == 1 for most, _ in widths) and any(least > 1 for _, least in widths):
         raise UndecodableError("some records begin with their block, and others do not")
     maps = {number for number, name in tokens.names.items() if name.endswith("Map")}
     counted = tokens.collections | maps
-    behind = max(map(len, re.findall("[0-]+", tokens.letters[blocks[-1].end :])), default=0)
-    for header in of_rows:
-        begun = header.known + sum(
-            token == header.record and before not in counted
-            for before, token in pairwise(tokens.all[header.place + 1 : start])
+    behind = max(map(len, re.findall("[0-]+", tokens.letters[ends[-1] :])), default=0)
+    for place, length, known, record in of_rows:
+        if place > start or length <= count:
+            continue
+        begun = known + sum(
+            token == record and before not in counted
+            for before, token in pairwise(tokens.all[place + 1 : start])
         )
         # The class of a single row is not known for certain, nor that two records have begun.
-        missing = header.length - header.known - 1
-        nearer = count == 1 and header.place > rows.headers[-1] and missing <= behind
-        if header.place < start and header.length > (count if nearer else max(begun, count)):
-            raise UndecodableError(f"the rows may be of a list of {header.length}")
-    ends = [block.end for block in blocks]
-    skipped = [_skipped(tokens, last) for _, last in starts]
+        nearer = count == 1 and place > rows.headers[-1] and length - known - 1 <= behind
+        if begun < length or nearer:
+            raise UndecodableError(f"the rows may be of a list of {length}")
     firsts = {(header.record, header.length) for header in headers if header.place < start}
-    for header in headers:
-        place, length, known, record = header
+    for place, length, known, record in headers:
         ended = bisect_left(ends, place)
         left = count - ended
         if not left and any(tokens.all[place + 2 : place + 2 + known]):
             raise UndecodableError("there may be another list of the same rows")
         if not ended or not 0 < left <= length:
             continue
-        missing = sum(skipped[1:ended]) + _count_nothing(tokens.letters[ends[ended - 1] : place])
-        most = left + known + sum(skipped[ended:]) + _count_nothing(tokens.letters[ends[-1] :])
-        made_up = record == rows.record and left <= missing and length <= most
+        made_up = record == rows.record and _may_be_made_up(
+            tokens, rows, ended, place, length - known
+        )
         if made_up or (record, ended) in firsts:
             raise UndecodableError("there may be two lists of such records")
+
+
+def _may_be_made_up(tokens: Tokens, rows: Rows, ended: int, place: int, length: int) -> bool:
+    """Whether null and references may make up for a list's last rows, and follow in another."""
+    skipped = [_skipped(tokens, last) for _, last in rows.starts]
+    left = len(rows.blocks) - ended
+    missing = sum(skipped[1:ended]) + _count_nothing(
+        tokens.letters[rows.blocks[ended - 1].end : place]
+    )
+    more = sum(skipped[ended:]) + _count_nothing(tokens.letters[rows.blocks[-1].end :])
+    return left <= missing and length <= left + more
 
 
 def _count_nothing(letters: str) -> int:
@@ -292,8 +296,10 @@ def _count_nothing(letters: str) -> int:
 
 def _skipped(tokens: Tokens, place: int) -> int:
     """How many tokens right before a record may be others that are null or references."""
-    before = tokens.letters[:place]
-    return len(before) - len(before.rstrip("0-"))
+    before = place
+    while tokens.letters[before - 1] in "0-":
+        before -= 1
+    return place - before
 
 
 def _rest(tokens: Tokens, rows: Rows) -> int:
@@ -336,13 +342,14 @@ def _column(tokens: Tokens, rows: Rows, distance: int) -> list[str]:
     """The texts at one distance from the block; none where anything else stands there."""
     places = [(b.start if distance < 0 else b.end) + distance for b in rows.blocks]
     numbers = [tokens.all[place] for place in places]
-    for number, place in zip(numbers, places, strict=True):
-        if number not in tokens.texts or place < tokens.earliest[number]:
-            return []
+    if not tokens.texts.issuperset(numbers) or any(
+        place < tokens.earliest[number] for number, place in zip(numbers, places, strict=True)
+    ):
+        return []
     # A column of strings brings new ones.
     new = len(tokens.certain.intersection(places))
-    strings = tokens.strings
-    return [strings[number] for number in numbers] if 2 * new >= len({*numbers} - {0}) > 0 else []
+    strings = [tokens.strings[number] for number in numbers]
+    return strings if 2 * new >= len({*numbers} - {0}) > 0 else []
 
 
 def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
@@ -357,11 +364,16 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
         nothing at all where two columns are possible.
     """
     last = len(rows.blocks) - 1
+    begins = [block.start for block in rows.blocks]
     found: dict[tuple[int, str], set[tuple[int, str]]] = {}
     for number, text in enumerate(tokens.strings):
         if phone := normalise_phone(text):
-            places = tokens.places(number)
-            found[places[0], phone] = {spot for place in places for spot in _spots(rows, place)}
+            place, latest = tokens.earliest[number], tokens.latest[number]
+            spots = _spots(rows, begins, place)
+            for at in range(place + 1, latest + 1):
+                if tokens.all[at] == number:
+                    spots |= _spots(rows, begins, at)
+            found[place, phone] = spots
     tail = [one for one, spots in found.items() if spots == {(last, "after")}]
     sides = {
         side
@@ -387,13 +399,14 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
     return phones
 
 
-def _spots(rows: Rows, place: int) -> list[tuple[int, str]]:
+def _spots(rows: Rows, begins: Sequence[int], place: int) -> set[tuple[int, str]]:
     """In which rows a place may be, and on which side of their blocks; -1 is in none."""
-    row = bisect_left(rows.blocks, (place,))  # the first block that begins behind it
+    row = bisect_left(begins, place)  # the first block that begins behind it
     if row and place <= rows.blocks[row - 1].end:
-        return []  # in a block
-    if row == len(rows.blocks):
-        return [(row - 1, "after")]
+        return set()  # in a block
+    if row == len(begins):
+        return {(row - 1, "after")}
     first, last = rows.starts[row]
-    spots = [(row - 1, "after")] if place < last else [(row, "before")]
-    return [*spots, (row, "before")] if first < place < last else spots
+    if place >= last:
+        return {(row, "before")}
+    return {(row - 1, "after"), (row, "before")} if place > first else {(row - 1, "after")}

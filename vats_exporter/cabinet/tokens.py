@@ -8,6 +8,7 @@ and a latest place for that, and a 7 before the earliest is no string. Where bot
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
@@ -79,10 +80,13 @@ class Tokens:
         token = self.all[place]
         return self.names[token] if token in self.names and place >= self.earliest[token] else ""
 
-    def places(self, number: int) -> list[int]:
-        """Where the first use of a string may be."""
-        first, last = self.earliest[number], self.latest[number]
-        return [at for at in range(first, last + 1) if self.all[at] == number]
+    def each(self, number: int) -> Iterator[int]:
+        """Where a string may be used."""
+        place = self.earliest[number]
+        with suppress(ValueError):
+            while True:
+                yield place
+                place = self.all.index(number, place + 1)
 
 
 class Block(NamedTuple):
