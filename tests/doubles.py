@@ -103,3 +103,13 @@ def let_end(refresher: Refresher, timeout: float = 60.0) -> None:
     assert thread is not None
     thread.join(timeout)
     assert not refresher.refreshing
+
+
+class Ticks:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now

@@ -25,6 +25,7 @@ from tests.cabinet.replay import (
     html,
     redirect,
 )
+from tests.doubles import Ticks
 from vats_exporter.cabinet.answers import Answer as Answered
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import (
@@ -307,16 +308,6 @@ def test_a_refusal_is_forgotten_with_the_right_password(
 # -- how often a password is sent
 
 
-class Ticks:
-    """A clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def pauses(error: CabinetError | None, times: int) -> list[float]:
     """How long a password waits after each of so many sign-ins that end like this."""
     ticks = Ticks()
@@ -484,6 +475,7 @@ TROUBLE: dict[str, Callable[[Incoming], Fault | None]] = {
     "a maintenance page at every address": lambda _: Fault(instead=Answer(200, (), MAINTENANCE)),
     "HTTP 500 at every address": lambda _: Fault(instead=Answer(500)),
     "HTTP 502 at every address": lambda _: Fault(instead=Answer(502)),
+    "HTTP 403 at every address": lambda _: Fault(instead=Answer(403)),
     "the cabinet closes every connection": lambda _: Fault(drop=True),
     "the list is answered with HTTP 500": _at("list", Answer(500)),
     "the list is answered with a page": _at("list", Answer(200, (), MAINTENANCE)),
@@ -491,17 +483,18 @@ TROUBLE: dict[str, Callable[[Incoming], Fault | None]] = {
 }
 
 
-@pytest.mark.parametrize("every", [10.0, 60.0])
 @pytest.mark.parametrize("kind", TROUBLE)
-def test_no_more_passwords_are_sent_in_an_hour_than_documented(kind: str, every: float) -> None:
-    with SimulatedCabinet(make_accounts(trunks=2)) as simulated:
-        (account,) = simulated.accounts
-        refused = kind == "the password is refused"
-        settings = CabinetSettings(
-            address=simulated.url,
-            login=account.login,
-            password="wrong" if refused else account.password,
-        )
-        simulated.faults = TROUBLE[kind]
-        sent = _sent_in_an_hour(simulated, settings, every)
-        assert 1 <= sent <= _documented()[kind]
+def test_as_many_passwords_are_sent_in_an_hour_as_documented(kind: str) -> None:
+    sent = []
+    for every in (10.0, 60.0):
+        with SimulatedCabinet(make_accounts(trunks=2)) as simulated:
+            (account,) = simulated.accounts
+            refused = kind == "the password is refused"
+            settings = CabinetSettings(
+                address=simulated.url,
+                login=account.login,
+                password="wrong" if refused else account.password,
+            )
+            simulated.faults = TROUBLE[kind]
+            sent.append(_sent_in_an_hour(simulated, settings, every))
+    assert max(sent) == _documented()[kind]

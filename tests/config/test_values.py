@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,3 +63,12 @@ def test_a_password_comes_from_a_variable_of_the_environment_that_is_given() -> 
 def test_a_path_that_no_file_can_have_is_an_error_and_no_crash(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot read the file"):
         values.password_of_file(tmp_path / "a\0b")
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="it is a pipe"):
+        values.password_of_file(tmp_path / "pipe")
+    for kind in (values.ReadableFile, values.CertificateFile):
+        with pytest.raises(ValidationError, match="it is a pipe"):
+            read(kind, "pipe", folder=tmp_path)

@@ -60,13 +60,19 @@ def test_addresses_are_read_as_exporters_write_them(text: str, host: str, port: 
         ("https://example.org/vats", "--web.external-url"),
         ("a:b:9742", "not an address"),
         ("a b:9742", "not an address"),
-        ("user@host:9742", "not an address"),
     ],
 )
 def test_what_is_no_address_is_refused_with_a_sentence(text: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint) as caught:
         parse_listen_address(text)
     assert f'"{text}"' in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["user@host:9742", "http://u:geheim@host:9742", "geheim@"])
+def test_an_address_that_may_hold_a_password_is_not_quoted(text: str) -> None:
+    with pytest.raises(ValueError, match="without a user") as caught:
+        parse_listen_address(text)
+    assert text not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,8 @@ def _file(value: object, info: ValidationInfo) -> object:
 
 
 def _read(file: Path, most: int) -> bytes:
+    if file.is_fifo():
+        raise ValueError("cannot read the file: it is a pipe, and reading it may never end")
     try:
         with file.open("rb") as opened:
             return opened.read(most)

@@ -75,6 +75,8 @@ class ListenAddress:
 
 def parse_listen_address(text: str) -> ListenAddress:
     """Read ``:port``, ``host:port``, ``address:port`` or ``[IPv6 address]:port``."""
+    if "@" in text:  # not quoted: a password may stand before it
+        raise ValueError('must be where to listen, as in ":9742", without a user')
     if "://" in text:
         raise ValueError(
             f'"{text}" is a URL; write only where to listen, as in ":9742" or "127.0.0.1:9742". '
