@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from vats_exporter.gwt import javascript
 from vats_exporter.gwt.errors import MalformedError
-from vats_exporter.gwt.javascript import NotFollowedError, Source, unescape, unwrap
+from vats_exporter.gwt.javascript import NotFollowedError, Source, mask, unescape, unwrap
 
 CODE = "var a='x\\n\"y\"';function f(b){return b}\n"
 LITERAL = CODE.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
@@ -91,7 +92,7 @@ MASKED = [
 
 @pytest.mark.parametrize(("code", "masked"), MASKED)
 def test_what_strings_hold_is_not_code(code: str, masked: str) -> None:
-    assert Source(code).masked == masked
+    assert mask(code) == masked
 
 
 @given(st.text(alphabet="ab'\"\\/*`[]{}\n=( ", max_size=60))
@@ -203,6 +204,8 @@ HOSTILE = {
     "line comments": "//" * (N // 2),
     "backquotes": "`" * (N - 1),
     "one name": "a" * N,
+    "names with points": "a." * (N // 2),
+    "empty strings": "''" * (N // 2),
     "assignments": "a='';" * (N // 5),
     "long assignments": ("a" * 300 + "='x';") * (N // 306),
     "functions": "function " * (N // 9),
@@ -217,10 +220,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_text_takes_time_in_proportion_to_its_length(name: str) -> None:
+def test_hostile_text_takes_time_and_memory_in_proportion_to_its_length(name: str) -> None:
     # The square of the length would be more than a minute, even at a nanosecond a step.
     started = time.process_time()
+    tracemalloc.start()
     source = Source(HOSTILE[name])
     assert source.constants.keys() <= {"a", "a" * 300}
     list(source.functions_around([len(source.code)]))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert time.process_time() - started < 20
+    assert most < 30 * N

@@ -40,12 +40,12 @@ _MOST_SIBLINGS: Final = 8
 _LONGEST_NAME: Final = 256
 
 _WRAPPER: Final = re.compile(
-    r"\s*(?:[\w$]+\s*\.\s*)*(?:onScriptDownloaded|runAsyncCallback[0-9]+)\s*\(\s*\[?\s*(?=[\"'])"
+    r"\s*(?:[\w$]+\s*\.\s*){0,8}(?:onScriptDownloaded|runAsyncCallback[0-9]+)\s*\(\s*\[?\s*(?=[\"'])"
 )
 _SEPARATOR: Final = re.compile(r"\s*,\s*(?=[\"'])")
 _ELEMENT: Final = re.compile("<script", re.IGNORECASE | re.ASCII)
 _ELEMENT_END: Final = re.compile("</script", re.IGNORECASE | re.ASCII)
-_ESCAPE: Final = re.compile(r"\\[^\n]")
+_ESCAPED: Final = re.compile(r"\\[^\n]")
 ESCAPE: Final = re.compile(
     r"\\(?:x(?P<x>[0-9A-Fa-f]{2})|u(?P<u>[0-9A-Fa-f]{4})"
     r"|u\{0*(?P<point>10[0-9A-Fa-f]{4}|[0-9A-Fa-f]{1,5})\}"
@@ -64,7 +64,7 @@ _HIDDEN: Final = re.compile(
     r"|`[^`]*(?:`|\Z)"
     r"|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)"
     rf"|/(?:(?<={_PUNCTUATION}\n]/)|(?<={_PUNCTUATION}] /)|(?<=return /)|(?<=return/))"
-    r"(?:[^/\[\n]*(?:\[[^\]\n]*\][^/\[\n]*)*/[a-z]*|[^\n]*)"
+    r"(?:[^/\[\n]*(?:\[[^\]\n]*\][^/\[\n]*){0,1000}/[a-z]*|[^\n]*)"
 )
 _FUNCTION: Final = re.compile(r"function(?<![\w$]function)\b\s*([\w$]*)\s*\(")
 _DELIMITERS: Final = {"f": re.compile(r"[{}]"), "[": re.compile(r"[\[\]]")}
@@ -88,7 +88,7 @@ def unwrap(text: str) -> str:
     wrapper = _WRAPPER.match(text)
     if wrapper is None:
         return text
-    plain = _ESCAPE.sub("\0\0", text)
+    plain = _ESCAPED.sub("\0\0", text)
     pieces, start = [], wrapper.end()
     while True:
         end = plain.find(plain[start], start + 1)
@@ -130,12 +130,19 @@ def join_surrogates(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
-def _blank(match: re.Match[str]) -> str:
-    text = match[0]
-    if text[0] in "'\"`" and len(text) > 1 and text[-1] == text[0]:
-        return text[0] + " " * (len(text) - 2) + text[0]
-    operand = text[0] == "/" and "/" in text[2:] and text[1] not in "/*"
-    return ("0" if operand else " ") + " " * (len(text) - 1)
+def mask(code: str) -> str:
+    """Blank what string literals, comments and regular expressions hold; one letter a letter."""
+    plain = _ESCAPED.sub("\0\0", code)
+    masked = bytearray(plain, "ascii", "replace")
+    for match in _HIDDEN.finditer(plain):
+        start, end = match.span()
+        if plain[start] in "'\"`" and end - start > 1 and plain[start] == plain[end - 1]:
+            start, end = start + 1, end - 1
+        elif re.match(r"/[^/*]", plain[start : start + 2]) and "/" in plain[start + 2 : end]:
+            masked[start] = ord("0")  # a regular expression is an operand, as a number is
+            start += 1
+        masked[start:end] = b" " * (end - start)
+    return masked.decode("ascii")
 
 
 def part(node: Node, name: str) -> Node:
@@ -199,7 +206,7 @@ class Source:
         from tree_sitter import Language, Parser  # noqa: PLC0415
 
         self.code: Final = "\n".join(map(unwrap, texts))
-        self.masked: Final = _HIDDEN.sub(_blank, _ESCAPE.sub("\0\0", self.code))
+        self.masked: Final = mask(self.code)
         self.steps = 0
         self._parser = Parser(Language(tree_sitter_javascript.language()))
         self._found: dict[str, Piece] = {}
@@ -301,8 +308,7 @@ class Source:
         self._to_parse -= max(len(code), _LEAST_PARSED)
         if self._to_parse < 0:
             raise NotFollowedError("more code than a script of GWT has")
-        # One byte a character, so that the parser's offsets are the text's.
-        root = self._parser.parse(code.encode("ascii", "replace")).root_node
+        root = self._parser.parse(code.encode()).root_node
         if root.has_error or root.child_count != 1:
             self._to_parse -= _BROKEN * len(code)
             raise NotFollowedError("code that is no JavaScript")

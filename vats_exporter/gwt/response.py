@@ -15,9 +15,9 @@ the version, and the table likewise. A cut leaves no part empty. [gwt]
 
 How it works. Nearly all answers *are* JSON but for a few places, and ``json`` reads them eleven
 times faster than Python code can. So :func:`read_quickly` mends those places where it is certain
-what they are, and has no opinion of other answers: joined strings, rare escapes, mixed quotes,
-faults. :func:`scan` reads any answer and says where it breaks the grammar. Where both read one,
-they read the same.
+what they are, and has no opinion of other answers: joined strings, rare escapes, mixed quotes, a
+table that is cut, faults. :func:`scan` reads any answer and says where it breaks the grammar. Where
+both read one, they read the same.
 """
 
 from __future__ import annotations
@@ -191,26 +191,12 @@ def _read(data: bytes) -> tuple[list[Token], list[str], int, int]:
         # An escaped backslash makes way, so that no x after one is taken for an escape.
         tail = tail.replace(b"\\\\", b"\0").replace(b"\\x", b"\\u00").replace(b"\0", b"\\\\")
     text = tail.decode()
-    table, end = _read_table(text)
+    table, end = _read_json(text)
+    "".join(table)  # a TypeError unless all of them are strings
     found = (_CUT_END if pieces else _UNCUT_END).fullmatch(text, end)
     if found is None:
         raise ValueError
     return tokens, table, int(found[1]), int(found[2])
-
-
-def _read_table(text: str) -> tuple[list[str], int]:
-    """Read the string table, cut or not, and say where it ends."""
-    table, at = _read_json(text)
-    seam = ".concat(["
-    while text.startswith(seam, at):
-        part, at = _read_json(text, at + len(seam) - 1)
-        if not table or not part:
-            raise ValueError
-        table, seam = table + part, ",["
-    if seam == ",[":
-        at = text.index(")", at, at + 1) + 1
-    "".join(table)  # a TypeError unless all of them are strings
-    return table, at
 
 
 # The exact reader
