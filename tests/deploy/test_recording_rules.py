@@ -16,10 +16,12 @@ from vats_exporter.trunks import FLAGS, Flag
 
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
 RULES = PROMETHEUS / "rules" / "vats-recording.yml"
+FLAG_RULES = RULES.with_name("vats-exporter.rules.yml")
+"""Whose recorded flags the others stand on."""
 
 
-def rules() -> list[dict[str, Any]]:
-    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+def rules(file: Path = RULES) -> list[dict[str, Any]]:
+    groups = yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
@@ -52,6 +54,7 @@ def test_each_rule_but_those_in_between_is_tested() -> None:
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["record"]))
 def test_a_rule_asks_for_metrics_that_exist(rule: dict[str, Any]) -> None:
     known = {metric.name for metric in METRICS} | {other["record"] for other in rules()}
+    known |= {other["record"] for other in rules(FLAG_RULES) if "record" in other}
     known |= {f"{metric.name}_bucket" for metric in METRICS if metric.type == "histogram"}
     asked = re.findall(r"\b(?:\w+:)?vats_[a-z_]+(?::\w+)?", rule["expr"])
     assert asked
@@ -60,7 +63,14 @@ def test_a_rule_asks_for_metrics_that_exist(rule: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: str(flag.key))
 def test_each_flag_can_be_a_trouble(flag: Flag) -> None:
-    wrong, trouble, *_ = rules()
-    said = f'({flag.metric}) == {int(flag.trouble)}, "flag", "{flag.key}"'
-    assert said in wrong["expr"]
-    assert f'trunk:vats_trunk_flag_wrong:info{{flag="{flag.key}"}}' in trouble["expr"]
+    (wrong,) = [
+        rule
+        for rule in rules(FLAG_RULES)
+        if rule.get("record") == "trunk:vats_trunk_flag_wrong:info"
+        and rule["labels"] == {"flag": flag.key}
+    ]
+    assert f"({flag.metric} == {int(flag.trouble)})" in wrong["expr"]
+    troubles = [rule for rule in rules() if rule["record"] == "trunk:vats_trunk_trouble:info"]
+    used = "".join(rule["expr"] for rule in troubles)
+    known = "".join(rule["expr"] for rule in rules(FLAG_RULES) if rule.get("record", "") in used)
+    assert f'trunk:vats_trunk_flag_wrong:info{{flag="{flag.key}"}}' in used + known

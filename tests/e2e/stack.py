@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -27,6 +26,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from benchmarks.bench_rules import shorten
 from tests.e2e.receivers import PATIENCE, Receivers
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from vats_exporter.demo import SimulatedCabinet
 
-__all__ = ["DEPLOY", "MINUTE", "PATIENCE", "Message", "Stack", "free_port", "shorten"]
+__all__ = ["DEPLOY", "MINUTE", "PATIENCE", "Message", "Stack", "free_port"]
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 MINUTE = float(os.environ.get("E2E_MINUTE", "1"))
@@ -46,24 +46,12 @@ _SERVE = (
     "import sys; from vats_exporter import cli; from vats_exporter.cabinet import sign_in;"
     f"sign_in.PACE = sign_in.SignInPace(pause={MINUTE}); cli.main(sys.argv[1:])"
 )
-_MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 1440}
 RESEND_DELAY, LOOKBACK = 25, 5
 """Minutes, as the rules' head says."""
 
 
 def _duration(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
-
-
-def shorten(text: str, minute: float = MINUTE) -> str:
-    """Make every duration, and every count of seconds in a rule, as much shorter as a minute is."""
-
-    def duration(match: re.Match[str]) -> str:
-        return _duration(int(match[1]) * _MINUTES[match[2]] * minute)
-
-    text = re.sub(r"\b(\d+)([smhd])\b", duration, text)
-    text = re.sub(r"\* 60\b", f"* {minute:g}", text)
-    return re.sub(r"\b86400\b", f"{1440 * minute:g}", text)
 
 
 def free_port() -> int:
@@ -213,6 +201,7 @@ class Stack:
             ``/metrics`` mode unless given.
         exporters: how many.
         options: of each exporter.
+        details: whether the trunks' details are read.
     """
 
     def __init__(
@@ -225,12 +214,14 @@ class Stack:
         scrape: Callable[[list[int]], list[dict[str, Any]]] | None = None,
         exporters: int = 1,
         options: tuple[str, ...] = (),
+        details: bool = False,
     ) -> None:
         self.cabinet = cabinet
         self.folder = folder
         self.minute = minute
         self._account = account
         self._scrape = scrape
+        self._details = details
         self.ports = [free_port() for _ in range(exporters)]
         self._prometheus_port = free_port()
         self._alertmanager_port = free_port()
@@ -314,7 +305,8 @@ class Stack:
             for account in self.cabinet.accounts
         ]
         cache = {"ttl": _duration(self.minute), "stale": _duration(15 * self.minute)}
-        self._write("vats-exporter.yml", {"accounts": accounts, "cache": cache})
+        configuration = {"accounts": accounts, "cache": cache, "details": self._details}
+        self._write("vats-exporter.yml", configuration)
 
     def _write_prometheus(self) -> None:
         rules = self.folder / "rules"
