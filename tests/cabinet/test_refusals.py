@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,14 @@ def test_refusals_are_bounded(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(json.loads(file.read_text())["refused"]) == 3
     assert refusals.find((*WHO[:2], "0")) is None
     assert refusals.find((*WHO[:2], "4")) is not None
+
+
+def test_accounts_that_are_refused_together_are_all_kept(file: Path) -> None:
+    refusals = Refusals(lambda: file)
+    with ThreadPoolExecutor(20) as pool:
+        for number in range(60):
+            pool.submit(refusals.note, (*WHO[:2], str(number)), Refusal(0.0, 60.0, 1))
+    assert all(refusals.find((*WHO[:2], str(number))) for number in range(60))
 
 
 def test_a_file_that_cannot_be_is_done_without(tmp_path: Path) -> None:

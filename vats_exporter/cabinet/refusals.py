@@ -14,6 +14,7 @@ import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -50,15 +51,21 @@ class Refusals:
     def __init__(self, file: Callable[[], Path], clock: Callable[[], float] = time.time) -> None:
         self._file = file
         self._clock = clock
+        self._lock = Lock()  # a digest takes memory, and what is read is written again
 
     def find(self, credentials: Credentials) -> Refusal | None:
         """Return how a password was refused last, if that is not long ago."""
-        salt, known = self._read()
-        found = known.get(_digest(credentials, salt)) if known else None
+        with self._lock:
+            salt, known = self._read()
+            found = known.get(_digest(credentials, salt)) if known else None
         return Refusal(self._clock() - found[0], found[1], int(found[2])) if found else None
 
     def note(self, credentials: Credentials, refusal: Refusal | None) -> None:
         """Keep a refusal; without one, forget the last."""
+        with self._lock:
+            self._note(credentials, refusal)
+
+    def _note(self, credentials: Credentials, refusal: Refusal | None) -> None:
         salt, known = self._read()
         if not known and refusal is None:
             return
