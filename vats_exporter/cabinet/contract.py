@@ -132,21 +132,16 @@ def _filled(template: str, known: Mapping[str, str]) -> list[str]:
 def choose_list_tail(
     configured: str, row_filter: int, fields: Sequence[Field] | None
 ) -> tuple[str, str]:
-    """Choose the tail that fits the class of the list request.
+    """Choose the tail that fits what the client writes of the request's class, if that is known.
 
-    Args:
-        configured: the template; where it is the observed one, the user's may do as well.
-        row_filter: 0, -1 or -2.
-        fields: what the client writes of the class; ``None`` where that is not known.
+    Where the observed one is configured, the user's may do as well.
 
     Returns:
-        the template to use, and why it does not fit, in a sentence; empty where it fits, or that
-        can't be told.
+        the template to use, and why it does not fit, in a sentence; empty where it may fit.
     """
     if fields is None or any(isinstance(field, Repeat) for field in fields):
         return configured, ""
-    candidates = LIST_TAILS if configured == LIST_TAILS[0] else (configured,)
-    for tail in candidates:
+    for tail in LIST_TAILS if configured == LIST_TAILS[0] else (configured,):
         if _fits([*_LIST_HEAD[1:], *_filled(tail, {"{filter}": str(row_filter)})], fields):
             return tail, ""
     kinds = ", ".join(str(getattr(field, "value", field)) for field in fields)
@@ -208,11 +203,7 @@ def details_request(strings: Sequence[str], *, trunk: str, form: int) -> str:
 
 
 def selector_method(methods: Iterable[Method], configured: str | None) -> Method:
-    """The method that moves a trunk's selector.
-
-    Args:
-        methods: that the script tells of.
-        configured: the method's name; ``None`` takes the only one that fits.
+    """The method that moves a trunk's selector: the configured one, or the only one that fits.
 
     Raises:
         UndecodableError: there is not one.

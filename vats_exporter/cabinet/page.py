@@ -108,12 +108,8 @@ class Page:
 def guess_total(numbers: Sequence[int], rows: int) -> int | None:
     """Guess which of the numbers around a list counts the rows of all pages.
 
-    Args:
-        numbers: the integers that stand around the list.
-        rows: those on the page, of which there can't be fewer in all.
-
-    Returns:
-        the only one that may; of several, the only one that is no flag. [assumed]
+    It is the only one that may, with no fewer than on this page; of several, the only one that is
+    no flag. [assumed]
     """
     possible = [number for number in numbers if number >= rows]
     if len(possible) != 1:
@@ -125,10 +121,6 @@ def read_trunks(
     pages: Sequence[Page], positions: FlagPositions
 ) -> tuple[tuple[Trunk, ...], tuple[str, ...]]:
     """Give the rows of all pages of one listing their meaning.
-
-    Args:
-        pages: in order.
-        positions: which position is which flag.
 
     Returns:
         the trunks in order, and sentences on what could not be told, without personal data.
@@ -172,13 +164,12 @@ def _phone_column(columns: Mapping[Column, Sequence[str]]) -> Column | None:
     """
     ranked = []
     for column, phones in columns.items():
-        shown = [phone for phone in phones if phone]
+        shown = [*filter(None, phones)]
         ranked.append((len({*shown}) == len(shown), len(shown), column))
-    ranked.sort(reverse=True)
     if not ranked:
         return None
-    once, most, best = ranked[0]
-    for also_once, fewer, other in ranked[1:]:
+    (once, most, best), *others = sorted(ranked, reverse=True)
+    for also_once, fewer, other in others:
         clearly = once > also_once or most - fewer >= max(_CLEARLY, most // 10)
         if not clearly and columns[other] != columns[best]:
             return None
@@ -191,18 +182,13 @@ def _name_column(columns: Mapping[Column, Sequence[str | None]]) -> Column | Non
     Names are there in every row, differ from row to row, and are written as two to four words
     with capitals. A department or a note fails in one of these.
     """
-    best: tuple[float, Column] | None = None
+    scores: dict[Column, float] = {}
     for column, texts in columns.items():
-        there = [text for text in texts if text]
-        if not any(character.isalpha() for text in there for character in text):
-            continue
-        score = (
-            len(there) / len(texts)
-            + len({*there}) / len(there)
-            + 2 * sum(map(is_written_as_a_name, there)) / len(texts)
-        )
-        best = max(best or (0.0, column), (score, column))
-    return best[1] if best else None
+        there = [*filter(None, texts)]
+        if any(character.isalpha() for text in there for character in text):
+            named = sum(map(is_written_as_a_name, there))
+            scores[column] = (len(there) + 2 * named) / len(texts) + len({*there}) / len(there)
+    return max(scores, key=lambda column: (scores[column], column), default=None)
 
 
 def is_written_as_a_name(text: str) -> bool:
@@ -218,16 +204,9 @@ def _trunk(record: Record, positions: FlagPositions, phone: str, name: str) -> T
         number = decode_long(record.ref)
     except LongError as error:
         raise UndecodableError(f"a row's reference is not a number: {error}") from None
+    flags = Flags(*(bool(record.value(position)) for position in positions.in_order))
     pattern = record.pattern
-    return Trunk(
-        ref=record.ref,
-        id=number,
-        phone=phone,
-        name=name,
-        flags=Flags(*(bool(record.value(position)) for position in positions.in_order)),
-        pattern=pattern,
-        known=pattern in KNOWN_PATTERNS,
-    )
+    return Trunk(record.ref, number, phone, name, flags, pattern, pattern in KNOWN_PATTERNS)
 
 
 def _warnings(trunks: Sequence[Trunk]) -> tuple[str, ...]:
