@@ -26,7 +26,7 @@ from vats_exporter.cabinet.page import FLAG, Page, Record, guess_total
 from vats_exporter.gwt import GwtObject, Kind, ObjectReader, ObjectsError, Repeat, letters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from vats_exporter.cabinet.page import Column
     from vats_exporter.gwt import ClassFields, NotUnderstood, ObjectType, Response
@@ -88,6 +88,10 @@ class Table:
             found = (_block(of.fields, ref) for ref in range(10, len(of.fields)))
             self._blocks[of] = [block for block in found if block]
         return self._blocks[of]
+
+    def may_be_rows(self, elements: Iterable[GwtObject | None]) -> bool:
+        """Whether the class of one of some objects allows it."""
+        return any(map(self.blocks, {element.type for element in elements if element is not None}))
 
 
 def _block(fields: Sequence[object], ref: int) -> _Block | None:
@@ -183,19 +187,20 @@ def read_by_script(response: Response, table: Table, marks: str) -> Page | None:
     root = table.read_objects(response, marks)
     if not isinstance(root, GwtObject):
         return None
-    search = _Search(table)
-    search.visit(root, (), in_list=False)
-    rows = _read_rows(search.lists, table)
-    found = [one for one in search.lists if any(id(element) in rows for element in one.elements)]
+    walked = [*_walk(root, table, set(), (), in_list=False)]
+    lists = [one for one in walked if isinstance(one, _List) and one.may_be_rows]
+    empty = [one for one in walked if isinstance(one, _List) and not (one.elements or one.in_list)]
+    rows = _read_rows(lists, table)
+    found = [one for one in lists if any(id(element) in rows for element in one.elements)]
     if len(found) > 1:
         raise UndecodableError(f"{len(found)} lists of rows: which one is not known")
-    if not found and search.lists:
+    if not found and lists:
         raise UndecodableError("the records of a list hold other values than flags")
-    if not found and not search.empty:
+    if not found and not empty:
         return None
     if found and found[0].in_list:
         raise UndecodableError("the list of rows stands within the records of another list")
-    (one,) = found or search.empty[:1]
+    one = [*found, *empty][0]
     records = tuple(rows[id(element)] for element in one.elements if id(element) in rows)
     if len(records) < len(one.elements):
         raise UndecodableError(f"{len(records)} of {len(one.elements)} records hold a row")
@@ -211,64 +216,41 @@ def read_by_script(response: Response, table: Table, marks: str) -> Page | None:
         total=guess_total(numbers, len(records)),
         read_by="script",
         answer_class=root.type.signature,
-        references=tuple(search.references),
+        references=tuple(ref for ref in walked if isinstance(ref, str)),
         texts=_texts(one.elements) if records else {},
     )
 
 
 class _List(NamedTuple):
-    """A list of objects, the objects that it stands in, and whether another list is among them."""
+    """A list of objects, those that it stands in, whether another list is among them."""
 
     elements: Sequence[Any]
     path: tuple[GwtObject, ...]
     in_list: bool
+    may_be_rows: bool
 
 
-class _Search:
-    """Looks through an answer's objects for lists whose elements may be rows.
-
-    Attributes:
-        lists: those, by the fields of their elements' classes.
-        empty: lists without elements that stand in no other.
-        references: the boxed longs.
-    """
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        self._seen: set[int] = set()
-        self.lists: list[_List] = []
-        self.empty: list[_List] = []
-        self.references: list[str] = []
-
-    def visit(self, found: GwtObject, path: tuple[GwtObject, ...], *, in_list: bool) -> None:
-        """Look at an object and all within it, save what may be rows."""
-        if id(found) in self._seen:
-            return
-        self._seen.add(id(found))
-        if found.type.name == "java.lang.Long":
-            self.references.append(found.values[0])
-            return
-        path = (*path, found)
-        if found.type.name in _WITHOUT_COUNT:
-            self._is_taken(_List(found.values, path, in_list))
-        for kind, value in zip(found.type.fields, found.values, strict=True):
-            if kind is Kind.OBJECT and value is not None:
-                self.visit(value, path, in_list=in_list)
-            elif isinstance(kind, Repeat) and not (
-                kind == _ELEMENTS and self._is_taken(_List(value, path, in_list))
-            ):
-                for element in value:
-                    if isinstance(element, GwtObject):
-                        self.visit(element, path, in_list=True)
-
-    def _is_taken(self, one: _List) -> bool:
-        if not one.elements and not one.in_list:
-            self.empty.append(one)
-        types = {element.type for element in one.elements if element is not None}
-        may_be_rows = any(map(self._table.blocks, types))
-        if may_be_rows:
-            self.lists.append(one)
-        return may_be_rows
+def _walk(
+    found: GwtObject, table: Table, seen: set[int], path: tuple[GwtObject, ...], *, in_list: bool
+) -> Iterator[_List | str]:
+    """The lists and the boxed longs in an object, save those within what may be rows."""
+    if id(found) in seen:
+        return
+    seen.add(id(found))
+    if found.type.name == "java.lang.Long":
+        yield found.values[0]
+        return
+    path = (*path, found)
+    if found.type.name in _WITHOUT_COUNT:
+        yield _List(found.values, path, in_list, table.may_be_rows(found.values))
+    for kind, value in zip(found.type.fields, found.values, strict=True):
+        repeated = isinstance(kind, Repeat)
+        may_be_rows = kind == _ELEMENTS and table.may_be_rows(value)
+        if kind == _ELEMENTS:
+            yield _List(value, path, in_list, may_be_rows)
+        for element in value if repeated else [value]:
+            if isinstance(element, GwtObject) and not may_be_rows:
+                yield from _walk(element, table, seen, path, in_list=in_list or repeated)
 
 
 def _read_rows(lists: Iterable[_List], table: Table) -> dict[int, Record]:
