@@ -32,7 +32,7 @@ MOST_STEPS_IN_ALL: Final = 1_000_000
 """The same for all handlers of a script; real ones take about 100 for a class."""
 _IN_ORDER: Final = {
     "expression_statement", "else_clause", "empty_statement",
-    "array", "string", "string_fragment", "true", "false", "null", "undefined", "this",
+    "array", "string", "string_fragment", "true", "false", "null", "undefined",
 }  # fmt: skip
 """Nodes whose parts run one after the other, and no more."""
 
@@ -74,8 +74,9 @@ class Frame:
 class Follower:
     """Follows one handler. Subclasses say what a use of the stream means."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, is_array: bool = False) -> None:
         self.source = source
+        self.is_array = is_array
         self.fields: Fields = []
         self.frames: list[Frame] = []
         self._steps = min(MOST_STEPS, MOST_STEPS_IN_ALL - source.steps)
@@ -151,7 +152,9 @@ class Follower:
         """Whether the stream is somewhere within."""
         self.spend(len(self.text(node)) // 8)
         names = {self.text(each) for each in descendants(node) if each.type == "identifier"}
-        return any(self.variables.get(name) is Known.STREAM for name in names | {"arguments"})
+        return any(
+            self.variables.get(name) is Known.STREAM for name in names | {"arguments", "this"}
+        )
 
     # Statements
 
@@ -239,6 +242,8 @@ class Follower:
             raise NotFollowedError("arguments without names")
         return self.variables.get(self.text(node))
 
+    _on_this = _on_identifier
+
     def _on_number(self, node: Node) -> Value:
         return Known.ZERO if self.text(node) == "0" else None
 
@@ -288,8 +293,9 @@ class Follower:
 
     def _on_member_expression(self, node: Node) -> Value:
         value = self.visit(part(node, "object"))
-        length = value is Known.OBJECT and self.text(part(node, "property")) == "length"
-        return Known.LENGTH if length else self.member(value)
+        # An array has no other part; up to GWT 1.4, it is of another name.
+        length = self.is_array or self.text(part(node, "property")) == "length"
+        return Known.LENGTH if value is Known.OBJECT and length else self.member(value)
 
     def _on_subscript_expression(self, node: Node) -> Value:
         self.member(self.visit(part(node, "object")))
@@ -307,13 +313,16 @@ class Follower:
             self.away(self.visit(callee))
         callee = stripped(callee)
         if callee.type == "member_expression":
-            receiver, method = stripped(part(callee, "object")), self.text(part(callee, "property"))
-            if method == "call" and receiver.type == "identifier":
+            receiver, name = stripped(part(callee, "object")), self.text(part(callee, "property"))
+            if name == "call" and receiver.type == "identifier":
                 callee, arguments = receiver, arguments[1:]
             else:
                 value = self.visit(receiver)
-                if isinstance(value, Token) and method == "charCodeAt":
+                if isinstance(value, Token) and name == "charCodeAt":
                     self.mark(value, Kind.LONG)
+                # Up to GWT 1.4, a stream has methods.
+                if value is Known.STREAM and (method := self.source.method(name)):
+                    return self.call_with_stream(method, [value, *map(self.visit, arguments)])
                 self.member(value)
         values = [self.visit(argument) for argument in arguments]
         name = self.text(callee) if callee.type == "identifier" else ""

@@ -67,6 +67,7 @@ _HIDDEN: Final = re.compile(
     r"(?:[^/\[\n]*(?:\[[^\]\n]*\][^/\[\n]*){0,1000}/[a-z]*|[^\n]*)"
 )
 _FUNCTION: Final = re.compile(r"function(?<![\w$]function)\b\s*([\w$]*)\s*\(")
+_METHOD: Final = re.compile(r"(?<![\w$.])_\.([\w$]+) ?= ?([\w$]+) ?;")
 _DELIMITERS: Final = {"f": re.compile(r"[{}]"), "[": re.compile(r"[\[\]]")}
 _ASSIGNED: Final = re.compile(r"['\"](?:(?<==['\"])|(?<== ['\"]))")
 _NAME_BACKWARDS: Final = re.compile(rf" ?= ?([\w$]{{0,{_LONGEST_NAME}}}[A-Za-z_$])(?![\w$.])")
@@ -172,9 +173,10 @@ def descendants(node: Node) -> Iterator[Node]:
 class Piece:
     """A function or an array in the masked text, parsed when its tree is asked for."""
 
-    def __init__(self, source: Source, start: int, end: int) -> None:
+    def __init__(self, source: Source, start: int, end: int, receiver: str = "") -> None:
         self.source, self.start, self.end = source, start, end
         self.code = source.masked[start:end]
+        self._receiver = receiver
 
     @cached_property
     def tree(self) -> Node:
@@ -183,8 +185,9 @@ class Piece:
 
     @property
     def parameters(self) -> list[str]:
-        """The names of a function's parameters."""
-        return self.code.partition("(")[2].partition(")")[0].replace(" ", "").split(",")
+        """The names of a function's parameters; of a method, ``this`` first."""
+        names = self.code.partition("(")[2].partition(")")[0].replace(" ", "").split(",")
+        return [self._receiver, *names] if self._receiver else names
 
     def text(self, node: Node) -> str:
         """A node's text, strings blanked."""
@@ -265,6 +268,21 @@ class Source:
         if len(self._found) > _MOST_KEPT:
             del self._found[next(iter(self._found))]
         return found
+
+    @cached_property
+    def _methods(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for match in _METHOD.finditer(self.masked):
+            found.setdefault(match[1], set()).add(match[2])
+        return found
+
+    def method(self, name: str) -> Piece | None:
+        """The one function that prototypes have as a method of that name."""
+        functions = self._methods.get(name, set())
+        if len(functions) != 1:
+            return None
+        function = self.function(next(iter(functions)))
+        return Piece(self, function.start, function.end, "this")
 
     def functions_around(self, places: Iterable[int]) -> Iterator[Piece]:
         """The innermost functions around the places, each once."""

@@ -134,7 +134,7 @@ def read_script(*texts: str) -> Script:
             classes[signature] = None
             if instantiate or deserialize:
                 made = _follow(Reader(source), instantiate)
-                filled = _follow(Reader(source), deserialize)
+                filled = _follow(Reader(source, is_array=signature[0] == "["), deserialize)
                 classes[signature] = ClassFields(
                     plain(made.fields), plain(filled.fields), filled.own
                 )

@@ -5,7 +5,8 @@ field      read                                        written
 =========  ==========================================  ===========================================
 number     ``a.x[--a.y]``                              a token with ``|`` after it
 boolean    a number after ``!``, or asked whether true ``b?'1':'0'``
-string     ``i>0?a.z[i-1]:null`` of a number           a token that the stream gives for a value
+string     ``i>0?a.z[i-1]:null`` of a number; up to    a token that the stream gives for a value
+           1.5 ``if(!i){return null}return a.z[i-1]``
 long       a number whose characters are looked at     a token made six bits at a time
 enum       a number that is an index                   a number
 object     ``-(i+1)`` of a number that is ``<0``       ``-(i+1)`` of a number that is ``>=0``
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 _DEEPEST_HELPER: Final = 3
 _COMPARED: Final = re.compile(r"([\w$]+) ?(?:<|>=) ?0(?![\w.])")
 _GIVEN_ON: Final = re.compile(r"[,(\[+] ?- ?\(([\w$]+) ?\+ ?1\) ?[)\]]")
+_STRING: Final = re.compile(
+    r"function [\w$]*\([\w$, ]*\)\s*\{\s*if ?\(!([\w$]+)\)\s*\{\s*return null;?\s*\}"
+    r"\s*return ([\w$]+)\.([\w$]+)\[\1 ?- ?1\];?\s*\}"
+)
 _SIX_BITS: Final = re.compile(r"& ?63(?![\w.])")
 
 
@@ -47,8 +52,8 @@ def _refers_back(function: Piece) -> bool:
 class Reader(Follower):
     """Follows *instantiate* and *deserialize*."""
 
-    def __init__(self, source: Source) -> None:
-        super().__init__(source)
+    def __init__(self, source: Source, *, is_array: bool = False) -> None:
+        super().__init__(source, is_array=is_array)
         self._properties: dict[str, str] = {}
         self._super = (0, -1)
 
@@ -93,9 +98,12 @@ class Reader(Follower):
 
     def _property(self, role: str, node: Node) -> None:
         """See that the node is that property of the stream, the same each time."""
-        name = self.text(part(node, "property"))
-        of_stream = self.visit(part(node, "object")) is Known.STREAM
-        if not of_stream or self._properties.setdefault(role, name) != name:
+        if self.visit(part(node, "object")) is not Known.STREAM:
+            raise NotFollowedError(f"{role} of something else")
+        self._is_property(role, self.text(part(node, "property")))
+
+    def _is_property(self, role: str, name: str) -> None:
+        if self._properties.setdefault(role, name) != name:
             raise NotFollowedError(f"{role} of something else")
 
     def call(self, name: str, values: list[Value]) -> Value:
@@ -124,6 +132,13 @@ class Reader(Follower):
         self.spend(len(function.code) // 16)
         if values == [Known.STREAM] and _refers_back(function):
             return self.emit(Kind.OBJECT)
+        if string := _STRING.fullmatch(function.code):
+            given = dict(zip(function.parameters, values, strict=False))
+            token = given.get(string[1])
+            if isinstance(token, Token) and given.get(string[2]) is Known.STREAM:
+                self._is_property("strings", string[3])
+                self.mark(token, Kind.STRING)
+                return token
         before, kinds = len(self.fields), self._kinds(values)
         result = self.follow(function, values)
         if values == [Known.STREAM, Known.OBJECT]:
@@ -185,4 +200,6 @@ class Writer(Follower):
             return None
         before = len(self.fields)
         result = self.follow(function, values)
+        if before == len(self.fields) and function.parameters[0] == "this":
+            raise NotFollowedError("a method that writes nothing known")
         return Kind.STRING if before == len(self.fields) and len(values) == 2 else result
