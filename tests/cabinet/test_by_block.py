@@ -59,6 +59,15 @@ def test_rows_in_what_is_not_known_to_be_a_list_are_refused() -> None:
     assert "no list of that length" in refused(answer)
 
 
+def test_an_answer_that_begins_with_a_block_holds_no_list() -> None:
+    answer = Answer()
+    answer.plain(answer.index("ru.example.Response/1"), 0, 0, 0, 0, 0, 0)
+    answer.boolean(1)
+    answer.plain(0, 0)
+    answer.boxed(LONG, ref(0))
+    assert refused(answer) == "1 blocks, but no list of that length before them"
+
+
 def test_an_empty_list_is_not_believed_where_rows_stand_elsewhere() -> None:
     answer = listing(0)
     answer.begin("ru.example.PageList/77")

@@ -141,11 +141,11 @@ def _find_blocks(tokens: Tokens) -> tuple[list[Block], int]:
         place = match.start()
         if tokens.all[place] != tokens.long or place < tokens.earliest[tokens.long]:
             continue
-        kind, start = 0, place - 10
-        values = tokens.all[place - 1 : start - 1 : -1]
-        if match.lastgroup == "spelled":
-            start = place - 11
-            kind, values[3:] = values[3], tokens.all[place - 5 : start - 1 : -1]
+        spelled = match.lastgroup == "spelled"
+        kind, start = 0, place - 10 - spelled
+        values = tokens.all[start:place][::-1]
+        if spelled:
+            kind = values.pop(3)
             others = _VALUES - match[1].count("0") - match[1].count("1")
             if others > _MOST_OTHERS:
                 continue

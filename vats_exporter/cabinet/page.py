@@ -142,8 +142,13 @@ def read_trunks(
     name = _name_column({column: texts for column, texts in columns.items() if column != phone})
     phones = nothing if phone is None else shown[phone]
     names = nothing if name is None else columns[name]
+    meant: dict[tuple[int | None, ...], tuple[Flags, str]] = {}
+    for record in records:
+        if record.values not in meant:
+            flags = Flags(*(bool(record.value(position)) for position in positions.in_order))
+            meant[record.values] = flags, record.pattern
     trunks = tuple(
-        _trunk(record, positions, phone, name or "")
+        _trunk(record, *meant[record.values], phone, name or "")
         for record, phone, name in zip(records, phones, names, strict=True)
     )
     return trunks, _warnings(trunks)
@@ -191,6 +196,7 @@ def _name_column(columns: Mapping[Column, Sequence[str | None]]) -> Column | Non
     return max(scores, key=lambda column: (scores[column], column), default=None)
 
 
+@lru_cache(maxsize=1 << 15)
 def is_written_as_a_name(text: str) -> bool:
     """Whether a text is two to four words, each with a capital."""
     words = text.split()
@@ -199,13 +205,11 @@ def is_written_as_a_name(text: str) -> bool:
     )
 
 
-def _trunk(record: Record, positions: FlagPositions, phone: str, name: str) -> Trunk:
+def _trunk(record: Record, flags: Flags, pattern: str, phone: str, name: str) -> Trunk:
     try:
         number = decode_long(record.ref)
     except LongError as error:
         raise UndecodableError(f"a row's reference is not a number: {error}") from None
-    flags = Flags(*(bool(record.value(position)) for position in positions.in_order))
-    pattern = record.pattern
     return Trunk(record.ref, number, phone, name, flags, pattern, pattern in KNOWN_PATTERNS)
 
 

@@ -145,7 +145,7 @@ def read_page(
             raise UndecodableError("the answer has a list, but no class in it holds a row")
         reason = "no class in the answer holds a row" if table else not_by_script
         return replace(by_block, not_by_script=reason)
-    if [*map(_compared, by_script.records)] != [*map(_compared, by_block.records)]:
+    if by_script.records != by_block.records and _shown(by_script) != _shown(by_block):
         raise DifferError(_shown(by_script), _shown(by_block))
     return by_script
 
@@ -165,13 +165,10 @@ def read_page_anyhow(response: Response, table: Table | None) -> Page:
             raise UndecodableError(f"{misfit}; by its tokens: {error}") from None
 
 
-def _compared(record: Record) -> tuple[str, tuple[bool, ...]]:
-    # A text in a flag's place is 1 to one reader and its number to the other.
-    return record.ref, tuple(map(bool, record.values))
-
-
 def _shown(page: Page) -> list[str]:
-    return [f"{ref} {Record(ref, values).pattern}" for ref, values in map(_compared, page.records)]
+    # A text in a flag's place is 1 to one reader and its number to the other; null is 0.
+    flags = ((record.ref, tuple(map(int, map(bool, record.values)))) for record in page.records)
+    return [f"{ref} {Record(ref, values).pattern}" for ref, values in flags]
 
 
 def read_by_script(response: Response, table: Table, marks: str) -> Page | None:
@@ -273,8 +270,9 @@ def _read_rows(lists: Iterable[_List], table: Table) -> dict[int, Record]:
 def _read_block(elements: Mapping[int, GwtObject], block: _Block) -> dict[int, Record]:
     """Read the rows among objects of one class by one block, if most are rows by it."""
     records: dict[int, Record] = {}
-    made: dict[tuple[Any, ...], Values | None] = {}
+    made: dict[tuple[Any, ...], tuple[Values | None, bool]] = {}
     same: set[Any] = set()
+    all_usual = 0
     for at, element in elements.items():
         fields = element.values
         ref, flag = fields[block.ref], fields[block.flag]
@@ -283,15 +281,18 @@ def _read_block(elements: Mapping[int, GwtObject], block: _Block) -> dict[int, R
         elif flag is not None:
             same.add(flag.type)
             flag = flag.values[0] if len(flag.values) == 1 else ""
+        if ref is None or ref.type.name != "java.lang.Long":
+            continue
         key = flag, block.others(fields)
         if key not in made:
-            made[key] = _values(*key)
-        values = made[key]
-        if values and isinstance(ref, GwtObject) and ref.type.name == "java.lang.Long":
+            values = _values(*key)
+            made[key] = values, values is not None and {*values} <= {0, 1, None}
+        values, usual = made[key]
+        if values:
             records[at] = Record(ref.values[0], values)
-    usual = sum({*record.values} <= {0, 1, None} for record in records.values())
+            all_usual += usual
     # What stands at 5 is the same in all rows: the class of the flag, or a constant.
-    return records if 2 * usual > len(elements) and len(same) < 2 and None not in same else {}
+    return records if 2 * all_usual > len(elements) and len(same) < 2 and None not in same else {}
 
 
 def _values(flag: object, others: Sequence[object]) -> Values | None:
@@ -317,18 +318,17 @@ def _texts(elements: Sequence[GwtObject]) -> dict[Column, tuple[str | None, ...]
     ahead: list[tuple[Column, Sequence[GwtObject | None]]] = [((), elements)]
     for within, found in ahead:
         for of in dict.fromkeys(element.type for element in found if element is not None):
-            for at, kind in enumerate(of.fields):
-                if kind is not Kind.STRING and kind is not Kind.OBJECT:
-                    continue
-                values = [e.values[at] if e is not None and e.type is of else None for e in found]
-                if not any(values):
+            nothing = [None] * len(of.fields)
+            rows = [e.values if e is not None and e.type is of else nothing for e in found]
+            of_fields = zip(of.fields, zip(*rows, strict=True), strict=True)
+            for at, (kind, values) in enumerate(of_fields):
+                if (kind is not Kind.STRING and kind is not Kind.OBJECT) or not any(values):
                     continue
                 # Counted from the end: a class and those that it is extended by end alike.
                 column = (*within, at - len(of.fields))
                 if kind is Kind.STRING:
-                    if column in texts:
-                        values = [a or b for a, b in zip(texts[column], values, strict=True)]
-                    texts[column] = tuple(values)
+                    before = texts.get(column, values)
+                    texts[column] = tuple(a or b for a, b in zip(before, values, strict=True))
                 elif len(column) < _DEEPEST and len(ahead) < _MOST_OBJECTS:
                     ahead.append((column, values))
     return texts
