@@ -252,12 +252,14 @@ class Refresher:
         result, error, retry_after = "success", "", 0.0
         try:
             listing = self._source.read_trunks()
-            _require_unique(listing.trunks)
         except CabinetError as failure:
             result, error, retry_after = failure.result, str(failure), failure.retry_after
         except Exception as bug:  # noqa: BLE001 - a bug must not end the account
             result, error = "undecodable", describe_unexpected(bug)
         took = self._clock.monotonic() - began
+        if not error and len({trunk.ref for trunk in listing.trunks}) < len(listing.trunks):
+            # It would make two series of one name, for which Prometheus refuses the whole page.
+            result, error = IncompleteError.result, "the list names a trunk twice"
         if error:
             return Outcome(result, took, error=error, retry_after=retry_after)
         trunks, warnings = self._mark(listing.trunks)
@@ -318,13 +320,3 @@ class Refresher:
             if warning not in self._warned:
                 log.warning("snapshot has a flaw", warning=warning)
         self._warned = frozenset(outcome.snapshot.warnings)
-
-
-def _require_unique(trunks: tuple[Trunk, ...]) -> None:
-    """Refuse a reference that comes twice.
-
-    It would make two series with the same labels, for which Prometheus refuses the whole page, the
-    other accounts' series with it.
-    """
-    if len({trunk.ref for trunk in trunks}) != len(trunks):
-        raise IncompleteError("the list names a trunk twice")

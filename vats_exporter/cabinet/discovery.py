@@ -12,7 +12,7 @@ Texts are not kept, only what they tell; accounts whose cabinet serves the same 
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Final
@@ -196,7 +196,7 @@ class Discovery:
         Args:
             transport: signed in.
             wanted: services, by path, and classes, by type signature.
-            text: the permutation's script, where it is at hand.
+            text: the permutation's script, where it is at hand, and it is our turn.
 
         Returns:
             whether something of it was found.
@@ -204,28 +204,23 @@ class Discovery:
         missing = self._missing(wanted) - self._vain
         if not missing or not self._path:
             return False
-        if text:
-            return self._look_for(transport, missing, text)
-        with _turn(self._settings):
-            return self._look_for(transport, missing)
-
-    def _look_for(self, transport: Transport, missing: set[str], text: str = "") -> bool:
-        try:
-            texts = [text or _script(transport, "permutation", self._path)]
-        except MissingError:
-            return False  # it was redeployed
-        read = 1
-        for fragment in self._fragments(transport, _MOST_TEXT - len(texts[0])):
-            texts.append(fragment)
-            # A service and its classes' handlers stand in one fragment with the policy's hash.
-            if _STRONG_NAME.search(fragment) or any(name in fragment for name in missing):
+        with nullcontext() if text else _turn(self._settings):
+            try:
+                texts = [text or _script(transport, "permutation", self._path)]
+            except MissingError:
+                return False  # it was redeployed
+            read = 1
+            for fragment in self._fragments(transport, _MOST_TEXT - len(texts[0])):
+                texts.append(fragment)
+                # A service and its classes' handlers stand in one fragment with the policy's hash.
+                if _STRONG_NAME.search(fragment) or any(name in fragment for name in missing):
+                    self._use(*texts)
+                    read = len(texts)
+                    if not self._missing(missing):
+                        break
+            if read < len(texts):
+                # Some function may stand in the last fragment, and be called from those before.
                 self._use(*texts)
-                read = len(texts)
-                if not self._missing(missing):
-                    break
-        if read < len(texts):
-            # Some function may stand in the last fragment, and be called from those before.
-            self._use(*texts)
         self.fragments = len(texts) - 1
         vain = self._missing(missing)
         self._vain |= vain
@@ -242,8 +237,12 @@ class Discovery:
 
     def _missing(self, wanted: Iterable[str]) -> set[str]:
         known = self.script.classes
-        read = {name for name, fields in known.items() if not isinstance(fields, NotUnderstood)}
-        return set(wanted) - read - self.policies.keys()
+        return {
+            name
+            for name in wanted
+            if name not in self.policies
+            and (name not in known or isinstance(known[name], NotUnderstood))
+        }
 
     def _fragments(self, transport: Transport, most: int) -> Iterator[str]:
         """The deferred fragments in order, as long as there is room.
@@ -274,31 +273,27 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
         UndecodableError: the scripts do not name what is needed.
         CabinetError: they cannot be read.
     """
-    names = permutations(transport, settings)[:_MOST_TRIED]
-    with _turn(settings):
-        return _discover(transport, settings, names)
-
-
-def _discover(transport: Transport, settings: CabinetSettings, names: tuple[str, ...]) -> Discovery:
     failed: CabinetError | None = None
     read = 0
-    for name in names:
-        try:
-            path, text = _permutation(transport, name)
-        except MissingError as error:
-            failed = failed or error
-            continue
-        try:
-            found = Discovery(transport.base_url + MODULE_PATH, name, settings, path, text)
-            found.look_for(transport, [LIST.path], text)
-            found.policy(LIST)
-        except UndecodableError as error:
-            failed = failed or error
-            read += 1
-            if read == _MOST_READ:
-                break
-        else:
-            return found
+    names = permutations(transport, settings)[:_MOST_TRIED]
+    with _turn(settings):
+        for name in names:
+            try:
+                path, text = _permutation(transport, name)
+            except MissingError as error:
+                failed = failed or error
+                continue
+            try:
+                found = Discovery(transport.base_url + MODULE_PATH, name, settings, path, text)
+                found.look_for(transport, [LIST.path], text)
+                found.policy(LIST)
+            except UndecodableError as error:
+                failed = failed or error
+                read += 1
+                if read == _MOST_READ:
+                    break
+            else:
+                return found
     raise failed or UndecodableError("nocache: no permutation")
 
 

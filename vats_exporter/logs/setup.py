@@ -25,7 +25,6 @@ Level = Literal["debug", "info", "warn", "error"]
 QUEUED_LINES: Final = 4096
 """Lines that wait for whoever reads the log; what comes then is dropped and counted."""
 
-_LEVELS: Final = {"warn": logging.WARNING}
 _NAMES: Final = {"WARNING": "warn", "CRITICAL": "error"}
 _log = get_logger(__name__)
 
@@ -42,7 +41,7 @@ def configure(
     Lines go to standard error, as it is then, unless ``stream`` is given; if ``queued``, from a
     thread, so that a reader that stops reading stops nothing else.
     """
-    least = _LEVELS.get(level) or getattr(logging, level.upper())
+    least: int = getattr(logging, level.upper())
     handler = _Handler(stream, queued=queued)
     handler.setFormatter(_Formatter(form))
     handler.addFilter(Redaction(with_traceback=level == "debug"))
@@ -69,8 +68,8 @@ def _log_thread_exception(ended: threading.ExceptHookArgs) -> None:
 
 
 def _log_unraisable(ignored: sys.UnraisableHookArgs) -> None:
-    error = ignored.exc_value
-    _log.error("exception ignored", error=describe_unexpected(error) if error else "no exception")
+    if ignored.exc_value is not None:
+        _log.error("exception ignored", error=describe_unexpected(ignored.exc_value))
 
 
 class _Writer(threading.Thread):
