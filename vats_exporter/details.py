@@ -24,11 +24,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from vats_exporter.cabinet.errors import (
     CabinetError,
-    CabinetTimeoutError,
-    LoginRefusedError,
-    NotGwtError,
+    GwtExceptionError,
     RedeployedError,
-    UnreachableError,
+    UndecodableError,
 )
 from vats_exporter.clock import SystemClock
 from vats_exporter.redaction import describe_unexpected
@@ -41,22 +39,13 @@ if TYPE_CHECKING:
     from vats_exporter.clock import Clock
     from vats_exporter.trunks import Listing, Trunk
 
-BUDGET: Final = 30.0
-"""Seconds after which a run asks for no other trunk."""
+BUDGET: Final = 30.0  # seconds after which a run asks for no other trunk
+MIN_BATCH: Final = 10  # trunks asked for in one run at least
+CATCH_UP: Final = 4  # the part of the ttl in which all trunks are asked for, or a failed one again
+PAUSE: Final = 30.0  # seconds that the next run waits after one given up, doubled each time
 
-MIN_BATCH: Final = 10
-"""Trunks asked for in one run at least."""
-
-CATCH_UP: Final = 4
-"""All trunks take this part of the ``ttl`` to be asked for once, or again where they failed."""
-
-PAUSE: Final = 30.0
-"""Seconds that the next run waits after one that was given up, doubled with each in a row."""
-
-_OF_THE_CABINET: Final = (
-    *(LoginRefusedError, UnreachableError, CabinetTimeoutError, NotGwtError, RedeployedError),
-)
-"""Failures that tell nothing of the trunk that was asked for: the next one would fail as well."""
+_OF_A_TRUNK: Final = (GwtExceptionError, UndecodableError)
+"""Failures that may be this one trunk's, unless the cabinet was redeployed; others would go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +207,8 @@ class DetailedSource:
                 self._book.put(ref, details, self._clock.monotonic(), self._clock.now())
             except CabinetError as error:
                 result, sentence = error.result, str(error)
-                if given_up := isinstance(error, _OF_THE_CABINET):
+                redeployed = isinstance(error, RedeployedError)
+                if given_up := redeployed or not isinstance(error, _OF_A_TRUNK):
                     sentence += f"; not asked for then: {len(due) - number} more"
                     self._book.give_up(self._clock.monotonic(), error.retry_after)
             except Exception as bug:  # noqa: BLE001 - a bug must not end the details of the rest
