@@ -19,6 +19,7 @@ from tests.gwt.compiled import (
     sample,
     wrong,
 )
+from vats_exporter.gwt import script
 from vats_exporter.gwt.errors import MalformedError
 from vats_exporter.gwt.javascript import Source
 from vats_exporter.gwt.objects import ClassFields, Kind, NotUnderstood
@@ -134,17 +135,10 @@ def test_a_fragments_handlers_call_the_main_scripts_helpers() -> None:
     assert all(isinstance(whole.classes[signature], ClassFields) for signature in only_there)
 
 
-def test_what_two_scripts_tell_is_put_together_and_fields_win() -> None:
-    odd, fields = NotUnderstood("odd"), ClassFields((), (Kind.LONG,), own=1)
-    one = Script(
-        {"a": fields, "b": odd, "c": None, "d": None}, {"a": ()}, {"p": "1"}, (), {"x": "x/1"}
-    )
-    other = Script({"a": odd, "b": fields, "c": odd}, {"b": ()}, {"q": "2"}, (), {"y": "y/2"})
-    both = one.merge(other)
-    assert both.classes == {"a": fields, "b": fields, "c": odd, "d": None}
-    assert both.classes == other.merge(one).classes
-    assert (both.requests, both.policies) == ({"a": (), "b": ()}, {"p": "1", "q": "2"})
-    assert both.signatures == {"x": "x/1", "y": "y/2"}
+def test_no_more_classes_are_read_than_any_script_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "_MOST_ENTRIES", 5)
+    code = "".join(f"a['ru.example.C{number}/1']=[i,d];" for number in range(9))
+    assert len(read_script(code).classes) == 5
 
 
 HASH = "0123456789ABCDEF0123456789ABCDEF"

@@ -213,7 +213,7 @@ class Source:
         self.steps = 0
         self._parser = Parser(Language(tree_sitter_javascript.language()))
         self._found: dict[str, Piece] = {}
-        self._to_scan = 8 * len(self.masked) + MOST_PARSED
+        self._to_scan = 3 * len(self.masked) + MOST_PARSED
         self._to_parse = MOST_PARSED
 
     def literal(self, start: int) -> str:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from vats_exporter.gwt.interpreter import Known
@@ -73,20 +73,6 @@ class Script:
     methods: tuple[Method, ...]
     signatures: Mapping[str, str]
 
-    def merge(self, other: Script) -> Script:
-        """Both together. Of a class, fields go before those not understood or never read."""
-        classes = dict(other.classes)
-        for signature, fields in self.classes.items():
-            if isinstance(fields, ClassFields) or not classes.get(signature):
-                classes[signature] = fields
-        return Script(
-            classes=classes,
-            requests={**other.requests, **self.requests},
-            policies={**other.policies, **self.policies},
-            methods=tuple(dict.fromkeys(self.methods + other.methods)),
-            signatures={**other.signatures, **self.signatures},
-        )
-
 
 F = TypeVar("F", Reader, Writer)
 _NAME: Final = r"[\w$]{1,200}"
@@ -99,6 +85,8 @@ _SIGNATURE_LITERAL: Final = re.compile(rf"(['\"])({_SIGNATURE})\1")
 _ENTRY: Final = re.compile(
     rf"\[ ?(?:({_NAME})|(?P<key>['\"]) *(?P=key)) ?\] ?= ?\[|' *' ?: ?\[|\" *\" ?: ?\["
 )
+_MOST_ENTRIES: Final = 200_000
+"""Of tables; far more than a real script has."""
 _NAMED: Final = re.compile(r"(?P<name>[\w$]+)")
 _NOT_CALLED: Final = {"undefined", "null", "void 0"}
 _FORWARDS: Final = re.compile(
@@ -158,7 +146,7 @@ def read_script(*texts: str) -> Script:
 def _tables(source: Source) -> dict[str, dict[str, int]]:
     """For each signature, the arrays of handlers that tables hold: text and place."""
     found: dict[str, dict[str, int]] = {}
-    for match in _ENTRY.finditer(source.masked):
+    for match in islice(_ENTRY.finditer(source.masked), _MOST_ENTRIES):
         literal = match.start("key") if match["key"] else match.start()
         key = source.constants.get(match[1], "") if match[1] else source.literal(literal)
         if _SIGNATURE_ALONE.fullmatch(key):
@@ -211,14 +199,14 @@ def find_services(source: Source) -> tuple[dict[str, str], tuple[Method, ...]]:
     return {path: min(found) for path, found in policies.items() if len(found) == 1}, tuple(methods)
 
 
-def _telling(source: Source) -> list[int]:
+def _telling(source: Source) -> Iterator[int]:
     """Where strings stand that may be a policy's hash or a proxy's name."""
-    places = [start for start, _ in source.literals(_TELLING)]
+    for start, _ in source.literals(_TELLING):
+        yield start
     names = {name for name, value in source.constants.items() if _TELLING.fullmatch(f"'{value}'")}
-    if names:
-        uses = _USE.finditer(source.masked)
-        places += [match.start(1) for match in uses if match[1] in names]
-    return places
+    for use in _USE.finditer(source.masked) if names else ():
+        if use[1] in names:
+            yield use.start(1)
 
 
 def _policies(function: Piece) -> Iterator[tuple[str, str]]:
