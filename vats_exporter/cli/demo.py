@@ -13,7 +13,7 @@ import yaml
 
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
-from vats_exporter.cli.output import _, count, facts, fail, write
+from vats_exporter.cli.output import _, count, fail, write
 from vats_exporter.cli.serve import signals_handled
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
@@ -186,68 +186,56 @@ def _invitation(exporter: str, cabinet: SimulatedCabinet, written: Path | None) 
     first = cabinet.accounts[0]
     # One that a person sees change: a working trunk.
     phone = next((trunk["phone"] for trunk in trunks if trunk["active"]), None)
-    number = count(len(trunks), "{count} trunk", "{count} trunks")
     size = count(
         len(cabinet.accounts),
         "{trunks} in {count} account",
         "{trunks} in {count} accounts",
-        trunks=number,
+        trunks=count(len(trunks), "{count} trunk", "{count} trunks"),
     )
-    places = {
-        _("exporter"): f"{exporter}/",
-        _("metrics"): f"{exporter}/metrics",
-        _("cabinet"): _(
-            "{url}  (login {login}, invented password {password})",
-            url=f"{cabinet.url}/",
-            login=first.login,
-            password=first.password,
-        ),
-        _("truth"): f"{cabinet.url}/_demo/trunks",
+    told = {"exporter": exporter, "cabinet": cabinet.url, "size": size, "phone": phone}
+    told |= {
+        "login": first.login,
+        "password": first.password,
+        "ttl": _TTL,
+        "pace": f"{_LIFE.pace:g}",
     }
-    steps = [(_("every trunk's flags"), [f"curl -s {exporter}/metrics | grep ^vats_trunk_"])]
-    if phone is not None:
-        steps.append(
-            (
-                _("switch a trunk off; the metrics show it after {ttl} at most", ttl=_TTL),
-                [
-                    f"curl -d '{{\"active\": false}}' {cabinet.url}/_demo/trunks/{phone}",
-                    f"curl -s {exporter}/metrics | grep {phone}",
-                ],
-            )
-        )
-    steps += [
-        (
-            _("end the session, or redeploy the cabinet: the exporter finds its way back"),
-            [
-                f"curl -X POST {cabinet.url}/_demo/end-sessions",
-                f"curl -X POST {cabinet.url}/_demo/redeploy",
-                f"curl -s {exporter}/metrics | grep -E '^vats_(up|logins|redeployments)'",
-            ],
-        ),
-        (_("what the cabinet was asked"), [f"curl -s {cabinet.url}/_demo/stats"]),
-    ]
+    start = _(
+        """A simulated cabinet with {size}, and the exporter on it:
+
+  exporter  {exporter}/
+  metrics   {exporter}/metrics
+  cabinet   {cabinet}/  (login {login}, invented password {password})
+  truth     {cabinet}/_demo/trunks
+
+Try in another terminal:
+
+  # every trunk's flags
+  curl -s {exporter}/metrics | grep ^vats_trunk_
+""",
+        **told,
+    )
+    switch = _(
+        """  # switch a trunk off; the metrics show it after {ttl} at most
+  curl -d '{{"active": false}}' {cabinet}/_demo/trunks/{phone}
+  curl -s {exporter}/metrics | grep {phone}
+""",
+        **told,
+    )
+    others = _(
+        """  # end the session, or redeploy the cabinet: the exporter finds its way back
+  curl -X POST {cabinet}/_demo/end-sessions
+  curl -X POST {cabinet}/_demo/redeploy
+  curl -s {exporter}/metrics | grep -E '^vats_(up|logins|redeployments)'
+
+  # what the cabinet was asked
+  curl -s {cabinet}/_demo/stats
+""",
+        **told,
+    )
+    commands = []
     if written is not None:
         file = f"--config.file {shlex.quote(str(written))}"
-        others = [f"vats-exporter {command} {file}" for command in _COMMANDS]
-        steps.append((_("the other commands, with the configuration that was written"), others))
-    return "\n".join(
-        [
-            _("A simulated cabinet with {size}, and the exporter on it:", size=size),
-            "",
-            *(f"  {line}" for line in facts(places).splitlines()),
-            "",
-            _("Try in another terminal:"),
-            "",
-            *(
-                line
-                for comment, commands in steps
-                for line in [f"  # {comment}", *(f"  {one}" for one in commands), ""]
-            ),
-            _(
-                "A trunk changes by itself every {pace} s. Ctrl-C ends it all.",
-                pace=f"{_LIFE.pace:g}",
-            ),
-            "",
-            "",
-        ]
-    )
+        comment = _("the other commands, with the configuration that was written")
+        commands = [f"  # {comment}", *(f"  vats-exporter {one} {file}" for one in _COMMANDS), ""]
+    end = _("A trunk changes by itself every {pace} s. Ctrl-C ends it all.", **told)
+    return "\n".join([start, *([switch] if phone else []), others, *commands, end, "", ""])

@@ -6,12 +6,10 @@ import difflib
 import re
 import sys
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, get_args
-from urllib.request import urlopen
 
 import click
 
@@ -105,6 +103,9 @@ def complete_phone(context: click.Context, _parameter: click.Parameter, typed: s
 
 def _known_trunks(context: click.Context) -> dict[str, set[str]]:
     """The phones of each account, as far as they can be found out at once, without the cabinet."""
+    # Imported here: only a shell asks.
+    from urllib.request import ProxyHandler, build_opener  # noqa: PLC0415 - see above
+
     known: dict[str, set[str]] = defaultdict(set)
     file = context.params.get("history_file")
     with suppress(ConfigError, SystemExit):
@@ -115,7 +116,8 @@ def _known_trunks(context: click.Context) -> dict[str, set[str]]:
         with suppress(HistoryError):
             for name in read_accounts(file):
                 known[name].update(read_phones(file, name))
-    with suppress(OSError), urlopen(_EXPORTER, timeout=1) as answer:
+    no_proxy = build_opener(ProxyHandler({}))
+    with suppress(OSError), no_proxy.open(_EXPORTER, timeout=1) as answer:
         for name, phone in _SERIES.findall(answer.read().decode()):
             known[name].add(phone)
     return known
@@ -274,8 +276,11 @@ def at_once(
     Yields:
         each account, its cabinet and what came of it, in order, as soon as it is there.
     """
-    from vats_exporter.cabinet.client import CabinetClient  # noqa: PLC0415 - not for `events`
-    from vats_exporter.cabinet.errors import PageRead  # noqa: PLC0415 - the same
+    # Imported here: `serve` and `events` do without.
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see above
+
+    from vats_exporter.cabinet.client import CabinetClient  # noqa: PLC0415 - see above
+    from vats_exporter.cabinet.errors import PageRead  # noqa: PLC0415 - see above
 
     setup.configure(level=level)
     pages = 0
