@@ -22,7 +22,7 @@ from vats_exporter.web.settings import WebSettings
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from vats_exporter.web import Request, Response
     from vats_exporter.web.settings import RateLimit
@@ -87,7 +87,7 @@ class PasswordCheck:
 
 
 def read_basic(header: str) -> tuple[str, bytes] | None:
-    """Read a user, and a password as far as bcrypt looks at it. (RFC 7617)."""
+    """Read user and password as RFC 7617 has them, as far as bcrypt looks at them."""
     scheme, _, token = header.strip().partition(" ")
     try:
         decoded = base64.b64decode(token.strip(), validate=True)
@@ -128,11 +128,6 @@ class Protection:
         self._problem = ""
         self._seen: dict[Path, object] = {}
         self._kept = self._load(None)
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether TLS is spoken."""
-        return self._kept.context is not None
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -184,7 +179,7 @@ class Protection:
             return
         try:
             self._looked_at = now
-            if _looks(self._seen) != self._seen:
+            if any(_look_of(file) != look for file, look in self._seen.items()):
                 self._kept = self._load(self._kept)
                 _log.info("web configuration reloaded", file=str(self._file))
             self._problem = ""
@@ -201,7 +196,7 @@ class Protection:
         files, seen = set(self._seen), None
         # Each file is looked at before it is read: if it changes in between, the next look tells.
         while seen is None or not files <= seen.keys():
-            seen = _looks(files)
+            seen = {file: _look_of(file) for file in files}
             settings = self._read()
             tls = settings.tls_server_config
             files = {one for one in (self._file, *(tls.files if tls else ())) if one}
@@ -241,13 +236,10 @@ def _taken_away(old: WebSettings, new: WebSettings) -> str:
     return ""
 
 
-def _looks(files: Iterable[Path]) -> dict[Path, object]:
+def _look_of(file: Path) -> object:
     """Return what tells a changed file from an unchanged one."""
-    looks: dict[Path, object] = {}
-    for file in files:
-        try:
-            status = file.stat()
-            looks[file] = (status.st_mtime_ns, status.st_size, status.st_ino)
-        except OSError as error:
-            looks[file] = error.errno
-    return looks
+    try:
+        status = file.stat()
+    except OSError as error:
+        return error.errno
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

@@ -65,13 +65,10 @@ class WebServer:
     """An HTTP server. Listens from its construction on, and answers from :meth:`start` on.
 
     Args:
-        addresses: where to listen, one at least.
+        addresses: where to listen; the ``filename`` of an :class:`OSError` is the one that failed.
         respond: answers a request; called from many threads.
         limits: what clients may take, of all addresses together.
         protection: none if not given.
-
-    Raises:
-        OSError: an address cannot be listened on; its ``filename`` is the address.
     """
 
     def __init__(
@@ -94,16 +91,13 @@ class WebServer:
         except OSError:
             self.stop()
             raise
-
-    @property
-    def addresses(self) -> list[ListenAddress]:
+        self.addresses: Final = [listener.address for listener in self._listeners]
         """Where it listens, with the ports it got."""
-        return [listener.address for listener in self._listeners]
 
     @property
     def url(self) -> str:
         """A URL that reaches the server from this machine, without a slash at the end."""
-        scheme = "https" if self.protection.encrypted else "http"
+        scheme = "http" if self.protection.tls() is None else "https"
         return f"{scheme}://{self.addresses[0].reached}"
 
     def is_alive(self) -> bool:
@@ -236,17 +230,15 @@ class _Handler(BaseRequestHandler):
             while self._answer_one():
                 pass
             if isinstance(self.request, ssl.SSLSocket):
-                # Says that the answer ends here, which clients want to hear, and waits for as much.
                 self._connection.wait(_LINGER)
-                self.request.unwrap()
+                self.request.unwrap()  # says that nothing was cut off, and waits for the same
             else:
                 self._linger()
 
     def _linger(self) -> None:
-        """Read what the client still sends, for a moment.
+        """Read what the client still sends: unread, it would reset the connection.
 
-        Closing a socket with unread bytes resets the connection, and a reset may overtake the
-        answer.
+        A reset may overtake the answer.
         """
         self._connection.wait(_LINGER)
         socket.socket.shutdown(self.request, socket.SHUT_WR)
