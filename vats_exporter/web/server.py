@@ -189,6 +189,7 @@ class _Handler(BaseRequestHandler):
                     self.request, server_side=True, do_handshake_on_connect=False
                 )
             self._connection = Connection(self.request)
+            self._connection.wait(self._limits.idle_timeout)
             try:
                 with self.request:
                     if not self._web.connections.admit(self._connection):
