@@ -52,13 +52,10 @@ _LIKE_A_ROW: Final = "something in the answer is like a row, and is no block"
 
 
 class _Header(NamedTuple):
-    """Where a list of the application's objects may begin.
+    """Where a list of the application's objects may begin: the place of its class, its length.
 
-    Attributes:
-        place: of its class.
-        length: how many elements it has.
-        known: how many of them come first that are null or references.
-        record: the class of the next one; 0 if there is none.
+    Of its elements ``known`` come first that are null or references; ``record`` is the class of the
+    next one, or 0.
     """
 
     place: int
@@ -68,12 +65,9 @@ class _Header(NamedTuple):
 
 
 def read_by_block(response: Response, letters: str, *, texts: bool) -> Page:
-    """Read a page of the list by its rows' blocks.
+    """Read a page of the list by its rows' blocks; with phones and names, if wanted.
 
-    Args:
-        response: an ``//OK`` answer.
-        letters: of its tokens, in the order of reading; see :func:`vats_exporter.gwt.letters`.
-        texts: whether phones and names are wanted.
+    ``letters`` are those of the answer's tokens, in the order of reading.
 
     Raises:
         UndecodableError: it holds no list of rows, or it is not certain how one is meant.
@@ -99,10 +93,7 @@ def read_by_block(response: Response, letters: str, *, texts: bool) -> Page:
 
 
 def find_rows(tokens: Tokens) -> Rows | None:
-    """Find the list of rows in an answer.
-
-    Returns:
-        the rows; ``None`` where the answer has no block at all.
+    """Find the list of rows in an answer; ``None`` where it has no block at all.
 
     Raises:
         UndecodableError: it is not certain which rows the list has.
@@ -198,10 +189,7 @@ def _check_nothing_missed(tokens: Tokens, blocks: Sequence[Block]) -> None:
 
 
 def _find_empty(tokens: Tokens) -> int:
-    """Find an empty list in an answer without rows.
-
-    Returns:
-        the place behind it.
+    """Find the place behind an empty list in an answer without rows.
 
     Raises:
         UndecodableError: there is none, or something like a row.
