@@ -12,14 +12,17 @@ import json
 import re
 import tempfile
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Final
 
+from tests.cabinet.layouts import draw
+from tests.gwt.compiled import permutation
 from vats_exporter import gwt
 from vats_exporter.cabinet.devices import read_device_form, read_mobile_form
 from vats_exporter.cabinet.discovery import find_permutations
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import read_trunks
-from vats_exporter.cabinet.reading import read_page
+from vats_exporter.cabinet.reading import Table, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
@@ -42,6 +45,9 @@ SEEDS: Final = ROOT / "fuzz" / "seeds"
 """Damaged captures that reach what no whole one does, found by an hour of fuzzing."""
 
 _DEPLOYMENT = Deployment.make()
+_LAYOUTS = [draw(Random(seed)) for seed in range(8)]
+"""Answers to a list request, and the classes that a script tells of each."""
+_TABLES = [Table(layout.classes) for layout in _LAYOUTS]
 _LONG: Final = re.compile(r"[A-Za-z0-9$_]*")
 _FILE: Final = Path(tempfile.gettempdir()) / "vats-exporter-fuzz.yml"
 
@@ -72,6 +78,20 @@ def rows(data: bytes) -> None:
     assert len(trunks) == len(page.records)
 
 
+def objects(data: bytes) -> None:
+    """An answer and the classes of a script give the answer's own rows, or one error.
+
+    The first byte says which script; the others are the answer.
+    """
+    try:
+        response = gwt.decode(data[1:])
+        page = read_page(response, _TABLES[data[0] % len(_TABLES)])
+    except (gwt.GwtError, CabinetError):
+        return
+    longs = {token for token in response.tokens if isinstance(token, str)}
+    assert {record.ref for record in page.records} <= longs
+
+
 def devices(data: bytes) -> None:
     """A trunk's details, in both forms."""
     for read in (read_device_form, read_mobile_form):
@@ -91,10 +111,14 @@ def request(data: bytes) -> None:
 
 
 def scripts(data: bytes) -> None:
-    """The scripts in which names are found."""
+    """Any text tells classes that read an answer or do not fit it, or has a broken wrapper."""
     text = data.decode("utf-8", "replace")
     with contextlib.suppress(gwt.GwtError):
-        read_script(text)
+        table = Table(read_script(text).classes)
+        for layout in _LAYOUTS:
+            with contextlib.suppress(CabinetError):
+                page = read_page(layout.response, table)
+                assert page.read_by == "script" or page.not_by_script
     try:
         find_permutations(text)
     except CabinetError:
@@ -144,6 +168,7 @@ def http(data: bytes) -> None:
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "decode": decode,
     "rows": rows,
+    "objects": objects,
     "devices": devices,
     "request": request,
     "scripts": scripts,
@@ -165,6 +190,11 @@ FOUND: Final[dict[str, list[bytes]]] = {
 
 def seeds(target: str) -> Iterable[bytes]:
     """What a target begins with: captures, broken configurations, ordinary requests."""
+    if target == "objects":
+        pages = (gwt.encode_response(layout.response).encode() for layout in _LAYOUTS)
+        return [bytes([number]) + page for number, page in enumerate(pages)]
+    if target == "scripts":
+        return [*_WRITTEN[target], *(permutation(layout.classes).encode() for layout in _LAYOUTS)]
     if target in {"decode", "rows", "devices"}:
         files = [*sorted(WIRE.glob("*.txt")), *sorted(SEEDS.glob("*.txt"))]
         return [*(file.read_bytes() for file in files), *FOUND.get(target, [])]
