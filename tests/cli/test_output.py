@@ -160,6 +160,7 @@ def test_numbers_are_counted_in_both_languages(number: int, english: str, russia
             "вход: кабинет не принял логин и пароль",
         ),
         ("office: missing", "office: не задан"),
+        ("none: connection refused", "none: в соединении отказано"),
         (
             "list: page 3: the session is over",
             "список: страница 3: сеанс завершён",

@@ -111,7 +111,9 @@ def _sentences() -> list[tuple[re.Pattern[str], str]]:
             if not parts[0] and names:
                 names[0] = names[0].replace(".+", "(?:(?!: ).)+")
             pattern = "".join(chain.from_iterable(zip_longest(texts, names, fillvalue="")))
-            found.append((len("".join(texts)), re.compile(pattern, re.DOTALL), line))
+            found.append(
+                (len("".join(texts)), re.compile(pattern, re.DOTALL | re.IGNORECASE), line)
+            )
     found.sort(key=lambda one: -one[0])
     return [(pattern, line) for _length, pattern, line in found]
 
