@@ -47,6 +47,11 @@ BEFORE: Final = {
 first page there is none in the same refresh."""
 
 
+TIMES: Final = {"selector": 2}
+"""How often that step comes first, where not once: a command looks at the details before it asks,
+and again right before it switches."""
+
+
 class Resolver:
     """Says where the cabinet's name leads, in place of the system's resolver.
 
@@ -179,6 +184,7 @@ class BadConnection:
         self._port = port
         self._step = step
         self._before = BEFORE.get(step)
+        self._left = 0
         self._trunk = trunk
         self._lost_at = 0.0
 
@@ -189,6 +195,7 @@ class BadConnection:
 
     def start(self) -> None:
         self.met, self._lost_at = 0, 0.0
+        self._left = TIMES.get(self._step, 1)
         self._simulated.faults = self._hook
         if self._before is None:
             self._simulated.stop()  # which closes the connection that was kept
@@ -211,11 +218,12 @@ class BadConnection:
         return Fault(change=_closing) if self._lost_at else None
 
     def _is_before(self, incoming: Incoming) -> bool:
-        return (
-            self._before is not None
-            and is_of(incoming, self._before)
-            and self._trunk in ("", incoming.trunk)
-        )
+        if self._before is None or not is_of(incoming, self._before):
+            return False
+        if self._trunk not in ("", incoming.trunk):
+            return False
+        self._left -= 1
+        return self._left == 0
 
     def _lose(self) -> None:
         self._lost_at = time.monotonic()
