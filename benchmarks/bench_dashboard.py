@@ -7,7 +7,7 @@
 It invents the samples that Prometheus would have, scraped and recorded once a minute, backfills a
 real one with them (`promtool tsdb create-blocks-from openmetrics`) and asks it all that the
 dashboards ask, first one query after the other, then a refresh as a browser does it. Goals: no
-query over 1 s, a refresh under 5 s of CPU. The recording rules are evaluated as well.
+query over 1 s, a refresh under 5 s of CPU. What the rules cost, bench_rules.py measures.
 
 Both programs are Prometheus', 2.42 or later, and have to be on PATH. 10,000 trunks take some
 minutes to backfill, and 2 GB of disk.
@@ -34,8 +34,6 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-import yaml
-
 from benchmarks.invented_samples import SCENES, STEP, Scene, write_window
 from grafana.build import built
 from grafana.queries import Query, View
@@ -43,7 +41,6 @@ from grafana.queries import Query, View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RULES: Final = Path(__file__).parents[1] / "deploy/prometheus/rules/vats-recording.yml"
 BLOCK: Final = 7200
 ROUNDS: Final = 3
 BROWSER: Final = 6
@@ -165,15 +162,6 @@ def measure(server: Server, scene: Scene) -> bool:
             took, used = time.perf_counter() - began, server.cpu() - before
             met = met and used <= CPU
             print(f"refresh, {name}: {used:.2f} s of CPU  (goal at most {CPU:g} s), {took:.2f} s")
-    rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"][0]["rules"]
-    print("\nrecording rules; seconds, and of CPU")
-    rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"][0]["rules"]
-    evaluations = []
-    for rule in rules:
-        evaluations.append(server.timed(Query("", f"count({rule['expr']})")))
-        print("  {:6.3f} {:6.3f}".format(*evaluations[-1]), f" {rule['record']}")
-    seconds, cpu = map(sum, zip(*evaluations, strict=True))
-    print(f"  {seconds:6.3f} {cpu:6.3f}  together")
     return met
 
 

@@ -197,8 +197,8 @@ class Stack:
         folder: for all files.
         minute: seconds that stand for one.
         account: keys of the exporters' configuration that an account has besides.
-        scrape: Prometheus' ``scrape_configs`` for these exporters' ports; one exporter in
-            ``/metrics`` mode unless given.
+        prometheus: Prometheus' configuration; that of ``deploy/`` unless given. The exporters are
+            ``vats-exporter:9742`` in it, or ``vats-exporter-0:9742`` and so on.
         exporters: how many.
         options: of each exporter.
         details: whether the trunks' details are read.
@@ -211,7 +211,7 @@ class Stack:
         *,
         minute: float = MINUTE,
         account: Callable[[str], dict[str, Any]] = lambda _: {},
-        scrape: Callable[[list[int]], list[dict[str, Any]]] | None = None,
+        prometheus: str = "",
         exporters: int = 1,
         options: tuple[str, ...] = (),
         details: bool = False,
@@ -220,7 +220,7 @@ class Stack:
         self.folder = folder
         self.minute = minute
         self._account = account
-        self._scrape = scrape
+        self._configuration = prometheus or (DEPLOY / "prometheus" / "prometheus.yml").read_text()
         self._details = details
         self.ports = [free_port() for _ in range(exporters)]
         self._prometheus_port = free_port()
@@ -314,17 +314,18 @@ class Stack:
         for file in (DEPLOY / "prometheus" / "rules").glob("*.yml"):
             text = shorten(file.read_text(encoding="utf-8"), self.minute)
             (rules / file.name).write_text(text, encoding="utf-8")
-        configuration = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+        text = self._configuration
+        for number, port in enumerate(self.ports):
+            text = text.replace(f"vats-exporter-{number}:9742", f"127.0.0.1:{port}")
+        text = text.replace("vats-exporter:9742", f"127.0.0.1:{self.ports[0]}")
+        text = text.replace("alertmanager:9093", f"127.0.0.1:{self._alertmanager_port}")
+        configuration = yaml.safe_load(text)
         second = _duration(self.minute)
         for key in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
             configuration["global"][key] = second
-        if self._scrape is not None:
-            configuration["scrape_configs"] = self._scrape(self.ports)
-        else:
-            (job,) = configuration["scrape_configs"]
-            job["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in self.ports]}]
-        (alertmanager,) = configuration["alerting"]["alertmanagers"]
-        alertmanager["static_configs"] = [{"targets": [f"127.0.0.1:{self._alertmanager_port}"]}]
+        for job in configuration["scrape_configs"]:
+            for discovery in job.get("http_sd_configs", ()):
+                discovery["refresh_interval"] = second
         self._write("prometheus.yml", configuration)
 
     def _write_alertmanager(self) -> None:
