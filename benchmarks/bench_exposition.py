@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.exposition import Format, Page, join_trunks, render_trunks
+from vats_exporter.metrics.exposition import Exposition, Format, join_trunks, render_trunks
 from vats_exporter.privacy import Privacy
 from vats_exporter.trunks import ROW_FLAGS, Flags, Snapshot, Trunk
 
@@ -86,10 +86,10 @@ def registry_of(collector: ClientLibrary | Collected) -> CollectorRegistry:
     return registry
 
 
-def render(snapshot: Snapshot) -> Page:
+def render(snapshot: Snapshot) -> Exposition:
     """Write the trunks' page as the collector does."""
     lines = render_trunks("acme", snapshot, None, Privacy())
-    return Page(join_trunks([lines], Format.TEXT), Format.TEXT)
+    return Exposition(join_trunks([lines], Format.TEXT), Format.TEXT)
 
 
 def best(run: Callable[[], object], rounds: int) -> float:

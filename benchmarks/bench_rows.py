@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.check_shapes import print_table
 from tests.corpus import SHAPES, shapes
 from vats_exporter.cabinet.page import read_trunks
-from vats_exporter.cabinet.reading import Table, read_page
+from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import decode
 
@@ -37,10 +37,10 @@ POSITIONS: Final = FlagPositions()
 def main() -> None:
     """Print the table, and the ratios beside their goals."""
     print_table(SHARED if SHARED.exists() else SHAPES)
-    pages: list[tuple[str, Table | None]] = [
+    pages: list[tuple[str, ClassTable | None]] = [
         ((WIRE / "list_page100.txt").read_text("utf-8"), None),
         *(
-            (shape.text, Table(shape.classes) if shape.classes else None)
+            (shape.text, ClassTable(shape.classes) if shape.classes else None)
             for shape in shapes("random")
             if len(shape.rows) == 100
         ),
@@ -62,7 +62,7 @@ def main() -> None:
         )
 
 
-def ratios(text: str, table: Table | None) -> tuple[float, float]:
+def ratios(text: str, table: ClassTable | None) -> tuple[float, float]:
     """How many times longer than its JSON a page takes to read; without and with its trunks."""
     answer = text.encode()
     response = decode(answer)

@@ -22,7 +22,7 @@ from vats_exporter.cabinet.devices import read_device_form, read_mobile_form
 from vats_exporter.cabinet.discovery import find_permutations
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import read_trunks
-from vats_exporter.cabinet.reading import Table, read_page
+from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
@@ -47,7 +47,7 @@ SEEDS: Final = ROOT / "fuzz" / "seeds"
 _DEPLOYMENT = Deployment.make()
 _LAYOUTS = [draw(Random(seed)) for seed in range(8)]
 """Answers to a list request, and the classes that a script tells of each."""
-_TABLES = [Table(layout.classes) for layout in _LAYOUTS]
+_TABLES = [ClassTable(layout.classes) for layout in _LAYOUTS]
 _LONG: Final = re.compile(r"[A-Za-z0-9$_]*")
 _FILE: Final = Path(tempfile.gettempdir()) / "vats-exporter-fuzz.yml"
 
@@ -114,7 +114,7 @@ def scripts(data: bytes) -> None:
     """Any text tells classes that read an answer or do not fit it, or has a broken wrapper."""
     text = data.decode("utf-8", "replace")
     with contextlib.suppress(gwt.GwtError):
-        table = Table(read_script(text).classes)
+        table = ClassTable(read_script(text).classes)
         for layout in _LAYOUTS:
             with contextlib.suppress(CabinetError):
                 page = read_page(layout.response, table)

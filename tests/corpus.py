@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import read_trunks
-from vats_exporter.cabinet.reading import Table, read_page
+from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import ClassFields, Field, Kind, Repeat, Response, decode
 from vats_exporter.gwt.script import read_script
@@ -101,7 +101,7 @@ def measure(corpus: str, folder: Path = SHAPES, *, by_script: bool) -> Counter[s
             continue
         counts["answers"] += 1
         try:
-            page = read_page(shape.response, Table(shape.classes or {}) if by_script else None)
+            page = read_page(shape.response, ClassTable(shape.classes or {}) if by_script else None)
         except UndecodableError:
             counts["refused"] += 1
             continue

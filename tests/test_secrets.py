@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.faults.faults import BadAnswer
-    from vats_exporter.demo import Account, Device, Fault, Incoming
+    from vats_exporter.demo import Account, Fault, Incoming, SimulatedDevice
 
     Hook = Callable[[Incoming], Fault | None]
 
@@ -83,7 +83,7 @@ class Cabinet:
         self.simulated.change_password(self.account.name, PASSWORD)
 
     @property
-    def devices(self) -> list[Device]:
+    def devices(self) -> list[SimulatedDevice]:
         trunks = self.account.enterprise.trunks()
         return [trunk.device for trunk in trunks if trunk.device is not None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.cabinet.layouts import BOOLEAN, JAVA, LIST, LONG
-from vats_exporter.cabinet.reading import Table
+from vats_exporter.cabinet.reading import ClassTable
 from vats_exporter.gwt import ClassFields, Kind, Response, encode_long
 
 RESPONSE = "ru.example.Response/1"
@@ -87,7 +87,7 @@ def listing(rows: int) -> Answer:
     return answer
 
 
-def table(response: str = "oo", row: str = "s" + CORE, **classes: str) -> Table:
+def table(response: str = "oo", row: str = "s" + CORE, **classes: str) -> ClassTable:
     """What a script would tell: the kinds of each class's fields, by their first letters."""
     kinds = {kind.value[0]: kind for kind in Kind}
     fields = {RESPONSE: response, ROW: row, **classes}
@@ -95,7 +95,7 @@ def table(response: str = "oo", row: str = "s" + CORE, **classes: str) -> Table:
         name: ClassFields((), tuple(kinds[letter] for letter in letters), len(letters))
         for name, letters in fields.items()
     }
-    return Table({**JAVA, **told})
+    return ClassTable({**JAVA, **told})
 
 
 def start_list(answer: Answer, rows: int, list_class: str = LIST) -> None:

@@ -28,7 +28,7 @@ from tests.cabinet.layouts import (
 from tests.corpus import measure, shapes
 from vats_exporter.cabinet.errors import TableError, UndecodableError
 from vats_exporter.cabinet.page import read_trunks
-from vats_exporter.cabinet.reading import Table, read_by_script, read_page
+from vats_exporter.cabinet.reading import ClassTable, read_by_script, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import Response, decode, letters
 
@@ -133,7 +133,7 @@ def test_classes_of_another_release_do_not_fit_and_are_no_table_to_read_by() -> 
             if shape.classes is None and classes is not None:
                 misfits += 1
                 with pytest.raises(TableError):
-                    read_page(shape.response, Table(classes))
+                    read_page(shape.response, ClassTable(classes))
     assert misfits
 
 
@@ -152,7 +152,7 @@ def test_whatever_an_answer_is_made_of_no_row_is_read_wrong(
 ) -> None:
     layout = draw(Random(seed), hard)
     expected = [(ref, [*map(bool, values)]) for ref, values in layout.rows]
-    for told in (None, Table(layout.classes)):
+    for told in (None, ClassTable(layout.classes)):
         try:
             page = read_page(layout.response, told)
         except TableError:
@@ -166,7 +166,7 @@ def test_whatever_an_answer_is_made_of_no_row_is_read_wrong(
 @given(seed=SEEDS)
 def test_what_the_user_described_is_always_read_by_the_script(seed: int) -> None:
     layout = draw(Random(seed))
-    page = read_page(layout.response, Table(layout.classes))
+    page = read_page(layout.response, ClassTable(layout.classes))
     assert page.read_by == "script"
     assert [(row.ref, row.values) for row in page.records] == layout.rows
 
@@ -276,7 +276,7 @@ TAG = "ru.example.Tag/9"
 STATE = "ru.example.State/3"
 
 
-def read(answer: Answer, told: Table) -> Page | None:
+def read(answer: Answer, told: ClassTable) -> Page | None:
     response = answer.response()
     return read_by_script(response, told, letters(response.tokens, len(response.string_table)))
 
@@ -286,7 +286,7 @@ def patterns(page: Page | None) -> list[str]:
     return [record.pattern for record in page.records]
 
 
-def refused(answer: Answer, told: Table) -> str:
+def refused(answer: Answer, told: ClassTable) -> str:
     with pytest.raises(UndecodableError) as caught:
         read(answer, told)
     return str(caught.value)

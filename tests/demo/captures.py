@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from vats_exporter.demo import Deployment, Device, SimulatedTrunk, State
+from vats_exporter.demo import Deployment, SimulatedDevice, SimulatedTrunk, State
 from vats_exporter.gwt import GWT_2_7, GWT_2_13, decode_long
 
 WIRE: Final = Path(__file__).parents[1] / "wire"
@@ -80,7 +80,7 @@ def captured_form(name: str) -> SimulatedTrunk:
         inner_number="",
         mobile=form["form_ordinal"] == 32 or form["status"] == "EX",
         device=device
-        and Device(
+        and SimulatedDevice(
             id=device["device_id"],
             enabled=device["enabled"],
             line=device["sip_line"],

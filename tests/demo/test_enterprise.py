@@ -8,7 +8,7 @@ import pytest
 
 from tests.demo.captures import captured_trunks
 from vats_exporter.demo import Enterprise, Life, Population, SimulatedTrunk
-from vats_exporter.demo.enterprise import NoDeviceError, UnknownTrunkError
+from vats_exporter.demo.enterprise import NoDeviceError, NoTrunkError
 
 if TYPE_CHECKING:
     from tests.demo.conftest import Clock
@@ -40,7 +40,7 @@ def test_a_trunk_is_found_by_reference_and_by_phone(clock: Clock) -> None:
 
 
 def test_a_trunk_that_is_not_there_is_said_to_be_unknown(clock: Clock) -> None:
-    with pytest.raises(UnknownTrunkError, match="no trunk 79990000000"):
+    with pytest.raises(NoTrunkError, match="no trunk 79990000000"):
         still(clock).find("79990000000")
 
 

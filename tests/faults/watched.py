@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from vats_exporter.demo import SimulatedCabinet
     from vats_exporter.metrics.counters import AccountCounters
-    from vats_exporter.metrics.exposition import Page as Rendered
+    from vats_exporter.metrics.exposition import Exposition
     from vats_exporter.refresh import Source
 
 TTL: Final = 60.0
@@ -260,7 +260,7 @@ def settings_for(simulated: SimulatedCabinet, ca_file: Path) -> CabinetSettings:
     )
 
 
-def _read(page: Rendered) -> Page:
+def _read(page: Exposition) -> Page:
     return Page(b"".join(page.body(compress=False).chunks).decode())
 
 

@@ -14,7 +14,7 @@ from vats_exporter.demo import Answer, Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from vats_exporter.demo import Device, Incoming, SimulatedCabinet
+    from vats_exporter.demo import Incoming, SimulatedCabinet, SimulatedDevice
 
 _INCOMPATIBLE: Final = (
     "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException/3936916533"
@@ -62,7 +62,7 @@ def _unquoted(text: str, secret: str) -> str:
 _TRUNK: Final = r"([01]),'([^']+)'(,4,3,)"
 """A trunk's reference in the answer with its device: after the selector, before its class."""
 
-MALFORMED: Final[dict[str, Callable[[str, Device], str]]] = {
+MALFORMED: Final[dict[str, Callable[[str, SimulatedDevice], str]]] = {
     "the selector is neither on nor off": lambda text, _: re.sub(_TRUNK, r"7,'\2'\3", text),
     "the device is no long": lambda text, _: re.sub(r"('[^']+'),4(?=,[01],')", r"\1,5", text),
     "the trunk is the password": lambda text, device: re.sub(
@@ -96,7 +96,7 @@ MALFORMED: Final[dict[str, Callable[[str, Device], str]]] = {
 """What can be wrong with the answer that holds a device, its credentials included."""
 
 
-EXCEPTIONS: Final[dict[str, Callable[[Device], str]]] = {
+EXCEPTIONS: Final[dict[str, Callable[[SimulatedDevice], str]]] = {
     "it is called like the password": lambda device: f'//EX[1,["{device.sip_password}"],0,7]',
     "it is called like the login": lambda device: f'//EX[1,["{device.sip_login}/1"],0,7]',
     "it is written in the strings of the device": lambda device: (
@@ -132,7 +132,7 @@ class Malformed(BadAnswer):
     """
 
     def __init__(
-        self, simulated: SimulatedCabinet, ways: Sequence[Callable[[str, Device], str]]
+        self, simulated: SimulatedCabinet, ways: Sequence[Callable[[str, SimulatedDevice], str]]
     ) -> None:
         super().__init__(simulated, self._fault, "details")
         self.spoiled = 0
@@ -143,7 +143,7 @@ class Malformed(BadAnswer):
         device = self._account.enterprise.find(incoming.trunk).device
         return None if device is None else Fault(change=partial(self._spoil, device))
 
-    def _spoil(self, device: Device, answer: Answer) -> Answer:
+    def _spoil(self, device: SimulatedDevice, answer: Answer) -> Answer:
         text = body_of(answer).decode()
         if device.sip_password not in text:  # a redirect, or the form that does not apply
             return answer

@@ -16,8 +16,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 
 from vats_exporter.metrics import exposition
 from vats_exporter.metrics.exposition import (
+    Exposition,
     Format,
-    Page,
     accepts_gzip,
     clean,
     encode,
@@ -142,7 +142,7 @@ def test_labels_that_are_all_the_same_are_repeated() -> None:
 def test_a_compressed_page_is_one_gzip_member_of_the_plain_page(
     chunks: list[bytes], form: Format
 ) -> None:
-    page = Page(chunks, form)
+    page = Exposition(chunks, form)
     plain = joined(page.body(compress=False))
     assert plain == ended(form, b"".join(chunks))
     packed = joined(page.body(compress=True))
@@ -153,7 +153,7 @@ def test_a_compressed_page_is_one_gzip_member_of_the_plain_page(
 
 
 def test_a_body_is_made_once() -> None:
-    page = Page([b"x\n"], Format.TEXT)
+    page = Exposition([b"x\n"], Format.TEXT)
     assert page.body(compress=True) is page.body(compress=True)
     assert page.body(compress=False) is page.body(compress=False)
 
@@ -162,9 +162,9 @@ def test_a_small_page_is_one_piece_and_a_large_one_is_never_copied(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chunks = [b"head\n", b"lines\n"]
-    assert Page(chunks, Format.TEXT).body(compress=False).chunks == (b"head\nlines\n",)
+    assert Exposition(chunks, Format.TEXT).body(compress=False).chunks == (b"head\nlines\n",)
     monkeypatch.setattr(exposition, "_SMALL", 4)
-    large = Page(chunks, Format.TEXT).body(compress=False).chunks
+    large = Exposition(chunks, Format.TEXT).body(compress=False).chunks
     assert [id(one) for one in large] == [id(one) for one in chunks]
 
 

@@ -27,7 +27,7 @@ from tests.web.clients import (
     none_open,
     until,
 )
-from vats_exporter.web import JSON, Request, Response, parse_request, say, text
+from vats_exporter.web import JSON, Request, Response, read_request, say, text
 from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.connections import Limits
 from vats_exporter.web.server import WebServer
@@ -113,7 +113,7 @@ def test_heads_that_are_remembered_are_bounded(serve: Serve) -> None:
     server = serve()
     for number in range(150):
         assert status(ask(server, b"GET /%d HTTP/1.0\r\n\r\n" % number)) == 200
-    assert parse_request.cache_info().currsize <= 64
+    assert read_request.cache_info().currsize <= 64
 
 
 def test_a_client_of_http_1_0_that_wants_its_connection_kept_is_told_that_it_is(

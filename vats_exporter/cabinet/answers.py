@@ -151,14 +151,14 @@ class Cookies(DefaultCookiePolicy):
         return False
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Where a body's bytes come from, as they were sent; a response of ``urllib3`` is one."""
 
     def read(self, amt: int, decode_content: bool) -> bytes:  # noqa: FBT001 - urllib3's signature
         """Read this many bytes, or fewer at the end."""
 
 
-def read_body(source: Source, *, encoding: str, limit: float, where: str) -> bytes:
+def read_body(source: ByteSource, *, encoding: str, limit: float, where: str) -> bytes:
     """Read a body to its end, and unpack it, in bounded pieces.
 
     A small body can unpack to more than there is memory, and an endless one to nothing at all: so

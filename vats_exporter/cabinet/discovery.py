@@ -33,7 +33,7 @@ from vats_exporter.cabinet.errors import (
     SessionEndedError,
     UndecodableError,
 )
-from vats_exporter.cabinet.reading import Table
+from vats_exporter.cabinet.reading import ClassTable
 from vats_exporter.gwt import GwtError, NotUnderstood
 from vats_exporter.gwt.script import read_script
 
@@ -73,7 +73,7 @@ class _Findings:
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        self.table = Table(script.classes)
+        self.table = ClassTable(script.classes)
 
 
 _shared: WeakValueDictionary[bytes, _Findings] = WeakValueDictionary()

@@ -59,7 +59,7 @@ class _Block(NamedTuple):
     others: Callable[[Sequence[Any]], tuple[Any, ...]]
 
 
-class Table:
+class ClassTable:
     """What a script tells of the classes, ready for its deployment's answers.
 
     Args:
@@ -113,7 +113,7 @@ def _block(fields: Sequence[object], ref: int) -> _Block | None:
 
 
 def read_page(
-    response: Response, table: Table | None = None, *, not_by_script: str = "no script"
+    response: Response, table: ClassTable | None = None, *, not_by_script: str = "no script"
 ) -> Page:
     """Read the answer to a list request.
 
@@ -150,7 +150,7 @@ def read_page(
     return by_script
 
 
-def read_page_anyhow(response: Response, table: Table | None) -> Page:
+def read_page_anyhow(response: Response, table: ClassTable | None) -> Page:
     """Read a page by the block alone where the table does not fit.
 
     Raises:
@@ -171,7 +171,7 @@ def _shown(page: Page) -> list[str]:
     return [f"{ref} {Record(ref, values).pattern}" for ref, values in flags]
 
 
-def read_by_script(response: Response, table: Table, marks: str) -> Page | None:
+def read_by_script(response: Response, table: ClassTable, marks: str) -> Page | None:
     """Read a page of the list by what the script tells of its classes.
 
     Returns:
@@ -228,7 +228,12 @@ class _List(NamedTuple):
 
 
 def _walk(
-    found: GwtObject, table: Table, seen: set[int], path: tuple[GwtObject, ...], *, in_list: bool
+    found: GwtObject,
+    table: ClassTable,
+    seen: set[int],
+    path: tuple[GwtObject, ...],
+    *,
+    in_list: bool,
 ) -> Iterator[_List | str]:
     """The lists and the boxed longs in an object, save those within what may be rows."""
     if id(found) in seen:
@@ -250,7 +255,7 @@ def _walk(
                 yield from _walk(element, table, seen, path, in_list=in_list or repeated)
 
 
-def _read_rows(lists: Iterable[_List], table: Table) -> dict[int, Record]:
+def _read_rows(lists: Iterable[_List], table: ClassTable) -> dict[int, Record]:
     """Read the rows among the elements of lists, class by class; by the element's id."""
     by_type: dict[ObjectType, dict[int, GwtObject]] = {}
     for one in lists:

@@ -18,7 +18,7 @@ import click
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import read_trunks
-from vats_exporter.cabinet.reading import Table, read_page_anyhow
+from vats_exporter.cabinet.reading import ClassTable, read_page_anyhow
 from vats_exporter.cli.output import FAILED, _, fail, reason, sentence, tell, write
 from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, decode
 from vats_exporter.trunks import ROW_FLAGS
@@ -121,7 +121,7 @@ def read_saved(name: str) -> bytes | str:
         raise ValueError(f"not {encoding.upper()} at byte {error.start}") from None
 
 
-def _read_scripts(names: Sequence[str]) -> Table:
+def _read_scripts(names: Sequence[str]) -> ClassTable:
     """What a permutation and its fragments tell of the classes."""
     # Imported here: most answers are decoded without a script.
     from vats_exporter.gwt.script import read_script  # noqa: PLC0415
@@ -145,7 +145,7 @@ def _read_scripts(names: Sequence[str]) -> Table:
             "not the .nocache.js",
             file=_shown(names[0]),
         )
-    return Table(classes)
+    return ClassTable(classes)
 
 
 class _Answer:
@@ -158,7 +158,7 @@ class _Answer:
         rows_error: why they cannot be read.
     """
 
-    def __init__(self, name: str, table: Table | None) -> None:
+    def __init__(self, name: str, table: ClassTable | None) -> None:
         self.error = self.rows_error = ""
         self.page: Page | None = None
         self.trunks: Sequence[Trunk] = ()
@@ -183,7 +183,7 @@ class _Answer:
         else:
             self.rows_error = "the answer is an exception"
 
-    def _read_page(self, response: Response, table: Table | None) -> None:
+    def _read_page(self, response: Response, table: ClassTable | None) -> None:
         try:
             self.page = read_page_anyhow(response, table)
         except UndecodableError as error:

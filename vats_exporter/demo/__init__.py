@@ -13,13 +13,12 @@ from vats_exporter.demo.cabinet import SimulatedCabinet
 from vats_exporter.demo.deployment import Deployment, RowLayout
 from vats_exporter.demo.enterprise import Enterprise, Life
 from vats_exporter.demo.http import Answer, Fault, FaultHook, Incoming
-from vats_exporter.demo.population import Device, Population, SimulatedTrunk, State
+from vats_exporter.demo.population import Population, SimulatedDevice, SimulatedTrunk, State
 
 __all__ = [
     "Account",
     "Answer",
     "Deployment",
-    "Device",
     "Enterprise",
     "Fault",
     "FaultHook",
@@ -28,6 +27,7 @@ __all__ = [
     "Population",
     "RowLayout",
     "SimulatedCabinet",
+    "SimulatedDevice",
     "SimulatedTrunk",
     "State",
     "make_accounts",

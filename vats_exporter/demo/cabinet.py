@@ -34,7 +34,7 @@ from vats_exporter.demo import http
 from vats_exporter.demo.accounts import Stats, make_accounts
 from vats_exporter.demo.application import Application
 from vats_exporter.demo.deployment import Deployment
-from vats_exporter.demo.enterprise import NoDeviceError, UnknownTrunkError
+from vats_exporter.demo.enterprise import NoDeviceError, NoTrunkError
 from vats_exporter.demo.http import Incoming, Server
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class SimulatedCabinet:
 
     def _owner(self, phone: str) -> Account:
         for account in self.accounts:
-            with suppress(UnknownTrunkError):
+            with suppress(NoTrunkError):
                 account.enterprise.find(phone)
                 return account
         raise LookupError(f"no trunk {phone}")

@@ -66,7 +66,7 @@ LIST_CLASSES: Final = frozenset(
 """Those that only the list's service needs."""
 
 
-class Service(NamedTuple):
+class Interface(NamedTuple):
     """A service: its Java name, and the parameters' classes of each of its methods."""
 
     interface: str
@@ -78,17 +78,17 @@ DETAILS_SERVICE: Final = "DispatcherGwtService"
 SELECTOR_SERVICE: Final = "AbonentDeviceFormGwtService"
 
 SERVICES: Final = {
-    SELECTOR_SERVICE: Service(
+    SELECTOR_SERVICE: Interface(
         "ru.cti.vpbx.shared.services.AbonentDeviceFormGwtService", {"setEnabled": (LONG, BOOLEAN)}
     ),
     # Nothing calls it; its path ends in the same words as the list's.
-    "EnterpriseBrowserGwtService": Service(
+    "EnterpriseBrowserGwtService": Interface(
         "ru.cti.vpbx.shared.services.EnterpriseBrowserGwtService", {}
     ),
-    LIST_SERVICE: Service(
+    LIST_SERVICE: Interface(
         "ru.cti.vpbx.shared.services.AbonentBrowserGwtService", {"list": (LIST_REQUEST,)}
     ),
-    DETAILS_SERVICE: Service(
+    DETAILS_SERVICE: Interface(
         "ru.cti.vpbx.shared.services.DispatcherService", {"getForm": (LONG, DISPATCHER)}
     ),
 }

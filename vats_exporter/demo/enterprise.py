@@ -56,7 +56,7 @@ STILL: Final = Life()
 """Nothing changes but by hand."""
 
 
-class UnknownTrunkError(LookupError):
+class NoTrunkError(LookupError):
     """The enterprise has no such trunk."""
 
 
@@ -116,7 +116,7 @@ class Enterprise:
         """Return one trunk as of now.
 
         Raises:
-            UnknownTrunkError: no trunk has such a reference or phone.
+            NoTrunkError: no trunk has such a reference or phone.
         """
         with self._lock:
             self._live()
@@ -125,7 +125,7 @@ class Enterprise:
             for trunk in self._trunks.values():
                 if trunk.phone == key:
                     return trunk
-        raise UnknownTrunkError(f"no trunk {key}")
+        raise NoTrunkError(f"no trunk {key}")
 
     def change(
         self,
@@ -144,7 +144,7 @@ class Enterprise:
         selector of its SIP device.
 
         Raises:
-            UnknownTrunkError: no trunk has such a reference or phone.
+            NoTrunkError: no trunk has such a reference or phone.
             NoDeviceError: it has no SIP device.
         """
         if active is not None and off is None:

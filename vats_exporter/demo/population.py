@@ -50,7 +50,7 @@ LEAVING: Final = State(active=True, bound=True, marked=True, off=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class SimulatedDevice:
     """A trunk's SIP device, as the details form shows it; ``enabled`` is the selector."""
 
     id: int
@@ -83,7 +83,7 @@ class SimulatedTrunk:
     migration: int = 0
     created: int = 0
     balance: int = 0
-    device: Device | None = None
+    device: SimulatedDevice | None = None
     mobile: bool = False
     changed_at: float = 0.0
 
@@ -197,11 +197,11 @@ class Population:
         gender = draw.randrange(2)
         return f"{draw.choice(_FAMILY)[gender]} {draw.choice(_GIVEN[gender])}"
 
-    def _make_device(self, trunk: SimulatedTrunk) -> Device:
+    def _make_device(self, trunk: SimulatedTrunk) -> SimulatedDevice:
         draw = self._random
         self._device += draw.randint(1, _LARGEST_ID_STEP)
         digits = trunk.phone[1:]
-        return Device(
+        return SimulatedDevice(
             id=self._device,
             enabled=trunk.state.active,
             line=f"mobsip_{digits}",

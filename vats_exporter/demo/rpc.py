@@ -25,7 +25,7 @@ from vats_exporter.demo.deployment import (
     SELECTOR_SERVICE,
     SERVICES,
 )
-from vats_exporter.demo.enterprise import NoDeviceError, UnknownTrunkError
+from vats_exporter.demo.enterprise import NoDeviceError, NoTrunkError
 from vats_exporter.gwt import GwtError, Kind, RequestError, decode_long, encode_long, parse_request
 from vats_exporter.gwt.errors import LongError
 from vats_exporter.gwt.request import incompatible, out_of_date, read_int
@@ -186,7 +186,7 @@ def _find(key: object, enterprise: Enterprise) -> SimulatedTrunk:
         raise CallFailedError("java.lang.NullPointerException")
     try:
         return enterprise.find(encode_long(key))
-    except UnknownTrunkError:
+    except NoTrunkError:
         raise _ApplicationError("ABONENT_NOT_FOUND", "Абонент не найден") from None
 
 

@@ -24,8 +24,8 @@ from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.counters import AccountCounters
 from vats_exporter.metrics.exposition import (
     NO_TRUNKS,
+    Exposition,
     Format,
-    Page,
     counter,
     encode,
     gauge,
@@ -176,7 +176,7 @@ class Collector:
         self._loaded = (True, time.time())
         self._lock = threading.Lock()
         # By format: what a page was made of, the accounts' part, the exporter's, and the page.
-        self._pages: dict[Format, tuple[object, list[bytes], bytes, Page]] = {}
+        self._pages: dict[Format, tuple[object, list[bytes], bytes, Exposition]] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -198,12 +198,12 @@ class Collector:
             # For a moment at least, so that each of those that hang is known to.
             refresher.wait(refresh, max(0.001, deadline - time.monotonic()))
 
-    def scrape(self, form: Format, timeout: float) -> Page:
+    def scrape(self, form: Format, timeout: float) -> Exposition:
         """Refresh what is due, and return the page."""
         self.refresh(timeout)
         return self.page(form)
 
-    def page(self, form: Format) -> Page:
+    def page(self, form: Format) -> Exposition:
         """Return the page as it is: the same object, until something changes."""
         accounts = self._shown()
         seen = [(one.refresher.peek(), one.counters.version) for one in accounts]
@@ -215,7 +215,7 @@ class Collector:
                 chunks = _chunks(accounts, seen, form)
             elif page is not None and kept is exporter:
                 return page
-            page = Page([*chunks, exporter], form)
+            page = Exposition([*chunks, exporter], form)
             self._pages[form] = ((accounts, seen), chunks, exporter, page)
             return page
 

@@ -270,7 +270,7 @@ class Body(NamedTuple):
     encoding: str
 
 
-class Page:
+class Exposition:
     """A whole page, with one compressed copy that is made when first asked for."""
 
     def __init__(self, chunks: Iterable[bytes], form: Format) -> None:

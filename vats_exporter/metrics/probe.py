@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.exposition import Format, Page, encode, gauge, join_trunks
+from vats_exporter.metrics.exposition import Exposition, Format, encode, gauge, join_trunks
 from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class Probe:
         self._state = refresher.peek()
         self._duration = time.monotonic() - began
 
-    def page(self, form: Format) -> Page:
+    def page(self, form: Format) -> Exposition:
         """Return the account's page."""
-        return Page(self._chunks(form), form)
+        return Exposition(self._chunks(form), form)
 
     def _chunks(self, form: Format) -> list[bytes]:
         account, state = self._account, self._state

@@ -85,7 +85,7 @@ class _Parser(BaseHTTPRequestHandler):
 
 
 @lru_cache(maxsize=64)
-def parse_request(head: bytes) -> Request | int:
+def read_request(head: bytes) -> Request | int:
     """Return a request, or the status that refuses it: 0 for an empty line, which gets no answer.
 
     A scraper sends the same request every time, so the latest ones are remembered: the library

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.web import MAX_HEAD, TEXT, Request, parse_request, say
+from vats_exporter.web import MAX_HEAD, TEXT, Request, read_request, say
 from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.connections import Connection, Connections, Limits
 from vats_exporter.web.protection import Protection
@@ -260,7 +260,7 @@ class _Handler(BaseRequestHandler):
         if first in {b"", _HANDSHAKE}:
             return False
         self._connection.wait(self._limits.read_timeout)
-        request = parse_request(self._read_head())
+        request = read_request(self._read_head())
         if isinstance(request, int):
             if request:
                 status = HTTPStatus(request)

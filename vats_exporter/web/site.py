@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from vats_exporter.metrics.collector import Collector, MonitoredAccount
-    from vats_exporter.metrics.exposition import Format, Page
+    from vats_exporter.metrics.exposition import Exposition, Format
 
 _NOT_KEPT: Final = ("Cache-Control", "no-store")
 _OWN_STYLE: Final = ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
@@ -174,7 +174,7 @@ class Site:
         return say(200, "The exporter is ready.")
 
 
-def _exposition(request: Request, make: Callable[[Format], Page]) -> Response:
+def _exposition(request: Request, make: Callable[[Format], Exposition]) -> Response:
     """Answer with a page of metrics, in the format and encoding that the client takes."""
     form, content_type = negotiate(request.headers.get("accept", ""))
     compress = accepts_gzip(request.headers.get("accept-encoding", ""))
