@@ -108,7 +108,7 @@ def test_accounts_and_phones_are_completed_without_a_cabinet(
 
 
 def test_phones_are_also_those_of_the_exporter_that_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "metrics"
     page.write_text('vats_trunk_active{account="depot",phone="79160000003",trunk="C"} 1.0\n')
@@ -117,6 +117,8 @@ def test_phones_are_also_those_of_the_exporter_that_runs(
     parameter = click.Option(["--x"])
     assert complete_account(context(), parameter, "") == ["depot"]
     assert complete_phone(context(), parameter, "79") == ["79160000003"]
+    # There is no configuration, which is nothing to tell somebody who types.
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("file", BROKEN, ids=lambda file: file.stem)

@@ -104,21 +104,23 @@ def complete_phone(context: click.Context, _parameter: click.Parameter, typed: s
 def _known_trunks(context: click.Context) -> dict[str, set[str]]:
     """The phones of each account, as far as they can be found out at once, without the cabinet."""
     # Imported here: only a shell asks.
+    from http.client import HTTPException  # noqa: PLC0415 - see above
     from urllib.request import ProxyHandler, build_opener  # noqa: PLC0415 - see above
 
     known: dict[str, set[str]] = defaultdict(set)
     file = context.params.get("history_file")
-    with suppress(ConfigError, SystemExit):
-        config = load(find_config(context.params.get("config_file")))
-        known.update((account.name, set()) for account in config.accounts)
-        file = file or config.history.file
+    if config_file := context.params.get("config_file") or _first_config():
+        with suppress(ConfigError):
+            config = load(config_file)
+            known.update((account.name, set()) for account in config.accounts)
+            file = file or config.history.file
     if file is not None:
         with suppress(HistoryError):
             for name in read_accounts(file):
                 known[name].update(read_phones(file, name))
     no_proxy = build_opener(ProxyHandler({}))
-    with suppress(OSError), no_proxy.open(_EXPORTER, timeout=1) as answer:
-        for name, phone in _SERIES.findall(answer.read().decode()):
+    with suppress(OSError, HTTPException), no_proxy.open(_EXPORTER, timeout=1) as answer:
+        for name, phone in _SERIES.findall(answer.read().decode("utf-8", "replace")):
             known[name].add(phone)
     return known
 
@@ -173,7 +175,7 @@ def read_config(file: Path | None) -> Config:
 
 def find_config(file: Path | None) -> Path:
     """Return the configuration file that a command was given, or the first one that is there."""
-    chosen = file or next((one for one in CONFIG_FILES if one.exists()), None)
+    chosen = file or _first_config()
     if chosen is None:
         here, there = CONFIG_FILES
         fail(
@@ -183,6 +185,10 @@ def find_config(file: Path | None) -> Path:
             there=there,
         )
     return chosen
+
+
+def _first_config() -> Path | None:
+    return next((one for one in CONFIG_FILES if one.exists()), None)
 
 
 def load_config(file: Path) -> Config:
