@@ -34,10 +34,7 @@ if TYPE_CHECKING:
 
 Outcome = TypeVar("Outcome")
 
-CONFIG_FILES: Final = (
-    Path("vats-exporter.yml"),
-    Path("/etc/vats-exporter/vats-exporter.yml"),
-)
+CONFIG_FILES: Final = (Path("vats-exporter.yml"), Path("/etc/vats-exporter/vats-exporter.yml"))
 """Where a configuration is looked for if none is named, in this order."""
 
 _AT_ONCE: Final = 8
@@ -58,13 +55,7 @@ def option(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare an option; its parameter is named as the flag, with ``_`` for dots and hyphens.
 
-    Args:
-        flag: as it is typed.
-        values: what stands for its value in the help, or all its values; ``None`` if it has none.
-        text: the help.
-        name: of the parameter, where it is another one.
-        short: the flag in one letter.
-        **settings: as for :func:`click.option`.
+    *values* is what stands for its value in the help, or the list of them; ``None`` for a switch.
     """
     if values is None:
         settings["is_flag"] = True
