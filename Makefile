@@ -41,7 +41,7 @@ shapes: $(BIN)/.installed ## Read all answers and scripts of the corpora, and co
 	$(BIN)/python benchmarks/check_shapes.py $(or $(SHAPES),../shared/shapes)
 
 e2e: $(BIN)/.installed ## From the cabinet to the alert, with real Prometheus and Alertmanager
-	$(BIN)/pytest tests/e2e --numprocesses 20 --dist loadscope $(ARGS)
+	$(BIN)/pytest tests/e2e --numprocesses 22 --dist loadscope $(ARGS)
 
 check: format lint types test ## Everything a commit needs: format, lint, types, tests
 
