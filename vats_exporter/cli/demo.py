@@ -118,6 +118,7 @@ def command(  # noqa: PLR0913 - an argument an option
         file = write_config or Path(folder, "vats-exporter.yml")
         try:
             text = _configuration(cabinet, write_config, details=details)
+            file.touch(mode=0o600)  # it holds passwords, invented ones
             file.write_text(text, encoding="utf-8")
         except OSError as error:
             fail("--write-config: cannot write {file}: {error}", file=file, error=error)
