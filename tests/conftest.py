@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from vats_exporter.cabinet import sign_in
-
-# Programs that tests start keep no refused passwords for each other.
-os.environ["XDG_STATE_HOME"] = os.devnull
 
 
 @pytest.fixture(autouse=True)

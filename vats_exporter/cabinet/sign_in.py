@@ -8,7 +8,7 @@ back until then. It is one for the process, by address, login and password, so t
 configuration, which makes new clients, changes nothing, and a changed password is tried at once.
 After a failure the pause doubles: up to an hour where the password may be the reason, so that no
 account is locked, and up to five minutes where the cabinet answers something else, such as a
-maintenance page. A refusal holds for other processes of the same user as well.
+maintenance page.
 """
 
 from __future__ import annotations
@@ -28,20 +28,17 @@ from vats_exporter.cabinet.errors import (
     NotGwtError,
     SignIn,
 )
-from vats_exporter.cabinet.refusals import Refusal, Refusals, state_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vats_exporter.cabinet.errors import Trace
-    from vats_exporter.cabinet.refusals import Credentials
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.transport import Transport
 
 PAUSE: Final = 60.0
 """Seconds between two sendings of a password, at least."""
 
-_REFUSED: Final = "sign_in: the cabinet refused login and password"
 _REFUSED_LIMIT: Final = 3600.0
 _FAILED_LIMIT: Final = 300.0
 
@@ -64,18 +61,13 @@ class SignInPace:
     """Holds sign-ins back until a password may be sent again. Thread-safe.
 
     ``pause`` seconds are between two sendings, at least; 0 holds nothing back. ``who`` is a number
-    for address, login and password. ``refusals`` are those of all processes.
+    for address, login and password.
     """
 
     def __init__(
-        self,
-        *,
-        pause: float = PAUSE,
-        clock: Callable[[], float] = time.monotonic,
-        refusals: Refusals | None = None,
+        self, *, pause: float = PAUSE, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._pause = pause
-        self._refusals = refusals
         self._clock = clock
         self._lock = Lock()
         self._sent: dict[int, _Sent] = {}
@@ -84,27 +76,6 @@ class SignInPace:
         """Seconds until a password may be sent; 0 for now."""
         sent = self._sent.get(who)
         return max(0.0, sent.at + sent.pause - self._clock()) if sent else 0.0
-
-    def recall(self, who: int, credentials: Credentials) -> None:
-        """Learn how the password was refused to another process, where this one never sent it."""
-        if self._refusals is None or who in self._sent:
-            return
-        if refusal := self._refusals.find(credentials):
-            at = self._clock() - refusal.ago
-            error = LoginRefusedError(_REFUSED)
-            with self._lock:
-                self._sent[who] = _Sent(at, refusal.pause, refusal.failures, error)
-
-    def remember(self, who: int, credentials: Credentials) -> None:
-        """Let other processes know how the password was received."""
-        sent = self._sent[who]
-        if self._refusals is None:
-            return
-        if isinstance(sent.error, LoginRefusedError):
-            refusal = Refusal(self._clock() - sent.at, sent.pause, sent.failures)
-            self._refusals.note(credentials, refusal)
-        elif sent.error is None:
-            self._refusals.note(credentials, None)
 
     def send(self, who: int) -> None:
         """Note that a password is sent now, or raise what the last sign-in did: it may not yet."""
@@ -135,7 +106,7 @@ class SignInPace:
             return self.left(who)
 
 
-PACE = SignInPace(refusals=Refusals(state_file))
+PACE = SignInPace()
 """Of this process."""
 
 
@@ -150,8 +121,6 @@ def sign_in(
         NotACabinetError: they end anywhere else.
         NotGwtError: an HTTP error, or the password may not be sent yet, as ``pace`` says.
     """
-    credentials = (transport.base_url, settings.login, settings.current_password())
-    pace.recall(who, credentials)
     pace.send(who)
     start = time.monotonic()
     failed: CabinetError | None = None
@@ -162,7 +131,6 @@ def sign_in(
         raise
     finally:
         again = pace.ended(who, failed)
-        pace.remember(who, credentials)
         if failed:
             failed.retry_after = max(failed.retry_after, again)
         trace(SignIn(failed.result if failed else "success", time.monotonic() - start))
@@ -195,7 +163,7 @@ def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
         lost = transport.cookies.lost(transport.base_url + HOME_PATH)
         if lost and answer.status != 401:
             raise LostCookieError(f"sign_in: ended at the login page: {lost}")
-        raise LoginRefusedError(_REFUSED)
+        raise LoginRefusedError("sign_in: the cabinet refused login and password")
     if match is not None and int(match[1]) < 1 << 63:
         return match[1]
     if settings.enterprise is None:
