@@ -470,6 +470,8 @@ def test_interim_answers_without_an_end_are_no_answer(
 
 # -- redirects
 
+with_every_status = pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+
 
 def test_blanks_after_a_location_do_not_count(transport: Transport, server: ReplayServer) -> None:
     server.answer(PATH, redirect("/target \t "))
@@ -512,12 +514,13 @@ def test_a_redirected_post_is_repeated_as_the_standard_says(
     assert target.body == (b"form" if method == "POST" else b"")
 
 
+@with_every_status
 def test_a_redirect_to_another_host_is_refused_and_nothing_is_sent_there(
-    transport: Transport, server: ReplayServer, stack: ExitStack, hides: Hides
+    transport: Transport, server: ReplayServer, stack: ExitStack, hides: Hides, status: int
 ) -> None:
     other = stack.enter_context(ReplayServer())
     server.answer(
-        PATH, redirect(f"{other.url}/?geheim-cookie", "307 Temporary", "JSESSIONID=geheim-cookie")
+        PATH, redirect(f"{other.url}/?geheim-cookie", f"{status} Away", "JSESSIONID=geheim-cookie")
     )
     with pytest.raises(NotACabinetError, match="redirects to another host") as caught:
         transport.send("sign_in", PATH, b"j_password=geheim", {})
@@ -525,6 +528,7 @@ def test_a_redirect_to_another_host_is_refused_and_nothing_is_sent_there(
     assert other.connections == 0
 
 
+@with_every_status
 @pytest.mark.parametrize(
     "location",
     [
@@ -533,15 +537,17 @@ def test_a_redirect_to_another_host_is_refused_and_nothing_is_sent_there(
         "ftp://127.0.0.1/",
         "javascript:alert(1)",
         "http://user:geheim@evil.invalid/",
+        "https://127.0.0.1@evil.invalid/",
+        "http://127.0.0.1:1/",
         "//evil.invalid",
         "https://evil.invalid",
         "http://127.0.0.1.evil.invalid/",
     ],
 )
 def test_a_redirect_to_what_is_no_page_of_the_host_is_an_error(
-    transport: Transport, server: ReplayServer, location: str, hides: Hides
+    transport: Transport, server: ReplayServer, location: str, status: int, hides: Hides
 ) -> None:
-    server.answer(PATH, redirect(location))
+    server.answer(PATH, redirect(location, f"{status} Away"))
     with pytest.raises(CabinetError) as caught:
         transport.send("home", PATH)
     assert caught.value.result == "not_gwt"

@@ -56,7 +56,8 @@ def run(tool: str, *arguments: str | Path) -> str:
         text=True,
         timeout=600,
         check=False,
-        env={"TZ": "UTC"},
+        # Its tests make much garbage: to collect it less often takes a quarter less time.
+        env={"TZ": "UTC", "GOGC": "400"},
     )
     output = ended.stdout + ended.stderr
     assert ended.returncode == 0, output

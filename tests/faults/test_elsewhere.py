@@ -12,6 +12,7 @@ from tests.faults.connections import HOST, port_of
 from tests.faults.faults import CALLS, BadAnswer, redirect
 from tests.faults.trials import lead_to
 from tests.faults.watched import DETAILS_TTL, TTL, settings_for
+from vats_exporter.cabinet.answers import REDIRECTS
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.sign_in import SignInPace
@@ -34,8 +35,20 @@ LOCATIONS = {
     "the usual port in clear": f"http://{HOST}/x",
 }
 
-everywhere = pytest.mark.parametrize("location", LOCATIONS.values(), ids=LOCATIONS)
-with_every_status = pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+STATUSES = sorted(REDIRECTS)
+
+
+def redirects(*steps: str) -> pytest.MarkDecorator:
+    """Each step with each location and each status; all three together, tests/cabinet has."""
+    return pytest.mark.parametrize(
+        ("step", "location", "status"),
+        [
+            pytest.param(step, LOCATIONS[name], status, id=f"{step}-{name}-{status}")
+            for step in steps
+            for number, name in enumerate(LOCATIONS, list(CALLS).index(step))
+            for status in [STATUSES[number % len(STATUSES)]]
+        ],
+    )
 
 
 @contextmanager
@@ -66,9 +79,7 @@ def redirecting(
     return BadAnswer(simulated, lambda _: redirect(target, status), step, trunk)
 
 
-@with_every_status
-@everywhere
-@pytest.mark.parametrize("step", [step for step in CALLS if step not in {"details", "selector"}])
+@redirects(*(step for step in CALLS if step not in {"details", "selector"}))
 def test_no_redirect_takes_the_list_elsewhere(
     secure_watched: Watched, secure: NamedCabinet, step: str, location: str, status: int
 ) -> None:
@@ -83,15 +94,14 @@ def test_no_redirect_takes_the_list_elsewhere(
     assert trouble.met
 
 
-@with_every_status
-@everywhere
+@redirects("details")
 def test_no_redirect_takes_details_elsewhere(
-    secure_detailed: Watched, secure: NamedCabinet, location: str, status: int
+    secure_detailed: Watched, secure: NamedCabinet, step: str, location: str, status: int
 ) -> None:
     secure_detailed.get_well()
     secure_detailed.wait_until(DETAILS_TTL)
     with trapped(secure) as trap:
-        trouble = redirecting(secure, "details", location, status, trap, secure_detailed.refs[0])
+        trouble = redirecting(secure, step, location, status, trap, secure_detailed.refs[0])
         trouble.start()
         secure_detailed.scrape()
         trouble.stop()
@@ -105,14 +115,13 @@ def cabinet(secure: NamedCabinet, ca_file: Path) -> Iterator[CabinetClient]:
         yield cabinet
 
 
-@with_every_status
-@everywhere
+@redirects("selector")
 def test_no_redirect_takes_a_selector_elsewhere(
-    cabinet: CabinetClient, secure: NamedCabinet, location: str, status: int
+    cabinet: CabinetClient, secure: NamedCabinet, step: str, location: str, status: int
 ) -> None:
     ref = cabinet.read_trunks().trunks[0].ref
     with trapped(secure) as trap:
-        trouble = redirecting(secure, "selector", location, status, trap)
+        trouble = redirecting(secure, step, location, status, trap)
         trouble.start()
         with suppress(CabinetError):
             cabinet.move_selector(ref, enabled=True)

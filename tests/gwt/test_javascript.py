@@ -193,7 +193,7 @@ def test_few_functions_are_kept() -> None:
     assert len(source._found) < 1000
 
 
-N = 400_000
+N = 250_000
 HOSTILE = {
     "quotes": "'" * N,
     "open strings": "='" * (N // 2),
