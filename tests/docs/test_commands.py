@@ -1,13 +1,16 @@
 """Every command that the documentation shows is run, as it stands, against the simulated cabinet.
 
 An exporter serves the account that the documentation talks of, ``office`` with the trunk
-+7 916 123-45-67. Of the machine, only the port and the folders differ from what a page says.
++7 916 123-45-67. Of the machine, only the port and the folders differ from what a page says. A
+command of the program's alone runs in this process, and what needs a shell in one.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,6 +23,8 @@ import pytest
 import yaml
 
 from tests.hunt.visit import record_visit
+from tests.process import log_put_back
+from vats_exporter.cli import main
 from vats_exporter.demo import Account, Enterprise, Population, SimulatedCabinet
 from vats_exporter.demo.script import permutation_script
 from vats_exporter.demo.wire import list_answer
@@ -75,10 +80,13 @@ OWN: Final = [
     for command in COMMANDS
     if command.startswith(PROGRAMS) and not any(re.search(one, command) for one in ELSEWHERE)
 ]
+ALONE: Final = re.compile(r"vats-exporter [^|&;<>$`(\\*?\[~#]*$")
+"""A command of the program's and nothing else for a shell to do."""
 
 
 def test_commands_are_found() -> None:
     assert len(OWN) > 40
+    assert {bool(ALONE.match(one)) for one in OWN if "vats-exporter" in one} == {True, False}
     assert any(command.startswith("curl") for command in OWN)
 
 
@@ -162,16 +170,40 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             yield Machine(folder, port)
 
 
-@pytest.mark.parametrize("command", OWN)
-def test_a_command_works_as_it_stands(machine: Machine, command: str, tmp_path: Path) -> None:
+@pytest.fixture
+def folder(machine: Machine, tmp_path: Path) -> Path:
+    """A copy of the machine's folder."""
+    folder = tmp_path / "here"
+    shutil.copytree(machine.folder, folder)
+    (folder / "backup").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("command", [one for one in OWN if ALONE.match(one)])
+def test_a_command_works_as_it_stands(
+    machine: Machine,
+    folder: Path,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    if "import-har" in command:
+        (folder / "vats-exporter.yml").unlink()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    with log_put_back(), pytest.raises(SystemExit) as ended:
+        main(shlex.split(machine.here(command, folder))[1:])
+    said = capfd.readouterr().err
+    assert not ended.value.code, said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", [one for one in OWN if not ALONE.match(one)])
+def test_a_line_of_shell_works_as_it_stands(machine: Machine, folder: Path, command: str) -> None:
     for program in ("curl", "jq"):
         if re.search(rf"\b{program}\b", command) and shutil.which(program) is None:
             pytest.skip(f"{program}, of a package of Debian's, is not on PATH")
-    folder = tmp_path / "here"
-    shutil.copytree(machine.folder, folder)
-    if "import-har" in command:
-        (folder / "vats-exporter.yml").unlink()
-    (folder / "backup").mkdir()
     (folder / "venv" / "bin").mkdir(parents=True)
     for place in (folder / "vats-exporter", folder / "venv" / "bin" / "vats-exporter"):
         place.write_text(f'#!/bin/sh\nexec {sys.executable} -m vats_exporter "$@"\n', "utf-8")
