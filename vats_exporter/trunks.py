@@ -153,8 +153,8 @@ def normalise_phone(text: str) -> str:
     Returns:
         the digits; an empty string for what is no Russian phone.
     """
-    # Most texts of a list are shorter than any phone.
-    if len(text) < 10 or _PHONE.fullmatch(text) is None:
+    # Most texts of a list are shorter than any phone, or begin with a letter.
+    if len(text) < 10 or text[0].isalpha() or _PHONE.fullmatch(text) is None:
         return ""
     digits = text if text.isdecimal() else text.strip().translate(_BUT_DIGITS)
     if len(digits) == 11 and digits[0] in "78":
