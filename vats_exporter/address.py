@@ -31,7 +31,7 @@ def parse_address(text: str, *, allow_plain_http: bool = False) -> str:
     """
     parts = _split(text, "https")
     if parts.scheme not in ("http", "https"):
-        raise ValueError("only https:// and http:// addresses are known")
+        raise ValueError("only https:// and http:// addresses are supported")
     if "@" in parts.netloc:
         raise ValueError("login and password do not belong in the address")
     host = parts.hostname or ""
@@ -64,7 +64,7 @@ def parse_proxy(text: str) -> Proxy:
     """
     parts = _split(text, "http")
     if parts.scheme != "http":
-        raise ValueError("only http:// proxies are known, which https:// cabinets go through too")
+        raise ValueError("only http:// proxies are supported; they work for https:// cabinets too")
     login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     credential = b64encode(login.encode("utf-8", "replace")).decode("ascii")
     headers = {"Proxy-Authorization": f"Basic {credential}"} if parts.username else {}
@@ -98,7 +98,7 @@ def _split(text: str, scheme: str) -> SplitResult:
         parts = urlsplit(written if "://" in written else f"{scheme}://{written}")
         port = parts.port
     except ValueError:
-        raise ValueError("not an address: host, or host:port, with [] around an IPv6") from None
+        raise ValueError("not an address; write host or host:port, IPv6 in []") from None
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("only the host and the port are needed, without a path")
     if not parts.hostname or port == 0:

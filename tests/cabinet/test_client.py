@@ -281,7 +281,7 @@ def test_a_number_that_was_never_the_total_is_a_remark(
 ) -> None:
     listing = make_cabinet(server, check_total=True).read_trunks()
     assert len(listing.trunks) == 3
-    assert any("(237) is not that of its 3 rows" in warning for warning in listing.warnings)
+    assert any("(237) differs from that of its 3 rows" in warning for warning in listing.warnings)
 
 
 def test_settings_do_not_show_the_password(cabinet: CabinetClient) -> None:
@@ -752,7 +752,7 @@ def test_one_trunk_is_found_and_tells_its_line_and_selector(
 
 
 def test_a_trunk_that_is_not_there_is_an_error_of_the_tree(own: Cabinet) -> None:
-    with pytest.raises(UnknownTrunkError, match="no trunk of 60"):
+    with pytest.raises(UnknownTrunkError, match="no trunk has this phone or reference, of 60"):
         own.trunk("79999999999")
     assert issubclass(UnknownTrunkError, CabinetError)
 

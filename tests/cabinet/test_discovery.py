@@ -58,7 +58,7 @@ ONE = "1A5FDAE779EE8CEF5D12EEC3ED1A7236"
 TWO = "49826FB6F3AD24BF916A9026ED9BE186"
 SCRIPT = f"/vpbxGwt/{PERMUTATION}.cache.js"
 HTML = f"/vpbxGwt/{PERMUTATION}.cache.html"
-SEEN_ONCE = r"seen was used: .*MIGRATION_STATE_TYPE"
+SEEN_ONCE = r"elsewhere were used: .*MIGRATION_STATE_TYPE"
 
 
 def truth(name: str) -> dict[str, Any]:
@@ -430,6 +430,9 @@ def test_who_waits_too_long_for_its_turn_is_told(
     taken = threading.BoundedSemaphore(1)
     monkeypatch.setattr(discovery, "_turns", taken)
     cabinet = make_cabinet(server, timeouts=Timeouts(call=0.5))
-    with taken, pytest.raises(CabinetTimeoutError, match="other accounts read their scripts"):
+    with (
+        taken,
+        pytest.raises(CabinetTimeoutError, match="for other accounts to read their scripts"),
+    ):
         cabinet.read_trunks()
     assert cabinet.read_trunks().trunks

@@ -193,7 +193,7 @@ def test_a_phantom_total_never_refuses_a_list() -> None:
     for rows in (25, 26, 3, 25):
         listing = listed(plausibility, rows, total=237)
         assert len(listing.trunks) == rows
-        assert any("(237) is not that of its" in warning for warning in listing.warnings)
+        assert any("(237) differs from that of its" in warning for warning in listing.warnings)
 
 
 def test_a_total_that_is_not_checked_is_no_remark_either() -> None:

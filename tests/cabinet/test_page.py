@@ -146,7 +146,7 @@ def test_a_few_phones_among_other_texts_are_notes() -> None:
     notes = [phone(1), "позвонить", "вечером"]
     found, warnings = read_trunks([page(notes)], FlagPositions())
     assert [trunk.phone for trunk in found] == ["", "", ""]
-    assert warnings == ("no column of the list can be told to be the phone: 3 trunks have none",)
+    assert warnings == ("no column of the list is certainly the phone: 3 trunks have none",)
 
 
 def test_rows_without_a_phone_are_told_of() -> None:

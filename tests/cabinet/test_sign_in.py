@@ -278,7 +278,7 @@ def test_a_password_goes_on_with_one_redirect_and_no_more(
     for number in range(9):
         target = redirect(f"/{number}", status="307 Temporary Redirect")
         server.always(SIGN_IN if number == 0 else f"/{number - 1}", target)
-    with pytest.raises(NotACabinetError, match="redirects what is sent twice"):
+    with pytest.raises(NotACabinetError, match="redirects the form twice"):
         cabinet.read_trunks()
     assert sum(b"j_password" in request.body for request in server.received) == 2
 

@@ -65,7 +65,7 @@ def test_what_is_most_likely_wrong_is_a_warning_and_no_failure(run: Run, tmp_pat
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
-        ("none/history.db", "its folder is not there"),
+        ("none/history.db", "its folder does not exist"),
         (".", "not a file"),
         ("/proc/history.db", "this user cannot write there"),
     ],

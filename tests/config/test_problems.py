@@ -56,7 +56,7 @@ EXPECTED: dict[str, list[str]] = {
         "line 5: accounts[0].address: the address is empty",
     ],
     "address_ipv6_without_brackets": [
-        "line 5: accounts[0].address: not an address: host, or host:port, with [] around an IPv6",
+        "line 5: accounts[0].address: not an address; write host or host:port, IPv6 in []",
     ],
     "address_plain_http": [
         f"line 5: accounts[0].address: {PLAIN_HTTP}",
@@ -240,19 +240,19 @@ EXPECTED: dict[str, list[str]] = {
         "line 2: accounts[0]: unknown key without a value; put quotes around a text with a comma",
     ],
     "password_in_an_address": [
-        "line 5: accounts[0].address: not an address: host, or host:port, with [] around an IPv6",
+        "line 5: accounts[0].address: not an address; write host or host:port, IPv6 in []",
     ],
     "password_in_an_address_before_a_fragment": [
-        "line 5: accounts[0].address: not an address: host, or host:port, with [] around an IPv6",
+        "line 5: accounts[0].address: not an address; write host or host:port, IPv6 in []",
     ],
     "password_in_an_address_before_a_query": [
-        "line 5: accounts[0].address: not an address: host, or host:port, with [] around an IPv6",
+        "line 5: accounts[0].address: not an address; write host or host:port, IPv6 in []",
     ],
     "password_in_every_place": [
         "line 2: accounts[0].name: must be a text",
         "line 3: accounts[0].login: must be a text",
         "line 4: accounts[0].password_file: cannot read the file: No such file or directory",
-        "line 5: accounts[0].address: not an address: host, or host:port, with [] around an IPv6",
+        "line 5: accounts[0].address: not an address; write host or host:port, IPv6 in []",
         "line 6: accounts[0].allow_plain_http: must be true or false, without quotes",
         "line 7: accounts[0].enterprise: must be the enterprise's number, such as 2613189773",
         "line 8: accounts[0].filter: must be -2, -1 or 0",
@@ -351,7 +351,7 @@ EXPECTED: dict[str, list[str]] = {
         'line 4, column 15: no such anchor; put quotes around a text that starts with "*"',
     ],
     "yaml_alias_of_itself": [
-        "line 1: an alias inside of what it stands for",
+        "line 1: an alias inside what it stands for",
     ],
     "yaml_at_sign": [
         "line 4, column 15: a character that cannot start a value; put quotes around the text",

@@ -134,7 +134,7 @@ def test_a_hanging_cabinet_holds_no_probe_past_its_deadline_and_the_next_has_it(
         ({}, 0.0)
     ]
     text = get(site, "/probe", "account=north&debug=true", **timeout)[1]
-    assert "not in time, and so no success; the refresh goes on" in text
+    assert "not in time, so no success; the refresh continues" in text
     assert "list: asked" in text
     gate.set()
     let_end(site._collector.accounts[0].refresher)
@@ -156,7 +156,7 @@ def test_a_probe_whose_refresh_is_late_has_not_succeeded_whatever_the_one_before
     assert samples(page)["vats_up"] == [({"account": "north"}, 1.0)]
     assert "vats_trunk_active" in samples(page)
     text = get(site, "/probe", "account=north&debug=true", **timeout)[1]
-    assert "not in time, and so no success" in text
+    assert "not in time, so no success" in text
     assert "\nvats_probe_success 0.0\n" in text
     north.gate.set()
     let_end(site._collector.accounts[0].refresher)

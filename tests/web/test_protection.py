@@ -92,8 +92,8 @@ def test_requests_beyond_the_rate_get_429_until_a_token_is_there() -> None:
 @pytest.mark.parametrize(
     ("first", "then", "sentence"),
     [
-        (True, False, "tls_server_config is gone; a restart serves without TLS"),
-        (False, True, "tls_server_config is new; a restart begins to speak TLS"),
+        (True, False, "tls_server_config is gone; to serve without TLS, restart"),
+        (False, True, "tls_server_config is new; to serve with TLS, restart"),
     ],
 )
 def test_tls_neither_begins_nor_ends_while_it_runs(
@@ -280,14 +280,14 @@ DEMANDING: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("then", "sentence"),
     [
-        ({}, "client_auth_type demands less of clients; a restart does so"),
+        ({}, "client_auth_type demands less of clients; to allow that, restart"),
         (
             {"client_auth_type": "VerifyClientCertIfGiven"},
-            "client_auth_type demands less of clients; a restart does so",
+            "client_auth_type demands less of clients; to allow that, restart",
         ),
         (
             {**DEMANDING, "client_allowed_sans": []},
-            "client_allowed_sans is gone; a restart lets in every client that has a certificate",
+            "client_allowed_sans is gone; to let in every client that has a certificate, restart",
         ),
         ({**DEMANDING, "client_allowed_sans": ["prometheus.example"]}, ""),
         ({**DEMANDING, "client_allowed_sans": ["alertmanager.example"]}, ""),

@@ -158,7 +158,7 @@ BAD = {
     ),
     "another header": (
         "http_server_config:\n  headers:\n    X-Mine: 1\n",
-        "http_server_config.headers: holds one that cannot be set",
+        "http_server_config.headers: holds a header that cannot be set",
     ),
     "frame options": (
         "http_server_config:\n  headers:\n    X-Frame-Options: perhaps\n",

@@ -315,8 +315,6 @@ class Cabinet(CabinetClient):
         trunks = self.read_trunks().trunks
         found = [one for one in trunks if one.ref == wanted or (phone and one.phone == phone)]
         if len(found) != 1:
-            how_many = f"{len(found) or 'no'} trunk{'s' if len(found) > 1 else ''}"
-            raise UnknownTrunkError(
-                f"{how_many} of {len(trunks)} with the phone or reference asked for"
-            )
+            how_many = f"{len(found)} trunks have" if found else "no trunk has"
+            raise UnknownTrunkError(f"{how_many} this phone or reference, of {len(trunks)} read")
         return found[0]

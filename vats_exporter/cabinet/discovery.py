@@ -89,7 +89,7 @@ def _turn(settings: CabinetSettings) -> Iterator[None]:
     within = settings.timeouts.call
     if not _turns.acquire(timeout=within):
         raise CabinetTimeoutError(
-            f"permutation: other accounts read their scripts, and took more than {within:g} s"
+            f"permutation: waited for other accounts to read their scripts, more than {within:g} s"
         )
     try:
         yield
@@ -183,7 +183,7 @@ class Discovery:
         words = f"; {self.misfit}" if self.misfit and service is LIST else ""
         if self.observed:
             names = ", ".join(sorted(one.rpartition(".")[2] for one in self.observed))
-            words += f"; not in the script, so that what was once seen was used: {names}"
+            words += f"; not in the script, so the values seen elsewhere were used: {names}"
         return words
 
     def is_outdated(self, transport: Transport) -> bool:

@@ -39,7 +39,7 @@ _CLOCK: Final = "check this machine's clock"
 _NAME: Final = "address must be a name in the certificate"
 _LEVEL_1: Final = "tls.security_level: 1 allows it"
 _LEVEL_0: Final = "tls.security_level: 0 allows it"
-_PLAIN: Final = "the port speaks no TLS; an address with http:// does without"
+_PLAIN: Final = "the port speaks no TLS; for plain HTTP the address begins with http://"
 
 _CURES: Final[dict[int | str, str]] = {
     # By OpenSSL's code for what is wrong with a certificate.

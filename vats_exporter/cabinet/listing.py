@@ -178,7 +178,10 @@ class Plausibility:
                 f"list: {rows} rows, but the cabinet says {shown}; the list changed while it was "
                 "read, or that number is no total: then set check_total: false"
             )
-        return f"the number beside the list ({shown}) is not that of its {rows} rows, and ignored"
+        return (
+            f"the number beside the list ({shown}) differs from that of its {rows} rows, and is "
+            "ignored"
+        )
 
     def believe(self, pages: Sequence[Page]) -> None:
         """Take a whole list for the truth.

@@ -217,9 +217,7 @@ def _warnings(trunks: Sequence[Trunk]) -> tuple[str, ...]:
     warnings = []
     missing = sum(not trunk.phone for trunk in trunks)
     if trunks and missing == len(trunks):
-        warnings.append(
-            f"no column of the list can be told to be the phone: {missing} trunks have none"
-        )
+        warnings.append(f"no column of the list is certainly the phone: {missing} trunks have none")
     elif missing:
         warnings.append(f"{missing} of {len(trunks)} trunks show no phone")
     unknown = Counter(trunk.pattern for trunk in trunks if not trunk.known)

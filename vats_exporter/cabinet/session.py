@@ -246,7 +246,7 @@ class Session:
         if found != _INCOMPATIBLE:
             raise GwtExceptionError(f"{name}: the server answers {found or 'an exception'}")
         reason = f"{found.rpartition('.')[2]}: {_message(response)}{discovery.unsure(service)}"
-        raise RedeployedError(f"{name}: the server finds our names out of date ({reason})")
+        raise RedeployedError(f"{name}: the server reports that names are out of date ({reason})")
 
     def _credentials(self) -> int:
         """What stands for address, login and password, where these may not be kept."""

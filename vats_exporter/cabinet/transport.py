@@ -144,7 +144,7 @@ class Transport:
                 if answer.status not in (307, 308):
                     body, headers = None, {}
                 elif body is not None and len(visited) > 1:
-                    raise NotACabinetError(f"{call}: {self._host} redirects what is sent twice")
+                    raise NotACabinetError(f"{call}: {self._host} redirects the form twice")
 
     def start_afresh(self) -> None:
         """Forget the session, and the connection: over one that is kept, a call may be sent twice.
@@ -196,7 +196,9 @@ class Transport:
         except ValueError:
             raise NotACabinetError(f"{call}: {self._host} redirects to no valid address") from None
         if target.scheme not in _PORTS:
-            raise NotACabinetError(f"{call}: {self._host} redirects to no web address")
+            raise NotACabinetError(
+                f"{call}: {self._host} redirects to an address that is not http:// or https://"
+            )
         base = urlsplit(self.base_url)
         port = port or _PORTS[target.scheme]
         same = (target.scheme, port) == (base.scheme, base.port or _PORTS[base.scheme])

@@ -85,7 +85,7 @@ def _unusable(history: Path | None) -> str:
         return ""
     folder = history.parent
     if not folder.is_dir():
-        return _("its folder is not there")
+        return _("its folder does not exist")
     if history.exists() and not history.is_file():
         return _("not a file")
     if not all(os.access(one, os.W_OK) for one in (folder, history) if one.exists()):

@@ -223,7 +223,7 @@ Try in another terminal:
         **told,
     )
     others = _(
-        """  # end the session, or redeploy the cabinet: the exporter finds its way back
+        """  # end the session, or redeploy the cabinet: the exporter recovers
   curl -X POST {cabinet}/_demo/end-sessions
   curl -X POST {cabinet}/_demo/redeploy
   curl -s {exporter}/metrics | grep -E '^vats_(up|logins|redeployments)'

@@ -43,7 +43,7 @@ _SYNTAX: Final = {
     "mapping values are not allowed": (
         'a ": " where no key can stand; check the indentation, or quote it'
     ),
-    "found duplicate anchor": "an anchor that is there twice",
+    "found duplicate anchor": "an anchor that is defined twice",
     "found unknown escape character": (
         "an unknown escape; put a text with backslashes in single quotes"
     ),
@@ -156,7 +156,7 @@ class _Reader:
         if len(lines) > _MOST_VALUES:
             raise _UnreadableError(f"holds more than {_MOST_VALUES} values")
         if id(node) in self._open:
-            raise _UnreadableError(f"line {lines[keys]}: an alias inside of what it stands for")
+            raise _UnreadableError(f"line {lines[keys]}: an alias inside what it stands for")
         if node.tag not in _TAGS:
             self._note(keys, node, 'a YAML tag; put quotes around a text that starts with "!"')
         if isinstance(node, yaml.ScalarNode):

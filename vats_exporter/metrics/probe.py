@@ -63,7 +63,7 @@ class Probe:
         result = state.result or "not read yet"
         if not self._in_time:
             result = (
-                "not in time, and so no success; the refresh goes on, and the next probe finds "
+                "not in time, so no success; the refresh continues, and the next probe finds "
                 "what it brings"
             )
         waited = "since too many wait already"

@@ -94,7 +94,7 @@ def read_recording(document: object) -> Recording:
         missing.append("list_tail: the list of subscribers was not opened; the default is used")
     elif not tail:
         missing.append(
-            "list_tail: the list request is not built as it is known; the default is used, "
+            "list_tail: the list request is not built in a known way; the default is used, "
             "and `vats-exporter check --online` will tell whether it works"
         )
     if selector is None:

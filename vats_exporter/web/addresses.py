@@ -76,7 +76,7 @@ class ListenAddress:
 def parse_listen_address(text: str) -> ListenAddress:
     """Read ``:port``, ``host:port``, ``address:port`` or ``[IPv6 address]:port``."""
     if "@" in text:  # not quoted: a password may stand before it
-        raise ValueError('must be where to listen, as in ":9742", without a user')
+        raise ValueError('must be an address to listen on, such as ":9742", without a user')
     if "://" in text:
         raise ValueError(
             f'"{text}" is a URL; write only where to listen, as in ":9742" or "127.0.0.1:9742". '
@@ -119,7 +119,7 @@ def systemd_addresses(environment: Mapping[str, str]) -> list[ListenAddress]:
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - the system's own interface
         with socket.socket(fileno=os.dup(descriptor)) as listening:
             if listening.family not in {socket.AF_INET, socket.AF_INET6}:
-                raise ValueError("systemd passed a socket that is none of TCP; see ListenStream=")
+                raise ValueError("systemd passed a socket that is not TCP; see ListenStream=")
             host, port = listening.getsockname()[:2]
         addresses.append(ListenAddress(host, port, descriptor))
     return addresses

@@ -156,7 +156,7 @@ class Protection:
         if is_right is None:
             return say(429, "Too many passwords are being checked.", ("Retry-After", "1"))
         if not is_right:
-            return say(401, "This exporter wants a user and a password.", _CHALLENGE)
+            return say(401, "This exporter requires a user and a password.", _CHALLENGE)
         return None
 
     def _take_token(self, limit: RateLimit) -> bool:
@@ -221,17 +221,17 @@ def _taken_away(old: WebSettings, new: WebSettings) -> str:
     """Say what a file opens that was closed: it may be half written, or emptied by mistake."""
     old_tls, new_tls = old.tls_server_config, new.tls_server_config
     if old.basic_auth_users and not new.basic_auth_users:
-        return "basic_auth_users is gone; a restart serves everybody"
+        return "basic_auth_users is gone; to serve without passwords, restart"
     if old_tls is None:
-        return "tls_server_config is new; a restart begins to speak TLS" if new_tls else ""
+        return "tls_server_config is new; to serve with TLS, restart" if new_tls else ""
     if new_tls is None:
-        return "tls_server_config is gone; a restart serves without TLS"
+        return "tls_server_config is gone; to serve without TLS, restart"
     if new_tls.verify_mode < old_tls.verify_mode:
-        return "tls_server_config.client_auth_type demands less of clients; a restart does so"
+        return "tls_server_config.client_auth_type demands less of clients; to allow that, restart"
     if old_tls.client_allowed_sans and not new_tls.client_allowed_sans:
         return (
-            "tls_server_config.client_allowed_sans is gone; a restart lets in every client that "
-            "has a certificate"
+            "tls_server_config.client_allowed_sans is gone; to let in every client that has a "
+            "certificate, restart"
         )
     return ""
 

@@ -114,7 +114,7 @@ def _certificates(pem: str) -> str:
 def _headers(value: dict[str, str | None]) -> dict[str, str | None]:
     for name, text in value.items():
         if name not in _HEADERS:
-            raise ValueError(f"holds one that cannot be set; only {', '.join(_HEADERS)} can")
+            raise ValueError(f"holds a header that cannot be set; only {', '.join(_HEADERS)} can")
         allowed = _HEADERS[name]
         if text and allowed and text.lower() not in allowed:
             raise ValueError(f"{name}: must be {' or '.join(allowed)}")
