@@ -1,4 +1,4 @@
-"""Where a cabinet is, and by which proxy: from what people write to what calls are made to.
+"""Addresses of cabinets and proxies, as people write them and as calls use them.
 
 Nothing here quotes what was written, which may hold a password.
 """
@@ -57,7 +57,7 @@ class Proxy:
 
 
 def parse_proxy(text: str) -> Proxy:
-    """Read a proxy's address: ``http://host:port``, with ``login:password@`` where it wants them.
+    """Read a proxy's address: ``http://host:port``, with ``login:password@`` if it needs them.
 
     Raises:
         ValueError: what is wrong with it, in one sentence.
@@ -72,7 +72,7 @@ def parse_proxy(text: str) -> Proxy:
 
 
 def proxy_of_environment(base_url: str) -> Proxy | None:
-    """The proxy that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` tell of.
+    """Return the proxy that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name.
 
     Raises:
         ValueError: what is wrong with it, in one sentence.

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from vats_exporter.web.addresses import ListenAddress
     from vats_exporter.web.protection import Protection
 
-# Seconds for everything under way to end, who asked for the end waits no longer than five; and of
-# them for clients to take their answers, which wait for no cabinet any more.
+# Seconds for everything under way to end (a stop may take five), and of these the seconds for
+# clients to take their answers, which no longer wait for a cabinet.
 STOPPING: Final = 4.0
 ANSWERING: Final = 1.5
 
@@ -47,7 +47,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is said on the command line, and stays as it is until the end."""
+    """Settings of the command line; a reload does not change them."""
 
     protection: Protection | None = None  # TLS and passwords of the exporter's own address
     limits: Limits = field(default_factory=Limits)
@@ -93,7 +93,7 @@ class Exporter:
             urls=options.urls,
             reload=self.reload if options.lifecycle and load is not None else None,
             configuration=lambda: display(self._config, options.privacy),
-            # The other half is for those who ask for what needs no waiting.
+            # The other half is for requests that wait for no refresh.
             max_waiting=max(1, limits.max_connections // 2),
         )
         self._server = WebServer(
@@ -108,7 +108,7 @@ class Exporter:
         return len(self._config.accounts)
 
     def start(self) -> None:
-        """Answer requests, and begin to read the cabinets, so that the first scrape finds some."""
+        """Answer requests, and start reading the cabinets before the first scrape."""
         self._server.start()
         facts = {"accounts": self.accounts, "config": str(self._config.file)}
         for address in self._server.addresses:
@@ -116,9 +116,9 @@ class Exporter:
         self._collector.refresh(timeout=0)
 
     def reload(self) -> tuple[str, ...]:
-        """Read the configuration again, and go on with it if it is valid; return its problems.
+        """Reload the configuration, and use it if it is valid; return its problems.
 
-        Accounts whose settings are the same go on as they are. Those that changed keep their
+        Accounts with unchanged settings keep running. Those that changed keep their
         counts, and serve their last good snapshot until there is another; one whose login was
         refused is tried again at once only with other credentials.
         """
@@ -129,7 +129,7 @@ class Exporter:
                 config, problems = self._load(), []
             except ConfigError as error:
                 problems = error.lines()
-            except Exception as bug:  # noqa: BLE001 - what runs goes on, as with a wrong file
+            except Exception as bug:  # noqa: BLE001 - the running accounts continue, as with a wrong file
                 problems = [describe_unexpected(bug)]
             if problems:
                 self._collector.config_loaded(successful=False)
@@ -151,8 +151,8 @@ class Exporter:
     def stop(self) -> None:
         """Let running answers and refreshes end, and close the cabinets; some seconds at most.
 
-        Whoever waits for a refresh is answered with what there is. Refreshes may take the time that
-        is not kept back for signing out, and are broken after that, as is everything that hangs.
+        Scrapes that wait for a refresh get the latest snapshot. Refreshes may take the time that
+        is not reserved for signing out; after that they are broken off, as is all that hangs.
         """
         deadline = time.monotonic() + STOPPING
         self._site.stopping = True
@@ -248,7 +248,7 @@ class Exporter:
         return account
 
     def _close(self, accounts: Iterable[MonitoredAccount], timeout: float) -> None:
-        """Close accounts side by side, in threads that do not keep the process."""
+        """Close accounts concurrently, in threads that do not keep the process alive."""
         for account in accounts:
             close = partial(account.refresher.close, max(0.0, timeout))
             thread = threading.Thread(target=close, name=f"close {account.name}", daemon=True)
@@ -257,7 +257,7 @@ class Exporter:
 
 
 def _configure(account: MonitoredAccount, settings: AccountSettings) -> None:
-    """Hand over what changes without a new session."""
+    """Apply the settings that need no new session."""
     account.labels = settings.labels
     account.expected_off.entries = settings.expected_off
     account.expected_off.file = settings.expected_off_file

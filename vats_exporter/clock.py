@@ -1,4 +1,4 @@
-"""The machine's clocks, behind a protocol, so that tests bring their own."""
+"""The machine's clocks, behind a protocol, so that tests can replace them."""
 
 from __future__ import annotations
 

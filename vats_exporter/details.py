@@ -9,7 +9,7 @@ two requests each, so they follow a slower schedule of their own, apart from the
   go before each trunk. It asks for a part only: all are known a quarter of the ``ttl`` after a
   start;
 * a trunk whose details fail keeps what it had, and takes its turn again; what is older than
-  ``ttl`` and ``stale`` together is told no more;
+  ``ttl`` and ``stale`` together is no longer shown;
 * a failure that is not about this one trunk ends the run, and the next one waits, longer each time,
   and as long as the cabinet says. Details never sign in: that is left to the listing.
 """
@@ -45,7 +45,7 @@ CATCH_UP: Final = 4  # the part of the ttl in which all trunks are asked for, or
 PAUSE: Final = 30.0  # seconds that the next run waits after one given up, doubled each time
 
 _OF_A_TRUNK: Final = (GwtExceptionError, UndecodableError)
-"""Failures that may be this one trunk's, unless the cabinet was redeployed; others would go on."""
+"""Failures that may concern one trunk, unless the cabinet was redeployed; others would repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class _Entry:
 class DetailsBook:
     """What is known of the details of one account's trunks. All times are monotonic seconds.
 
-    Used by one thread at a time, but for :meth:`apply`, which may come while a run goes on.
+    Used by one thread at a time, except :meth:`apply`, which may be called during a run.
     """
 
     def __init__(self, ttl: float) -> None:
@@ -87,7 +87,7 @@ class DetailsBook:
         return [*new, *(ref for _, ref in old)][: max(MIN_BATCH, paced)]
 
     def give_up(self, now: float, retry_after: float) -> None:
-        """Let the next run wait: longer after each that read nothing, and as the cabinet wants."""
+        """Delay the next run: longer after each that read nothing, and as the cabinet asks."""
         self._fruitless += 1
         # The exponent is bounded: 2.0 to the power of a month of them is no float.
         pause = min(PAUSE * 2.0 ** min(self._fruitless, 32), self._ttl / CATCH_UP)
@@ -99,7 +99,7 @@ class DetailsBook:
         self._fruitless = -1  # so that a run which reads something counts as none
 
     def failed(self, ref: str, now: float, *, its_own: bool) -> None:
-        """Note that a trunk was asked for in vain: it keeps what it had.
+        """Note that a request for a trunk failed: it keeps its earlier details.
 
         One that never had details and fails by itself (``its_own``) may have none, and is asked for
         as often as those that have. Any other comes sooner, but after the rest.

@@ -1,4 +1,4 @@
-"""Trunks that are off on purpose: told in the configuration, or in a file that others maintain.
+"""Trunks that are off on purpose: listed in the configuration, or in a file beside it.
 
 A trunk is named by its phone or by its reference. The file has one a line, ``#`` begins a comment;
 it is read again when it changed, each time the cabinet was read. What is wrong with it is a warning

@@ -5,10 +5,10 @@ time and threads, and neither HTTP nor metrics.
 
 * A snapshot is **fresh** for ``ttl``, counted from when its reading began and less a little, so
   that scrapes that come every ``ttl`` each find the cabinet's newest state.
-* Otherwise the first who asks starts a **refresh**, in a thread; all others wait for the same one,
-  no longer than each wants to. It goes on, and the next one finds what it brought. A refresh that
-  a scrape has waited for in vain is **not waited for again**, nor are the account's next ones,
-  until the cabinet answers: an account that hangs delays one scrape.
+* Otherwise the first scrape starts a **refresh**, in a thread; all others wait for the same one,
+  each until its own deadline. The refresh continues, and the next scrape has its result. A refresh
+  that was not finished by a scrape's deadline is **not waited for again**, nor are the account's
+  next ones, until the cabinet answers: an account that hangs delays one scrape.
 * A **failure** replaces nothing: the last good snapshot stays, with its true time, until it is
   older than ``stale``. It holds for ``ttl`` as well, or as long as the cabinet said, up to an hour.
 * A **refused login** is tried again after ``ttl``, but a minute at least, then after twice that,
@@ -81,17 +81,17 @@ class Outcome:
 
 
 class Refresher:
-    """Keeps one account's snapshot as fresh as it is asked for.
+    """Keeps one account's snapshot fresh.
 
     Args:
         name: the account's name, for logs.
         source: what is read.
         ttl: seconds for which a snapshot is fresh, and a failure holds; 0 always reads.
         stale: seconds after which a snapshot that could not be replaced is no longer served.
-        clock: the machine's, unless a test brings its own.
+        clock: the machine's, except in tests.
         mark: marks the trunks that were read, and returns them with its warnings.
         on_snapshot: called with each snapshot, in the refresh's thread, before anyone can see it.
-        on_result: called after each refresh, in its thread, before those who wait for it go on.
+        on_result: called after each refresh, in its thread, before those who wait for it continue.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class Refresher:
             return self._state
 
     def retime(self, ttl: float, stale: float) -> None:
-        """Change how long things hold, also what is known now, but for a refused login."""
+        """Change ttl and stale, also of the current snapshot, but no refused login's delay."""
         with self._lock:
             if self._next is not None and self._state.login_retry_at is None:
                 self._next += ttl - self.ttl
@@ -170,7 +170,7 @@ class Refresher:
     def adopt(self, other: Refresher, *, same_login: bool) -> None:
         """Serve the last good snapshot of the account as it was configured before.
 
-        With the same login a refusal goes on waiting.
+        With the same login, a refusal keeps its delay.
         """
         with other._lock:
             state, taken = other._state, other._taken
@@ -183,7 +183,7 @@ class Refresher:
                 self._state = replace(self._state, snapshot=state.snapshot)
 
     def release(self) -> None:
-        """Start no more refreshes, and let those who wait for one go on."""
+        """Start no more refreshes, and release those who wait for one."""
         with self._lock:
             self._closed = True
             if self._running is not None:
@@ -209,7 +209,7 @@ class Refresher:
         return self._next is None or self._clock.monotonic() >= self._next
 
     def _start_thread(self) -> threading.Event | None:
-        """Start a refresh; ``None`` if the machine has no thread left, which may pass."""
+        """Start a refresh; ``None`` if the machine has no thread left at the moment."""
         running = threading.Event()
         name = f"refresh {self.name}"
         thread = threading.Thread(target=self._run, args=(running,), name=name, daemon=True)
@@ -248,7 +248,7 @@ class Refresher:
             _log.error("snapshot was not recorded", account=self.name, error=error)
 
     def _read(self, began: float) -> Outcome:
-        """Read the source, and say how it went, whatever happens."""
+        """Read the source, and return the outcome, whatever happens."""
         result, error, retry_after = "success", "", 0.0
         try:
             listing = self._source.read_trunks()

@@ -26,7 +26,7 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flag:
-    """A flag of a trunk, as everything that shows, counts or configures it sees it.
+    """A flag of a trunk, for everything that shows, counts or configures it.
 
     Attributes:
         key: its name in the configuration, in JSON, in the history and as the label ``flag``.
@@ -212,8 +212,8 @@ class Trunk:
         pattern: the values of the row's varying positions, e.g. ``1100``.
         known: whether this pattern is one of the known ones.
         line: the SIP line, ``mobsip_9161234567``; empty where details are off or not known yet.
-        sip_device_enabled: the selector; ``None`` without a SIP device, or likewise.
-        details_at: when these two were read, in seconds since the epoch; ``None`` likewise.
+        sip_device_enabled: the selector; ``None`` without a SIP device, or if not read.
+        details_at: when these two were read, in seconds since the epoch; ``None`` if not read.
         expected_off: whether the configuration says that it is off on purpose.
     """
 
@@ -308,7 +308,7 @@ class AccountState:
 
     @property
     def up(self) -> bool:
-        """Whether the latest refresh worked and what it brought is served.
+        """Whether the latest refresh succeeded and its snapshot is served.
 
         A snapshot that became stale while the next refresh hangs is not up.
         """

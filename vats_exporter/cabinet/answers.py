@@ -1,4 +1,4 @@
-"""What comes back from a cabinet: statuses, bodies and cookies, each within bounds."""
+"""Answers of a cabinet: statuses, bodies and cookies, each within bounds."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Cookies(DefaultCookiePolicy):
         return request.get_header("Cookie") or ""
 
     def forget(self) -> None:
-        """Begin without any."""
+        """Drop all cookies."""
         self.jar.clear()
         self._refused.clear()
 

@@ -171,7 +171,7 @@ def _windows(letters: str) -> Iterator[tuple[int, int]]:
 def _check_nothing_missed(tokens: Tokens, blocks: Sequence[Block]) -> None:
     """Refuse an answer with something like a row outside of its blocks.
 
-    That is a row whose reference is null or points to an object of before, or whose flag is an
+    That is a row whose reference is null or points to an earlier object, or whose flag is an
     object of another kind.
     """
     outside, end = [], 0
@@ -267,7 +267,7 @@ def _check_only_list(
 
 
 def _may_be_made_up(tokens: Tokens, rows: Rows, ended: int, place: int, length: int) -> bool:
-    """Whether null and references may make up for a list's last rows, and follow in another."""
+    """Whether null and references may be a list's last rows, and follow in another."""
     skipped = [_skipped(tokens, last) for _, last in rows.starts]
     left = len(rows.blocks) - ended
     missing = sum(skipped[1:ended]) + _count_nothing(

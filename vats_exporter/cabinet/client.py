@@ -56,7 +56,7 @@ class UnknownTrunkError(CabinetError):
 
 
 class NotSwitchedError(CabinetError):
-    """A selector is not where it was to be moved to, whatever the cabinet answered."""
+    """A selector did not move where it should, whatever the cabinet answered."""
 
     result = "incomplete"
 
@@ -70,7 +70,7 @@ class CabinetClient:
         settings: how it is reached and read.
         trace: sees every HTTP call, sign-in and redeployment.
         observe: is shown every answer by its call's name, body and all.
-        pace: says when a password may be sent; the process's own unless a test brings another.
+        pace: says when a password may be sent; the process's own except in tests.
 
     Attributes:
         list_tail_misfit: why ``list_tail`` does not fit the class of the request; empty where it
@@ -92,7 +92,7 @@ class CabinetClient:
         self._known = Plausibility()
 
     def __enter__(self) -> Self:
-        """Nothing is done before it is needed."""
+        """Return itself; nothing is done before it is needed."""
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -101,7 +101,7 @@ class CabinetClient:
 
     @property
     def discovery(self) -> Discovery | None:
-        """What the cabinet calls things, once discovered."""
+        """The cabinet's names, once discovered."""
         return self._session.discovery
 
     @property
@@ -149,7 +149,7 @@ class CabinetClient:
                 return devices.read_mobile_form(read(devices.MOBILE_FORM), ref)
 
     def move_selector(self, ref: str, *, enabled: bool) -> None:
-        """Move one trunk's selector, and do not look where it is then."""
+        """Move one trunk's selector, without reading it back."""
         with self._session.alone():
             self._session.call("selector", contract.SELECTOR, self._selector(ref, enabled=enabled))
 
@@ -159,7 +159,7 @@ class CabinetClient:
             return self._selector(ref, enabled=enabled)(self._session.ready(contract.SELECTOR))
 
     def discover(self) -> Discovery:
-        """Look up again what the cabinet calls things, as is to be done before a change.
+        """Discover the cabinet's names again, which is needed before a change.
 
         A call whose parameters are all plain Java types also works with a stale policy. [gwt]
         """

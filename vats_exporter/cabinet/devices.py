@@ -144,7 +144,7 @@ class Switchable(Protocol):
 
 
 class SwitchOutcome(enum.Enum):
-    """What became of one trunk."""
+    """The outcome for one trunk."""
 
     PENDING = "not done"
     STARTED = "interrupted: check it in the cabinet"
@@ -195,7 +195,7 @@ class Switching:
         self.stopped = ""
 
     def __iter__(self) -> Iterator[TrunkSwitch]:
-        """Carry the change out, trunk by trunk; each that was tried is given once that is done."""
+        """Carry the change out trunk by trunk, and yield each trunk that was tried."""
         for change in self.changes:
             try:
                 self._carry_out(change)

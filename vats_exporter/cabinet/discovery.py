@@ -1,4 +1,4 @@
-"""What a deployment of the cabinet calls things: found in the scripts a browser loads.
+"""The names that a deployment of the cabinet uses, found in the scripts a browser loads.
 
 ``vpbxGwt.nocache.js`` names the permutations, of which any works for RPC [gwt]; what the script of
 one tells is read by :mod:`vats_exporter.gwt.script`. Where something is wanted that the script
@@ -69,7 +69,7 @@ class MissingError(NotACabinetError):
 
 
 class _Findings:
-    """What the texts of one permutation tell, and what is made of it."""
+    """What the texts of one permutation contain, parsed."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -113,7 +113,7 @@ def _read(*texts: str) -> _Findings:
 
 
 class Discovery:
-    """What one deployment of the cabinet calls things; what is configured wins over what is found.
+    """The names of one deployment of the cabinet; configured ones take precedence.
 
     Args:
         module_base: the address of the GWT module, ``https://vpbx.mts.ru/vpbxGwt/``.
@@ -179,7 +179,7 @@ class Discovery:
         return (self.module_base, self.policy(service), service.interface, method, *signatures)
 
     def unsure(self, service: Service) -> str:
-        """What may be wrong in a request to a service, to go on a sentence; often empty."""
+        """What may be wrong in a request to a service, as the end of a sentence; often empty."""
         words = f"; {self.misfit}" if self.misfit and service is LIST else ""
         if self.observed:
             names = ", ".join(sorted(one.rpartition(".")[2] for one in self.observed))
@@ -264,7 +264,7 @@ class Discovery:
 
 
 def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
-    """Find out what the deployment in force calls things.
+    """Find the names of the current deployment.
 
     A permutation that did not come whole ends it: another one is asked for only where one is not
     there, or was read and does not tell what is needed.

@@ -17,7 +17,7 @@ Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of 
     │   └── RedeployedError       gwt_exception   IncompatibleRemoteServiceException
     ├── UndecodableError          undecodable     an answer, or a script, that cannot be read
     │   ├── TableError            undecodable     the script's classes do not read an answer
-    │   └── DifferError           undecodable     a page that its two readings tell otherwise
+    │   └── DifferError           undecodable     a page of which the two readings differ
     └── IncompleteError           incomplete      pages that do not add up to one list
         └── DoubtfulError         incomplete      a list that is not believed until it is repeated
 
@@ -58,7 +58,7 @@ class CabinetError(Exception):
 
 
 class LoginRefusedError(CabinetError):
-    """The cabinet sent us back to its login page after we gave it login and password."""
+    """The cabinet returned to its login page after login and password were sent."""
 
     result = "login_refused"
 
@@ -94,7 +94,7 @@ class NotACabinetError(NotGwtError):
 
 
 class SessionEndedError(NotGwtError):
-    """A call was answered as if nobody had signed in; it is given which, and with what."""
+    """A call was answered as if not signed in; its argument says which, and how."""
 
     def __str__(self) -> str:
         return f"{self.args[0]}: the session is over"
@@ -107,7 +107,7 @@ class GwtExceptionError(CabinetError):
 
 
 class RedeployedError(GwtExceptionError):
-    """``IncompatibleRemoteServiceException``: names, hashes or signatures we hold are stale."""
+    """``IncompatibleRemoteServiceException``: the names, hashes or signatures in use are stale."""
 
 
 class UndecodableError(CabinetError):
@@ -117,10 +117,10 @@ class UndecodableError(CabinetError):
 
 
 class TableError(UndecodableError):
-    """An answer cannot be read by what the compiled script tells of its classes.
+    """An answer cannot be read by the classes in the compiled script.
 
-    ``missing`` is the type signature of a class that the script does not tell, which a fragment of
-    it may; empty where it tells all, and they do not fit.
+    ``missing`` is the type signature of a class that the script lacks, and a fragment of it may
+    have; empty if it has all classes, and they do not fit.
     """
 
     def __init__(self, message: str, *, missing: str = "") -> None:
@@ -129,7 +129,7 @@ class TableError(UndecodableError):
 
 
 class DifferError(UndecodableError):
-    """A page that has other rows by the script than by their block; as reference and pattern."""
+    """A page that the script reads otherwise than the block; rows as reference and pattern."""
 
     def __init__(self, by_script: Sequence[str], by_block: Sequence[str]) -> None:
         counts = f"{len(by_script)} rows, by their block {len(by_block)}"
@@ -147,7 +147,7 @@ class IncompleteError(CabinetError):
 
 
 class DoubtfulError(IncompleteError):
-    """A whole list that is not believed before another session has said the same."""
+    """A whole list that counts only once another session has confirmed it."""
 
 
 class CallStarted(NamedTuple):
@@ -181,7 +181,7 @@ class SignIn(NamedTuple):
 
 
 class Redeployed(NamedTuple):
-    """The cabinet's permutation, by its strong name, is another than it was."""
+    """The cabinet's permutation, by its strong name, changed."""
 
     old: str
     new: str

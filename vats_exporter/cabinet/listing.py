@@ -105,7 +105,7 @@ def _check_page(pages: Sequence[Page], page_of: dict[str, int], settings: Cabine
 
 
 class _Shown(NamedTuple):
-    """What a list was like: the classes of its answers, each once, and whether it was empty."""
+    """A list's kind: the classes of its answers, each once, and whether it was empty."""
 
     classes: tuple[str, ...]
     empty: bool
@@ -133,7 +133,7 @@ class Plausibility:
         self._redeployed = False  # in the course of a list
 
     def deployed(self, permutation: str) -> None:
-        """Note the permutation in force: of another one's answers little is known."""
+        """Note the current permutation; little is known of another one's answers."""
         if permutation != self._permutation:
             self._permutation = permutation
             self._redeployed = True
@@ -184,7 +184,7 @@ class Plausibility:
         )
 
     def believe(self, pages: Sequence[Page]) -> None:
-        """Take a whole list for the truth.
+        """Remember a whole list as the accepted one.
 
         Raises:
             DoubtfulError: not yet: it should be read again, in a fresh session.

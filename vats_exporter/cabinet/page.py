@@ -120,7 +120,7 @@ def guess_total(numbers: Sequence[int], rows: int) -> int | None:
 def read_trunks(
     pages: Sequence[Page], positions: FlagPositions
 ) -> tuple[tuple[Trunk, ...], tuple[str, ...]]:
-    """Give the rows of all pages of one listing their meaning.
+    """Turn the rows of all pages of one listing into trunks.
 
     Returns:
         the trunks in order, and sentences on what could not be told, without personal data.

@@ -1,4 +1,4 @@
-"""A page of the tab "Абоненты", read in both ways there are.
+"""A page of the tab "Абоненты", read by the script's classes and by the rows' block.
 
 By what the deployment's script tells of the classes, where that can be had, and by the block that
 the user described (:mod:`vats_exporter.cabinet.by_block`). Where both say which rows there are and
@@ -60,7 +60,7 @@ class _Block(NamedTuple):
 
 
 class ClassTable:
-    """What a script tells of the classes, ready for its deployment's answers.
+    """The classes of a script, ready to read its deployment's answers.
 
     Args:
         classes: by type signature, of the permutation and all fragments that were read.
@@ -172,7 +172,7 @@ def _shown(page: Page) -> list[str]:
 
 
 def read_by_script(response: Response, table: ClassTable, marks: str) -> Page | None:
-    """Read a page of the list by what the script tells of its classes.
+    """Read a page of the list by the script's classes.
 
     Returns:
         the page; ``None`` where the answer can be read, but no class in it holds a row's block.

@@ -105,7 +105,7 @@ class Session:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Make calls while nobody else does; no error gets out with a secret in it."""
+        """Make calls exclusively; no error gets out with a secret in it."""
         with self._lock:
             self._renewed.clear()
             try:
@@ -126,12 +126,12 @@ class Session:
         return self._signed_in_as not in (None, self._credentials())
 
     def doubt(self) -> None:
-        """Let the next call sign in."""
+        """Make the next call sign in."""
         self._signed_in = False
         self._renewed.clear()
 
     def ready(self, service: Service | None = None) -> Discovery:
-        """Sign in and discover, as far as it is not done; look for a service in the fragments."""
+        """Sign in and discover if necessary; look for a service in the fragments."""
         if not self._signed_in:
             self._sign_in()
         if self.discovery is None:
@@ -147,7 +147,7 @@ class Session:
     def call(
         self, name: str, service: Service, build: Build, *, renew: bool = True
     ) -> gwt.Response:
-        """Make a GWT-RPC call, and repeat it after signing in, or discovering, again if need be.
+        """Make a GWT-RPC call; sign in or discover again and repeat it if necessary.
 
         Each at most once, the first time in a call included: what is refused in a session, or under
         names, that are as fresh as they can be is refused for another reason. Unless ``renew``, the
@@ -265,7 +265,7 @@ class Session:
 
 
 def _message(response: gwt.Response) -> str:
-    """What GWT's own code says is out of date: names of classes and methods, no data."""
+    """GWT's own message about what is out of date: names of classes and methods, no data."""
     text = "".join(response.string_table[1:2])[:_LONGEST]
     if not _CLASS.search(text):
         return "no reason given"

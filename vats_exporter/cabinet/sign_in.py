@@ -49,7 +49,7 @@ class LostCookieError(NotACabinetError):
 
 @dataclass(slots=True)
 class _Sent:
-    """When a password was last sent, and what came of it."""
+    """When a password was last sent, and with what result."""
 
     at: float
     pause: float
@@ -78,7 +78,7 @@ class SignInPace:
         return max(0.0, sent.at + sent.pause - self._clock()) if sent else 0.0
 
     def send(self, who: int) -> None:
-        """Note that a password is sent now, or raise what the last sign-in did: it may not yet."""
+        """Note that a password is sent now, or raise the last error if it may not be sent yet."""
         with self._lock:
             now, sent = self._clock(), self._sent.get(who)
             if sent and (left := self.left(who)):

@@ -147,7 +147,7 @@ class Transport:
                     raise NotACabinetError(f"{call}: {self._host} redirects the form twice")
 
     def start_afresh(self) -> None:
-        """Forget the session, and the connection: over one that is kept, a call may be sent twice.
+        """Drop session and connection: over a kept connection, a call may be sent twice.
 
         A password is not to be.
         """
@@ -177,7 +177,7 @@ class Transport:
             timer.join()
 
     def _end(self, why: str) -> None:
-        """Let whoever reads from the connection, or writes to it, find its end."""
+        """Make reads and writes on the connection end."""
         with self._lock:
             self._cut = why
             cut = self._socket or (self._connection.sock if self._connection else None)

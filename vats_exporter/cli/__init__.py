@@ -56,7 +56,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         if cmd_name not in _HANDLES_SIGNALS:
-            # The program begins with keeping hangups until they are handled; here nobody does.
+            # SIGHUP is blocked from the start until it is handled; here it never is.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
         command = module.command
@@ -177,7 +177,7 @@ def speak(language: str) -> None:
 
 
 def _tell_of_ignored(ignored: sys.UnraisableHookArgs) -> None:
-    """Tell what was raised where nobody can catch it, as when an object dies; not its message."""
+    """Report an exception that cannot be caught, as in a finalizer, without its message."""
     if ignored.exc_value is not None:  # pragma: no branch - Python has none while it ends
         tell("vats-exporter: {error}, ignored", error=describe_unexpected(ignored.exc_value))
 

@@ -93,7 +93,7 @@ def command(*, files: Sequence[str], scripts: Sequence[str]) -> None:
 
 
 def read_saved(name: str) -> bytes | str:
-    """Read what somebody has saved from a browser, in whatever encoding.
+    """Read a response saved from a browser, in whatever encoding.
 
     Args:
         name: of a file; ``-`` is standard input.
@@ -122,7 +122,7 @@ def read_saved(name: str) -> bytes | str:
 
 
 def _read_scripts(names: Sequence[str]) -> ClassTable:
-    """What a permutation and its fragments tell of the classes."""
+    """Read the classes of a permutation and its fragments."""
     # Imported here: most answers are decoded without a script.
     from vats_exporter.gwt.script import read_script  # noqa: PLC0415
 

@@ -78,7 +78,7 @@ def words(both: Words) -> str:
 
 
 def sentence(text: str) -> str:
-    """Say in the operator's language what other rooms say in English, since it is logged as well.
+    """Translate a message of another module, which is in English because it is logged as well.
 
     ``sentences.txt`` has what is translated, with a placeholder for each part that differs. What is
     put together of several sentences is taken apart.
@@ -98,7 +98,7 @@ def sentence(text: str) -> str:
 
 @cache
 def _sentences() -> list[tuple[re.Pattern[str], str]]:
-    """The sentences as patterns, those first that leave least open."""
+    """The sentences as patterns, the most specific first."""
     lines = (LOCALE / "sentences.txt").read_text("utf-8").splitlines()
     found = []
     for line in lines:
@@ -206,7 +206,7 @@ class Table:
         )
 
     def _narrow(self, columns: Sequence[Sequence[str]], room: int) -> None:
-        """Take what there is no room for from the widest columns, down to a word's width."""
+        """Narrow the widest columns until the table fits, down to a word's width."""
         widths = self._widths
         over = sum(widths) + 2 * (len(widths) - 1) - room
         if over <= 0:
@@ -252,7 +252,7 @@ class Progress:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Leave nothing behind."""
+        """Erase the line."""
         self.erase()
 
     def say(self, message: str, **parts: object) -> None:

@@ -219,7 +219,7 @@ def _switch(chosen: Sequence[Found], *, enabled: bool) -> None:
 
 
 def _report(runs: Mapping[str, Switching], *, enabled: bool, interrupted: bool) -> int:
-    """Say what became of every trunk; return a status that says whether all is as wanted."""
+    """Report the outcome for every trunk; return the exit status."""
     changes = [(name, change) for name, run in runs.items() for change in run.changes]
     titles = _("Account"), _("Phone"), _("Name"), _("Before"), _("After"), _("Outcome")
     rows = [

@@ -1,4 +1,4 @@
-"""``serve``: the exporter itself, until a signal asks it to end; and what systemd is told of it."""
+"""``serve``: the exporter itself, until a signal ends it; and the notifications to systemd."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def _addresses(given: Mapping[str, Any]) -> tuple[ListenAddress, ...]:
 
 
 def _raise_descriptor_limit() -> None:
-    """Take all the descriptors that the system grants, as programs in Go do by themselves.
+    """Raise the limit of open files to what the system allows, as Go programs do.
 
     The usual limit, 1024, is there for programs that wait with ``select()``; a connection that
     finds none left is refused, whatever --web.max-connections says.
@@ -296,7 +296,7 @@ def signals_handled(reload: Callable[[], object] | None = None) -> Iterator[Call
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def again(_number: int, _frame: object) -> None:
-        """Be there: the pipe gets signals that have a handler, and no others."""
+        """Do nothing: only signals with a handler get into the pipe."""
 
     def wait() -> None:
         while True:

@@ -110,7 +110,7 @@ def meant(key: object, known: Iterable[str]) -> str:
 
 
 def problem_of(detail: ErrorDetails, model: type[BaseModel], line: int) -> Problem:
-    """Say what pydantic found, in the words of somebody who edits a YAML file."""
+    """Describe what pydantic found in terms of the YAML file."""
     path, here = known_path(detail["loc"], model)
     if detail["type"] != "extra_forbidden":
         message = _message(detail)

@@ -53,7 +53,7 @@ class LongError(GwtError):
 
 
 class ObjectsError(GwtError):
-    """Tokens that can't be read by what the script tells of their classes.
+    """Tokens that can't be read by the script's classes.
 
     Attributes:
         where: the token, counted from the answer's end, where reading starts, from 0.

@@ -35,7 +35,7 @@ def encode_long(value: int) -> str:
 def decode_long(text: str) -> int:
     """Read an integer.
 
-    Leading zeros (``A``) are read as Google's reader does, although nobody writes them. What its
+    Leading zeros (``A``) are read as Google's reader does, although no code writes them. What its
     reader makes up of foreign characters and of bits past the 64th is refused instead.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a compiled GWT permutation tells: classes, services and methods.
+"""The classes, services and methods in a compiled GWT permutation.
 
 A class's handlers stand in tables that the compiled type serializers fill, one or more a service::
 
@@ -57,7 +57,7 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What the texts of one permutation tell. Plain data; no parse tree is kept.
+    """The content of one permutation. Plain data; no parse tree is kept.
 
     Attributes:
         classes: by type signature; ``None`` where the client never reads the class.
@@ -106,7 +106,7 @@ _FAR: Final = 128
 
 
 def read_script(*texts: str) -> Script:
-    """What the texts of one permutation tell: of the main script and its fragments together.
+    """Read the texts of one permutation: the main script and its fragments together.
 
     Functions of one are called from another, so a text alone tells less.
 

@@ -112,7 +112,7 @@ class HistoryFile:
             raise HistoryError(
                 f"{self.path}: another exporter writes to it; give each its own file"
             ) from None
-        # SQLite would make it readable by everybody.
+        # SQLite would make it readable by every user.
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with self._noticing_damage():

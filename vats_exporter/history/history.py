@@ -6,7 +6,7 @@ what the file has and writes the difference, in one transaction. If that fails, 
 file misses for ever is a flag that changes and changes back while it cannot be written.
 
 Old events are deleted by the wall clock, which may be wrong: at a start without a battery, or
-because somebody set it. So nothing is deleted in the first hour, nor for an hour after the wall
+because it was set. So nothing is deleted in the first hour, nor for an hour after the wall
 clock moved by more than a minute against one that cannot be set.
 """
 
@@ -43,7 +43,7 @@ RETRY_PAUSE: Final = 5.0
 HOUR: Final = 3600.0
 CLOCK_JUMP: Final = 60.0
 PRUNE_LIMIT: Final = 10_000
-"""Events that are deleted at a time; the next record goes on with the rest."""
+"""Events that are deleted at a time; the next record continues with the rest."""
 
 _log = get_logger(__name__)
 

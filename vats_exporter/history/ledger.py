@@ -130,7 +130,7 @@ class Ledger:
         return replace(after, present=present, gone=gone, changes=changes)
 
     def continued(self, later: Ledger) -> Ledger:
-        """Return this ledger, read from a file, as it goes on with one begun without the file.
+        """Return this ledger, read from a file, continued by one that was begun without the file.
 
         The later one's counters have been shown already. They go on, as after a reset: a jump up
         to the file's would count as changes.
@@ -222,7 +222,7 @@ def _flags(old: Seen, new: Seen) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _fill(seen: Seen, old: Seen) -> Seen:
-    """Fill in what is not told with what it was."""
+    """Fill in unknown values with the previous ones."""
     return tuple(
         was if one is None or one == "" else one for one, was in zip(seen, old, strict=True)
     )

@@ -73,7 +73,7 @@ def _log_unraisable(ignored: sys.UnraisableHookArgs) -> None:
 
 
 class _Writer(threading.Thread):
-    """Writes queued lines to a file descriptor, and may be held up there for ever.
+    """Writes queued lines to a file descriptor; a write may block for ever.
 
     Not through a stream: a thread that holds a stream's lock aborts the interpreter's exit.
     """

@@ -1,4 +1,4 @@
-"""From what is known of the accounts to the page Prometheus reads.
+"""Builds the page that Prometheus reads from the state of the accounts.
 
 What changes together is made together, and no more often: an account's trunk samples once a
 refresh, in its thread; the other samples when a refresh ended or a call was made; the process's own
@@ -62,7 +62,7 @@ class MonitoredAccount:
     Attributes:
         labels: what service discovery adds to its target.
         refreshes: the latest ones: when each ended, in seconds since the epoch, how, without its
-            snapshot, and how many trunks it brought.
+            snapshot, and how many trunks it has.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class MonitoredAccount:
         return [*state_families(state), *self.counters.families()]
 
     def _record(self, snapshot: Snapshot) -> None:
-        """Record a snapshot before its samples are made, which tell the changes it brought."""
+        """Record a snapshot before its samples are made, since they include its changes."""
         with self._recording:
             if self._history is not None and not self._retired:
                 self._history.record(self.name, snapshot)

@@ -95,7 +95,7 @@ class Probe:
 
 
 def latest_refreshes(account: MonitoredAccount) -> str:
-    """Tell of an account's latest refreshes and their steps, newest first."""
+    """Describe an account's latest refreshes and their steps, newest first."""
     steps = account.counters.steps()
     told: list[list[str]] = []
     before = 0.0

@@ -1,4 +1,4 @@
-"""What a browser's recording of a signed-in visit (HAR) tells of a cabinet.
+"""Reads a browser's recording of a signed-in visit (HAR) to a cabinet.
 
 Takes along what a configuration needs and nothing else: the address, the enterprise, the policy
 hash of each service, the end of the list request as a template, the selector's method. Passwords,
@@ -39,7 +39,7 @@ class RecordingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What a recording told; empty, or ``None``, is what it did not.
+    """The content of a recording; what it does not contain is empty or ``None``.
 
     Attributes:
         address: as the configuration takes it.
@@ -63,7 +63,7 @@ class Recording:
 
 
 def read_recording(document: object) -> Recording:
-    """Read what a recording, the parsed JSON of a HAR file, tells of the host with most calls.
+    """Read a recording, the parsed JSON of a HAR file, for the host with most calls.
 
     Raises:
         RecordingError: the document is no HAR, or holds no call to a cabinet.

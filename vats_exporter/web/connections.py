@@ -1,4 +1,4 @@
-"""The open connections: how many there may be, and how long each may keep its thread waiting.
+"""The open connections: how many there may be, and how long each may hold its thread.
 
 A connection's thread blocks on its socket without a time limit. It notes until when it may wait
 instead, one deadline for the whole of a request's head or of an answer, so that neither dripping
@@ -68,7 +68,7 @@ class Connections:
             return has_room
 
     def forget(self, connection: Connection) -> None:
-        """Count a connection no more."""
+        """Stop counting a connection."""
         with self._changed:
             self._open.discard(connection)
             self._changed.notify_all()

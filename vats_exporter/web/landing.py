@@ -1,4 +1,4 @@
-"""The landing page: what a person who opens the exporter's address wants to know.
+"""The landing page, for a person who opens the exporter's address.
 
 Plain HTML that loads nothing and runs nothing, in English or Russian; its parts, style and words
 are in ``landing.html``. All that is put into a part is escaped, unless it is a part itself.
@@ -43,14 +43,14 @@ _UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 class Shown(NamedTuple):
-    """What the page shows of an account, and what it holds back of its trunks."""
+    """An account as the page shows it, and the labels' privacy."""
 
     state: AccountState
     changes: Changes
     privacy: Privacy
 
     def troubled(self, *, expected_off: bool) -> list[Trunk]:
-        """Return the trunks over which calls may not pass, as is meant to be or is not."""
+        """Return the trunks in trouble, on purpose or not."""
         trunks = () if self.state.snapshot is None else self.state.snapshot.trunks
         return [one for one in trunks if one.troubles and one.expected_off is expected_off]
 

@@ -99,7 +99,7 @@ def read_basic(header: str) -> tuple[str, bytes] | None:
 
 
 class _Kept(NamedTuple):
-    """Settings, and what was made of them; replaced as one."""
+    """Settings and the objects made of them; replaced together."""
 
     settings: WebSettings
     context: ssl.SSLContext | None
@@ -174,7 +174,7 @@ class Protection:
         now = time.monotonic()
         if not self._seen or now - self._looked_at < _LOOK_EVERY:
             return
-        # One thread looks; the others go on with what is in use.
+        # One thread looks; the others continue with the settings in use.
         if not self._lock.acquire(blocking=False):
             return
         try:
@@ -218,7 +218,7 @@ class Protection:
 
 
 def _taken_away(old: WebSettings, new: WebSettings) -> str:
-    """Say what a file opens that was closed: it may be half written, or emptied by mistake."""
+    """Say which protection a new file would remove: it may be half written, or empty by mistake."""
     old_tls, new_tls = old.tls_server_config, new.tls_server_config
     if old.basic_auth_users and not new.basic_auth_users:
         return "basic_auth_users is gone; to serve without passwords, restart"

@@ -200,7 +200,7 @@ class _Handler(BaseRequestHandler):
                 self._web.connections.forget(self._connection)
 
     def _shake_hands(self, client: ssl.SSLSocket, allowed_names: Collection[str]) -> bool:
-        """Begin TLS; tell whether the client speaks it and is let in."""
+        """Begin TLS; return whether the client speaks it and is let in."""
         self._connection.wait(self._limits.read_timeout)
         first = socket.socket.recv(client, 1, socket.MSG_PEEK)
         if first and first != _HANDSHAKE:
@@ -247,7 +247,7 @@ class _Handler(BaseRequestHandler):
             pass
 
     def _warn(self, event: str, error: str) -> None:
-        """Log why TLS did not come about: the client itself learns next to nothing."""
+        """Log why TLS failed: the client itself learns next to nothing."""
         first = self._web.log_limit.allows(self._client)
         (_log.warning if first else _log.debug)(event, client=self._client, error=error)
 

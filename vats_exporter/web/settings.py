@@ -1,4 +1,4 @@
-"""``--web.config.file``: exporter-toolkit's format, which Prometheus' users know.
+"""``--web.config.file``, in exporter-toolkit's format.
 
 Everything that exporter-toolkit's documentation names is understood, whether or not this exporter
 can do it; what it can't is refused with a sentence, never silently left out where it would protect.

@@ -89,7 +89,7 @@ class Site:
         return page(request)
 
     def _metrics(self, request: Request) -> Response:
-        if request.method == "HEAD":  # who asks for the head alone wants no refresh
+        if request.method == "HEAD":  # a request for the head alone starts no refresh
             return _exposition(request, self._collector.page)
         with self._waiting(request) as timeout:
             return _exposition(request, lambda form: self._collector.scrape(form, timeout))
@@ -110,7 +110,7 @@ class Site:
             self._may_wait.release()
 
     def _account(self, request: Request) -> MonitoredAccount | Response:
-        """Return the account that is asked for, or what is wrong with asking so."""
+        """Return the account that is asked for, or the answer that says what is wrong."""
         name = request.parameter("account")
         if not name:
             example = f"{request.path}?account=NAME"
