@@ -1,22 +1,26 @@
 """The program as it is, but for a bug where a file says so, whose exception tells every secret.
 
-Run as ``provoked.py FOLDER ARGUMENT...``: the arguments are the program's. In the folder, ``bug``
-names the place that is to raise, unless the environment does; ``secrets`` is what the exception
-says. Whatever the program starts besides itself is written to ``started``, with arguments and
-environment.
+Run as ``provoked.py FOLDER ARGUMENT...``: the arguments are the program's. Without any, each line
+of the input is a bug and arguments, as JSON; the command is run in a process of its own, what it
+says is written to ``said``, and its status is told. In the folder, ``bug`` names the place that is
+to raise, unless the environment does; ``secrets`` is what the exception says. Whatever the program
+starts besides itself is written to ``started``, with arguments and environment.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import json
 import os
+import pkgutil
 import runpy
 import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import vats_exporter
 from vats_exporter.cabinet import sign_in
 
 if TYPE_CHECKING:
@@ -114,16 +118,14 @@ def _watch(folder: Path) -> None:
     sys.addaudithook(note)
 
 
-def main() -> None:
-    folder = Path(sys.argv.pop(1))
-    # Sessions end here faster than in life.
-    sign_in.PACE = sign_in.SignInPace(pause=0.0)
+def _run(folder: Path, *arguments: str) -> None:
+    sys.argv = ["vats-exporter", *arguments]
     _watch(folder)
     warnings.simplefilter("default")
     bug = _bug(folder)
     for place, path in PLACES.items():
         # A command is over before there could be another bug, and starts faster without.
-        if "serve" not in sys.argv and bug not in {place, DYING}:
+        if "serve" not in arguments and bug not in {place, DYING}:
             continue
         module, _, name = path.partition(":")
         owner: Any = importlib.import_module(module)
@@ -132,6 +134,38 @@ def main() -> None:
             owner = getattr(owner, part)
         setattr(owner, last, _break(folder, place, getattr(owner, last)))
     runpy.run_module("vats_exporter", run_name="__main__", alter_sys=True)
+
+
+def _run_in_child(folder: Path, bug: str, *arguments: str) -> int:
+    """Run a command in a process of its own, which need not import anything anew."""
+    child = os.fork()
+    if child == 0:
+        with (folder / "said").open("wb") as said, Path(os.devnull).open("rb") as nothing:
+            for descriptor, file in enumerate((nothing, said, said)):
+                os.dup2(file.fileno(), descriptor)
+        os.environ[VARIABLE] = bug
+        _run(folder, *arguments)
+        sys.exit()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _run_each(folder: Path) -> None:
+    """Run what is asked for until nothing more is."""
+    for module in pkgutil.walk_packages(vats_exporter.__path__, "vats_exporter."):
+        importlib.import_module(module.name)
+    for line in sys.stdin:
+        sys.stdout.write(f"{_run_in_child(folder, *json.loads(line))}\n")
+        sys.stdout.flush()
+
+
+def main() -> None:
+    folder, arguments = Path(sys.argv[1]), sys.argv[2:]
+    # Sessions end here faster than in life.
+    sign_in.PACE = sign_in.SignInPace(pause=0.0)
+    if arguments:
+        _run(folder, *arguments)
+    else:
+        _run_each(folder)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
+import select
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from http.client import HTTPException, HTTPSConnection
@@ -64,6 +65,7 @@ class Place:
         self._cabinet = cabinet
         self._bugs = folder / "bugs"
         self._bugs.mkdir()
+        self._commands: subprocess.Popen[bytes] | None = None
         self._password = folder / "password"
         self.environment = dict(os.environ)
         if way.password_key == "password_env":
@@ -120,12 +122,13 @@ class Place:
         """What runs the program, with bugs to be provoked in it."""
         return [sys.executable, provoked.__file__, str(self._bugs), *arguments]
 
-    def look_for_children(self, process: subprocess.Popen[bytes]) -> None:
+    def look_for_children(self, pid: int) -> None:
         """Note whatever descends from a process now: its arguments and its environment."""
-        for child in _descendants(process.pid):
+        for child in _children(pid):
             with suppress(OSError):
                 told = (child / "cmdline").read_bytes() + (child / "environ").read_bytes()
                 self.started.append(told.decode(errors="replace"))
+            self.look_for_children(int(child.name))
 
     def all_started(self) -> list[str]:
         """What was seen to be started, by the kernel's list and by the programs themselves."""
@@ -138,36 +141,36 @@ class Place:
         Returns:
             its status, and all that it said.
         """
-        environment = {**self.environment, provoked.VARIABLE: bug}
-        with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(
-                self.command(*arguments), stdout=said, stderr=said, env=environment
+        if self._commands is None:
+            self._commands = subprocess.Popen(
+                self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environment
             )
-            deadline = time.monotonic() + PATIENCE
-            try:
-                while process.poll() is None:
-                    assert time.monotonic() < deadline, arguments
-                    self.look_for_children(process)
-                    with suppress(subprocess.TimeoutExpired):
-                        process.wait(0.05)
-            finally:
-                process.kill()
-                process.wait()
-            said.seek(0)
-            return process.returncode, said.read()
+        commands = self._commands
+        assert commands.stdin is not None
+        assert commands.stdout is not None
+        commands.stdin.write(json.dumps([bug, *arguments]).encode() + b"\n")
+        commands.stdin.flush()
+        deadline = time.monotonic() + PATIENCE
+        while not select.select([commands.stdout], [], [], 0.05)[0]:
+            assert time.monotonic() < deadline, arguments
+            for command in _children(commands.pid):
+                self.look_for_children(int(command.name))
+        return int(commands.stdout.readline()), (self._bugs / "said").read_bytes()
+
+    def close(self) -> None:
+        """Run no more commands."""
+        if self._commands is not None:
+            self._commands.kill()
+            self._commands.communicate()
 
 
-def _descendants(pid: int) -> list[Path]:
-    """The processes that descend from one, by the kernel's list; none where there is no such."""
+def _children(pid: int) -> list[Path]:
+    """The processes that one has started, by the kernel's list; none where there is no such."""
     found: list[Path] = []
-    waiting = [str(pid)]
-    while waiting:
-        # Each thread has its own children.
-        for listed in Path("/proc", waiting.pop(), "task").glob("*/children"):
-            with suppress(OSError):
-                children = listed.read_text().split()
-                waiting += children
-                found += (Path("/proc", child) for child in children)
+    # Each thread has its own children.
+    for listed in Path("/proc", str(pid), "task").glob("*/children"):
+        with suppress(OSError):
+            found += (Path("/proc", child) for child in listed.read_text().split())
     return found
 
 
@@ -254,7 +257,7 @@ class Exporter:
         """Ask for each page that tells of accounts."""
         for path in ("/metrics", "/", "/probe?account=office&debug=true"):
             self.ask(path)
-        self.place.look_for_children(self.process)
+        self.place.look_for_children(self.process.pid)
 
     def asides(self) -> Mapping[str, bytes]:
         """What the system shows of it to others: arguments, and the environment if not secret."""
