@@ -70,8 +70,8 @@ def command(*, files: Sequence[str], scripts: Sequence[str]) -> None:
     are none; not_by_script, why the --script does not read the page, so that the block alone did.
 
     Several files give one JSON document a line, each with its "file". They are taken for pages of
-    one list: which columns are the phones and the names is told over all pages of the same class.
-    A page that shares a row with another is taken for that page saved again, and looked at apart.
+    one list: the columns of phones and names are found over all pages of the same class. A page
+    that shares a row with another is taken for that page saved again, and is read apart.
 
     Exits with 1, and says what is wrong and where, if a FILE is not such a response. Among several
     its document has "error", and the others are printed all the same.

@@ -48,10 +48,11 @@ _MOST_DIFFERING: Final = 20
 def command(*, config_file: Path | None, account: str | None, folder: Path | None) -> None:
     """Show what an account's cabinet says, and how it is read.
 
-    Signs in, reads every page, and shows what was discovered, whether the cabinet's script or the
-    block of each row was read by, and why; rows that the two read differently; the patterns of rows
-    with an example of each, which of them are known, and how the configured positions read them.
-    Compare the examples with the cabinet's own screen to see whether the positions are right.
+    Signs in, reads every page, and shows what was discovered, whether rows were read by the
+    cabinet's script or by the block of each row alone, and why; rows that the two read differently;
+    the patterns of rows with an example of each, which of them are known, and how the configured
+    positions read them. Compare the examples with the cabinet's own screen to see whether the
+    positions are right.
 
     Exits with 1 if the cabinet cannot be read, after showing and saving what it sent until then.
     """

@@ -37,8 +37,9 @@ _HELP: Final = """Switch the selector of some trunks {state}.
 PHONE is a phone number in any notation, its last seven digits, or a trunk's reference. Shows what
 will be done and asks for confirmation; then switches one selector at a time, reads each back, and
 prints a table of before and after. The state that the cabinet shows afterwards counts, not its
-reply. Needs selector_method in the account's configuration; import-har finds it. A refused login,
-or a cabinet that cannot be reached or does not answer, ends it for that account.
+reply. If the cabinet's script does not name the method, selector_method is needed, which import-har
+finds. A refused login, or a cabinet that cannot be reached or does not answer, ends it for that
+account.
 
 Exits with 0 only if every selector is {state} in the end, and with 130 if some were not tried.
 """
