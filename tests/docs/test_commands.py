@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -167,6 +168,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         for name, text in files.items():
             (folder / name).write_text(text, "utf-8")
         with served(folder) as port:
+            # A scrape waits for the first refresh, after which the history has the account.
+            urlopen(f"http://127.0.0.1:{port}/metrics").close()
             yield Machine(folder, port)
 
 
