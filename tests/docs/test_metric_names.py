@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -28,6 +29,7 @@ OTHERS = {
 }
 
 
+@functools.cache
 def recorded() -> set[str]:
     """The middle of a recording rule's name, such as account:vats_trunk_inactive:count."""
     groups = [
