@@ -1,4 +1,4 @@
-"""What a valid file means: defaults, merging, YAML's traps, paths, secrets."""
+"""What a valid file means: defaults, merging, YAML's traps, paths, secrets, warnings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, Timeouts, TlsSettings
-from vats_exporter.config.loading import load
+from vats_exporter.config.loading import load, readable_passwords
 from vats_exporter.config.models import (
     AccountSettings,
     CacheSettings,
@@ -444,3 +444,84 @@ def test_a_proxy_is_checked_and_its_password_not_shown(tmp_path: Path) -> None:
     cabinet = load(file).accounts[0]
     assert cabinet.proxy_url == "http://user:geheim@proxy:1"
     assert "geheim" not in repr(cabinet)
+
+
+# -- what is valid and most likely wrong is told, without a value
+
+
+def warnings_of(write: Write, text: str) -> list[str]:
+    return [str(warning) for warning in load(write(text)).warnings]
+
+
+def test_nothing_is_said_of_what_is_written_as_it_is_meant(write: Write) -> None:
+    assert warnings_of(write, ACCOUNT.replace("office", "«Ромашка»")) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [("login: ${LOGIN}", 3), ("address: ${HOST}", 5), ("password: ${HUNTER2}", 4)],
+)
+def test_variables_that_stay_as_they_are_written(write: Write, key: str, line: int) -> None:
+    name = key.partition(":")[0]
+    lines = [one for one in ACCOUNT.splitlines() if not one.strip().startswith(f"{name}:")]
+    text = "\n".join([*lines[: line - 1], f"    {key}", *lines[line - 1 :], ""])
+    assert warnings_of(write, text) == [
+        (
+            f"line {line}: accounts[0].{name}: ${{…}} is not replaced by a variable's value; "
+            "for a password, use password_env"
+        )
+    ]
+
+
+@pytest.mark.parametrize("quotes", ["“”", "„“", "«»", "‘’"])
+def test_typographic_quotes_around_a_login(write: Write, quotes: str) -> None:
+    text = ACCOUNT.replace("+7-9161234567", f"{quotes[0]}+7-9161234567{quotes[1]}")
+    assert warnings_of(write, text) == [
+        (
+            "line 3: accounts[0].login: the typographic quotes are part of the value; "
+            "YAML's quotes are \" and '"
+        )
+    ]
+
+
+def test_the_same_login_into_the_same_cabinet(write: Write) -> None:
+    other = "  - {name: branch, login: +7-9161234567, password: hunter2, address: %s}\n"
+    told = (
+        "line 5: accounts[1].login: the same login as accounts[0]; two sessions may end each other"
+    )
+    assert warnings_of(write, ACCOUNT + other % "https://vpbx.mts.ru") == [told]
+    assert warnings_of(write, ACCOUNT + other % "vats.example") == []
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o644, 0o666])
+def test_passwords_that_everybody_can_read(write: Write, tmp_path: Path, mode: int) -> None:
+    def told(text: str) -> list[str]:
+        file = write(text)
+        file.chmod(mode)
+        return [str(warning) for warning in readable_passwords(load(file))]
+
+    sentence = f"every user of this machine can read it: the file's mode is {mode:04o}"
+    assert told(ACCOUNT) == [f"accounts[0].password: {sentence}"]
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    secret.chmod(mode)
+    text = ACCOUNT.replace("password: hunter2", "password_file: secret")
+    assert told(text) == [f"accounts[0].password_file: {sentence}"]
+    secret.chmod(0o640)
+    assert told(text) == []
+
+
+def test_a_password_in_the_environment_is_in_no_file(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VATS_PASSWORD", "hunter2")
+    file = write(ACCOUNT.replace("password: hunter2", "password_env: VATS_PASSWORD"))
+    file.chmod(0o644)
+    assert list(readable_passwords(load(file))) == []
+
+
+def test_lines_of_a_list_of_trunks_that_name_none(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "off.txt").write_text("79161234567\nthe kiosk\n", "utf-8")
+    assert warnings_of(write, ACCOUNT + "    expected_off_file: off.txt\n") == [
+        "line 5: accounts[0].expected_off_file: neither a phone nor a reference: line 2"
+    ]
