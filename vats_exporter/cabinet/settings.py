@@ -178,7 +178,7 @@ class ReadingSettings(Section):
     """Rows per list request."""
     list_tail: ListTail = DEFAULT_LIST_TAIL
     """The end of the list request, with {filter}, {enterprise}, {page} and {page_size}. Not needed
-    where one of those known fits the cabinet's class."""
+    if a known one fits the cabinet's class."""
     check_total: Switch = True
     """Reject a list whose length differs from the total that the cabinet gives."""
     permutation: Hash | None = None
@@ -190,8 +190,8 @@ class ReadingSettings(Section):
     """Type signature by class, such as java.lang.Long: 4227064769. Discovered if not set."""
     selector_method: MethodName | None = None
     """Name of the service method that switches a trunk's selector. Discovered if not set; needed
-    only for trunks enable and disable, where the cabinet's script does not tell it. import-har
-    finds it in a browser recording."""
+    only for trunks enable and disable, if the cabinet's script does not name it. import-har finds
+    it in a browser recording."""
     sign_out_path: PathOrNothing = "/j_spring_security_logout"  # Spring's own [assumed]
     """Requested when the session is no longer needed; "" requests nothing and lets the session
     expire."""

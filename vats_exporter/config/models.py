@@ -48,8 +48,8 @@ class AccountSettings(SharedSettings, CabinetSettings):
     """Trunks that are off on purpose, by phone or reference: marked by vats_trunk_expected_off, and
     left out of alerts."""
     expected_off_file: values.ReadableFile | None = None
-    """File with more of them, one a line; # begins a comment. Read again when it changes, with the
-    next refresh."""
+    """File with more of them, one per line; # begins a comment. Read again when it changes, with
+    the next refresh."""
 
     def reads_like(self, other: AccountSettings) -> bool:
         """Whether the cabinet is reached and read in the same way."""
