@@ -315,7 +315,7 @@ class Refresher:
         log.info("refreshed", result="success", trunks=trunks, pages=pages, duration=duration)
         if outcome.snapshot.read_by != self._read_by:
             self._read_by = outcome.snapshot.read_by
-            log.info("list is read", read_by=self._read_by)
+            log.info("list read", read_by=self._read_by)
         for warning in outcome.snapshot.warnings:
             if warning not in self._warned:
                 log.warning("snapshot has a flaw", warning=warning)
