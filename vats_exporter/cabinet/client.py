@@ -62,7 +62,7 @@ class NotSwitchedError(CabinetError):
 
 
 class CabinetClient:
-    """One cabinet. Thread-safe: one call at a time, whoever makes it.
+    """One cabinet. Thread-safe: one call at a time.
 
     Its calls raise a ``CabinetError`` where they cannot be made.
 

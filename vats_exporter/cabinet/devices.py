@@ -223,7 +223,7 @@ class Switching:
         try:
             self._cabinet.move_selector(change.trunk.ref, enabled=self._enabled)
         except LoginRefusedError:
-            # It was answered as for somebody who is not signed in, so nothing was moved.
+            # It was answered as without a session, so nothing was moved.
             change.outcome = SwitchOutcome.PENDING
             raise
         device = self._cabinet.read_details(change.trunk.ref).device

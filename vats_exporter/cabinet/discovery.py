@@ -4,7 +4,7 @@
 one tells is read by :mod:`vats_exporter.gwt.script`. Where something is wanted that the script
 does not hold, a service or a class of an answer, it is looked for in the deferred fragments of the
 same permutation, one after the other, until it is found or the numbers end. Both are asked for only
-then, and what was looked for in vain is not looked for again in this deployment.
+then, and what was not found is not looked for again in this deployment.
 
 Texts are not kept, only what they tell; accounts whose cabinet serves the same text share it.
 """

@@ -1,6 +1,6 @@
 """A page of the tab "Абоненты", read by the script's classes and by the rows' block.
 
-By what the deployment's script tells of the classes, where that can be had, and by the block that
+By the classes in the deployment's script, where that can be read, and by the block that
 the user described (:mod:`vats_exporter.cabinet.by_block`). Where both say which rows there are and
 differ, the page is refused: one of them is wrong, and it is not known which.
 
@@ -119,7 +119,7 @@ def read_page(
 
     Args:
         response: a decoded ``//OK`` answer.
-        table: what the deployment's script tells of the classes; ``None`` reads by block alone.
+        table: the classes in the deployment's script; ``None`` reads by the block alone.
         not_by_script: why there is no table.
 
     Returns:

@@ -162,7 +162,7 @@ if not TYPE_CHECKING:  # the keys are those of the table of flags
 
 
 class ReadingSettings(Section):
-    """How a cabinet is reached and read, whoever signs in."""
+    """How a cabinet is reached and read, apart from the login."""
 
     allow_plain_http: Switch = False
     """Allow an http:// address that is not this machine; passwords then cross the network

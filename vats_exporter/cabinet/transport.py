@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.settings import CabinetSettings, TlsSettings
 
 USER_AGENT: Final = f"vats-exporter/{__version__} (urllib3)"
-"""What the cabinet's operator sees: who asks, and with what."""
+"""Tells the cabinet's operator which program makes the calls."""
 
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip"}
 _MAX_REDIRECTS: Final = 10

@@ -1,4 +1,4 @@
-"""The configuration in use as YAML, for whoever may look at the exporter: without secrets."""
+"""The configuration in use as YAML, without secrets, for the exporter's pages."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Sessions:
             self._sessions.pop(cookie or "", None)
 
     def end(self, account: Account | None = None) -> int:
-        """End an account's sessions, or everybody's, and return how many there were."""
+        """End the sessions of an account, or of all, and return how many there were."""
         with self._lock:
             before = len(self._sessions)
             self._sessions = {

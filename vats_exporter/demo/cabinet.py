@@ -163,7 +163,7 @@ class SimulatedCabinet:
         self._application.deployment = deployment.redeployed(seed)
 
     def end_sessions(self, account: str | None = None) -> int:
-        """End an account's sessions, or everybody's, and return how many there were.
+        """End the sessions of an account, or of all, and return how many there were.
 
         Raises:
             LookupError: there is no such account.
@@ -181,7 +181,7 @@ class SimulatedCabinet:
         self.end_sessions(account)
 
     def trunks(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Return the truth about an account's trunks, or everybody's, as ``/_demo/trunks`` does.
+        """Return the true state of an account's trunks, or of all, as ``/_demo/trunks`` does.
 
         Raises:
             LookupError: there is no such account.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _MOST_CHANGES_AT_ONCE: Final = 100
-"""Changes made up for after nobody looked for long; earlier ones never happened."""
+"""Changes that are caught up on after a long time without a look; earlier ones are skipped."""
 
 _SHORTEST: Final = 0.01
 _LONGEST: Final = 1_000_000_000

@@ -7,7 +7,7 @@ hostile text, and the square of the time for some. Instead:
 * The text is *masked*: a copy of the same length in which the contents of string literals, comments
   and regular expressions are blank. What is found in it is code, whatever the strings hold.
 * Functions and literals are found in the masked text by searches of linear time.
-* A function that somebody asks for is cut out of the masked text by its braces and parsed; each
+* A function that is asked for is cut out of the masked text by its braces and parsed; each
   once, within a limit of its own and one of all.
 """
 

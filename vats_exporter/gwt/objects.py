@@ -171,7 +171,7 @@ class ObjectReader:
     """Reads the answers of one deployment.
 
     Args:
-        classes: what the deployment's script tells of each class.
+        classes: each class as the deployment's script has it.
     """
 
     def __init__(self, classes: Classes) -> None:

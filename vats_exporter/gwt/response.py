@@ -11,7 +11,7 @@ An answer is a JavaScript expression. Of JavaScript, this much is read::
 
 Blanks may stand between any two of these. Google's writer cuts an array past 32,768 elements with
 ``].concat([`` and then ``],[``, between any two elements of a row, before the table, the flags or
-the version, and the table likewise. A cut leaves no part empty. [gwt]
+the version; it cuts the table in the same way. A cut leaves no part empty. [gwt]
 
 How it works. Nearly all answers *are* JSON but for a few places, and ``json`` reads them eleven
 times faster than Python code can. So :func:`read_quickly` mends those places where it is certain

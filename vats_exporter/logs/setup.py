@@ -23,7 +23,7 @@ Format = Literal["logfmt", "json"]
 Level = Literal["debug", "info", "warn", "error"]
 
 QUEUED_LINES: Final = 4096
-"""Lines that wait for whoever reads the log; what comes then is dropped and counted."""
+"""Lines that wait to be read; further ones are dropped and counted."""
 
 _NAMES: Final = {"WARNING": "warn", "CRITICAL": "error"}
 _log = get_logger(__name__)
