@@ -50,8 +50,8 @@ HARD = (
 )
 """What breaks the user's description of a row, or of a list."""
 
-Row: TypeAlias = "tuple[int, dict[int, int | None]]"
-"""An id, and the values at the positions 2, 3, 4 and 6 to 12."""
+Row: TypeAlias = "tuple[int | None, dict[int, int | None]]"
+"""An id, which may be null, and the values at the positions 2, 3, 4 and 6 to 12."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def draw(random: Random, hard: Collection[str] = ()) -> Layout:
 
     Args:
         random: where everything random comes from.
-        hard: which of :data:`HARD` it has.
+        hard: which of :data:`HARD` it has, and whether rows have a "null id".
     """
     return _Drawing(random, {*hard}).draw()
 
@@ -96,7 +96,7 @@ class _Drawing:
         if elements and "row twice" in self.hard:
             elements.append(random.choice(elements))
         truth = [
-            (encode_long(id_), tuple(values.values()))
+            ("" if id_ is None else encode_long(id_), tuple(values.values()))
             for id_, values in (self.rows[row] for row in elements if row is not None)
         ]
         if elements and "null row" in self.hard:
@@ -131,6 +131,8 @@ class _Drawing:
             values[random.choice([2, 3, 8, 10, 11, 12])] = random.randrange(2, 40)
         if "null flag" in self.hard and random.random() < 0.3:
             values[4] = None
+        if "null id" in self.hard and random.random() < 0.3:
+            return None, values
         return 2_586_000_000 + random.randrange(2_000_000), values
 
     def record(self) -> FieldOf:
@@ -192,8 +194,10 @@ class _Drawing:
 
         return [FieldOf(Kind.OBJECT, write_flag)]
 
-    def write_id(self, id_: int) -> None:
-        if self.writer.write_object(LONG, share=id_ if "id twice" in self.hard else None):
+    def write_id(self, id_: int | None) -> None:
+        if id_ is None:
+            self.writer.write_null()
+        elif self.writer.write_object(LONG, share=id_ if "id twice" in self.hard else None):
             self.writer.write_long(id_)
 
     def write_list(self, rows: list[int | None], record: FieldOf) -> None:

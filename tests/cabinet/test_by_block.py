@@ -295,7 +295,45 @@ def test_a_row_that_comes_twice_is_not_made_up_for_by_a_second_block() -> None:
     answer.plain(answer.index(ROW), 7)  # a number that looks like the records' class
     answer.core(ref(2), "0011")
     answer.plain(-4)
-    assert refused(answer) == "some records begin with their block, and others do not"
+    assert "the records are not alike" in refused(answer)
+
+
+def test_a_row_that_is_certainly_referred_to_behind_the_rows_may_come_twice() -> None:
+    # One block stands in a record; the number of their class before the other is a field's.
+    answer = listing(2)
+    answer.row(0)
+    answer.plain(answer.index(ROW))
+    answer.text(phone(1))
+    answer.core(ref(1), "1100")
+    answer.plain(-4)
+    assert refused(answer) == "one of the rows may come twice"
+
+
+@pytest.mark.parametrize("second", ["a text", "an object of Java", "a long", "a number", "nothing"])
+def test_rows_whose_records_begin_unlike_each_other_are_refused(second: str) -> None:
+    answer = listing(2)
+    answer.begin(ROW)
+    answer.begin("ru.example.Tag/9")
+    answer.core(ref(0), "1100")
+    answer.begin(ROW)
+    if second == "a text":
+        answer.text("a text")
+    elif second == "an object of Java":
+        answer.boxed(DATE, "Yz")
+    elif second == "a long":
+        answer.plain("Yz")
+    elif second == "a number":
+        answer.plain(99)
+    answer.core(ref(1), "1100")
+    assert "the records are not alike" in refused(answer)
+
+
+def test_rows_that_end_unlike_each_other_are_refused() -> None:
+    answer = listing(3)
+    for number in range(3):
+        answer.row(number)
+        answer.plain("Yz" if number == 1 else 99)
+    assert "the records are not alike" in refused(answer)
 
 
 def test_two_lists_are_not_taken_for_one_that_a_list_within_counts() -> None:
@@ -311,7 +349,7 @@ def test_two_lists_are_not_taken_for_one_that_a_list_within_counts() -> None:
         for _ in range(2):
             answer.begin("ru.example.Tag/9")
         answer.core(ref(number), "1100")
-    assert refused(answer) == "there may be two lists of such records"
+    assert refused(answer) == "the rows may be of a shorter list"
 
 
 def test_a_number_that_looks_like_the_records_class_hides_no_row() -> None:

@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.cabinet.answers import CORE, RESPONSE, ROW, Answer, listing, phone, ref, table
@@ -146,6 +146,15 @@ TWO_AT_ONCE = [
 
 
 @settings(max_examples=400, deadline=None)
+@example(seed=1003444, hard=("row twice",))
+@example(seed=1000732, hard=("row twice", "null row"))
+@example(seed=1002309, hard=("null flag", "second block"))
+@example(seed=1003642, hard=("null flag", "second block"))
+@example(seed=1002512, hard=("second block", "null row"))
+@example(seed=5003407, hard=("mixed flag", "second block", "null row"))
+@example(seed=1004612, hard=("second list", "null row"))
+@example(seed=5000037, hard=("second list", "null row"))
+@example(seed=5018264, hard=("second list", "row twice", "null row"))
 @given(seed=SEEDS, hard=st.sampled_from(TWO_AT_ONCE))
 def test_whatever_an_answer_is_made_of_no_row_is_read_wrong(
     seed: int, hard: tuple[str, ...]
@@ -160,6 +169,26 @@ def test_whatever_an_answer_is_made_of_no_row_is_read_wrong(
         except UndecodableError:
             continue
         assert [(row.ref, [*map(bool, row.values)]) for row in page.records] == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=SEEDS, hard=st.sampled_from([kind for kind in HARD if kind != "null flag"]))
+def test_a_row_whose_id_is_null_refuses_the_page_by_the_script(seed: int, hard: str) -> None:
+    layout = draw(Random(seed), (hard, "null id"))
+    if any(not ref for ref, _ in layout.rows):
+        with pytest.raises(UndecodableError):
+            read_page(layout.response, ClassTable(layout.classes))
+
+
+def test_another_long_does_not_take_the_place_of_an_id_that_is_null() -> None:
+    answer = listing(1)
+    answer.begin(ROW)
+    answer.plain(0, 0, 0, 0, 0, 0, 1)
+    answer.boolean(1)
+    answer.plain(0, 0, 0)
+    answer.core(ref(50), "1100")
+    with pytest.raises(UndecodableError, match="holds 2 blocks"):
+        read(answer, table(row=CORE + CORE))
 
 
 @settings(max_examples=200, deadline=None)
@@ -203,8 +232,16 @@ def test_a_table_that_leaves_tokens_over_does_not_fit() -> None:
 
 
 def rows_with_a_parent() -> Answer:
-    """A list of three: a row with its parent inside, another row, and the first one again."""
-    answer = listing(3)
+    """A list of three: a row with its parent inside, another row, and the first one again.
+
+    The number before the list may be a class, so that which object the last one is is not certain.
+    """
+    answer = Answer()
+    answer.begin(RESPONSE)
+    answer.boxed(LONG, "CbwhyN")
+    answer.plain(answer.index(LONG))
+    answer.begin(LIST)
+    answer.plain(3)
     answer.row(0)
     answer.row(1)
     answer.plain(0)
@@ -215,7 +252,7 @@ def rows_with_a_parent() -> Answer:
 
 def test_two_readings_that_differ_refuse_the_page_and_both_are_named() -> None:
     with pytest.raises(UndecodableError) as caught:
-        read_page(rows_with_a_parent().response(), table(row="s" + CORE + "o"))
+        read_page(rows_with_a_parent().response(), table("ono", row="s" + CORE + "o"))
     assert str(caught.value) == (
         "by the script the list has 3 rows, by their block 3; "
         f"row 2 is {ref(2)} 1100, or {ref(1)} 1100"

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import FLAG, Page, Record, guess_total, is_written_as_a_name
 from vats_exporter.cabinet.references import resolve
-from vats_exporter.cabinet.tokens import Block, Rows, Tokens
+from vats_exporter.cabinet.tokens import Block, Header, Rows, Tokens
 from vats_exporter.trunks import normalise_phone
 
 if TYPE_CHECKING:
@@ -49,19 +49,6 @@ _HARDLY_A_ROW: Final = 5
 """Of ten tokens so many are 0 or 1 by chance; in a row nine or ten are, and seldom under 7."""
 
 _LIKE_A_ROW: Final = "something in the answer is like a row, and is no block"
-
-
-class _Header(NamedTuple):
-    """Where a list of the application's objects may begin: the place of its class, its length.
-
-    Of its elements ``known`` come first that are null or references; ``record`` is the class of the
-    next one, or 0.
-    """
-
-    place: int
-    length: int
-    known: int
-    record: int
 
 
 def read_by_block(response: Response, letters: str, *, texts: bool) -> Page:
@@ -104,7 +91,7 @@ def find_rows(tokens: Tokens) -> Rows | None:
     _check_nothing_missed(tokens, blocks)
     between = [tokens.all[a.end + 1 : b.start] for a, b in pairwise(blocks)]
     classes = {*tokens.names}.intersection(*between)
-    headers = sorted(_headers(tokens))
+    headers = sorted(tokens.headers())
     of_rows = [header for header in headers if header.record in classes]
     own = [
         header
@@ -114,12 +101,21 @@ def find_rows(tokens: Tokens) -> Rows | None:
     if not own:
         raise UndecodableError(f"{len(blocks)} blocks, but no list of that length before them")
     records = {header.record for header in own}
+    lengths = {header.place + 1 for header in of_rows}
+    if any(header.place in lengths for header in own):
+        raise UndecodableError("the list's class may be the length of another")
     starts = [(own[0].place + 2, own[-1].place + 2)]
     for block, passed in zip(blocks, between, strict=False):
         first, after = min(map(passed.index, records)), min(map(passed[::-1].index, records))
         starts.append((block.end + 1 + first, block.end + len(passed) - after))
-    rows = Rows(blocks, kind, [header.place for header in own], own[0].record, starts)
+    longer = [
+        header.place
+        for header in of_rows
+        if header.length > len(blocks) and header.place < blocks[0].start
+    ]
+    rows = Rows(blocks, kind, [header.place for header in own], own[0].record, starts, longer)
     _check_only_list(tokens, rows, headers, of_rows)
+    _check_alike(tokens, rows)
     return rows
 
 
@@ -155,6 +151,12 @@ def _find_blocks(tokens: Tokens) -> tuple[list[Block], int]:
         raise UndecodableError("the flag at 4 is an object in some rows and a primitive in others")
     if short and not any(block.kind or block.record.values[FLAG] for block in blocks):
         raise UndecodableError("no row has a flag at 4")
+    if (
+        short
+        and not kind
+        and any({*tokens.letters[b.start - 3 : b.start]} <= {*"01"} for b in blocks)
+    ):
+        raise UndecodableError("a reference may be the flag at 4, or the id of a row without one")
     return blocks, kind
 
 
@@ -205,26 +207,8 @@ def _find_empty(tokens: Tokens) -> int:
     raise UndecodableError("no list of rows in the answer")
 
 
-def _headers(tokens: Tokens) -> Iterator[_Header]:
-    """What may be the beginning of a list of objects of the application."""
-    every = [*tokens.all, None, None, None]
-    for place in chain.from_iterable(map(tokens.each, tokens.collections)):
-        length = every[place + 1]
-        if not isinstance(length, int) or length < 1 or place + 1 in tokens.certain:
-            continue
-        first = place + 2
-        end = first + length
-        while first < end and isinstance(every[first], int) and every[first] <= 0:
-            first += 1
-        record = tokens.class_at(first) if first < min(end, len(tokens.all)) else ""
-        if first == end:
-            yield _Header(place, length, length, 0)
-        elif record and not record.startswith(("java.", "[")) and every[first] != 1:
-            yield _Header(place, length, first - place - 2, every[first])
-
-
 def _check_only_list(
-    tokens: Tokens, rows: Rows, headers: Sequence[_Header], of_rows: Sequence[_Header]
+    tokens: Tokens, rows: Rows, headers: Sequence[Header], of_rows: Sequence[Header]
 ) -> None:
     """Refuse rows that other lists explain as well.
 
@@ -233,23 +217,24 @@ def _check_only_list(
     """
     blocks, count = rows.blocks, len(rows.blocks)
     start, ends = blocks[0].start, [block.end for block in blocks]
-    # Records hold the same fields before their block: where one has none, all have none.
-    widths = [(b.start - at, b.start - to) for b, (at, to) in zip(blocks, rows.starts, strict=True)]
-    if any(most == 1 for most, _ in widths) and any(least > 1 for _, least in widths):
-        raise UndecodableError("some records begin with their block, and others do not")
-    maps = {number for number, name in tokens.names.items() if name.endswith("Map")}
-    counted = tokens.collections | maps
+    records = {h.record for h in of_rows if h.place < start and h.length == count}
     behind = max(map(len, re.findall("[0-]+", tokens.letters[ends[-1] :])), default=0)
     for place, length, known, record in of_rows:
-        if place > start or length <= count:
+        if place > start or length < count:
             continue
         begun = known + sum(
-            token == record and before not in counted
-            for before, token in pairwise(tokens.all[place + 1 : start])
+            token == record and before not in tokens.counted
+            for before, token in pairwise([0, *tokens.all[place + 2 : start]])
         )
+        if length == count:
+            # Or they are a shorter list's, of which some have a second block within them.
+            shorter = any(h.place < start and h.length < count <= 2 * h.length for h in headers)
+            if begun >= count > 1 and shorter:
+                raise UndecodableError("the rows may be of a shorter list")
+            continue
         # The class of a single row is not known for certain, nor that two records have begun.
         nearer = count == 1 and place > rows.headers[-1] and length - known - 1 <= behind
-        if begun < length or nearer:
+        if begun - (length in tokens.counted) < length or nearer:
             raise UndecodableError(f"the rows may be of a list of {length}")
     firsts = {(header.record, header.length) for header in headers if header.place < start}
     for place, length, known, record in headers:
@@ -259,16 +244,30 @@ def _check_only_list(
             raise UndecodableError("there may be another list of the same rows")
         if not ended or not 0 < left <= length:
             continue
-        made_up = record == rows.record and _may_be_made_up(
-            tokens, rows, ended, place, length - known
-        )
+        made_up = record in records and _may_be_made_up(tokens, rows, ended, place, length - known)
         if made_up or (record, ended) in firsts:
             raise UndecodableError("there may be two lists of such records")
 
 
+def _check_alike(tokens: Tokens, rows: Rows) -> None:
+    """Refuse rows whose records have other fields around their blocks: one may be no row's."""
+    starts = [(block.start, *start) for block, start in zip(rows.blocks, rows.starts, strict=True)]
+    none = 1 in {end - first for end, first, _ in starts}
+    some = max([end - last for end, _, last in starts]) > 1
+    before = [(first, end) for end, first, last in starts if first == last]
+    rest = _rest(tokens, rows)
+    behind = [(block.end, block.end + 1 + rest) for block in rows.blocks] if rest else []
+    if (none and some) or not (tokens.may_be_alike(before) and tokens.may_be_alike(behind)):
+        raise UndecodableError("the records are not alike, and a block may be no row's")
+
+
 def _may_be_made_up(tokens: Tokens, rows: Rows, ended: int, place: int, length: int) -> bool:
     """Whether null and references may be a list's last rows, and follow in another."""
-    skipped = [_skipped(tokens, last) for _, last in rows.starts]
+    records = {tokens.all[place + 2] for place in rows.headers}
+    skipped = [
+        max(_skipped(tokens, at) for at in range(first, last + 1) if tokens.all[at] in records)
+        for first, last in rows.starts
+    ]
     left = len(rows.blocks) - ended
     missing = sum(skipped[1:ended]) + _count_nothing(
         tokens.letters[rows.blocks[ended - 1].end : place]

@@ -263,7 +263,9 @@ def _read_rows(lists: Iterable[_List], table: ClassTable) -> dict[int, Record]:
             by_type.setdefault(element.type, {})[id(element)] = element
     rows: dict[int, Record] = {}
     for of, elements in by_type.items():
-        readings = [found for one in table.blocks(of) if (found := _read_block(elements, one))]
+        blocks = table.blocks(of)
+        found = (_read_block(elements, block) for block in blocks)
+        readings = [records for records in found if records is not None]
         if len(readings) > 1:
             raise UndecodableError(
                 f"{of.signature} holds {len(readings)} blocks: which is a row's is not known"
@@ -272,8 +274,11 @@ def _read_rows(lists: Iterable[_List], table: ClassTable) -> dict[int, Record]:
     return rows
 
 
-def _read_block(elements: Mapping[int, GwtObject], block: _Block) -> dict[int, Record]:
-    """Read the rows among objects of one class by one block, if most are rows by it."""
+def _read_block(elements: Mapping[int, GwtObject], block: _Block) -> dict[int, Record] | None:
+    """Read the rows among objects of one class by one block, if most are rows by it.
+
+    A row whose reference is null is none of them, but tells that its block is that of rows.
+    """
     records: dict[int, Record] = {}
     made: dict[tuple[Any, ...], tuple[Values | None, bool]] = {}
     same: set[Any] = set()
@@ -286,18 +291,19 @@ def _read_block(elements: Mapping[int, GwtObject], block: _Block) -> dict[int, R
         elif flag is not None:
             same.add(flag.type)
             flag = flag.values[0] if len(flag.values) == 1 else ""
-        if ref is None or ref.type.name != "java.lang.Long":
+        if ref is not None and ref.type.name != "java.lang.Long":
             continue
         key = flag, block.others(fields)
         if key not in made:
             values = _values(*key)
             made[key] = values, values is not None and {*values} <= {0, 1, None}
         values, usual = made[key]
-        if values:
+        if values and ref is not None:
             records[at] = Record(ref.values[0], values)
-            all_usual += usual
-    # What stands at 5 is the same in all rows: the class of the flag, or a constant.
-    return records if 2 * all_usual > len(elements) and len(same) < 2 and None not in same else {}
+        all_usual += usual
+    # What stands at 5 is the same in all rows: the class of the flag, or a constant, but no flag.
+    constant = len(same) < 2 and same.isdisjoint((None, 0, 1)) and (same or records)
+    return records if constant and 2 * all_usual > len(elements) else None
 
 
 def _values(flag: object, others: Sequence[object]) -> Values | None:

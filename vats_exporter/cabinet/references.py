@@ -14,20 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import FLAG, Record
-from vats_exporter.cabinet.tokens import COLLECTIONS
+from vats_exporter.cabinet.tokens import COLLECTIONS, NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vats_exporter.cabinet.tokens import Rows, Tokens
 
-_NUMBERS: Final = {
-    f"java.lang.{name}"
-    for name in ("Boolean", "Byte", "Short", "Character", "Integer", "Float", "Double")
-}
-"""Classes whose content is a number. [gwt]"""
-
-_BEGIN_WITH_A_VALUE: Final = (_NUMBERS | COLLECTIONS) - {"java.util.Arrays$ArrayList"} | {
+_BEGIN_WITH_A_VALUE: Final = (NUMBERS | COLLECTIONS) - {"java.util.Arrays$ArrayList"} | {
     *("java.lang.Long", "java.lang.String", "java.math.BigDecimal", "java.math.BigInteger"),
     *("java.util.Date", "java.sql.Date", "java.sql.Time"),
 }
@@ -38,6 +32,9 @@ _UNKNOWN: Final = -1
 
 _SHARES: Final = 8
 """References after which a field whose values are spelled out once each is taken to share them."""
+
+_FEW: Final = 4
+"""Rows, the first ones, that may be known to be referred to."""
 
 
 def resolve(tokens: Tokens, rows: Rows) -> list[Record]:
@@ -50,14 +47,26 @@ def resolve(tokens: Tokens, rows: Rows) -> list[Record]:
     referring = [
         (flag, block.start) for block in rows.blocks if (flag := block.record.values[FLAG] or 0) < 0
     ]
+    rest = tokens.all[rows.blocks[-1].end :]
+    behind = {token for token in rest if isinstance(token, int) and token < 0}
+    if not (referring or behind):
+        return records
+    # Where rows may begin whose numbers can be certain: the first ones, and a longer list's first,
+    # with how many objects begin there, the list among them.
+    begun = [(first, last, 1) for first, last in rows.starts[:_FEW] if behind]
+    begun += [(place, place, 2) for place in rows.longer if behind]
+    first = dict(reversed(referring))
+    last = max([0, *first.values()])
+    end = max([last, *(place + 1 for _, place, _ in begun)])
+    certain = _certain(tokens, rows)
+    maybe = _maybe(tokens, rows, certain, end)
+    least = [0, *accumulate(place in certain for place in range(end))]
+    most = [0, *accumulate(maybe)]
+    # A list that has a row twice has one block less, in whose place another may stand.
+    if any(least[at] == most[to] and -most[to] - more in behind for at, to, more in begun):
+        raise UndecodableError("one of the rows may come twice")
     if not referring:
         return records
-    first = dict(reversed(referring))
-    certain = _certain(tokens, rows)
-    maybe = _maybe(tokens, rows, certain)
-    least = [0, *accumulate(place in certain for place in range(len(maybe)))]
-    most = [0, *accumulate(maybe)]
-    last = max(first.values())
     values = {place: _value(tokens, rows, place) for place in range(last) if maybe[place]}
     own = _own(rows, len(referring))
     choices = [
@@ -97,17 +106,19 @@ def _certain(tokens: Tokens, rows: Rows) -> set[int]:
     return certain
 
 
-def _maybe(tokens: Tokens, rows: Rows, certain: set[int]) -> list[bool]:
-    """Whether an object may begin, at each place."""
+def _maybe(tokens: Tokens, rows: Rows, certain: set[int], end: int) -> list[bool]:
+    """Whether an object may begin, at each place before ``end``."""
     # A 1 is the answer's own object, which is in no other, or a flag.
-    maybe = [token != 1 and bool(tokens.class_at(at)) for at, token in enumerate(tokens.all)]
+    maybe = [token != 1 and bool(tokens.class_at(at)) for at, token in enumerate(tokens.all[:end])]
     for block in rows.blocks:
-        maybe[block.start : block.end + 1] = [False] * (block.end + 1 - block.start)
+        if block.end < end:
+            maybe[block.start : block.end + 1] = [False] * (block.end + 1 - block.start)
     for place in certain:
-        maybe[place] = True
-        name = tokens.class_at(place)
-        if name in _BEGIN_WITH_A_VALUE or name.startswith("["):
-            maybe[place + 1 : place + 2] = [False]
+        if place < end:
+            maybe[place] = True
+            name = tokens.class_at(place)
+            if name in _BEGIN_WITH_A_VALUE or name.startswith("["):
+                maybe[place + 1 : place + 2] = [False] * (place + 1 < end)
     return maybe
 
 
@@ -117,7 +128,7 @@ def _value(tokens: Tokens, rows: Rows, place: int) -> int | None:
     value: int | None = tokens.all[place + 1]
     if value not in (0, 1) or (rows.kind and token != rows.kind):
         return None
-    if rows.kind or name in _NUMBERS:
+    if rows.kind or name in NUMBERS:
         return value
     if name.startswith(("java.", "[")) or not place or token == rows.record:
         return None

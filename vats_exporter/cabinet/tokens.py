@@ -9,13 +9,14 @@ and a latest place for that, and a 7 before the earliest is no string. Where bot
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.gwt import SIGNATURE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from vats_exporter.cabinet.page import Record
     from vats_exporter.gwt import Response
@@ -27,6 +28,25 @@ COLLECTIONS: Final = frozenset(
         *("HashSet", "LinkedHashSet", "TreeSet"),
     )
 )
+
+NUMBERS: Final = frozenset(
+    f"java.lang.{name}"
+    for name in ("Boolean", "Byte", "Short", "Character", "Integer", "Float", "Double")
+)
+"""Classes whose content is a number. [gwt]"""
+
+
+class Header(NamedTuple):
+    """Where a list of the application's objects may begin: the place of its class, its length.
+
+    Of its elements ``known`` come first that are null or references; ``record`` is the class of the
+    next one, or 0.
+    """
+
+    place: int
+    length: int
+    known: int
+    record: int
 
 
 class Tokens:
@@ -43,6 +63,7 @@ class Tokens:
         certain: the places of strings whose first use can be nowhere else.
         long: the number of ``java.lang.Long``; 0 if the answer has none.
         collections: the numbers of the classes of lists, sets and arrays of objects.
+        counted: the numbers of the classes after which comes a value or a length.
     """
 
     def __init__(self, response: Response, letters: str) -> None:
@@ -63,6 +84,11 @@ class Tokens:
             number
             for number, name in self.names.items()
             if name in COLLECTIONS or name.startswith("[L")
+        }
+        self.counted = self.collections | {
+            number
+            for number, name in self.names.items()
+            if name in NUMBERS or name.endswith("Map") or name.startswith("[")
         }
         count, end = len(self.strings), len(wire) - 1
         try:
@@ -87,6 +113,56 @@ class Tokens:
             while True:
                 yield place
                 place = self.all.index(number, place + 1)
+
+    def headers(self) -> Iterator[Header]:
+        """What may be the beginning of a list of objects of the application."""
+        every = [*self.all, None, None, None]
+        for place in chain.from_iterable(map(self.each, self.collections)):
+            length = every[place + 1]
+            if not isinstance(length, int) or length < 1 or place + 1 in self.certain:
+                continue
+            first = place + 2
+            end = first + length
+            while first < end and isinstance(every[first], int) and every[first] <= 0:
+                first += 1
+            record = self.class_at(first) if first < min(end, len(self.all)) else ""
+            if first == end:
+                yield Header(place, length, length, 0)
+            elif record and not record.startswith(("java.", "[")) and every[first] != 1:
+                yield Header(place, length, first - place - 2, every[first])
+
+    def may_be_alike(self, stretches: Sequence[tuple[int, int]]) -> bool:
+        """Whether the fields behind some places, up to others, may be of the same kinds.
+
+        They are compared up to the first that may be an object, which may be any number of tokens.
+        """
+        widths = {end - place for place, end in stretches}
+        for distance in range(1, min(widths, default=1)):
+            field = self._field([place + distance for place, _ in stretches])
+            if field != "one token":
+                return field == "object"
+        return len(widths) < 2
+
+    def _field(self, places: Sequence[int]) -> Literal["one token", "object", "none"]:
+        """What the field is that stands at these places, each in another object of one class."""
+        first = {self.all[place]: place for place in reversed(places)}.values()
+        found = {self.letters[place] for place in first}
+        if "s" in found:
+            return "one token" if len(found) == 1 else "none"
+        strings = {self.all[place] in self.names for place in first if place in self.certain}
+        indexes = [place for place in first if self.letters[place] == "i"]
+        unused = any(place < self.earliest[self.all[place]] for place in indexes)
+        if unused or not found.isdisjoint("fn"):
+            return "none" if strings else "one token"
+        classes = [name for place in indexes if (name := self.class_at(place))]
+        if not strings:
+            return "object" if classes else "one token"
+        if strings == {False}:
+            return "none" if classes or not found.isdisjoint("1-") else "one token"
+        # An object's class is Java's or the application's. [assumed]
+        java = {name.startswith(("java.", "[")) for name in classes}
+        known = len(strings) == len(java) == 1 and len(classes) == len(indexes)
+        return "object" if known and "1" not in found else "none"
 
 
 class Block(NamedTuple):
@@ -114,6 +190,7 @@ class Rows(NamedTuple):
         headers: the places at which the list may begin; most often one.
         record: the class of its records.
         starts: for each block, the first and the last place its record may begin at.
+        longer: where a longer list may begin before the rows.
     """
 
     blocks: list[Block]
@@ -121,6 +198,7 @@ class Rows(NamedTuple):
     headers: list[int]
     record: int
     starts: list[tuple[int, int]]
+    longer: list[int]
 
 
 def _places(tokens: list[Any], numbers: range) -> Iterator[int]:
