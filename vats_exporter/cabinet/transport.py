@@ -229,6 +229,9 @@ class Transport:
         if self._cut == "too late":
             whole = self._settings.timeouts.call
             answer = CabinetTimeoutError(f"{where}: no whole answer within {whole:g} s")
+        elif self._cut and isinstance(answer, CabinetError):
+            # However far it was: a connection closed before the answer looks like no HTTP.
+            answer = UnreachableError(f"{where}: the connection was closed")
         duration = time.monotonic() - start
         if isinstance(answer, CabinetError):
             self._trace(CallFailed(call, answer, duration))
