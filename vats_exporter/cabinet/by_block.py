@@ -354,7 +354,7 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
     begins = [block.start for block in rows.blocks]
     found: dict[tuple[int, str], set[tuple[int, str]]] = {}
     for number, text in enumerate(tokens.strings):
-        if phone := normalise_phone(text):
+        if len(text) > 9 and (phone := normalise_phone(text)):  # most are shorter than a phone
             place, latest = tokens.earliest[number], tokens.latest[number]
             spots = _spots(rows, begins, place)
             for at in range(place + 1, latest + 1):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from itertools import chain
+from operator import lt
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
@@ -145,10 +146,14 @@ class Tokens:
 
     def _field(self, places: Sequence[int]) -> Literal["one token", "object", "none"]:
         """What the field is that stands at these places, each in another object of one class."""
-        first = {self.all[place]: place for place in reversed(places)}.values()
-        found = {self.letters[place] for place in first}
+        found = {self.letters[place] for place in places}
         if "s" in found:
             return "one token" if len(found) == 1 else "none"
+        numbers = [*map(self.all.__getitem__, places)]
+        if "1" not in found and self.texts.issuperset(numbers):  # no class is among them
+            unused = any(map(lt, places, map(self.earliest.__getitem__, numbers)))
+            return "one token" if not unused or self.certain.isdisjoint(places) else "none"
+        first = {self.all[place]: place for place in reversed(places)}.values()
         strings = {self.all[place] in self.names for place in first if place in self.certain}
         indexes = [place for place in first if self.letters[place] == "i"]
         unused = any(place < self.earliest[self.all[place]] for place in indexes)
