@@ -20,7 +20,7 @@ from vats_exporter.demo import (
     SimulatedCabinet,
     make_accounts,
 )
-from vats_exporter.demo.deployment import ARRAY_LIST, LIST_RECORD, LIST_RESPONSE
+from vats_exporter.demo.deployment import ARRAY_LIST, LIST_RECORD, LIST_RESPONSE, QUEUE
 from vats_exporter.gwt import encode_response
 from vats_exporter.tools.inspection import inspect
 
@@ -36,14 +36,22 @@ def settings(cabinet: SimulatedCabinet) -> CabinetSettings:
 
 
 def row_within_a_row(deployment: Deployment) -> bytes:
-    """A list of three rows: one with another inside, one more, and the first one again."""
+    """A list of three rows: one with another inside, one more, and the first one again.
+
+    A number in the list before it may be a class: which object the last one is is not certain then.
+    """
     row = deployment.signature(LIST_RECORD)
     answer = Answer()
     answer.begin(deployment.signature(LIST_RESPONSE))
     answer.boxed(LONG, "CbwhyN")
     answer.begin(deployment.signature(ARRAY_LIST))
+    answer.plain(1)
+    answer.begin(deployment.signature(QUEUE))
+    answer.text("Очередь 1")
+    answer.plain(answer.index(LONG), 0)
+    answer.begin(deployment.signature(ARRAY_LIST))
     answer.plain(3)
-    for number, after in ((0, ()), (1, (0,)), (2, (0, -4))):
+    for number, after in ((0, ()), (1, (0,)), (2, (0, -6))):
         answer.begin(row)
         answer.text(phone(number))
         answer.core(ref(number), "1100")
@@ -53,7 +61,7 @@ def row_within_a_row(deployment: Deployment) -> bytes:
 
 
 def test_rows_that_script_and_block_read_differently_are_shown_in_both_readings() -> None:
-    deployment = replace(Deployment.make(), layout=LAYOUT)
+    deployment = replace(Deployment.make(), layout=LAYOUT, other_lists=1)
     with SimulatedCabinet(make_accounts(1, trunks=3), deployment=deployment) as cabinet:
         body = row_within_a_row(deployment)
         cabinet.faults = lambda incoming: (
