@@ -65,17 +65,16 @@ def read_by_block(response: Response, letters: str, *, texts: bool) -> Page:
         end = _find_empty(tokens)
         return Page((), guess_total(_numbers(tokens, end), 0), answer_class=tokens.strings[1])
     records = resolve(tokens, rows)
-    rest = _rest(tokens, rows)
     return Page(
         records=tuple(records),
-        total=guess_total(_numbers(tokens, rows.blocks[-1].end + 1 + rest), len(records)),
+        total=guess_total(_numbers(tokens, rows.blocks[-1].end + 1 + rows.rest), len(records)),
         answer_class=tokens.strings[1],
         references=tuple(
             after
             for token, after in pairwise(tokens.all[: rows.headers[0]])
             if token == tokens.long and isinstance(after, str)
         ),
-        texts=_texts(tokens, rows, rest) if texts else {},
+        texts=_texts(tokens, rows) if texts else {},
     )
 
 
@@ -113,7 +112,11 @@ def find_rows(tokens: Tokens) -> Rows | None:
         for header in of_rows
         if header.length > len(blocks) and header.place < blocks[0].start
     ]
-    rows = Rows(blocks, kind, [header.place for header in own], own[0].record, starts, longer)
+    # The last record's end is not known.
+    rests = [first - block.end - 1 for block, (first, _) in zip(blocks, starts[1:], strict=False)]
+    rest = min(*rests, len(tokens.all) - blocks[-1].end - 1) if rests else 0
+    places = [header.place for header in own]
+    rows = Rows(blocks, kind, places, own[0].record, starts, longer, rest)
     _check_only_list(tokens, rows, headers, of_rows)
     _check_alike(tokens, rows)
     return rows
@@ -255,8 +258,7 @@ def _check_alike(tokens: Tokens, rows: Rows) -> None:
     none = 1 in {end - first for end, first, _ in starts}
     some = max([end - last for end, _, last in starts]) > 1
     before = [(first, end) for end, first, last in starts if first == last]
-    rest = _rest(tokens, rows)
-    behind = [(block.end, block.end + 1 + rest) for block in rows.blocks] if rest else []
+    behind = [(b.end, b.end + 1 + rows.rest) for b in rows.blocks] if rows.rest else []
     if (none and some) or not (tokens.may_be_alike(before) and tokens.may_be_alike(behind)):
         raise UndecodableError("the records are not alike, and a block may be no row's")
 
@@ -289,13 +291,6 @@ def _skipped(tokens: Tokens, place: int) -> int:
     return place - before
 
 
-def _rest(tokens: Tokens, rows: Rows) -> int:
-    """Tokens that follow the block in every record; the last one's end is not known."""
-    following = zip(rows.blocks, rows.starts[1:], strict=False)
-    rests = [first - block.end - 1 for block, (first, _) in following]
-    return min(*rests, len(tokens.all) - rows.blocks[-1].end - 1) if rests else 0
-
-
 def _numbers(tokens: Tokens, start: int) -> list[int]:
     return [token for token in tokens.all[start:] if isinstance(token, int)]
 
@@ -303,7 +298,7 @@ def _numbers(tokens: Tokens, start: int) -> list[int]:
 # -- phones and names
 
 
-def _texts(tokens: Tokens, rows: Rows, rest: int) -> dict[Column, list[str]]:
+def _texts(tokens: Tokens, rows: Rows) -> dict[Column, list[str]]:
     """The rows' phones, as column 0, and what may be their names, by the distance from the block.
 
     Those are texts at the same distance in all rows that are all written as names are, or that
@@ -316,7 +311,7 @@ def _texts(tokens: Tokens, rows: Rows, rest: int) -> dict[Column, list[str]]:
     }
     shown = {place - block.start for (place, _), block in zip(phones, rows.blocks, strict=False)}
     alike = len(widths) == len(shown) == 1
-    for distance in (*range(1 - min(widths), 0), *range(1, rest + 1)):
+    for distance in (*range(1 - min(widths), 0), *range(1, rows.rest + 1)):
         column = _column(tokens, rows, distance)
         beside = alike and {distance - 1, distance + 1} & shown
         differ = all(column) and len({*column}) ** 2 >= len(column)
@@ -354,7 +349,7 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
     begins = [block.start for block in rows.blocks]
     found: dict[tuple[int, str], set[tuple[int, str]]] = {}
     for number, text in enumerate(tokens.strings):
-        if len(text) > 9 and (phone := normalise_phone(text)):  # most are shorter than a phone
+        if phone := normalise_phone(text):
             place, latest = tokens.earliest[number], tokens.latest[number]
             spots = _spots(rows, begins, place)
             for at in range(place + 1, latest + 1):

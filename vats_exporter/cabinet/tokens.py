@@ -196,6 +196,7 @@ class Rows(NamedTuple):
         record: the class of its records.
         starts: for each block, the first and the last place its record may begin at.
         longer: where a longer list may begin before the rows.
+        rest: how many tokens follow the block in every record.
     """
 
     blocks: list[Block]
@@ -204,6 +205,7 @@ class Rows(NamedTuple):
     record: int
     starts: list[tuple[int, int]]
     longer: list[int]
+    rest: int
 
 
 def _places(tokens: list[Any], numbers: range) -> Iterator[int]:
