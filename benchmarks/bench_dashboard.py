@@ -103,27 +103,33 @@ class Server:
 @contextmanager
 def prometheus(scene: Scene, folder: Path) -> Iterator[Server]:
     """Run Prometheus on the blocks in a folder."""
+    (folder.parent / "prometheus.yml").write_text("global: {}\n")
+    options = (f"--storage.tsdb.path={folder}", "--storage.tsdb.retention.time=30d")
+    with running_prometheus(folder.parent, *options) as (url, pid):
+        yield Server(url, pid, scene.start, scene.end)
+
+
+@contextmanager
+def running_prometheus(folder: Path, *options: str) -> Iterator[tuple[str, int]]:
+    """Run Prometheus with the configuration in a folder; yield its address and its process's id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    configuration = folder.parent / "prometheus.yml"
-    configuration.write_text("global: {}\n")
     command = [
         "prometheus",
-        f"--config.file={configuration}",
-        f"--storage.tsdb.path={folder}",
+        f"--config.file={folder / 'prometheus.yml'}",
         f"--web.listen-address=127.0.0.1:{port}",
-        "--storage.tsdb.retention.time=30d",
         "--log.level=warn",
+        *options,
     ]
     url = f"http://127.0.0.1:{port}"
-    with (folder.parent / "prometheus.log").open("wb") as log:
+    with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         while not _ready(url):
-            assert process.poll() is None, (folder.parent / "prometheus.log").read_text()
+            assert process.poll() is None, (folder / "prometheus.log").read_text()
             time.sleep(0.1)
-        yield Server(url, process.pid, scene.start, scene.end)
+        yield url, process.pid
     finally:
         process.terminate()
         process.wait(30)

@@ -58,16 +58,16 @@ def _equivalent_json(response: Response) -> str:
 
 
 def _ratio(answer: bytes | str, equivalent: bytes | str) -> float:
-    calls = max(1, round(SECONDS_A_TURN / _seconds(lambda: json.loads(equivalent), 3)))
+    calls = max(1, round(SECONDS_A_TURN / seconds(lambda: json.loads(equivalent), 3)))
     ratios = []
     for _ in range(TURNS):
-        ours = _seconds(lambda: decode(answer), calls)
-        theirs = _seconds(lambda: json.loads(equivalent), calls)
+        ours = seconds(lambda: decode(answer), calls)
+        theirs = seconds(lambda: json.loads(equivalent), calls)
         ratios.append(ours / theirs)
     return statistics.median(ratios)
 
 
-def _seconds(call: Callable[[], object], calls: int) -> float:
+def seconds(call: Callable[[], object], calls: int) -> float:
     """Time one call, on average over some."""
     start = perf_counter()
     for _ in range(calls):

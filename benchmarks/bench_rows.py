@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import statistics
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from benchmarks.bench_decode import seconds
 from benchmarks.check_shapes import print_table
 from tests.corpus import SHAPES, shapes
 from vats_exporter.cabinet.page import read_trunks
@@ -23,8 +23,6 @@ from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from vats_exporter.cabinet.page import Page
 
 SHARED: Final = Path(__file__).parents[2] / "shared" / "shapes"
@@ -82,14 +80,6 @@ def ratios(text: str, table: ClassTable | None) -> tuple[float, float]:
         of_pages.append(seconds(page, calls) / plain)
         of_trunks.append(seconds(trunks, calls) / plain)
     return statistics.median(of_pages), statistics.median(of_trunks)
-
-
-def seconds(call: Callable[[], object], calls: int) -> float:
-    """Time one call, on average over some."""
-    start = perf_counter()
-    for _ in range(calls):
-        call()
-    return (perf_counter() - start) / calls
 
 
 if __name__ == "__main__":

@@ -16,9 +16,7 @@ import argparse
 import json
 import re
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,11 +25,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import yaml
+
+from benchmarks.bench_dashboard import running_prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,37 +173,13 @@ def prometheus(port: int, minute: float, folder: Path) -> Iterator[str]:
         "alerting": {"alertmanagers": target},
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        own = probe.getsockname()[1]
-    command = [
-        "prometheus",
-        f"--config.file={folder / 'prometheus.yml'}",
+    options = (
         f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{own}",
         f"--query.lookback-delta={round(5 * minute * 1000)}ms",
         f"--rules.alert.resend-delay={round(25 * minute * 1000)}ms",
-        "--log.level=warn",
-    ]
-    url = f"http://127.0.0.1:{own}"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        while not _ready(url):
-            assert process.poll() is None, (folder / "log").read_text()
-            time.sleep(0.1)
+    )
+    with running_prometheus(folder, *options) as (url, _pid):
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _ready(url: str) -> bool:
-    try:
-        with urlopen(f"{url}/-/ready", timeout=1) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 def ask(url: str, path: str, **asked: str) -> Any:
