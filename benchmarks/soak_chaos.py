@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import random
 import signal
 import threading
@@ -11,6 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.soak_clients import DETAILS, STALE, Found, Truth, WebSide
+from tests.faults.faults import changed, content_of
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet
 
 if TYPE_CHECKING:
@@ -148,20 +148,10 @@ class Chaos:
             self.exporter.reads_from = time.monotonic() + self._draw.uniform(20.0, 90.0)
 
 
-def _body(answer: Answer) -> bytes:
-    content = answer.body if isinstance(answer.body, bytes) else b""
-    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-
-
-def _plain(answer: Answer, body: bytes) -> Answer:
-    headers = tuple(one for one in answer.headers if one[0] != "Content-Encoding")
-    return Answer(answer.status, headers, body)
-
-
 def _halved(answer: Answer) -> Answer:
-    body = _body(answer)
-    return _plain(answer, body[: len(body) // 2])
+    body = content_of(answer)
+    return changed(answer, body[: len(body) // 2])
 
 
 def _garbled(answer: Answer) -> Answer:
-    return _plain(answer, _body(answer).replace(b",0,7]", b",0,]").replace(b"1,", b"2,", 1))
+    return changed(answer, content_of(answer).replace(b",0,7]", b",0,]").replace(b"1,", b"2,", 1))

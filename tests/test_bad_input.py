@@ -19,6 +19,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from tests.doubles import make_due
+from tests.faults.faults import changed, content_of
 from tests.process import log_put_back
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
@@ -62,36 +63,25 @@ def faulty(call: str, fault: Fault, page: int | None = None) -> Hook:
 Hook = Callable[[Incoming], "Fault | None"]
 
 
-def body(answer: Answer) -> bytes:
-    assert isinstance(answer.body, bytes)
-    zipped = ("Content-Encoding", "gzip") in answer.headers
-    return gzip.decompress(answer.body) if zipped else answer.body
-
-
-def plain(answer: Answer, content: bytes) -> Answer:
-    headers = tuple(item for item in answer.headers if item[0] != "Content-Encoding")
-    return Answer(answer.status, headers, content)
-
-
 def cut_in_half(answer: Answer) -> Answer:
-    content = body(answer)
-    return plain(answer, content[: len(content) // 2])
+    content = content_of(answer)
+    return changed(answer, content[: len(content) // 2])
 
 
 def garbled(answer: Answer) -> Answer:
-    return plain(answer, body(answer).replace(b",0,7]", b",0,]"))
+    return changed(answer, content_of(answer).replace(b",0,7]", b",0,]"))
 
 
 def broken_gzip(answer: Answer) -> Answer:
-    whole = gzip.compress(body(answer))
+    whole = gzip.compress(content_of(answer))
     spoilt = whole[:40] + bytes(byte ^ 0xFF for byte in whole[40:60]) + whole[60:]
-    return Answer(200, (*plain(answer, b"").headers, ("Content-Encoding", "gzip")), spoilt)
+    return Answer(200, (*changed(answer, b"").headers, ("Content-Encoding", "gzip")), spoilt)
 
 
 def another_total(answer: Answer) -> Answer:
-    response = decode(body(answer))
+    response = decode(content_of(answer))
     tokens = [TRUNKS + 1, *response.tokens[1:]]
-    return plain(answer, encode_response(replace(response, tokens=tokens)).encode())
+    return changed(answer, encode_response(replace(response, tokens=tokens)).encode())
 
 
 def endless() -> Iterator[bytes]:
@@ -105,10 +95,10 @@ def repeated_page(cabinet: SimulatedCabinet) -> Hook:
     first: list[bytes] = []
 
     def change(answer: Answer) -> Answer:
-        return plain(answer, first[0])
+        return changed(answer, first[0])
 
     def keep(answer: Answer) -> Answer:
-        first[:] = [body(answer)]
+        first[:] = [content_of(answer)]
         return answer
 
     def hook(incoming: Incoming) -> Fault | None:

@@ -43,11 +43,16 @@ _INTERVAL: Final = 0.05
 """Seconds between two drops."""
 
 
-def body_of(answer: Answer) -> bytes:
+def content_of(answer: Answer) -> bytes:
     """An answer's body as the client gets to see it."""
     assert isinstance(answer.body, bytes)
     zipped = ("Content-Encoding", "gzip") in answer.headers
-    return gzip.decompress(answer.body) if zipped else answer.body or PADDING
+    return gzip.decompress(answer.body) if zipped else answer.body
+
+
+def body_of(answer: Answer) -> bytes:
+    """The same, with something in it where it is empty."""
+    return content_of(answer) or PADDING
 
 
 def changed(answer: Answer, content: bytes, *headers: tuple[str, str]) -> Answer:
