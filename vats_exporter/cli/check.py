@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 )
 @options.config_file
 @options.web_config_file
-@options.option(
-    "--online", None, "Also sign in to each account's cabinet and read one page of trunks."
-)
+@options.option("--online", "Also sign in to each account's cabinet and read one page of trunks.")
 def command(config_file: Path | None, web_config_file: Path | None, *, online: bool) -> None:
     """Check a configuration and, with --online, whether it works.
 

@@ -44,39 +44,34 @@ _LIFE: Final = Life(pace=15.0, hold=120.0)
     )
 )
 @options.option(
-    "--trunks", "N", "Trunks of each account.", type=click.IntRange(0, 100_000), default=25
+    "--trunks N", "Trunks of each account.", type=click.IntRange(0, 100_000), default=25
 )
 @options.option(
-    "--accounts",
-    "N",
+    "--accounts N",
     "Accounts of the cabinet, each with trunks of its own.",
     type=click.IntRange(1, 100),
     default=1,
 )
 @options.option(
-    "--port",
-    "PORT",
+    "--port PORT",
     "Port of the exporter; 0 picks a free one.",
     type=click.IntRange(0, 65535),
     default=_EXPORTER_PORT,
 )
 @options.option(
-    "--host",
-    "ADDRESS",
+    "--host ADDRESS",
     "Where the exporter listens; 0.0.0.0 lets other machines, or containers, scrape it. The "
     "cabinet stays local.",
     default=_HOST,
 )
 @options.option(
-    "--cabinet-port",
-    "PORT",
+    "--cabinet-port PORT",
     "Port of the cabinet; 0 picks a free one.  [default: 9743, or a free one if that is taken]",
     type=click.IntRange(0, 65535),
 )
-@options.option("--details", None, "Also read the trunks' details: the selector, the SIP line.")
+@options.option("--details", "Also read the trunks' details: the selector, the SIP line.")
 @options.option(
-    "--write-config",
-    "FILE",
+    "--write-config FILE",
     "Write a configuration of the simulated accounts, to try the other commands with. The history "
     "is kept beside it then.",
     type=click.Path(dir_okay=False, path_type=Path),

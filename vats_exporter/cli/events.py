@@ -67,16 +67,14 @@ def _phones(_context: object, _option: object, values: Sequence[str]) -> tuple[s
 )
 @options.config_file
 @options.option(
-    "--history.file",
-    "FILE",
+    "--history.file FILE",
     "The history file; the configuration is not read then.  [default: history.file of the "
     "configuration]",
     type=click.Path(path_type=Path),
 )
 @options.accounts
 @options.option(
-    "--phone",
-    "PHONE",
+    "--phone PHONE",
     "Only the trunk that has or had this phone; may be given several times.  [default: all]",
     name="phones",
     multiple=True,
@@ -84,27 +82,21 @@ def _phones(_context: object, _option: object, values: Sequence[str]) -> tuple[s
     shell_complete=options.complete_phone,
 )
 @options.option(
-    "--since",
-    "TIME",
-    "Only events since then: 2h, 7d, 2026-11-01, 2026-11-01T15:30.",
-    callback=_since,
+    "--since TIME", "Only events since then: 2h, 7d, 2026-11-01, 2026-11-01T15:30.", callback=_since
 )
 @options.option(
-    "--follow",
-    None,
+    "-f --follow",
     "Keep showing events as they come, until Ctrl-C; without --since, starts with the last ten.",
-    short="-f",
 )
 @options.option(
     "--format",
-    ["table", "json"],
     "json is one object per line, with times in UTC.",
+    choices=["table", "json"],
     name="format_",
     default="table",
 )
 @options.option(
-    "--export",
-    "FILE",
+    "--export FILE",
     "Copy the whole history to a new file instead, for a backup; the exporter may be running.",
     name="target",
     type=click.Path(path_type=Path),

@@ -23,10 +23,9 @@ LARGEST: Final = 256 * 1024 * 1024
         "import-har visit.har --output vats-exporter.yml",
     )
 )
-@options.option("--name", "NAME", "The account's name in metrics and logs.", default="office")
+@options.option("--name NAME", "The account's name in metrics and logs.", default="office")
 @options.option(
-    "--output",
-    "FILE",
+    "--output FILE",
     "Write the configuration there; an existing file is not overwritten.  "
     "[default: standard output]",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -32,14 +32,12 @@ _MOST_DIFFERING: Final = 20
 )
 @options.config_file
 @options.option(
-    "--account",
-    "NAME",
+    "--account NAME",
     "Which account.  [default: the only one]",
     shell_complete=options.complete_account,
 )
 @options.option(
-    "--save",
-    "DIR",
+    "--save DIR",
     "Save the cabinet's responses there, with everything personal and secret replaced, to attach "
     "to a bug report.",
     name="folder",

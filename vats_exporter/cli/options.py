@@ -45,28 +45,24 @@ _SERIES: Final = re.compile(r'^vats_trunk_active\{account="([^"]*)",phone="(\d+)
 
 
 def option(
-    flag: str,
-    values: str | list[str] | None,
-    text: str,
-    *,
-    name: str = "",
-    short: str = "",
-    **settings: Any,
+    usage: str, text: str, *, name: str = "", choices: Sequence[str] = (), **settings: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare an option; its parameter is named as the flag, with ``_`` for dots and hyphens.
+    """Declare an option as its help shows it: ``--port PORT``, or ``--yes``, which is a switch.
 
-    *values* is what stands for its value in the help, or the list of them; ``None`` for a switch.
+    Unless it has a name, its parameter is called as the flag, with ``_`` for dots and hyphens.
     """
-    if values is None:
-        settings["is_flag"] = True
-    elif isinstance(values, list):
-        settings["type"] = click.Choice(values)
+    words = usage.split()
+    flags = [one for one in words if one.startswith("-")]
+    if choices:
+        settings["type"] = click.Choice(choices)
+    elif words != flags:
+        settings["metavar"] = words[-1]
     else:
-        settings["metavar"] = values
+        settings["is_flag"] = True
     if settings.get("default"):
         settings.setdefault("show_default", True)
-    names = [flag, name or re.sub("[.-]", "_", flag.removeprefix("--")), *filter(None, [short])]
-    return click.option(*names, help=text, **settings)
+    parameter = name or re.sub("[.-]", "_", flags[-1].removeprefix("--"))
+    return click.option(*flags, parameter, help=text, **settings)
 
 
 def examples(*lines: str) -> str:
@@ -117,37 +113,34 @@ def _known_trunks(context: click.Context) -> dict[str, set[str]]:
 
 
 config_file = option(
-    "--config.file",
-    "FILE",
+    "--config.file FILE",
     "Configuration, by default vats-exporter.yml here or in /etc/vats-exporter.",
     envvar="VATS_EXPORTER_CONFIG_FILE",
     type=click.Path(path_type=Path),
 )
 web_config_file = option(
-    "--web.config.file",
-    "FILE",
+    "--web.config.file FILE",
     "TLS, passwords and headers of the HTTP interface, in exporter-toolkit's format. Read again "
     "when it changes.",
     envvar="VATS_EXPORTER_WEB_CONFIG_FILE",
     callback=_path_if_named,
 )
 accounts = option(
-    "--account",
-    "NAME",
+    "--account NAME",
     "Only this account; may be given several times.  [default: all]",
     multiple=True,
     shell_complete=complete_account,
 )
 log_level = option(
     "--log.level",
-    list(get_args(setup.Level)),
     "debug logs each call.  [default: info]",
+    choices=list(get_args(setup.Level)),
     envvar="VATS_EXPORTER_LOG_LEVEL",
 )
 log_format = option(
     "--log.format",
-    list(get_args(setup.Format)),
     "How a line is written.  [default: logfmt]",
+    choices=list(get_args(setup.Format)),
     envvar="VATS_EXPORTER_LOG_FORMAT",
 )
 

@@ -68,17 +68,15 @@ def _command(name: str, *, enabled: bool, state: str, example: str) -> click.Com
     @options.config_file
     @options.accounts
     @options.option(
-        "--file",
-        "FILE",
+        "--file FILE",
         "Read phones from a file, one per line; - is standard input.",
         name="source",
         type=click.File("r", encoding="utf-8"),
     )
-    @options.option("--all", None, "All trunks of the chosen accounts.", name="everyone")
-    @options.option("--yes", None, "Do not ask.")
+    @options.option("--all", "All trunks of the chosen accounts.", name="everyone")
+    @options.option("--yes", "Do not ask.")
     @options.option(
         "--dry-run",
-        None,
         "Say what would be done, and change nothing; with --log.level debug, also log the "
         "requests that would be sent.",
     )

@@ -96,8 +96,7 @@ def _privacy(_context: object, _option: object, values: tuple[str, ...]) -> Priv
 )
 @options.config_file
 @options.option(
-    "--web.listen-address",
-    "ADDRESS",
+    "--web.listen-address ADDRESS",
     "Where to serve; may be given several times. :9742 and [::]:9742 mean every address of the "
     "machine, IPv4 and IPv6.",
     multiple=True,
@@ -107,60 +106,50 @@ def _privacy(_context: object, _option: object, values: tuple[str, ...]) -> Priv
 )
 @options.option(
     "--web.systemd-socket",
-    None,
     "Serve on the sockets that systemd passes, instead of --web.listen-address.",
 )
 @options.web_config_file
 @options.option(
-    "--web.telemetry-path",
-    "PATH",
+    "--web.telemetry-path PATH",
     "Path of the metrics.",
     default="/metrics",
     callback=_read(parse_metrics_path),
 )
 @options.option(
-    "--web.external-url",
-    "URL",
+    "--web.external-url URL",
     "The URL of the exporter for clients beyond a reverse proxy; /sd names it as the targets' "
     "address. Its path also prefixes every path here, unless --web.route-prefix is given.",
     default="",
     callback=_read(parse_external_url),
 )
 @options.option(
-    "--web.route-prefix",
-    "PATH",
+    "--web.route-prefix PATH",
     "Prefix of every path here.  [default: the path of --web.external-url]",
     callback=_read(parse_prefix),
 )
 @options.option(
-    "--web.max-connections",
-    "N",
+    "--web.max-connections N",
     "Concurrent connections; one more closes the one that was idle longest.",
     type=click.IntRange(1, 100_000),
     default=512,
 )
 @options.option(
-    "--web.read-timeout",
-    "DURATION",
+    "--web.read-timeout DURATION",
     "Time limit for receiving a client's request.",
     default="10s",
     callback=_read(_duration),
 )
 @options.option(
-    "--web.enable-lifecycle",
-    None,
-    "Let a POST to /-/reload reload the configuration, as SIGHUP does.",
+    "--web.enable-lifecycle", "Let a POST to /-/reload reload the configuration, as SIGHUP does."
 )
 @options.option(
-    "--collector.privacy",
-    "WHAT",
+    "--collector.privacy WHAT",
     "Keep personal data out of labels: mask-phones, no-names, or both, separated by a comma.",
     multiple=True,
     callback=_privacy,
 )
 @options.option(
     "--collector.probe-only",
-    None,
     "Read accounts only for /probe; /metrics then covers the exporter itself.",
 )
 @options.log_format

@@ -84,16 +84,16 @@ command.add_command(selector.disable)
 @options.accounts
 @options.option(
     "--only",
-    list(_ONLY),
     "Only trunks in this state; given several times, only trunks in all of these states. "
     "unknown: with an unknown pattern.",
+    choices=list(_ONLY),
     multiple=True,
 )
-@options.option("--sort", list(_SORT), "Sort order.", default="account")
+@options.option("--sort", "Sort order.", choices=list(_SORT), default="account")
 @options.option(
     "--format",
-    ["table", "json", "csv"],
     "csv uses semicolons and a byte order mark, which Excel needs for Cyrillic.",
+    choices=["table", "json", "csv"],
     name="format_",
     default="table",
 )
@@ -215,7 +215,7 @@ def _cell(value: str | int) -> str:
 )
 @options.config_file
 @options.accounts
-@options.option("--show-secrets", None, "Also show the SIP login and the SIP password.")
+@options.option("--show-secrets", "Also show the SIP login and the SIP password.")
 @selector.phones(required=True)
 def show_command(
     config_file: Path | None,
