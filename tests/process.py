@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import threading
 from contextlib import contextmanager
@@ -13,15 +14,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def log_put_back() -> Iterator[None]:
-    """Undo what is set up in the block for the log, and for exceptions that nobody catches."""
+def process_put_back() -> Iterator[None]:
+    """Undo what is set up in the block for the log, Ctrl-C, and exceptions that nobody catches."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     hooks = threading.excepthook, sys.unraisablehook
+    interrupt = signal.getsignal(signal.SIGINT)
     try:
         yield
     finally:
         threading.excepthook, sys.unraisablehook = hooks
+        signal.signal(signal.SIGINT, interrupt)
         logging.captureWarnings(capture=False)
         root.handlers[:] = handlers
         root.setLevel(level)

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.process import log_put_back
+from tests.process import process_put_back
 from tests.web.clients import until
 from vats_exporter import app
 from vats_exporter.app import Exporter, Options
@@ -33,7 +33,7 @@ ANYWHERE = ListenAddress("127.0.0.1", 0)
 
 @pytest.fixture(autouse=True)
 def _quiet_log() -> Iterator[None]:
-    with log_put_back():
+    with process_put_back():
         setup.configure(stream=io.StringIO())
         yield
 

@@ -20,7 +20,7 @@ import pytest
 
 from tests.doubles import make_due
 from tests.faults.faults import changed, content_of
-from tests.process import log_put_back
+from tests.process import process_put_back
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
@@ -237,7 +237,7 @@ CASES = [
 def lines() -> Iterator[io.StringIO]:
     """The log, at its most talkative."""
     stream = io.StringIO()
-    with log_put_back():
+    with process_put_back():
         setup.configure(stream=stream, level="debug")
         yield stream
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.configurations import FILE, changed, config_of
 from tests.doubles import make_due, view
-from tests.process import log_put_back
+from tests.process import process_put_back
 from vats_exporter import app
 from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import CacheSettings, Config, DetailsSettings, HistorySettings
@@ -37,7 +37,7 @@ LONG = CacheSettings(ttl=3600.0, stale=7200.0)
 @pytest.fixture(autouse=True)
 def quiet_log() -> Iterator[io.StringIO]:
     stream = io.StringIO()
-    with log_put_back():
+    with process_put_back():
         setup.configure(stream=stream)
         yield stream
 

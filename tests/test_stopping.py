@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.configurations import changed, config_of
-from tests.process import log_put_back
+from tests.process import process_put_back
 from vats_exporter import app
 from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import CacheSettings, Config, DetailsSettings
@@ -40,7 +40,7 @@ NONE = CacheSettings(ttl=0.0, stale=900.0)
 
 @pytest.fixture(autouse=True)
 def _quiet_log() -> Iterator[None]:
-    with log_put_back():
+    with process_put_back():
         setup.configure(stream=io.StringIO())
         yield
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from vats_exporter.cabinet.devices import (
     Device,
-    Switching,
     SwitchOutcome,
     TrunkDetails,
+    TrunkSwitch,
     read_device_form,
     read_mobile_form,
 )
@@ -28,7 +28,6 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.gwt import Response, decode
-from vats_exporter.trunks import Flags, Trunk
 
 WIRE = Path(__file__).parents[1] / "wire"
 
@@ -125,12 +124,6 @@ def test_any_tokens_give_details_or_one_error(tokens: list[int | float | str]) -
 
 # -- moving selectors
 
-FLAGS = Flags(active=True, bound=True, marked_for_deletion=False)
-
-
-def trunk(ref: str) -> Trunk:
-    return Trunk(ref, 1, "79161234567", "", FLAGS, "1100", known=True)
-
 
 class Cabinet:
     """Selectors by trunk; ``None`` is a trunk without a device."""
@@ -160,97 +153,72 @@ class Cabinet:
             self.selectors[ref] = enabled
 
 
-def run(
-    cabinet: Cabinet, *refs: str, enabled: bool
-) -> list[tuple[bool | None, bool | None, SwitchOutcome]]:
-    switching = Switching(cabinet, [trunk(ref) for ref in refs], enabled=enabled)
-    return [(change.before, change.after, change.outcome) for change in switching]
+def run(cabinet: Cabinet, ref: str, *, enabled: bool) -> TrunkSwitch:
+    switch = TrunkSwitch()
+    switch.carry_out(cabinet, ref, enabled=enabled)
+    return switch
 
 
-def test_only_selectors_that_are_elsewhere_are_moved_and_read_back() -> None:
+def test_only_a_selector_that_is_elsewhere_is_moved_and_read_back() -> None:
     cabinet = Cabinet(a=True, b=False)
-    assert run(cabinet, "a", "b", enabled=True) == [
-        (True, True, SwitchOutcome.UNCHANGED),
-        (False, True, SwitchOutcome.CHANGED),
-    ]
+    assert run(cabinet, "a", enabled=True) == TrunkSwitch(True, True, SwitchOutcome.UNCHANGED)
+    assert run(cabinet, "b", enabled=True) == TrunkSwitch(False, True, SwitchOutcome.CHANGED)
     assert cabinet.moved == ["b"]
 
 
 def test_a_selector_that_does_not_move_is_a_failure_whatever_the_cabinet_answered() -> None:
     cabinet = Cabinet(a=True)
     cabinet.stuck.add("a")
-    assert run(cabinet, "a", enabled=False) == [(True, True, SwitchOutcome.FAILED)]
-
-
-@pytest.mark.parametrize("error", [NotGwtError("HTTP 500"), IncompleteError("odd")])
-def test_a_failure_stops_nothing_but_its_own_trunk(error: CabinetError) -> None:
-    cabinet = Cabinet(a=True, b=True, c=True)
-    cabinet.failing["b"] = error
-    assert [outcome for _, _, outcome in run(cabinet, "a", "b", "c", enabled=False)] == [
-        SwitchOutcome.CHANGED,
-        SwitchOutcome.UNCLEAR,
-        SwitchOutcome.CHANGED,
-    ]
+    switch = run(cabinet, "a", enabled=False)
+    assert (switch.before, switch.after, switch.outcome) == (True, True, SwitchOutcome.FAILED)
 
 
 @pytest.mark.parametrize(
-    ("error", "outcome"),
+    ("error", "outcome", "stops"),
     [
-        (LoginRefusedError("refused"), SwitchOutcome.FAILED),
-        (UnreachableError("reset"), SwitchOutcome.UNCLEAR),
-        (CabinetTimeoutError("too late"), SwitchOutcome.UNCLEAR),
+        (NotGwtError("HTTP 500"), SwitchOutcome.UNCLEAR, False),
+        (IncompleteError("odd"), SwitchOutcome.UNCLEAR, False),
+        (LoginRefusedError("refused"), SwitchOutcome.FAILED, True),
+        (UnreachableError("reset"), SwitchOutcome.UNCLEAR, True),
+        (CabinetTimeoutError("too late"), SwitchOutcome.UNCLEAR, True),
     ],
 )
-def test_a_failure_of_the_cabinet_leaves_the_rest_as_it_is(
-    error: CabinetError, outcome: SwitchOutcome
+def test_only_a_failure_of_the_whole_cabinet_stops_the_other_selectors(
+    error: CabinetError, outcome: SwitchOutcome, stops: bool
 ) -> None:
-    cabinet = Cabinet(a=True, b=True, c=True, d=True)
-    cabinet.failing["b"] = error
-    switching = Switching(cabinet, [trunk(ref) for ref in "abcd"], enabled=False)
-    assert [change.trunk.ref for change in switching] == ["a", "b"]
-    assert switching.stopped == str(error)
-    assert [change.outcome for change in switching.changes] == [
-        SwitchOutcome.CHANGED,
-        outcome,
-        SwitchOutcome.PENDING,
-        SwitchOutcome.PENDING,
-    ]
+    cabinet = Cabinet(a=True)
+    cabinet.failing["a"] = error
+    switch = run(cabinet, "a", enabled=False)
+    assert switch == TrunkSwitch(True, None, outcome, str(error), stops)
 
 
 def test_a_trunk_before_whose_change_the_cabinet_fails_was_not_moved() -> None:
     cabinet = Cabinet(a=True)
     cabinet.unreadable["a"] = [UnreachableError("reset")]
-    (change,) = Switching(cabinet, [trunk("a")], enabled=False)
-    assert (change.outcome, change.error) == (SwitchOutcome.FAILED, "reset")
+    switch = run(cabinet, "a", enabled=False)
+    assert (switch.outcome, switch.error) == (SwitchOutcome.FAILED, "reset")
 
 
 @pytest.mark.parametrize("error", [LoginRefusedError("refused"), UnreachableError("reset")])
 def test_a_trunk_that_cannot_be_read_back_is_to_be_checked(error: CabinetError) -> None:
     cabinet = Cabinet(a=True)
     cabinet.unreadable["a"] = [None, error]
-    (change,) = Switching(cabinet, [trunk("a")], enabled=False)
-    assert (change.outcome, change.error) == (SwitchOutcome.UNCLEAR, str(error))
-    assert (change.before, change.after) == (True, None)
+    switch = run(cabinet, "a", enabled=False)
+    assert switch == TrunkSwitch(True, None, SwitchOutcome.UNCLEAR, str(error), stops=True)
 
 
 def test_a_trunk_without_a_device_and_one_that_is_gone_are_said_to_be() -> None:
     cabinet = Cabinet(a=None)
-    assert [outcome for _, _, outcome in run(cabinet, "a", "gone", enabled=True)] == [
-        SwitchOutcome.NO_DEVICE,
-        SwitchOutcome.FAILED,
-    ]
+    assert run(cabinet, "a", enabled=True).outcome is SwitchOutcome.NO_DEVICE
+    assert run(cabinet, "gone", enabled=True).outcome is SwitchOutcome.FAILED
     assert cabinet.moved == []
 
 
-def test_an_interrupt_leaves_word_of_every_trunk() -> None:
-    cabinet = Cabinet(a=True, b=True, c=True)
-    cabinet.failing["b"] = KeyboardInterrupt()
-    switching = Switching(cabinet, [trunk(ref) for ref in "abc"], enabled=False)
+def test_an_interrupt_leaves_word_of_what_was_begun() -> None:
+    cabinet = Cabinet(a=True)
+    cabinet.failing["a"] = KeyboardInterrupt()
+    switch = TrunkSwitch()
     with pytest.raises(KeyboardInterrupt):
-        list(switching)
-    assert [change.outcome for change in switching.changes] == [
-        SwitchOutcome.CHANGED,
-        SwitchOutcome.STARTED,
-        SwitchOutcome.PENDING,
-    ]
-    assert [change.holds for change in switching.changes] == [True, False, False]
+        switch.carry_out(cabinet, "a", enabled=False)
+    assert switch == TrunkSwitch(True, None, SwitchOutcome.STARTED)
+    assert not switch.holds

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.process import log_put_back
+from tests.process import process_put_back
 from vats_exporter.cli import main, speak
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 
@@ -37,7 +37,7 @@ class Ended:
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
     """Undo what commands set up for their process."""
-    with log_put_back():
+    with process_put_back():
         yield
 
 

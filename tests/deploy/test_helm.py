@@ -16,7 +16,7 @@ import trustme
 import yaml
 
 from tests.deploy import cluster
-from tests.process import log_put_back
+from tests.process import process_put_back
 from tests.scripts import load_script
 from vats_exporter import __version__
 from vats_exporter.cli import main
@@ -146,7 +146,7 @@ def test_the_exporter_accepts_what_the_pod_mounts(
         if one.startswith(("--config.file", "--web.config.file"))
     ]
     monkeypatch.setenv("SHOP_PASSWORD", "12345")
-    with pytest.raises(SystemExit) as ended, log_put_back():
+    with pytest.raises(SystemExit) as ended, process_put_back():
         main(["check", *files_of_it])
     assert (ended.value.code, capsys.readouterr().err) == (0, "")
 

@@ -24,7 +24,7 @@ import pytest
 import yaml
 
 from tests.hunt.visit import record_visit
-from tests.process import log_put_back
+from tests.process import process_put_back
 from vats_exporter.cli import main
 from vats_exporter.demo import Account, Enterprise, Population, SimulatedCabinet
 from vats_exporter.demo.script import permutation_script
@@ -195,7 +195,7 @@ def test_a_command_works_as_it_stands(
     monkeypatch.chdir(folder)
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    with log_put_back(), pytest.raises(SystemExit) as ended:
+    with process_put_back(), pytest.raises(SystemExit) as ended:
         main(shlex.split(machine.here(command, folder))[1:])
     said = capfd.readouterr().err
     assert not ended.value.code, said

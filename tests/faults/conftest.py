@@ -11,7 +11,7 @@ import trustme
 
 from tests.faults.connections import HOST, NamedCabinet, Resolver, context_of, open_bad_ports
 from tests.faults.watched import Ward
-from tests.process import log_put_back
+from tests.process import process_put_back
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.logs import setup
 
@@ -39,7 +39,7 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
 def lines() -> Iterator[io.StringIO]:
     """The log."""
     stream = io.StringIO()
-    with log_put_back():
+    with process_put_back():
         setup.configure(stream=stream)
         yield stream
 

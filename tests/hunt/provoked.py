@@ -44,7 +44,7 @@ PLACES: Final = {
     "a configuration": "vats_exporter.cli.options:load",
     "a table": "vats_exporter.cli.output:Table.text",
     "a card": "vats_exporter.cli.trunks:_card",
-    "a switch": "vats_exporter.cabinet.devices:Switching._carry_out",
+    "a switch": "vats_exporter.cabinet.devices:TrunkSwitch.carry_out",
     "an inspection": "vats_exporter.cli.inspect:inspect",
     "a recording": "vats_exporter.cli.import_har:read_recording",
 }

@@ -19,7 +19,7 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.process import log_put_back
+from tests.process import process_put_back
 from vats_exporter import redaction
 from vats_exporter.logs import setup
 from vats_exporter.logs.logger import get_logger
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def _fresh_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No secrets of other tests, and the process' logging as it was."""
     monkeypatch.setattr(redaction, "_forms", {})
-    with log_put_back():
+    with process_put_back():
         yield
 
 

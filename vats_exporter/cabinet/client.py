@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from vats_exporter import gwt
 from vats_exporter.cabinet import contract, devices, sign_in
-from vats_exporter.cabinet.devices import Switching, SwitchOutcome
+from vats_exporter.cabinet.devices import SwitchOutcome, TrunkSwitch
 from vats_exporter.cabinet.errors import (
     CabinetError,
     DoubtfulError,
@@ -303,7 +303,8 @@ class Cabinet(CabinetClient):
         """
         target = trunk if isinstance(trunk, Trunk) else self._find(trunk)
         self.discover()
-        (change,) = Switching(self, [target], enabled=enabled)
+        change = TrunkSwitch()
+        change.carry_out(self, target.ref, enabled=enabled)
         if change.outcome is SwitchOutcome.NO_DEVICE:
             raise NotSwitchedError(f"trunk {target.ref} has no SIP device")
         if not change.holds:

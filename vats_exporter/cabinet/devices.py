@@ -26,20 +26,19 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
     UnreachableError,
 )
+from vats_exporter.gwt import SIGNATURE
 from vats_exporter.trunks import normalise_phone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from vats_exporter.gwt import Response
-    from vats_exporter.trunks import Trunk
 
 DEVICE_FORM: Final = 31
 MOBILE_FORM: Final = 32
 
 _RECORD: Final = re.compile(r"(?:[\w$]+\.)*AbonentDeviceRecordGWTModel/\d+", re.ASCII)
 _LONG: Final = re.compile(r"java\.lang\.Long/\d+", re.ASCII)
-_CLASS: Final = re.compile(r"\[*[A-Za-z_$][\w$.]*;?/\d{1,10}", re.ASCII)
 _LOGIN: Final = re.compile(r"sip_(\d{10})_\w+", re.ASCII)
 _LINE: Final = re.compile(r"mobsip_(\d{10})", re.ASCII)
 
@@ -95,7 +94,7 @@ def read_device_form(response: Response, trunk: str) -> TrunkDetails:
             f"the record's selector is neither 0 nor 1, token {at + 1} from the end"
         )
     device, at = _long(tokens, strings, at + 1, "the record's device")
-    texts = [text for text in strings[at:] if text and not _CLASS.fullmatch(text)]
+    texts = [text for text in strings[at:] if text and not SIGNATURE.fullmatch(text)]
     line = next(filter(_LINE.fullmatch, texts), "")
     login = next(filter(_LOGIN.fullmatch, texts), "")
     password = next(iter(texts[texts.index(login) + 1 :]), "") if login else ""
@@ -109,7 +108,7 @@ def read_device_form(response: Response, trunk: str) -> TrunkDetails:
 
 def read_mobile_form(response: Response, trunk: str) -> TrunkDetails:
     """Read the answer to form 32: the phone is the only string that looks like one."""
-    texts = (text for text in _strings(response) if text and not _CLASS.fullmatch(text))
+    texts = (text for text in _strings(response) if text and not SIGNATURE.fullmatch(text))
     phones = {phone for text in texts if (phone := normalise_phone(text))}
     return TrunkDetails(trunk, phones.pop() if len(phones) == 1 else "", None)
 
@@ -134,7 +133,7 @@ def _long(tokens: Sequence[object], strings: Sequence[str], at: int, what: str) 
 
 
 class Switchable(Protocol):
-    """The part of a cabinet that moving selectors needs."""
+    """The part of a cabinet that moving a selector needs."""
 
     def read_details(self, ref: str) -> TrunkDetails:
         """Read one trunk's details."""
@@ -144,7 +143,7 @@ class Switchable(Protocol):
 
 
 class SwitchOutcome(enum.Enum):
-    """The outcome for one trunk."""
+    """What came of moving one trunk's selector."""
 
     PENDING = "not done"
     STARTED = "interrupted: check it in the cabinet"
@@ -157,78 +156,59 @@ class SwitchOutcome(enum.Enum):
 
 @dataclass(slots=True)
 class TrunkSwitch:
-    """One trunk of a bulk change: where its selector was, and where it was read back to be.
+    """Moving one trunk's selector, and what has come of it so far.
 
-    Both are ``None`` where that is not known; ``error`` says why, for what failed or is unclear.
+    Attributes:
+        before: where the selector was; ``None`` where that is not known.
+        after: where it was read back to be.
+        error: why it failed or is unclear; empty otherwise.
+        stops: whether the failure is the cabinet's, so that no other selector of it is to be moved:
+            a refused login, which trying again for each trunk would lock, or a cabinet that cannot
+            be reached or does not answer.
     """
 
-    trunk: Trunk
     before: bool | None = None
     after: bool | None = None
     outcome: SwitchOutcome = SwitchOutcome.PENDING
     error: str = ""
+    stops: bool = False
+
+    def carry_out(self, cabinet: Switchable, ref: str, *, enabled: bool) -> None:
+        """Read the selector, move it if it is not where it should be, and read it back.
+
+        What the cabinet shows afterwards decides, not its answer to the call.
+        """
+        try:
+            self._move(cabinet, ref, enabled=enabled)
+        except CabinetError as error:
+            started = self.outcome is SwitchOutcome.STARTED
+            self.outcome = SwitchOutcome.UNCLEAR if started else SwitchOutcome.FAILED
+            self.error, self.stops = str(error), isinstance(error, _STOPPING)
+
+    def _move(self, cabinet: Switchable, ref: str, *, enabled: bool) -> None:
+        device = cabinet.read_details(ref).device
+        if device is None:
+            self.outcome = SwitchOutcome.NO_DEVICE
+            return
+        self.before = device.enabled
+        if device.enabled is enabled:
+            self.after, self.outcome = enabled, SwitchOutcome.UNCHANGED
+            return
+        self.outcome = SwitchOutcome.STARTED
+        try:
+            cabinet.move_selector(ref, enabled=enabled)
+        except LoginRefusedError:
+            # It was answered as without a session, so nothing was moved.
+            self.outcome = SwitchOutcome.PENDING
+            raise
+        device = cabinet.read_details(ref).device
+        self.after = device.enabled if device else None
+        self.outcome = SwitchOutcome.CHANGED
+        if self.after is not enabled:
+            self.outcome = SwitchOutcome.FAILED
+            self.error = "the cabinet took the change but shows the selector where it was"
 
     @property
     def holds(self) -> bool:
         """Whether the selector was seen to be where it should."""
         return self.outcome in (SwitchOutcome.CHANGED, SwitchOutcome.UNCHANGED)
-
-
-class Switching:
-    """A bulk change of selectors, which can be stopped after any step: iterate to carry it out.
-
-    For each trunk: read its device, move the selector if it is not where it should be, read it
-    back. What the cabinet shows afterwards decides, not its answer to the call. A failure stops
-    nothing but its own trunk, unless it is the cabinet's: a refused login, which trying again for
-    each trunk would lock, or a cabinet that cannot be reached or does not answer. The cabinet's
-    names are looked up before.
-
-    Attributes:
-        changes: what became of each trunk so far.
-        stopped: the failure after which the rest was left as it is; empty if none was.
-    """
-
-    def __init__(self, cabinet: Switchable, trunks: Sequence[Trunk], *, enabled: bool) -> None:
-        self._cabinet = cabinet
-        self._enabled = enabled
-        self.changes = [TrunkSwitch(trunk) for trunk in trunks]
-        self.stopped = ""
-
-    def __iter__(self) -> Iterator[TrunkSwitch]:
-        """Carry the change out trunk by trunk, and yield each trunk that was tried."""
-        for change in self.changes:
-            try:
-                self._carry_out(change)
-            except CabinetError as error:
-                started = change.outcome is SwitchOutcome.STARTED
-                change.outcome = SwitchOutcome.UNCLEAR if started else SwitchOutcome.FAILED
-                change.error = str(error)
-                if isinstance(error, _STOPPING):
-                    self.stopped = change.error
-            yield change
-            if self.stopped:
-                return
-
-    def _carry_out(self, change: TrunkSwitch) -> None:
-        device = self._cabinet.read_details(change.trunk.ref).device
-        if device is None:
-            change.outcome = SwitchOutcome.NO_DEVICE
-            return
-        change.before = device.enabled
-        if device.enabled is self._enabled:
-            change.after = device.enabled
-            change.outcome = SwitchOutcome.UNCHANGED
-            return
-        change.outcome = SwitchOutcome.STARTED
-        try:
-            self._cabinet.move_selector(change.trunk.ref, enabled=self._enabled)
-        except LoginRefusedError:
-            # It was answered as without a session, so nothing was moved.
-            change.outcome = SwitchOutcome.PENDING
-            raise
-        device = self._cabinet.read_details(change.trunk.ref).device
-        change.after = device.enabled if device else None
-        change.outcome = SwitchOutcome.CHANGED
-        if change.after is not self._enabled:
-            change.outcome = SwitchOutcome.FAILED
-            change.error = "the cabinet took the change but shows the selector where it was"

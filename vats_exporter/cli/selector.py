@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from itertools import chain, groupby
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from vats_exporter.cabinet.devices import Switching, SwitchOutcome
+from vats_exporter.cabinet.devices import SwitchOutcome, TrunkSwitch
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, count, fail, sentence, tell, track, write
@@ -22,15 +22,11 @@ from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-    from typing import TextIO
+    from collections.abc import Mapping, Sequence
 
     from vats_exporter.cli.options import Found
-    from vats_exporter.logs.setup import Level
 
 _log = get_logger(__name__)
-_account = attrgetter("account")
 
 _HELP: Final = """Switch the selector of some trunks {state}.
 
@@ -45,22 +41,14 @@ Exits with 0 only if every selector is {state} in the end, and with 130 if some 
 """
 
 
-def phones(*, required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add the argument PHONE."""
-    metavar = "PHONE..." if required else "[PHONE...]"
-    return click.argument(
-        "phones",
-        nargs=-1,
-        required=required,
-        metavar=metavar,
-        shell_complete=options.complete_phone,
-    )
+phones: Final = partial(click.argument, "phones", nargs=-1, shell_complete=options.complete_phone)
+"""The argument PHONE."""
 
 
-def _command(name: str, *, enabled: bool, state: str, example: str) -> click.Command:
+def _command(name: str, *, enabled: bool, example: str) -> click.Command:
     @click.command(
         name,
-        help=_HELP.format(state=state),
+        help=_HELP.format(state="on" if enabled else "off"),
         epilog=options.examples(
             f"trunks {name} 79161234567", f"trunks {name} --file phones.txt --yes", example
         ),
@@ -70,7 +58,6 @@ def _command(name: str, *, enabled: bool, state: str, example: str) -> click.Com
     @options.option(
         "--file FILE",
         "Read phones from a file, one per line; - is standard input.",
-        name="source",
         type=click.File("r", encoding="utf-8"),
     )
     @options.option("--all", "All trunks of the chosen accounts.", name="everyone")
@@ -81,40 +68,27 @@ def _command(name: str, *, enabled: bool, state: str, example: str) -> click.Com
         "requests that would be sent.",
     )
     @options.log_level
-    @phones()
+    @phones(metavar="[PHONE...]")
     def switch(**given: Any) -> None:
-        _run(enabled=enabled, **given)
+        _run(given, enabled=enabled)
 
     return switch
 
 
-enable = _command(
-    "enable", enabled=True, state="on", example="trunks enable --all --account office --dry-run"
-)
-disable = _command(
-    "disable", enabled=False, state="off", example="trunks disable 123-45-67 --dry-run"
-)
+enable = _command("enable", enabled=True, example="trunks enable --all --account office --dry-run")
+disable = _command("disable", enabled=False, example="trunks disable 123-45-67 --dry-run")
 
 
-def _run(  # noqa: PLR0913 - an argument an option
-    *,
-    enabled: bool,
-    config_file: Path | None,
-    account: Sequence[str],
-    phones: Sequence[str],
-    source: TextIO | None,
-    everyone: bool,
-    yes: bool,
-    dry_run: bool,
-    log_level: Level | None,
-) -> None:
-    if sum((bool(phones), source is not None, everyone)) != 1:
+def _run(given: Mapping[str, Any], *, enabled: bool) -> None:
+    wanted, file, everyone = given["phones"], given["file"], given["everyone"]
+    if sum(map(bool, (wanted, file, everyone))) != 1:
         raise click.UsageError(_("give phones, or --file, or --all: one of them"))
-    wanted = options.phones_in(source.read()) if source is not None else list(phones)
-    if source is not None and not wanted:
-        fail("{file}: no phones in it", file=source.name)
-    accounts = options.choose(options.read_config(config_file), account)
-    with options.reading(accounts, log_level) as (batches, unread):
+    if file:
+        wanted = options.phones_in(file.read())
+        if not wanted:
+            fail("{file}: no phones in it", file=file.name)
+    accounts = options.choose(options.read_config(given["config_file"]), given["account"])
+    with options.reading(accounts, given["log_level"]) as (batches, unread):
         chosen = list(chain.from_iterable(batches))
         if unread:
             fail("nothing was changed, since an account could not be read")
@@ -124,30 +98,25 @@ def _run(  # noqa: PLR0913 - an argument an option
                 tell("{problem}", problem=problem)
             if problems:
                 fail("nothing was changed")
-        states = _look(chosen, enabled=enabled)
-        if dry_run or not yes:
-            write(_plan(chosen, states, enabled=enabled))
-        for found, state in zip(chosen, states, strict=True):
-            if state is None:
-                tell("{phone}: no SIP device, so no selector to switch", phone=found.label)
-        moving = states.count(not enabled)
-        if dry_run:
-            tell("{line}; nothing was sent", line=_would_be(moving, enabled=enabled))
-        elif yes or not moving or _agreed(moving, enabled=enabled):
+        moving = _plan(chosen, enabled=enabled, shown=given["dry_run"] or not given["yes"])
+        would_be, question = _in_words(moving, enabled=enabled)
+        if given["dry_run"]:
+            tell("{line}; nothing was sent", line=would_be)
+        elif given["yes"] or not moving or _agreed(question):
             _switch(chosen, enabled=enabled)
         else:
             fail("nothing was changed")
 
 
-def _look(chosen: Sequence[Found], *, enabled: bool) -> list[bool | None]:
-    """Return where the selectors are, ``None`` where there is none, before anything is changed.
+def _plan(chosen: Sequence[Found], *, enabled: bool, shown: bool) -> int:
+    """Look where the selectors are, and say what would be done; return how many would be moved.
 
-    The names are looked up again: a call of plain Java types also works with a stale policy, so
-    its answer would not tell. [gwt]
+    The cabinets' names are looked up again: a call of plain Java types also works with a stale
+    policy, so its answer would not tell. [gwt]
     """
-    states = []
+    states: list[bool | None] = []
     try:
-        for cabinet in {id(found.cabinet): found.cabinet for found in chosen}.values():
+        for cabinet in {found.account: found.cabinet for found in chosen}.values():
             cabinet.discover()
         for found in track(chosen, len(chosen), "reading the selectors: {done} of {total}"):
             payload = found.cabinet.selector_payload(found.trunk.ref, enabled=enabled)
@@ -156,37 +125,42 @@ def _look(chosen: Sequence[Found], *, enabled: bool) -> list[bool | None]:
             states.append(device.enabled if device else None)
     except CabinetError as error:
         fail("nothing was changed: {error}", error=error)
-    return states
-
-
-def _plan(chosen: Sequence[Found], states: Sequence[bool | None], *, enabled: bool) -> str:
     said = {
         enabled: _("already {state}", state=_state(enabled)),
         not enabled: _("to be switched {state}", state=_state(enabled)),
         None: _("no SIP device"),
     }
-    return Table(_("Account"), _("Phone"), _("Name"), _("Selector")).text(
+    rows = [
         [found.account, found.label, found.trunk.name or "-", said[state]]
         for found, state in zip(chosen, states, strict=True)
-    )
+    ]
+    if shown:
+        write(Table(_("Account"), _("Phone"), _("Name"), _("Selector")).text(rows))
+    for found, state in zip(chosen, states, strict=True):
+        if state is None:
+            tell("{phone}: no SIP device, so no selector to switch", phone=found.label)
+    return states.count(not enabled)
 
 
-def _would_be(number: int, *, enabled: bool) -> str:
+def _in_words(number: int, *, enabled: bool) -> tuple[str, str]:
+    """What would be done, and the question whether to do it."""
     if enabled:
-        return count(
-            number, "{count} trunk would be switched on", "{count} trunks would be switched on"
+        return (
+            count(
+                number, "{count} trunk would be switched on", "{count} trunks would be switched on"
+            ),
+            count(number, "Switch {count} trunk on?", "Switch {count} trunks on?"),
         )
-    return count(
-        number, "{count} trunk would be switched off", "{count} trunks would be switched off"
+    return (
+        count(
+            number, "{count} trunk would be switched off", "{count} trunks would be switched off"
+        ),
+        count(number, "Switch {count} trunk off?", "Switch {count} trunks off?"),
     )
 
 
-def _agreed(number: int, *, enabled: bool) -> bool:
+def _agreed(question: str) -> bool:
     """Ask; the end of the input is a no."""
-    if enabled:
-        question = count(number, "Switch {count} trunk on?", "Switch {count} trunks on?")
-    else:
-        question = count(number, "Switch {count} trunk off?", "Switch {count} trunks off?")
     tell("{question} [y/N]: ", question=question, end="")
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
@@ -194,66 +168,52 @@ def _agreed(number: int, *, enabled: bool) -> bool:
     return answer.strip().casefold() in ("y", "yes", "д", "да")
 
 
-def _switch(chosen: Sequence[Found], *, enabled: bool) -> None:
-    """Carry it out, account by account; say what was done, also after Ctrl-C."""
-    runs = {
-        name: Switching(group[0].cabinet, [found.trunk for found in group], enabled=enabled)
-        for name, found in groupby(sorted(chosen, key=_account), _account)
-        for group in [list(found)]
-    }
-    steps = chain.from_iterable(runs.values())
+def _switch(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
+    """Carry it out; say what was done, also after Ctrl-C, and end the program."""
+    both = [(found, TrunkSwitch()) for found in chosen]
+    stopped: dict[str, str] = {}
     interrupted = False
     try:
-        for _step in track(steps, len(chosen), "switching the selectors: {done} of {total}"):
-            pass
+        for found, switch in track(both, len(both), "switching the selectors: {done} of {total}"):
+            if found.account not in stopped:
+                switch.carry_out(found.cabinet, found.trunk.ref, enabled=enabled)
+                if switch.stops:
+                    stopped[found.account] = sentence(redact(switch.error))
     except KeyboardInterrupt:
         interrupted = True
     # No Ctrl-C cuts off the word of what was done: it is the only one there is.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        status = _report(runs, enabled=enabled, interrupted=interrupted)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    sys.exit(status)
-
-
-def _report(runs: Mapping[str, Switching], *, enabled: bool, interrupted: bool) -> int:
-    """Report the outcome for every trunk; return the exit status."""
-    changes = [(name, change) for name, run in runs.items() for change in run.changes]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     titles = _("Account"), _("Phone"), _("Name"), _("Before"), _("After"), _("Outcome")
     rows = [
         [
-            name,
-            change.trunk.phone or change.trunk.ref,
-            change.trunk.name or "-",
-            _state(change.before),
-            _state(change.after),
-            sentence(change.outcome.value + (f": {redact(change.error)}" if change.error else "")),
+            found.account,
+            found.label,
+            found.trunk.name or "-",
+            _state(switch.before),
+            _state(switch.after),
+            sentence(": ".join(filter(None, (switch.outcome.value, redact(switch.error))))),
         ]
-        for name, change in changes
+        for found, switch in both
     ]
     write(Table(*titles).text(rows))
-    done = sum(change.holds for _name, change in changes)
-    state = _state(enabled)
+    done = sum(switch.holds for _found, switch in both)
     line = count(
         len(rows),
         "{done} of {count} trunk {state}",
         "{done} of {count} trunks {state}",
         done=done,
-        state=state,
+        state=_state(enabled),
     )
     tell("{line}", line=line)
-    unfinished = {name for name, change in changes if change.outcome is SwitchOutcome.PENDING}
-    for name in unfinished:
-        if error := runs[name].stopped:
-            tell("{account}: stopped: {error}", account=name, error=sentence(redact(error)))
+    undone = {found.account for found, one in both if one.outcome is SwitchOutcome.PENDING}
+    for account in undone & stopped.keys():
+        tell("{account}: stopped: {error}", account=account, error=stopped[account])
     if interrupted:
         tell("interrupted: what is not done is left as it was")
-    elif unfinished:
+    elif undone:
         tell("what is not done is left as it was")
-    if interrupted or unfinished:
-        return output.INTERRUPTED
-    return output.FAILED if done < len(changes) else 0
+    failed = output.FAILED if done < len(rows) else 0
+    sys.exit(output.INTERRUPTED if interrupted or undone else failed)
 
 
 def _state(enabled: bool | None) -> str:  # noqa: FBT001 - the one thing it is given

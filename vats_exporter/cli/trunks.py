@@ -216,7 +216,7 @@ def _cell(value: str | int) -> str:
 @options.config_file
 @options.accounts
 @options.option("--show-secrets", "Also show the SIP login and the SIP password.")
-@selector.phones(required=True)
+@selector.phones(required=True, metavar="PHONE...")
 def show_command(
     config_file: Path | None,
     *,
