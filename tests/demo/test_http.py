@@ -136,21 +136,21 @@ def test_a_port_that_is_taken_is_an_error(cabinet: SimulatedCabinet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"),
+    "header",
     [
-        ("Content-Length: ten\r\n", 400),
-        ("Content-Length: -1\r\n", 400),
-        ("Content-Length: 99999999999999\r\n", 413),
-        ("Transfer-Encoding: chunked\r\n", 501),
+        "Content-Length: ten",
+        "Content-Length: -1",
+        "Content-Length: 99999999999999",
+        "Transfer-Encoding: chunked",
     ],
 )
 def test_a_body_that_can_not_be_read_is_refused_and_ends_the_connection(
-    cabinet: SimulatedCabinet, headers: str, status: int
+    cabinet: SimulatedCabinet, header: str
 ) -> None:
     with connected(cabinet) as connection:
-        request = f"POST /j_spring_security_check HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
+        request = f"POST /j_spring_security_check HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
         with closing(ask(connection, request)) as response:
-            assert response.status == status
+            assert response.status == 400
             response.read()
         assert connection.recv(1) == b""
 

@@ -35,7 +35,7 @@ from vats_exporter.demo.accounts import Stats, make_accounts
 from vats_exporter.demo.application import Application
 from vats_exporter.demo.deployment import Deployment
 from vats_exporter.demo.enterprise import NoDeviceError, NoTrunkError
-from vats_exporter.demo.http import Incoming, Server
+from vats_exporter.demo.http import Fault, Incoming, Server
 
 if TYPE_CHECKING:
     import ssl
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from vats_exporter.demo.accounts import Account
-    from vats_exporter.demo.http import Answer, Fault, FaultHook, HttpRequest
+    from vats_exporter.demo.http import Answer, FaultHook, HttpRequest
     from vats_exporter.demo.population import SimulatedTrunk
 
 _PREFIX: Final = "/_demo/"
@@ -115,7 +115,6 @@ class SimulatedCabinet:
             raise RuntimeError("the cabinet is running already")
         self._server = Server(self._address, self._stats.connection, self._responding, self._tls)
         self._address = (self._address[0], self._server.server_port)
-        self._server.start()
 
     def stop(self) -> None:
         """Stop listening and break all connections; it can be started again on the same port."""
@@ -194,20 +193,17 @@ class SimulatedCabinet:
         return {**self._stats.as_json(), "sessions": len(self.sessions)}
 
     @contextmanager
-    def _responding(self, request: HttpRequest) -> Iterator[tuple[Answer, Fault | None]]:
+    def _responding(self, request: HttpRequest) -> Iterator[tuple[Answer, Fault]]:
         """Answer a request, counting it until it is sent."""
         if request.path.startswith(_PREFIX):
-            yield self._control(request), None
+            yield self._control(request), Fault()
             return
         call, account = self._application.describe(request)
         with self._stats.request(call.name, account) as number:
             incoming = Incoming(call.name, number, account, call.page, call.trunk)
-            fault = self.faults(incoming) if self.faults is not None else None
-            if fault is not None and fault.instead is not None:
-                yield fault.instead, fault
-                return
-            answer = self._application.answer(request)
-            if fault is not None and fault.change is not None:
+            fault = (self.faults and self.faults(incoming)) or Fault()
+            answer = fault.instead or self._application.answer(request)
+            if fault.change is not None:
                 answer = fault.change(answer)
             yield answer, fault
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import struct
 import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
     from email.message import Message
     from threading import Event
@@ -52,18 +54,15 @@ class HttpRequest:
 
     def form(self, name: str) -> str | None:
         """Return a field of the form, if the body is one."""
-        kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind != "application/x-www-form-urlencoded":
+        kind = self.headers.get("Content-Type", "")
+        if not kind.startswith("application/x-www-form-urlencoded"):
             return None
         return _first(self.body.decode("utf-8", "replace"), name)
 
     def cookie(self, name: str) -> str | None:
         """Return a cookie's value."""
-        for pair in self.headers.get("Cookie", "").split(";"):
-            found, _, value = pair.strip().partition("=")
-            if found == name:
-                return value
-        return None
+        cookie = SimpleCookie(self.headers.get("Cookie", "")).get(name)
+        return cookie.value if cookie else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,19 +146,17 @@ def _first(encoded: str, name: str) -> str | None:
     return values[0] if values else None
 
 
-_LARGEST_BODY: Final = 4 * 1024 * 1024
 _LOOKS_EVERY: Final = 0.05
 """Seconds between two looks, by who waits, whether the server stops."""
 
-_IDLE: Final = 120.0
-_JOIN: Final = 5.0
+_LENGTH: Final = re.compile("[0-9]{1,9}")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 _log = logging.getLogger(__name__)
 
 
 class Server(ThreadingHTTPServer):
-    """Listens, and can be stopped for good: open connections end, too.
+    """Listens in a thread of its own, and can be stopped for good: open connections end, too.
 
     Args:
         address: host and port to listen on; port 0 for any.
@@ -168,14 +165,14 @@ class Server(ThreadingHTTPServer):
         tls: makes it HTTPS.
     """
 
-    daemon_threads = True
+    daemon_threads = False  # the parent waits at its end for the others only
     request_queue_size = 128
 
     def __init__(
         self,
         address: tuple[str, int],
         connected: Callable[[], None],
-        responding: Callable[[HttpRequest], AbstractContextManager[tuple[Answer, Fault | None]]],
+        responding: Callable[[HttpRequest], AbstractContextManager[tuple[Answer, Fault]]],
         tls: ssl.SSLContext | None,
     ) -> None:
         super().__init__(address, _Handler)
@@ -183,19 +180,13 @@ class Server(ThreadingHTTPServer):
         self._connected = connected
         self.is_secure = tls is not None
         self.stopping = threading.Event()
-        self._lock = threading.Lock()
-        self._connections: dict[threading.Thread, socket.socket] = {}
+        self._connections: set[socket.socket] = set()
         if tls is not None:
             # The handshake belongs to the connection's thread, not to the one that accepts.
             self.socket = tls.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(_LOOKS_EVERY,), name="simulated-cabinet", daemon=True
-        )
-
-    def start(self) -> None:
-        """Serve in a thread of its own."""
+        self._thread = threading.Thread(target=self.serve_forever, args=(_LOOKS_EVERY,))
         self._thread.start()
 
     def stop(self) -> None:
@@ -203,32 +194,21 @@ class Server(ThreadingHTTPServer):
         self.stopping.set()
         self.shutdown()
         self._thread.join()
-        self.server_close()
-        with self._lock:
-            open_connections = dict(self._connections)
-        for connection in open_connections.values():
+        for connection in self._connections.copy():
             with suppress(OSError):  # it may have been closed meanwhile
                 connection.shutdown(socket.SHUT_RDWR)
-        for thread in open_connections:
-            thread.join(_JOIN)
+        self.server_close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give a connection a thread, and remember both."""
+        """Count a connection, and remember it while it is open."""
         self._connected()
-        thread = threading.Thread(
-            target=self.process_request_thread, args=(request, client_address), daemon=True
-        )
-        with self._lock:
-            self._connections[thread] = request
-        thread.start()
+        self._connections.add(request)
+        super().process_request(request, client_address)
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve a connection to its end."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self._lock:
-                del self._connections[threading.current_thread()]
+    def shutdown_request(self, request: Any) -> None:
+        """Forget a connection that ends."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the parent's
         """Log what went wrong in a connection's thread; a client that went away is no fault."""
@@ -244,101 +224,54 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "SimulatedCabinet"
     sys_version = ""
     disable_nagle_algorithm = True
-    wbufsize = -1
-    timeout = _IDLE
-
-    def do_GET(self) -> None:
-        self._respond()
-
-    def do_POST(self) -> None:
-        self._respond()
-
-    def do_DELETE(self) -> None:
-        self._respond()
+    timeout = 120  # of a connection that is idle
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's
         _log.debug(format, *args)
 
     def _respond(self) -> None:
-        body = self._read_body()
-        if body is None:
-            self.close_connection = True
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not _LENGTH.fullmatch(length):
+            self.send_error(400)
             return
-        if isinstance(body, Answer):
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
             self.close_connection = True
-            self._send(body, None)
             return
         request = HttpRequest(
             self.command, self.path, self.headers, body, is_secure=self.server.is_secure
         )
         with self.server.responding(request) as (answer, fault):
-            if fault is None or fault.wait is None or self._wait(fault.wait):
-                self._send(answer, fault)
+            while fault.wait and not fault.wait.wait(_LOOKS_EVERY):
+                if self.server.stopping.is_set():
+                    self.close_connection = True
+                    return
+            self._send(answer, fault)
 
-    def _wait(self, event: threading.Event) -> bool:
-        """Wait for an event; False, and an end of the connection, if the server stops before."""
-        while not event.wait(_LOOKS_EVERY):
-            if self.server.stopping.is_set():
-                self.close_connection = True
-                return False
-        return True
+    do_GET = do_POST = do_DELETE = _respond  # noqa: N815 - the parent's names
 
-    def _read_body(self) -> bytes | Answer | None:
-        """Read the request's body; an answer where it can't be, ``None`` if it ends too early."""
-        if "Transfer-Encoding" in self.headers:
-            return text("Not Implemented", status=501)
-        length = self.headers.get("Content-Length", "0")
-        if not (length.isascii() and length.isdigit()):
-            return text("Bad Request", status=400)
-        if int(length[:10]) > _LARGEST_BODY:
-            return text("Content Too Large", status=413)
-        body = self.rfile.read(int(length))
-        return body if len(body) == int(length) else None
-
-    def _send(self, answer: Answer, fault: Fault | None) -> None:
-        if fault is not None and fault.drop:
-            self._break(fault)
-            return
-        if fault is not None and fault.raw is not None:
-            for piece in fault.raw:
-                self.wfile.write(piece)
-                self.wfile.flush()
-            self._break(fault)
-            return
-        cut = fault.cut if fault is not None else None
-        self.send_response(answer.status)
-        for name, value in answer.headers:
-            self.send_header(name, value)
-        if not isinstance(answer.body, bytes):
-            self.close_connection = True
-        elif not any(name.lower() == "content-length" for name, _ in answer.headers):
-            self.send_header("Content-Length", str(len(answer.body)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        for piece in _pieces(answer, cut):
+    def _send(self, answer: Answer, fault: Fault) -> None:
+        pieces = () if fault.drop else fault.raw
+        is_broken = pieces is not None or fault.cut is not None
+        if pieces is None:
+            self._send_head(answer)
+            pieces = [answer.body] if isinstance(answer.body, bytes) else answer.body
+            if fault.cut is not None:
+                pieces = [b"".join(pieces)[: fault.cut]]
+        for piece in pieces:
             self.wfile.write(piece)
-            self.wfile.flush()
-        self.wfile.flush()
-        if fault is not None and cut is not None:
-            self._break(fault)
-
-    def _break(self, fault: Fault) -> None:
-        self.close_connection = True
-        if fault.reset:
+        self.close_connection |= is_broken
+        if is_broken and fault.reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             # The parent's files keep the socket open; taken from them, it closes at once.
             socket.socket(fileno=self.connection.detach()).close()
 
-
-def _pieces(answer: Answer, cut: int | None) -> Iterator[bytes]:
-    """Yield a body's pieces, up to so many bytes."""
-    left = cut
-    for piece in [answer.body] if isinstance(answer.body, bytes) else answer.body:
-        if left is None:
-            yield piece
-        elif left > 0:
-            yield piece[:left]
-            left -= len(piece)
-        else:
-            return
+    def _send_head(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        if not isinstance(answer.body, bytes):
+            self.send_header("Connection", "close")  # which also sees to it
+        elif "Content-Length" not in dict(answer.headers):
+            self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
