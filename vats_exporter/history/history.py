@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.clock import SystemClock
-from vats_exporter.history.file import CorruptError, HistoryFile
+from vats_exporter.history.file import CorruptError, HistoryFile, move_aside
 from vats_exporter.history.ledger import HistoryError, Ledger, events_between, see
 from vats_exporter.logs.logger import get_logger
 
@@ -50,12 +50,10 @@ _log = get_logger(__name__)
 
 @dataclass(eq=False, slots=True)
 class _Task:
-    """An account to be saved, with the events and the times of its latest snapshot."""
+    """An account to be saved, and what its latest snapshot changed; no account at the start."""
 
     account: str = ""
     events: tuple[Event, ...] = ()
-    at: float = 0.0
-    tick: float = 0.0
     done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -90,9 +88,9 @@ class History:
         self._closing = self._hangs = False
         self._thread: threading.Thread | None = None
         if path is not None:  # all below is the thread's
-            self._file = HistoryFile(path)
-            self._saved: dict[str, Ledger] = {}
-            self._identity = ""
+            self._path = path
+            self._file: HistoryFile | None = None
+            self._saved: dict[str, Ledger] | None = None  # None until a file was read
             self._retry_at = self._move_aside_at = self._prune_at = float("-inf")
             self._ahead = float("inf")  # the wall clock, of the other one, at the latest record
             self._thread = threading.Thread(target=self._run, name="history", daemon=True)
@@ -109,14 +107,13 @@ class History:
 
     def record(self, account: str, snapshot: Snapshot) -> tuple[Event, ...]:
         """Take note of an account's next, complete snapshot, and return what it changes."""
-        at, tick = snapshot.taken_at, self._clock()
+        at, seen = snapshot.taken_at, see(snapshot)
         with self._wake:
             old = self._live.get(account)
-            new = old.follow(see(snapshot), at) if old else Ledger(at, see(snapshot))
-            self._live[account] = new
+            new = self._live[account] = old.follow(seen, at) if old else Ledger(at, seen)
         events = events_between(account, old, new) if old else ()
         if self._thread is not None:
-            self._submit(_Task(account, events, at, tick))
+            self._submit(_Task(account, events))
         return events
 
     def changes(self, account: str) -> Changes:
@@ -154,11 +151,9 @@ class History:
         self._retry_at = float("-inf")
         for account in self._live:
             self._save(_Task(account))
-        self._file.close()
+        self._close_file()
 
     def _save(self, task: _Task) -> None:
-        if task.at:
-            self._compare_clocks(task.at, task.tick)
         if self._clock() < self._retry_at:
             return
         try:
@@ -168,61 +163,73 @@ class History:
                 self._move_aside(error)
                 self._write(task)
         except (HistoryError, OSError, sqlite3.Error) as error:
-            self._file.close()
+            self._close_file()
             self._retry_at = self._clock() + RETRY_PAUSE
             self._fail(str(getattr(error, "strerror", None) or error))
             return
         if self.problem:
-            _log.info("history file is written again", file=str(self._file.path))
+            _log.info("history file is written again", file=str(self._path))
         self.problem = ""
 
     def _write(self, task: _Task) -> None:
-        if not self._file.is_open:
-            self._open()
-        account, old = task.account, self._saved.get(task.account)
+        file, saved = self._open()
+        account, old = task.account, saved.get(task.account)
         with self._wake:
             new = self._live.get(account)
-        if new is not None and new is not old:
+        if new is None:
+            return
+        if new != old:
             # Of an account that a lost file had, the latest events are all that is known.
             events = events_between(account, old, new) if old else task.events
-            self._file.write(account, old, new, events)
-            self._saved[account] = new
-        if task.at and self._clock() >= self._prune_at:
-            more = self._file.prune(task.at - self._keep, PRUNE_LIMIT)
-            self._prune_at = self._clock() + (0.0 if more else HOUR)
+            file.write(account, new, events)
+            saved[account] = new
+        self._prune(file, new.at)
 
-    def _open(self) -> None:
-        loaded = self._file.open()
-        if not self._identity:
-            with self._wake:
-                for account, ledger in loaded.items():
-                    live = self._live.get(account)
-                    self._live[account] = ledger.continued(live) if live else ledger
-        elif self._identity != self._file.identity:
+    def _open(self) -> tuple[HistoryFile, dict[str, Ledger]]:
+        """Return the file, and what it has of each account."""
+        if self._file is not None and not self._file.is_in_place:
+            self._close_file()
             self.errors_total += 1
-            _log.warning("history file was replaced", file=str(self._file.path))
-        self._identity, self._saved = self._file.identity, loaded
+            _log.warning("history file was replaced", file=str(self._path))
+        if self._file is None or self._saved is None:
+            self._file = HistoryFile(self._path)
+            loaded = self._file.load()
+            if self._saved is None:
+                with self._wake:
+                    for account, ledger in loaded.items():
+                        live = self._live.get(account)
+                        self._live[account] = ledger.continued(live) if live else ledger
+            self._saved = loaded
+        return self._file, self._saved
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _move_aside(self, error: CorruptError) -> None:
         """Make room for a new file, once an hour at most."""
-        self._file.close()
+        self._close_file()
         if self._clock() < self._move_aside_at:
             raise error
-        aside = self._file.move_aside()
+        aside = move_aside(self._path)
         self.errors_total += 1
         self._move_aside_at = self._clock() + HOUR
-        self._identity = ""
         _log.warning("history file was damaged", error=str(error), moved_to=str(aside))
 
-    def _compare_clocks(self, at: float, tick: float) -> None:
-        """Put off deleting if this is the first record, or the wall clock has moved."""
-        if abs(at - tick - self._ahead) > CLOCK_JUMP:
-            self._prune_at = tick + HOUR
-        self._ahead = at - tick
+    def _prune(self, file: HistoryFile, at: float) -> None:
+        """Delete old events, unless this is the first record, or the wall clock has moved."""
+        now = self._clock()
+        if abs(at - now - self._ahead) > CLOCK_JUMP:
+            self._prune_at = now + HOUR
+        self._ahead = at - now
+        if now >= self._prune_at:
+            more = file.prune(at - self._keep, PRUNE_LIMIT)
+            self._prune_at = now + (0.0 if more else HOUR)
 
     def _fail(self, reason: str) -> None:
         self.errors_total += 1
-        path = str(self._file.path)
+        path = str(self._path)
         problem = reason if reason.startswith(path) else f"{path}: {reason}"
         if problem != self.problem:
             _log.warning("history is kept in memory only", error=problem)

@@ -96,17 +96,19 @@ def see(snapshot: Snapshot) -> dict[str, Seen]:
 class Ledger:
     """What is known of one account at one moment, by its trunks' references.
 
+    Two are equal if there is nothing between them to write down.
+
     Attributes:
         at: when its latest snapshot was taken.
         gone: the trunks that left, as they were.
         missing: the present trunks that the latest snapshot did not show.
     """
 
-    at: float
+    at: float = field(compare=False)
     present: Mapping[str, Seen]
     gone: Mapping[str, Seen] = field(default_factory=dict)
     changes: Changes = field(default_factory=dict)
-    missing: frozenset[str] = frozenset()
+    missing: frozenset[str] = field(default=frozenset(), compare=False)
 
     def follow(self, seen: Mapping[str, Seen], at: float) -> Ledger:
         """Return the ledger after another snapshot: its trunks, of :func:`see`, and its time."""
