@@ -1,13 +1,26 @@
-"""What every test has."""
+"""What every test has, and how its report is sent."""
 
 from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from vats_exporter.cabinet import sign_in
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 
 @pytest.fixture(autouse=True)
 def _no_pause_between_sign_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cabinets that end sessions do so faster than in life; the tests of the pause bring theirs."""
     monkeypatch.setattr(sign_in, "PACE", sign_in.SignInPace(pause=0.0))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Write lone surrogates as ``&#55296;``: a report with them would end pytest-xdist."""
+    data = yield
+    return json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "xmlcharrefreplace"))
