@@ -16,7 +16,7 @@ from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING
 
-from vats_exporter.gwt import ClassFields, GwtError, NotUnderstood
+from vats_exporter.gwt import GwtError, NotUnderstood
 from vats_exporter.gwt.script import read_script
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def main() -> None:
         found = script.classes.values()
         odd = [fields.reason for fields in found if isinstance(fields, NotUnderstood)]
         counts = {
-            "read": sum(isinstance(fields, ClassFields) for fields in found),
+            "read": sum(isinstance(fields, tuple) for fields in found),
             "never": sum(fields is None for fields in found),
             "odd": len(odd),
             "written": len(script.requests),

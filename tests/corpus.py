@@ -18,7 +18,7 @@ from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import read_trunks
 from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.cabinet.settings import FlagPositions
-from vats_exporter.gwt import ClassFields, Field, Kind, Repeat, Response, decode
+from vats_exporter.gwt import Field, Kind, Repeat, Response, decode
 from vats_exporter.gwt.script import read_script
 
 if TYPE_CHECKING:
@@ -147,10 +147,7 @@ def _read(texts: list[str]) -> Classes:
 
 
 def _named(kinds: Mapping[str, list[Any]]) -> Classes:
-    return {
-        signature: ClassFields((), tuple(map(_field, names)), len(names))
-        for signature, names in kinds.items()
-    }
+    return {signature: tuple(map(_field, names)) for signature, names in kinds.items()}
 
 
 def _field(name: Any) -> Field:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.cabinet.layouts import BOOLEAN, JAVA, LIST, LONG
 from vats_exporter.cabinet.reading import ClassTable
-from vats_exporter.gwt import ClassFields, Kind, Response, encode_long
+from vats_exporter.gwt import Kind, Response, encode_long
 
 RESPONSE = "ru.example.Response/1"
 ROW = "ru.example.Row/2"
@@ -91,10 +91,7 @@ def table(response: str = "oo", row: str = "s" + CORE, **classes: str) -> ClassT
     """What a script would tell: the kinds of each class's fields, by their first letters."""
     kinds = {kind.value[0]: kind for kind in Kind}
     fields = {RESPONSE: response, ROW: row, **classes}
-    told = {
-        name: ClassFields((), tuple(kinds[letter] for letter in letters), len(letters))
-        for name, letters in fields.items()
-    }
+    told = {name: tuple(kinds[letter] for letter in letters) for name, letters in fields.items()}
     return ClassTable({**JAVA, **told})
 
 

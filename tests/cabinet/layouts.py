@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from vats_exporter.gwt import ClassFields, Kind, Repeat, Response, ResponseWriter, encode_long
+from vats_exporter.gwt import Kind, Repeat, Response, ResponseWriter, encode_long
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from random import Random
 
-    from vats_exporter.gwt import Field
+    from vats_exporter.gwt import Field, Fields
 
 LONG = "java.lang.Long/4227064769"
 BOOLEAN = "java.lang.Boolean/476441737"
@@ -27,15 +27,15 @@ LIST = "java.util.ArrayList/4159755760"
 MAP = "java.util.HashMap/1797211028"
 NUMBERS = "[I/2970817851"
 
-JAVA: Mapping[str, ClassFields] = {
-    LONG: ClassFields((Kind.LONG,), (), 0),
-    BOOLEAN: ClassFields((Kind.BOOLEAN,), (), 0),
-    INTEGER: ClassFields((Kind.NUMBER,), (), 0),
-    STRING: ClassFields((Kind.STRING,), (), 0),
-    DATE: ClassFields((Kind.LONG,), (), 0),
-    LIST: ClassFields((), (Kind.NUMBER, Repeat((Kind.OBJECT,))), 2),
-    MAP: ClassFields((), (Kind.NUMBER, Repeat((Kind.OBJECT, Kind.OBJECT))), 2),
-    NUMBERS: ClassFields((Kind.NUMBER,), (Repeat((Kind.NUMBER,)),), 1),
+JAVA: Mapping[str, Fields] = {
+    LONG: (Kind.LONG,),
+    BOOLEAN: (Kind.BOOLEAN,),
+    INTEGER: (Kind.NUMBER,),
+    STRING: (Kind.STRING,),
+    DATE: (Kind.LONG,),
+    LIST: (Kind.NUMBER, Repeat((Kind.OBJECT,))),
+    MAP: (Kind.NUMBER, Repeat((Kind.OBJECT, Kind.OBJECT))),
+    NUMBERS: (Kind.NUMBER, Repeat((Kind.NUMBER,))),
 }
 
 HARD = (
@@ -59,7 +59,7 @@ class Layout:
     """An answer, the classes that a script would tell of it, and what it means."""
 
     response: Response
-    classes: Mapping[str, ClassFields]
+    classes: Mapping[str, Fields]
     rows: list[tuple[str, tuple[int | None, ...]]]
     hard: frozenset[str]
 
@@ -211,7 +211,7 @@ class _Drawing:
 
     def add_class(self, kinds: list[Field], *, name: str = "Model") -> str:
         signature = f"ru.example.{name}{len(self.classes)}/{len(self.classes) * 7919}"
-        self.classes[signature] = ClassFields((), tuple(kinds), len(kinds))
+        self.classes[signature] = tuple(kinds)
         return signature
 
     def object(self, fields: list[FieldOf], *, null: float = 0, share: str = "") -> FieldOf:

@@ -17,7 +17,7 @@ from tests.cabinet.layouts import JAVA
 from tests.corpus import CORPORA, shapes
 from tests.gwt.compiled import permutation, sample
 from vats_exporter.cli.output import reason
-from vats_exporter.gwt import ClassFields, Kind, encode_response
+from vats_exporter.gwt import Kind, encode_response
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Ended, Run
@@ -276,8 +276,7 @@ def script(tmp_path: Path) -> tuple[str, str]:
         RESPONSE: (Kind.OBJECT, Kind.OBJECT),
         ROW: tuple(kinds[letter] for letter in "ss" + CORE),
     }
-    told = {name: ClassFields((), kinds, len(kinds)) for name, kinds in fields.items()}
-    file.write_text(permutation({**JAVA, **told}), encoding="utf-8")
+    file.write_text(permutation({**JAVA, **fields}), encoding="utf-8")
     return "--script", str(file)
 
 

@@ -8,7 +8,7 @@ import lzma
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vats_exporter.gwt.objects import ClassFields, Field, Kind, NotUnderstood, Repeat
+from vats_exporter.gwt.objects import Fields, Kind, NotUnderstood, Repeat
 from vats_exporter.gwt.script import Script, read_script
 
 if TYPE_CHECKING:
@@ -70,23 +70,21 @@ _ONE: Final = {
 }
 
 
-def permutation(classes: Mapping[str, ClassFields]) -> str:
+def permutation(classes: Mapping[str, Fields]) -> str:
     """A script that reads classes so."""
     functions, entries = [], []
-    for number, (signature, told) in enumerate(classes.items()):
-        functions.append(f"function i{number}(a){{var b;{_reading(told.instantiate)}return b}}\n")
-        functions.append(f"function d{number}(a,b){{{_reading(told.deserialize)}}}\n")
+    for number, (signature, fields) in enumerate(classes.items()):
+        functions.append(f"function i{number}(a){{return new Row}}\n")
+        functions.append(f"function d{number}(a,b){{{_reading(fields)}}}\n")
         entries.append(f"a['{signature}']=[i{number},d{number}];")
     table = f"function t(){{var a={{}};{''.join(entries)}return a}}\n"
     return "".join([READING, *functions, table])
 
 
-def _reading(fields: tuple[Field, ...], depth: int = 0) -> str:
+def _reading(fields: Fields, depth: int = 0) -> str:
     code, count, at = "", f"n{depth}", f"c{depth}"
-    for place, field in enumerate(fields):
+    for field in fields:
         if isinstance(field, Repeat):
-            if place == 0:
-                code += f"var {count}=b.length;"
             inner = _reading(field.fields, depth + 1)
             code += f"for(var {at}=0;{at}<{count};++{at}){{{inner}}}"
         else:
@@ -94,7 +92,7 @@ def _reading(fields: tuple[Field, ...], depth: int = 0) -> str:
     return code
 
 
-def read(deserialize: str, instantiate: str = "return new Row") -> ClassFields | NotUnderstood:
+def read(deserialize: str, instantiate: str = "return new Row") -> Fields | NotUnderstood:
     """What is read of a class with these handlers."""
     script = read_script(handlers(instantiate=instantiate, deserialize=deserialize))
     found = script.classes[SIGNATURE]
@@ -102,7 +100,7 @@ def read(deserialize: str, instantiate: str = "return new Row") -> ClassFields |
     return found
 
 
-def short(fields: tuple[Field, ...]) -> str:
+def short(fields: Fields) -> str:
     """Fields in short: ``n`` number, ``b`` boolean, ``l`` long, ``s`` string, ``o`` object, ``e``
     enum, and ``(…)`` what is repeated."""
     return "".join(
@@ -132,10 +130,10 @@ def wrong(case: dict[str, Any]) -> list[str]:
     found = []
     for signature, expected in case["classes"].items():
         fields = script.classes.get(signature)
-        if not isinstance(fields, ClassFields):
+        if not isinstance(fields, tuple):
             found.append(f"{signature}: {fields}")
-        elif short(fields.instantiate + fields.deserialize) != kinds(expected):
-            found.append(f"{signature}: {short(fields.instantiate + fields.deserialize)}")
+        elif short(fields) != kinds(expected):
+            found.append(f"{signature}: {short(fields)}")
     if not_understood := [k for k, v in script.classes.items() if isinstance(v, NotUnderstood)]:
         found.append(f"not understood: {not_understood}")
     if script.policies != case["policies"]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vats_exporter.gwt import (
-    ClassFields,
+    Fields,
     GwtObject,
     Kind,
     NotUnderstood,
@@ -31,16 +31,16 @@ MAP = "java.util.HashMap/1797211028"
 BYTES = "[B/3308590456"
 ROWS = "[Lru.example.Row;/4"
 
-CLASSES: dict[str, ClassFields | NotUnderstood | None] = {
-    STRING: ClassFields((Kind.STRING,), (), 0),
-    LONG: ClassFields((Kind.LONG,), (), 0),
-    STATE: ClassFields((Kind.ENUM,), (), 0),
-    LIST: ClassFields((), (Kind.NUMBER, Repeat((Kind.OBJECT,))), 2),
-    MAP: ClassFields((), (Kind.NUMBER, Repeat((Kind.OBJECT, Kind.OBJECT))), 2),
-    BYTES: ClassFields((Kind.NUMBER,), (Repeat((Kind.NUMBER,)),), 1),
-    ROWS: ClassFields((Kind.NUMBER,), (Repeat((Kind.OBJECT,)),), 1),
-    ROW: ClassFields((), (Kind.STRING, Kind.BOOLEAN, Kind.LONG, Kind.NUMBER), 4),
-    NODE: ClassFields((), (Kind.OBJECT, Kind.STRING, Kind.OBJECT), 3),
+CLASSES: dict[str, Fields | NotUnderstood | None] = {
+    STRING: (Kind.STRING,),
+    LONG: (Kind.LONG,),
+    STATE: (Kind.ENUM,),
+    LIST: (Kind.NUMBER, Repeat((Kind.OBJECT,))),
+    MAP: (Kind.NUMBER, Repeat((Kind.OBJECT, Kind.OBJECT))),
+    BYTES: (Kind.NUMBER, Repeat((Kind.NUMBER,))),
+    ROWS: (Kind.NUMBER, Repeat((Kind.OBJECT,))),
+    ROW: (Kind.STRING, Kind.BOOLEAN, Kind.LONG, Kind.NUMBER),
+    NODE: (Kind.OBJECT, Kind.STRING, Kind.OBJECT),
     "ru.example.Odd/5": NotUnderstood("a loop"),
     "ru.example.Sent/6": None,
 }
@@ -140,7 +140,7 @@ def test_a_text_where_a_class_was_due_reaches_no_message() -> None:
 
 
 def test_a_table_that_is_wrong_of_javas_own_classes_is_not_believed() -> None:
-    lying = {**CLASSES, STRING: ClassFields((Kind.STRING, Kind.STRING), (), 0)}
+    lying = {**CLASSES, STRING: (Kind.STRING, Kind.STRING)}
     with pytest.raises(ObjectsError, match=r"java\.lang\.String"):
         ObjectReader(lying).read(response([1, 2, 2], [STRING, "x"]))
 
@@ -230,18 +230,18 @@ def test_any_tokens_give_an_object_or_one_error(
 
 
 def test_the_fields_of_a_class_are_equal_by_value_and_can_be_a_key() -> None:
-    one, other = (ClassFields((), (Kind.NUMBER, Repeat((Kind.OBJECT,))), own=2) for _ in range(2))
+    one, other = ((Kind.NUMBER, Repeat((Kind.OBJECT,))) for _ in range(2))
     assert {one: "plan"}[other] == "plan"
 
 
-def test_the_fields_of_a_class_cannot_be_changed() -> None:
+def test_what_is_repeated_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        ClassFields((), (), own=0).own = 1  # type: ignore[misc]
+        Repeat(()).fields = ()  # type: ignore[misc]
 
 
 def test_runs_of_fields_that_are_ever_different_take_no_more_and_no_more_memory() -> None:
     kinds = (Kind.NUMBER,) * 7
-    reader = ObjectReader({ROW: ClassFields((), kinds, 7)})
+    reader = ObjectReader({ROW: kinds})
     for number in range(6**7 // 100):
         values = [(0, 1, 2, 9, -1, 1.5)[number // 6**at % 6] for at in range(7)]
         root = reader.read(response([1, *values], [ROW, "x"]))

@@ -22,7 +22,7 @@ from tests.gwt.compiled import (
 from vats_exporter.gwt import script
 from vats_exporter.gwt.errors import MalformedError
 from vats_exporter.gwt.javascript import Source
-from vats_exporter.gwt.objects import ClassFields, Kind, NotUnderstood
+from vats_exporter.gwt.objects import Fields, Kind, NotUnderstood
 from vats_exporter.gwt.script import Method, Script, find_services, read_script
 
 WIRE: Final = Path(__file__).parents[1] / "wire"
@@ -50,7 +50,7 @@ def test_the_captured_permutation_tells_its_services_though_its_handlers_are_not
     )
 
 
-def table(entries: str) -> ClassFields | NotUnderstood | None:
+def table(entries: str) -> Fields | NotUnderstood | None:
     code = (
         "function i(a){return new X}\nfunction d(a,b){b.a=num(a)}\nfunction e(a,b){b.a=obj(a)}\n"
         f"function s(a,b){{wstr(a,b.a)}}\nvar q='{SIGNATURE}';\n{entries}"
@@ -58,7 +58,7 @@ def table(entries: str) -> ClassFields | NotUnderstood | None:
     return read_script(READING + WRITING + code).classes.get(SIGNATURE)
 
 
-NUMBER = ClassFields((), (Kind.NUMBER,), own=1)
+NUMBER = (Kind.NUMBER,)
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ def test_a_fragments_handlers_call_the_main_scripts_helpers() -> None:
     only_there = {
         signature
         for signature in case["classes"]
-        if not isinstance(main.classes.get(signature), ClassFields)
+        if not isinstance(main.classes.get(signature), tuple)
     }
     assert only_there
-    assert all(isinstance(whole.classes[signature], ClassFields) for signature in only_there)
+    assert all(isinstance(whole.classes[signature], tuple) for signature in only_there)
 
 
 def test_no_more_classes_are_read_than_any_script_has(monkeypatch: pytest.MonkeyPatch) -> None:

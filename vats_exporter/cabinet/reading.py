@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from vats_exporter.cabinet.page import Column
-    from vats_exporter.gwt import ClassFields, NotUnderstood, ObjectType, Response
+    from vats_exporter.gwt import Fields, NotUnderstood, ObjectType, Response
 
     Values = tuple[int | None, ...]
 
@@ -66,7 +66,7 @@ class ClassTable:
         classes: by type signature, of the permutation and all fragments that were read.
     """
 
-    def __init__(self, classes: Mapping[str, ClassFields | NotUnderstood | None]) -> None:
+    def __init__(self, classes: Mapping[str, Fields | NotUnderstood | None]) -> None:
         self._reader = ObjectReader(classes)
         self._blocks: dict[ObjectType, list[_Block]] = {}
 

@@ -15,13 +15,13 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from vats_exporter.gwt import GWT_2_7, ClassFields, Kind, Repeat, Style
+from vats_exporter.gwt import GWT_2_7, Kind, Repeat, Style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from vats_exporter.demo.population import SimulatedTrunk
-    from vats_exporter.gwt import Field
+    from vats_exporter.gwt import Fields
 
 LONG: Final = "java.lang.Long"
 BOOLEAN: Final = "java.lang.Boolean"
@@ -103,32 +103,27 @@ _NUMBER, _BOOLEAN, _LONG = Kind.NUMBER, Kind.BOOLEAN, Kind.LONG
 _STRING, _OBJECT = Kind.STRING, Kind.OBJECT
 
 
-def _fields(*kinds: Field) -> ClassFields:
-    return ClassFields((), kinds, len(kinds))
+VALUES: Final = frozenset((BOOLEAN, LONG, STRING, INTEGER, DATE, *CONSTANTS))
+"""Classes of one value, with which the client makes the object."""
 
-
-def _value(kind: Kind) -> ClassFields:
-    return ClassFields((kind,), (), 0)
-
-
-FIELDS: Final = {
-    BOOLEAN: _value(_BOOLEAN),
-    LONG: _value(_LONG),
-    STRING: _value(_STRING),
-    INTEGER: _value(_NUMBER),
-    DATE: _value(_LONG),
-    ARRAY_LIST: _fields(_NUMBER, Repeat((_OBJECT,))),
-    HASH_MAP: _fields(_NUMBER, Repeat((_OBJECT, _OBJECT))),
-    INT_ARRAY: ClassFields((_NUMBER,), (Repeat((_NUMBER,)),), 1),
-    MIGRATION_STATE: _value(Kind.ENUM),
-    DISPATCHER: _value(Kind.ENUM),
-    CONTACT: _fields(_STRING, _OBJECT, _STRING),
-    QUEUE: _fields(_STRING, _NUMBER, _BOOLEAN),
-    MOBILE_FORM: _fields(_STRING, _BOOLEAN, _OBJECT, _NUMBER),
-    FORM: _fields(_OBJECT, _STRING),
-    DEVICE_FORM: _fields(_OBJECT, _OBJECT, _OBJECT, _NUMBER),
-    DEVICE_RECORD: _fields(_OBJECT, _BOOLEAN, _OBJECT, _NUMBER, *(_STRING,) * 6),
-    APPLICATION_ERROR: _fields(_STRING, _STRING, _STRING),
+FIELDS: Final[Mapping[str, Fields]] = {
+    BOOLEAN: (_BOOLEAN,),
+    LONG: (_LONG,),
+    STRING: (_STRING,),
+    INTEGER: (_NUMBER,),
+    DATE: (_LONG,),
+    ARRAY_LIST: (_NUMBER, Repeat((_OBJECT,))),
+    HASH_MAP: (_NUMBER, Repeat((_OBJECT, _OBJECT))),
+    INT_ARRAY: (_NUMBER, Repeat((_NUMBER,))),
+    MIGRATION_STATE: (Kind.ENUM,),
+    DISPATCHER: (Kind.ENUM,),
+    CONTACT: (_STRING, _OBJECT, _STRING),
+    QUEUE: (_STRING, _NUMBER, _BOOLEAN),
+    MOBILE_FORM: (_STRING, _BOOLEAN, _OBJECT, _NUMBER),
+    FORM: (_OBJECT, _STRING),
+    DEVICE_FORM: (_OBJECT, _OBJECT, _OBJECT, _NUMBER),
+    DEVICE_RECORD: (_OBJECT, _BOOLEAN, _OBJECT, _NUMBER, *(_STRING,) * 6),
+    APPLICATION_ERROR: (_STRING, _STRING, _STRING),
 }
 """Of every class but the list's, whose fields a deployment chooses."""
 
@@ -256,16 +251,15 @@ class RowLayout:
         if unknown := {*self.before, *self.after} - COLUMNS.keys():
             raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
 
-    def fields(self) -> ClassFields:
+    def fields(self) -> Fields:
         """Return the fields of a row's class. The twelve values are read from the twelfth on."""
-        own = [
+        return (
             *(COLUMNS[column].kind for column in self.before),
             *(_NUMBER, _NUMBER, _NUMBER, _BOOLEAN, _NUMBER, _BOOLEAN, _BOOLEAN),
             *READINGS[self.kind].kinds,
             *(_OBJECT, _OBJECT, _OBJECT),
-        ]
-        after = (COLUMNS[column].kind for column in self.after)
-        return ClassFields((), (*own, *after), len(own))
+            *(COLUMNS[column].kind for column in self.after),
+        )
 
     def row(self, trunk: SimulatedTrunk) -> Object:
         """Return a trunk's row, its values as :meth:`fields` has them."""
@@ -351,14 +345,12 @@ class Deployment:
         """Return a class's name and number as the wire has it, ``java.lang.Long/4227064769``."""
         return f"{name}/{self.signatures[name]}"
 
-    def class_fields(self) -> dict[str, ClassFields]:
+    def class_fields(self) -> dict[str, Fields]:
         """Return what the client reads of each class, by its name."""
-        response = (Kind.OBJECT,) * (2 + self.other_lists)
-        request = tuple(REQUEST_FIELDS.values())
         fields = {
             **FIELDS,
             LIST_RECORD: self.layout.fields(),
-            LIST_RESPONSE: ClassFields((), (*response, Kind.NUMBER), len(response) + 1),
-            LIST_REQUEST: ClassFields((), request, len(request)),
+            LIST_RESPONSE: (*(Kind.OBJECT,) * (2 + self.other_lists), Kind.NUMBER),
+            LIST_REQUEST: tuple(REQUEST_FIELDS.values()),
         }
         return {name: fields[name] for name in self.signatures}

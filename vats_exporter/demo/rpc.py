@@ -24,6 +24,7 @@ from vats_exporter.demo.deployment import (
     REQUEST_FIELDS,
     SELECTOR_SERVICE,
     SERVICES,
+    VALUES,
 )
 from vats_exporter.demo.enterprise import NoDeviceError, NoTrunkError
 from vats_exporter.gwt import GwtError, Kind, RequestError, decode_long, encode_long, parse_request
@@ -257,7 +258,7 @@ class RequestReader:
                 f" when an object of type class {expected} is expected"
             )
         fields = self._fields[name]
-        if not self._has_policy and not (fields.instantiate and name not in CONSTANTS):
+        if not self._has_policy and (name not in VALUES or name in CONSTANTS):
             raise incompatible(
                 f"Type '{name}' was not assignable to"
                 " 'com.google.gwt.user.client.rpc.IsSerializable' and did not have a custom field"
@@ -267,10 +268,10 @@ class RequestReader:
         number_of_this = len(self._objects)
         values: list[Any] = []
         self._objects.append(values)
-        if not fields.instantiate:
-            values += map(self._field, fields.deserialize)
+        if name not in VALUES:
+            values += map(self._field, fields)
             return values
-        value = self._field(fields.instantiate[0])
+        value = self._field(fields[0])
         if name in CONSTANTS and not 0 <= value < CONSTANTS[name]:
             raise RequestError(
                 f"Index {value} out of bounds for length {CONSTANTS[name]}",

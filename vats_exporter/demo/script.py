@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Final
 from vats_exporter.demo.deployment import (
     CONSTANTS,
     LIST_CLASSES,
+    LIST_RECORD,
     LIST_REQUEST,
     LIST_SERVICE,
     MODULE,
     SERVICES,
+    VALUES,
 )
 from vats_exporter.gwt import Kind, Repeat
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from vats_exporter.demo.deployment import Deployment
-    from vats_exporter.gwt import ClassFields, Field
+    from vats_exporter.gwt import Field, Fields
 
 _START: Final = """\
 var $wnd = $wnd || window.parent;var __gwtModuleFunction = $wnd.{module};\
@@ -183,21 +185,23 @@ class _Compiler:
             )
         return text
 
-    def _class(self, name: str, fields: ClassFields) -> str:
+    def _class(self, name: str, fields: Fields) -> str:
         """A class's handlers, and their entry in the table."""
         key = re.sub(r"\W", "_", name)
         create, fill, write = f"$create_{key}$", f"$fill_{key}$", "undefined"
         if name == LIST_REQUEST:
             create = fill = "undefined"
             write = f"$write_{key}$"
-            text = f"function {write}(a,b){{{_writing(fields.deserialize)}}}\n"
+            text = f"function {write}(a,b){{{_writing(fields)}}}\n"
         else:
             text = f"function {create}(b){{{_creating(name, fields)}}}\n"
-            own, inherited = fields.deserialize[: fields.own], fields.deserialize[fields.own :]
-            statements = _filling(own, 0)
+            made = name in VALUES or name.startswith("[")
+            own = len(fields) - len(self._deployment.layout.after) * (name == LIST_RECORD)
+            inherited = fields[own:]
+            statements = _filling(fields[made:own], 0)
             if inherited:
                 parent = f"$fill_{key}_parent$"
-                text += f"function {parent}(a,b){{{_filling(inherited, len(own))}}}\n"
+                text += f"function {parent}(a,b){{{_filling(inherited, own)}}}\n"
                 statements += f"{parent}(a,b)"
             text += f"function {fill}(a,b){{{statements}}}\n"
         signature = self._string(self._deployment.signature(name))
@@ -213,17 +217,17 @@ _READ: Final = {
 }
 
 
-def _creating(name: str, fields: ClassFields) -> str:
+def _creating(name: str, fields: Fields) -> str:
     """What makes an object: of the value it is, of an array's length, or of nothing."""
     if name in CONSTANTS:
         constants = ",".join(map(str, range(CONSTANTS[name])))
         return f"var a;a=$int$(b);return [{constants}][a]"
-    if fields.instantiate == (Kind.NUMBER,) and name.startswith("["):
+    if name.startswith("["):
         return "var a;a=$int$(b);return new Array(a)"
-    if fields.instantiate:
-        (kind,) = fields.instantiate
+    if name in VALUES:
+        (kind,) = fields
         return f"return {_READ[kind].format('b')}" if isinstance(kind, Kind) else ""
-    return "return new $List$" if _is_collection(fields.deserialize) else "return new $Plain$"
+    return "return new $List$" if _is_collection(fields) else "return new $Plain$"
 
 
 def _is_collection(fields: Sequence[Field]) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from vats_exporter.demo.deployment import Deployment
     from vats_exporter.demo.population import SimulatedTrunk
-    from vats_exporter.gwt import ClassFields
+    from vats_exporter.gwt import Fields
     from vats_exporter.gwt.response import Status
 
 INCOMPATIBLE: Final = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
@@ -125,9 +125,8 @@ class _ObjectWriter(ResponseWriter):
             self.write_int(value)
 
 
-def _kinds(fields: ClassFields) -> Iterable[Any]:
+def _kinds(fields: Fields) -> Iterable[Any]:
     """The kinds of an object's values, without end where it is a collection."""
-    kinds = (*fields.instantiate, *fields.deserialize)
-    if kinds and isinstance(kinds[-1], Repeat):
-        return chain(kinds[:-1], cycle(kinds[-1].fields))
-    return kinds
+    if isinstance(fields[-1], Repeat):
+        return chain(fields[:-1], cycle(fields[-1].fields))
+    return fields

@@ -17,8 +17,8 @@ from vats_exporter.gwt.errors import (
 from vats_exporter.gwt.longs import decode_long, encode_long
 from vats_exporter.gwt.objects import (
     SIGNATURE,
-    ClassFields,
     Field,
+    Fields,
     GwtObject,
     Kind,
     NotUnderstood,
@@ -36,8 +36,8 @@ __all__ = [
     "GWT_2_7",
     "GWT_2_13",
     "SIGNATURE",
-    "ClassFields",
     "Field",
+    "Fields",
     "GwtError",
     "GwtObject",
     "Kind",

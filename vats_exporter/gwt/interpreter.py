@@ -56,7 +56,7 @@ class Token:
     kind: Kind = Kind.NUMBER
 
 
-Fields: TypeAlias = "list[Token | Fields]"
+Found: TypeAlias = "list[Token | Found]"
 """A list within is a loop: its fields stand there as often as the number before them says."""
 Value: TypeAlias = Known | Token | Kind | None
 
@@ -77,7 +77,7 @@ class Follower:
     def __init__(self, source: Source, *, is_array: bool = False) -> None:
         self.source = source
         self.is_array = is_array
-        self.fields: Fields = []
+        self.fields: Found = []
         self.frames: list[Frame] = []
         self._steps = min(MOST_STEPS, MOST_STEPS_IN_ALL - source.steps)
         self._depth = self._loops = self._conditions = 0

@@ -48,30 +48,15 @@ class Kind(Enum):
 class Repeat:
     """Elements of a collection or an array.
 
-    Their number is the NUMBER field right before, or an array's length (read by its *instantiate*)
-    where this is the first field of *deserialize*.
+    Their number is the NUMBER field right before.
     """
 
-    fields: tuple[Field, ...]
+    fields: Fields
 
 
 Field: TypeAlias = Kind | Repeat
-
-
-@dataclass(frozen=True, slots=True)
-class ClassFields:
-    """What the client reads of one class.
-
-    Attributes:
-        instantiate: what makes the object: the value of boxed types, strings, dates and enums; the
-            length of arrays.
-        deserialize: what fills it, in wire order: its own fields, then the superclass's.
-        own: how many of ``deserialize`` come before the superclass's; all where there is none.
-    """
-
-    instantiate: tuple[Field, ...]
-    deserialize: tuple[Field, ...]
-    own: int
+Fields: TypeAlias = "tuple[Field, ...]"
+"""What the client reads of a class, in wire order: its own fields, then the superclass's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +66,7 @@ class NotUnderstood:
     reason: str
 
 
-Classes: TypeAlias = "Mapping[str, ClassFields | NotUnderstood | None]"
+Classes: TypeAlias = "Mapping[str, Fields | NotUnderstood | None]"
 """By type signature; ``None`` where the client never reads the class."""
 
 Value: TypeAlias = Any
@@ -122,7 +107,7 @@ _JAVA: Final = {
 class _Run:
     """Fields of one token each, which of them are strings, and letters known to fit them."""
 
-    kinds: tuple[Field, ...]
+    kinds: Fields
     strings: tuple[int, ...]
     seen: set[str]
 
@@ -152,7 +137,7 @@ class ObjectType:
 
     signature: str
     name: str
-    fields: tuple[Field, ...]
+    fields: Fields
     steps: tuple[_Step, ...]
     one: str  # what its token may be, if it is a single one and no string's index
 
@@ -208,14 +193,13 @@ class ObjectReader:
         return found
 
     def _compile(self, signature: str) -> ObjectType:
-        known = self._classes.get(signature)
-        if known is None:
+        fields = self._classes.get(signature)
+        if fields is None:
             kept = "is not read by" if signature in self._classes else "is not in"
             raise ObjectsError(f"{signature} {kept} the script", missing=signature)
-        if isinstance(known, NotUnderstood):
-            message = f"{signature} is not understood: {known.reason}"
+        if isinstance(fields, NotUnderstood):
+            message = f"{signature} is not understood: {fields.reason}"
             raise ObjectsError(message, missing=signature)
-        fields = known.instantiate + known.deserialize
         name = signature.partition("/")[0]
         if name in _JAVA and fields != (_JAVA[name],):
             raise ObjectsError(f"the script reads {name} as it can't be read")
@@ -253,7 +237,7 @@ def letters(tokens: Sequence[Any], strings: int) -> str:
     )
 
 
-def _steps(fields: tuple[Field, ...]) -> tuple[_Step, ...]:
+def _steps(fields: Fields) -> tuple[_Step, ...]:
     steps: list[_Step] = []
     for is_run, group in groupby(fields, lambda field: field in _FITS):
         some = tuple(group)

@@ -31,13 +31,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from vats_exporter.gwt.interpreter import Known
 from vats_exporter.gwt.javascript import NotFollowedError, Piece, Source, descendants, part
-from vats_exporter.gwt.objects import ClassFields, NotUnderstood
+from vats_exporter.gwt.objects import NotUnderstood
 from vats_exporter.gwt.streams import Reader, Writer, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from vats_exporter.gwt.objects import Classes, Field
+    from vats_exporter.gwt.objects import Classes, Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Script:
     """
 
     classes: Classes
-    requests: Mapping[str, tuple[Field, ...]]
+    requests: Mapping[str, Fields]
     policies: Mapping[str, str]
     methods: tuple[Method, ...]
     signatures: Mapping[str, str]
@@ -114,8 +114,8 @@ def read_script(*texts: str) -> Script:
         MalformedError: a text whose wrapper is broken.
     """
     source = Source(*texts)
-    classes: dict[str, ClassFields | NotUnderstood | None] = {}
-    requests: dict[str, tuple[Field, ...]] = {}
+    classes: dict[str, Fields | NotUnderstood | None] = {}
+    requests: dict[str, Fields] = {}
     for signature, starts in _tables(source).items():
         try:
             instantiate, deserialize, serialize = _handlers(source, starts.values())
@@ -123,9 +123,7 @@ def read_script(*texts: str) -> Script:
             if instantiate or deserialize:
                 made = _follow(Reader(source), instantiate)
                 filled = _follow(Reader(source, is_array=signature[0] == "["), deserialize)
-                classes[signature] = ClassFields(
-                    plain(made.fields), plain(filled.fields), filled.own
-                )
+                classes[signature] = plain(made.fields + filled.fields)
         except NotFollowedError as error:
             classes[signature] = NotUnderstood(str(error))
             continue

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.gwt.interpreter import Fields, Follower, Known, Token, Value
+from vats_exporter.gwt.interpreter import Follower, Found, Known, Token, Value
 from vats_exporter.gwt.javascript import NotFollowedError, descendants, part, stripped
 from vats_exporter.gwt.objects import Kind, Repeat
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
     from vats_exporter.gwt.javascript import Piece, Source
-    from vats_exporter.gwt.objects import Field
+    from vats_exporter.gwt.objects import Fields
 
 _DEEPEST_HELPER: Final = 3
 _COMPARED: Final = re.compile(r"([\w$]+) ?(?:<|>=) ?0(?![\w.])")
@@ -38,7 +38,7 @@ _STRING: Final = re.compile(
 _SIX_BITS: Final = re.compile(r"& ?63(?![\w.])")
 
 
-def plain(fields: Fields) -> tuple[Field, ...]:
+def plain(fields: Found) -> Fields:
     """Fields as they are told to others."""
     return tuple(Repeat(plain(one)) if isinstance(one, list) else one.kind for one in fields)
 
@@ -55,13 +55,6 @@ class Reader(Follower):
     def __init__(self, source: Source, *, is_array: bool = False) -> None:
         super().__init__(source, is_array=is_array)
         self._properties: dict[str, str] = {}
-        self._super = (0, -1)
-
-    @property
-    def own(self) -> int:
-        """How many fields come before those of the superclass, whose handler is called last."""
-        start, end = self._super
-        return start if end == len(self.fields) else len(self.fields)
 
     def _on_subscript_expression(self, node: Node) -> Value:
         """``a.x[--a.y]`` reads a token."""
@@ -141,10 +134,8 @@ class Reader(Follower):
                 return token
         before, kinds = len(self.fields), self._kinds(values)
         result = self.follow(function, values)
-        if values == [Known.STREAM, Known.OBJECT]:
-            if len(self.frames) == 1:
-                self._super = before, len(self.fields)
-        elif before == len(self.fields) and kinds == self._kinds(values):
+        took_nothing = before == len(self.fields) and kinds == self._kinds(values)
+        if took_nothing and values != [Known.STREAM, Known.OBJECT]:
             raise NotFollowedError("a helper that takes the stream for nothing")
         return result
 
