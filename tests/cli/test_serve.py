@@ -18,7 +18,7 @@ import pytest
 
 from tests.cli.conftest import fetch
 from tests.web.clients import until
-from vats_exporter.cli.serve import ServiceManager, signals_handled
+from vats_exporter.cli.serve import give_signs_of_life, notify, signals_kept, wait_for_end
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.http import Fault, Incoming
 
@@ -421,57 +421,55 @@ def value(page: str, series: str) -> float:
 
 PROGRAM = """
 import sys
-from vats_exporter.cli.serve import signals_handled
-with signals_handled() as wait:
+from vats_exporter.cli.serve import signals_kept, wait_for_end
+with signals_kept():
     print("waiting", flush=True)
-    wait()
+    wait_for_end()
     print("ending", flush=True)
     sys.stdin.read()
 """
 
-TAKEN_ELSEWHERE = """
-import signal, sys, threading
-from vats_exporter.cli.serve import signals_handled
+SENT_ELSEWHERE = """
+import os, signal, sys, threading
+from vats_exporter.cli.serve import signals_kept, wait_for_end
 number = int(sys.argv[1])
 def take():
     print("waiting", flush=True)
     sys.stdin.readline()
-    # As if the kernel had chosen this thread.
-    signal.pthread_kill(threading.get_ident(), number)
+    os.kill(os.getpid(), number)
     threading.Event().wait()
-with signals_handled(lambda: sys.exit(0)) as wait:
+with signals_kept(signal.SIGHUP):
     threading.Thread(target=take, daemon=True).start()
-    wait()
+    wait_for_end(lambda: sys.exit(0))
 """
 
 
-@pytest.fixture(autouse=True)
-def _hangups_as_they_were() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGHUP)
-    yield
-    signal.signal(signal.SIGHUP, before)
+def send(number: int) -> None:
+    """Send a signal to this thread: a test process has others, which do not block it."""
+    signal.pthread_kill(threading.get_ident(), number)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_comes_before_anybody_waits_is_remembered(number: int) -> None:
-    with signals_handled() as wait:
-        os.kill(os.getpid(), number)
-        wait()
+    with signals_kept():
+        send(number)
+        wait_for_end()
 
 
-def test_handlers_are_put_back() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    with signals_handled() as wait:
-        os.kill(os.getpid(), signal.SIGTERM)
-        wait()
-    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+def test_signals_are_handled_as_before_afterwards() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with signals_kept(signal.SIGHUP):
+        send(signal.SIGTERM)
+        wait_for_end()
+    after = signal.getsignal(signal.SIGINT), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert after == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_that_another_thread_takes_wakes_the_one_that_waits(number: int) -> None:
+def test_a_signal_that_another_thread_may_take_is_kept_for_the_one_that_waits(number: int) -> None:
     # In a process of its own, since a signal that is lost would never let this one go on.
     with subprocess.Popen(
-        [sys.executable, "-c", TAKEN_ELSEWHERE, str(int(number))],
+        [sys.executable, "-c", SENT_ELSEWHERE, str(int(number))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
@@ -486,35 +484,12 @@ def test_a_signal_that_another_thread_takes_wakes_the_one_that_waits(number: int
             process.kill()
 
 
-def test_a_wish_to_end_is_not_lost_behind_any_number_of_wishes_to_reload() -> None:
-    with signals_handled(lambda: pytest.fail("reloaded first")) as wait:
-        for _ in range(70_000):  # more than the pipe holds
-            os.kill(os.getpid(), signal.SIGHUP)
-        os.kill(os.getpid(), signal.SIGTERM)
-        wait()
-
-
-def test_a_signal_of_somebody_else_neither_ends_nor_reloads(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    read = os.read
-    reads: list[bytes] = []
-
-    def read_then_end(descriptor: int, count: int) -> bytes:
-        if reads:
-            os.kill(os.getpid(), signal.SIGTERM)
-        reads.append(read(descriptor, count))
-        return reads[-1]
-
-    monkeypatch.setattr(os, "read", read_then_end)
-    before = signal.signal(signal.SIGUSR1, lambda *_: None)
-    try:
-        with signals_handled(lambda: pytest.fail("reloaded")) as wait:
-            os.kill(os.getpid(), signal.SIGUSR1)
-            wait()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert reads == [bytes([signal.SIGUSR1]), bytes([signal.SIGTERM])]
+def test_a_wish_to_end_goes_before_any_number_of_wishes_to_reload() -> None:
+    with signals_kept(signal.SIGHUP):
+        for _ in range(1000):
+            send(signal.SIGHUP)
+        send(signal.SIGTERM)
+        wait_for_end(lambda: pytest.fail("reloaded first"))
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
@@ -531,28 +506,37 @@ def test_a_second_signal_ends_the_process_at_once(second: int) -> None:
         assert process.wait(timeout=20) == -second
 
 
+@pytest.fixture
+def _hangups_kept() -> Iterator[None]:
+    """Block hangups as the program does when it begins, and forget those that are left."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    yield
+    while signal.SIGHUP in signal.sigpending():
+        signal.sigwait({signal.SIGHUP})
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@pytest.mark.usefixtures("_hangups_kept")
 def test_no_hangup_ends_a_process_that_ends_already() -> None:
-    with signals_handled(lambda: pytest.fail("reloaded")) as wait:
-        os.kill(os.getpid(), signal.SIGTERM)
-        wait()
-        os.kill(os.getpid(), signal.SIGHUP)
-    os.kill(os.getpid(), signal.SIGHUP)
+    with signals_kept(signal.SIGHUP):
+        send(signal.SIGTERM)
+        wait_for_end(lambda: pytest.fail("reloaded"))
+        send(signal.SIGHUP)
+    send(signal.SIGHUP)
 
 
+@pytest.mark.usefixtures("_hangups_kept")
 def test_a_hangup_that_came_before_it_was_handled_reloads() -> None:
     reloaded: list[bool] = []
 
     def reload() -> None:
         reloaded.append(True)
-        os.kill(os.getpid(), signal.SIGTERM)
+        send(signal.SIGTERM)
 
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # as the program begins
-    # To this thread: a test process has others, which do not block it.
-    signal.pthread_kill(threading.get_ident(), signal.SIGHUP)
-    with signals_handled(reload) as wait:
-        wait()
+    send(signal.SIGHUP)
+    with signals_kept(signal.SIGHUP):
+        wait_for_end(reload)
     assert reloaded == [True]
-    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 PATIENCE = 20.0
@@ -570,71 +554,67 @@ def told(manager: socket.socket) -> list[str]:
     return manager.recv(4096).decode().splitlines()
 
 
-def environment(manager: socket.socket, **others: str) -> dict[str, str]:
-    return {"NOTIFY_SOCKET": manager.getsockname(), **others}
+@pytest.mark.parametrize("lines", [["READY=1", "STATUS=2 accounts"], ["STOPPING=1"]])
+def test_the_manager_is_told_line_by_line(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.getsockname())
+    notify(*lines)
+    assert told(manager) == lines
 
 
-def test_ready_reloading_and_stopping_are_told(manager: socket.socket) -> None:
-    service = ServiceManager(environment(manager))
-    service.ready("2 accounts")
-    assert told(manager) == ["READY=1", "STATUS=2 accounts"]
-    before = time.monotonic_ns() // 1000
-    service.reloading()
-    reloading, moment = told(manager)
-    assert reloading == "RELOADING=1"
-    assert before <= int(moment.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
-    service.stopping()
-    assert told(manager) == ["STOPPING=1"]
-
-
-def test_an_abstract_address_is_understood() -> None:
+def test_an_abstract_address_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"vats-exporter-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(f"\0{name}")
         listening.settimeout(PATIENCE)
-        ServiceManager({"NOTIFY_SOCKET": f"@{name}"}).ready("up")
-        assert told(listening)[0] == "READY=1"
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+        notify("READY=1")
+        assert told(listening) == ["READY=1"]
 
 
-@pytest.mark.parametrize("given", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/no/such/socket"}])
-def test_without_a_manager_nothing_happens(given: dict[str, str]) -> None:
-    service = ServiceManager(given)
-    service.ready("up")
-    service.watch(lambda: True)
-    service.stopping()
+@pytest.mark.parametrize("address", [None, "", "/no/such/socket"])
+def test_without_a_manager_nothing_happens(
+    monkeypatch: pytest.MonkeyPatch, address: str | None
+) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    if address is not None:
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+    notify("READY=1")
 
 
-def test_signs_of_life_come_while_there_is_life(manager: socket.socket) -> None:
-    service = ServiceManager(environment(manager, WATCHDOG_USEC="100000"))
-    alive = True
-    service.watch(lambda: alive)
-    assert [told(manager) for _ in range(3)] == [["WATCHDOG=1"]] * 3
-    service.stopping()
-
-
-def test_no_sign_is_given_without_life(manager: socket.socket) -> None:
-    asked: list[None] = []
+def test_signs_of_life_come_while_there_is_life(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.getsockname())
+    monkeypatch.setenv("WATCHDOG_USEC", "20000")
+    answers = iter([True, False, True])
 
     def is_alive() -> bool:
-        asked.append(None)
-        if len(asked) == 3:
-            service.ready("asked three times")
-        return False
+        answer = next(answers, None)
+        if answer is None:
+            notify("asked three times")
+            threading.Event().wait()  # for ever: the thread ends with the process
+        return bool(answer)
 
-    service = ServiceManager(environment(manager, WATCHDOG_USEC="20000"))
-    service.watch(is_alive)
-    assert told(manager)[0] == "READY=1"
-    service.stopping()
+    give_signs_of_life(is_alive)
+    assert [told(manager) for _ in range(3)] == [
+        ["WATCHDOG=1"],
+        ["WATCHDOG=1"],
+        ["asked three times"],
+    ]
 
 
-@pytest.mark.parametrize(
-    "given", [{"WATCHDOG_USEC": "soon"}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_PID": "1"}]
-)
-def test_who_is_not_watched_gives_no_signs(manager: socket.socket, given: dict[str, str]) -> None:
-    service = ServiceManager(environment(manager, **{"WATCHDOG_USEC": "20000", **given}))
-    service.watch(lambda: True)
-    service.ready("up")
-    assert told(manager)[0] == "READY=1"
+@pytest.mark.parametrize("waited", [None, "soon", "0"])
+def test_who_is_not_watched_gives_no_signs(
+    monkeypatch: pytest.MonkeyPatch, waited: str | None
+) -> None:
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    if waited is not None:
+        monkeypatch.setenv("WATCHDOG_USEC", waited)
+    before = threading.active_count()
+    give_signs_of_life(lambda: True)
+    assert threading.active_count() == before
 
 
 def test_serve_tells_its_manager(manager: socket.socket, tmp_path: Path) -> None:
@@ -645,7 +625,11 @@ def test_serve_tells_its_manager(manager: socket.socket, tmp_path: Path) -> None
     command = [sys.executable, "-m", "vats_exporter", "serve", "--config.file", str(config)]
     process = subprocess.Popen(
         [*command, "--web.listen-address", "127.0.0.1:0"],
-        env={**os.environ, **environment(manager, WATCHDOG_USEC="200000")},
+        env={
+            **os.environ,
+            "NOTIFY_SOCKET": manager.getsockname(),
+            "WATCHDOG_USEC": "200000",
+        },
         cwd=Path(__file__).parents[2],
         stderr=subprocess.DEVNULL,
     )
@@ -654,9 +638,13 @@ def test_serve_tells_its_manager(manager: socket.socket, tmp_path: Path) -> None
         while "WATCHDOG=1" not in seen:
             seen += told(manager)
         assert seen[0] == "READY=1"
+        assert re.fullmatch(r"STATUS=1 account at http://127\.0\.0\.1:\d+", seen[1])
+        before = time.monotonic_ns() // 1000
         process.send_signal(signal.SIGHUP)
         while "RELOADING=1" not in seen:
             seen += told(manager)
+        moment = int(seen[-1].removeprefix("MONOTONIC_USEC="))
+        assert before <= moment <= time.monotonic_ns() // 1000
         while seen.count("READY=1") < 2:
             seen += told(manager)
         process.send_signal(signal.SIGTERM)

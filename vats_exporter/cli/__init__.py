@@ -43,7 +43,6 @@ COMMANDS: Final = {
 
 LANGUAGES: Final = ("en", "ru")
 _DOMAIN: Final = "vats-exporter"
-_HANDLES_SIGNALS: Final = ("serve", "demo")
 
 
 class _LazyGroup(click.Group):
@@ -55,8 +54,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         if cmd_name not in COMMANDS:
             return None
-        if cmd_name not in _HANDLES_SIGNALS:
-            # SIGHUP is blocked from the start until it is handled; here it never is.
+        if cmd_name != "serve":
+            # Blocked from the start, for the one command that takes it as a request to reload.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
         command = module.command

@@ -14,7 +14,7 @@ import yaml
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, count, fail, write
-from vats_exporter.cli.serve import signals_handled
+from vats_exporter.cli.serve import signals_kept, wait_for_end
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo import SimulatedCabinet, make_accounts
@@ -105,7 +105,7 @@ def command(  # noqa: PLR0913 - an argument an option
         options.refuse(error)
     simulated = make_accounts(accounts, trunks=trunks, life=_LIFE)
     with (
-        signals_handled() as wait,
+        signals_kept(),
         tempfile.TemporaryDirectory() as folder,
         _running_cabinet(simulated, cabinet_port, port) as cabinet,
     ):
@@ -127,7 +127,7 @@ def command(  # noqa: PLR0913 - an argument an option
             )
         with exporter:
             write(_invitation(exporter.url, cabinet, write_config))
-            wait()
+            wait_for_end()
 
 
 @contextmanager

@@ -70,9 +70,18 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "".join(f"  vats-exporter {line}\n" for line in lines)
 
 
-def _path_if_named(_context: object, _option: object, value: str | None) -> Path | None:
-    """Read a file's name; an empty one, of a variable that is not set, names none."""
-    return Path(value) if value else None
+def parsed(parse: Callable[[str], object]) -> Callable[..., object]:
+    """Make the callback of an option that reads each of its values; an empty one stays."""
+
+    def callback(_context: object, _option: object, value: str | tuple[str, ...] | None) -> object:
+        try:
+            if isinstance(value, tuple):
+                return tuple(map(parse, value))
+            return parse(value) if value else value
+        except ValueError as error:
+            raise click.BadParameter(_("{error}", error=error)) from None
+
+    return callback
 
 
 def complete_account(context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
@@ -123,7 +132,7 @@ web_config_file = option(
     "TLS, passwords and headers of the HTTP interface, in exporter-toolkit's format. Read again "
     "when it changes.",
     envvar="VATS_EXPORTER_WEB_CONFIG_FILE",
-    callback=_path_if_named,
+    callback=lambda _context, _option, value: Path(value) if value else None,
 )
 accounts = option(
     "--account NAME",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import socket
@@ -33,29 +34,30 @@ from vats_exporter.web.addresses import (
 from vats_exporter.web.connections import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from vats_exporter.config.models import Config
-    from vats_exporter.web.addresses import ListenAddress
 
 _log = get_logger(__name__)
 
 _PRIVACY: Final = ("mask-phones", "no-names")
-_ENDS: Final = (signal.SIGTERM, signal.SIGINT)
+_ENDS: Final = {signal.SIGTERM, signal.SIGINT}
 
 
-def _read(parse: Callable[[str], object]) -> Callable[..., object]:
-    """Make a callback of an option that reads each of its values."""
+@contextmanager
+def signals_kept(*others: signal.Signals) -> Iterator[None]:
+    """Keep SIGTERM, SIGINT and others from here on until :func:`wait_for_end` takes them.
 
-    def callback(_context: object, _option: object, value: str | tuple[str, ...] | None) -> object:
-        try:
-            if isinstance(value, tuple):
-                return tuple(parse(one) for one in value)
-            return parse(value) if value else value
-        except ValueError as error:
-            raise click.BadParameter(_("{error}", error=error)) from None
-
-    return callback
+    Threads have to be started in the block: a signal goes to any thread that does not block it.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDS, *others})
+    # Once it ends, a second Ctrl-C does as a second SIGTERM, and raises no exception.
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
 
 
 def _duration(text: str) -> float:
@@ -65,15 +67,12 @@ def _duration(text: str) -> float:
     return seconds
 
 
-def _privacy(_context: object, _option: object, values: tuple[str, ...]) -> Privacy:
-    """Read what labels hold back, given several times or with commas."""
-    wanted = {word.strip() for value in values for word in value.split(",")}
-    if unknown := wanted - set(_PRIVACY):
-        words = ", ".join(_PRIVACY)
-        raise click.BadParameter(
-            _("{word!r} is not one of {words}", word=min(unknown), words=words)
-        )
-    return Privacy(mask_phones="mask-phones" in wanted, no_names="no-names" in wanted)
+def _privacy(text: str) -> set[str]:
+    words = {word.strip() for word in text.split(",")}
+    if unknown := words - {*_PRIVACY}:
+        word, known = min(unknown), ", ".join(_PRIVACY)
+        raise click.BadParameter(_("{word!r} is not one of {words}", word=word, words=known))
+    return words
 
 
 @click.command(
@@ -102,7 +101,7 @@ def _privacy(_context: object, _option: object, values: tuple[str, ...]) -> Priv
     multiple=True,
     default=(":9742",),
     show_default=":9742",
-    callback=_read(parse_listen_address),
+    callback=options.parsed(parse_listen_address),
 )
 @options.option(
     "--web.systemd-socket",
@@ -113,19 +112,19 @@ def _privacy(_context: object, _option: object, values: tuple[str, ...]) -> Priv
     "--web.telemetry-path PATH",
     "Path of the metrics.",
     default="/metrics",
-    callback=_read(parse_metrics_path),
+    callback=options.parsed(parse_metrics_path),
 )
 @options.option(
     "--web.external-url URL",
     "The URL of the exporter for clients beyond a reverse proxy; /sd names it as the targets' "
     "address. Its path also prefixes every path here, unless --web.route-prefix is given.",
     default="",
-    callback=_read(parse_external_url),
+    callback=options.parsed(parse_external_url),
 )
 @options.option(
     "--web.route-prefix PATH",
     "Prefix of every path here.  [default: the path of --web.external-url]",
-    callback=_read(parse_prefix),
+    callback=options.parsed(parse_prefix),
 )
 @options.option(
     "--web.max-connections N",
@@ -137,7 +136,7 @@ def _privacy(_context: object, _option: object, values: tuple[str, ...]) -> Priv
     "--web.read-timeout DURATION",
     "Time limit for receiving a client's request.",
     default="10s",
-    callback=_read(_duration),
+    callback=options.parsed(_duration),
 )
 @options.option(
     "--web.enable-lifecycle", "Let a POST to /-/reload reload the configuration, as SIGHUP does."
@@ -146,7 +145,7 @@ def _privacy(_context: object, _option: object, values: tuple[str, ...]) -> Priv
     "--collector.privacy WHAT",
     "Keep personal data out of labels: mask-phones, no-names, or both, separated by a comma.",
     multiple=True,
-    callback=_privacy,
+    callback=options.parsed(_privacy),
 )
 @options.option(
     "--collector.probe-only",
@@ -154,6 +153,7 @@ def _privacy(_context: object, _option: object, values: tuple[str, ...]) -> Priv
 )
 @options.log_format
 @options.log_level
+@signals_kept(signal.SIGHUP)
 def command(**given: Any) -> None:
     """Export the trunks of the configured accounts to Prometheus.
 
@@ -180,60 +180,57 @@ def command(**given: Any) -> None:
             _log.warning("configuration is suspicious", config=str(file), warning=str(warning))
         return config
 
+    private = set().union(*given["collector_privacy"])
+    external, prefix = given["web_external_url"], given["web_route_prefix"]
     try:
         config = load()
-        served = _options(given)
+        settings = Options(
+            protection=options.read_web_config(given["web_config_file"]),
+            limits=Limits(
+                max_connections=given["web_max_connections"], read_timeout=given["web_read_timeout"]
+            ),
+            urls=Urls(
+                given["web_telemetry_path"],
+                urlsplit(external).path if prefix is None else prefix,
+                external,
+            ),
+            lifecycle=given["web_enable_lifecycle"],
+            privacy=Privacy(mask_phones="mask-phones" in private, no_names="no-names" in private),
+            probe_only=given["collector_probe_only"],
+        )
     except ConfigError as error:
         options.refuse(error)
+    addresses = given["web_listen_address"]
+    if given["web_systemd_socket"]:
+        try:
+            addresses = systemd_addresses(os.environ)
+        except ValueError as error:
+            fail("--web.systemd-socket: {error}", error=error)
     _raise_descriptor_limit()
-    exporter: Exporter | None = None
-    manager = ServiceManager()
+    try:
+        exporter = Exporter(config, *addresses, options=settings, load=load)
+    except OSError as error:
+        fail(
+            "--web.listen-address: cannot listen on {address}: {error}",
+            address=error.filename,
+            error=error,
+        )
+
+    def ready() -> None:
+        number = exporter.accounts
+        accounts = f"{number} account{'s' * (number != 1)}"
+        notify("READY=1", f"STATUS={accounts} at {exporter.url}")
 
     def reload() -> None:
-        if exporter is not None:  # pragma: no branch - a signal before there is one
-            manager.reloading()
-            exporter.reload()
-            manager.ready(_status(exporter))
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        exporter.reload()
+        ready()
 
-    with signals_handled(reload) as wait:
-        try:
-            exporter = Exporter(config, *_addresses(given), options=served, load=load)
-        except OSError as error:
-            fail(
-                "--web.listen-address: cannot listen on {address}: {error}",
-                address=error.filename,
-                error=error,
-            )
-        with exporter:
-            manager.ready(_status(exporter))
-            manager.watch(exporter.is_alive)
-            wait()
-            manager.stopping()
-
-
-def _options(given: Mapping[str, Any]) -> Options:
-    external, prefix = given["web_external_url"], given["web_route_prefix"]
-    if prefix is None:
-        prefix = urlsplit(external).path
-    return Options(
-        protection=options.read_web_config(given["web_config_file"]),
-        limits=Limits(
-            max_connections=given["web_max_connections"], read_timeout=given["web_read_timeout"]
-        ),
-        urls=Urls(given["web_telemetry_path"], prefix, external),
-        lifecycle=given["web_enable_lifecycle"],
-        privacy=given["collector_privacy"],
-        probe_only=given["collector_probe_only"],
-    )
-
-
-def _addresses(given: Mapping[str, Any]) -> tuple[ListenAddress, ...]:
-    if not given["web_systemd_socket"]:
-        return tuple(given["web_listen_address"])
-    try:
-        return tuple(systemd_addresses(os.environ))
-    except ValueError as error:
-        fail("--web.systemd-socket: {error}", error=error)
+    with exporter:
+        ready()
+        give_signs_of_life(exporter.is_alive)
+        wait_for_end(reload)
+        notify("STOPPING=1")
 
 
 def _raise_descriptor_limit() -> None:
@@ -247,121 +244,37 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _status(exporter: Exporter) -> str:
-    """Say in a few words what is served, for ``systemctl status``."""
-    number = exporter.accounts
-    return f"{number} account{'s' * (number != 1)} at {exporter.url}"
+def wait_for_end(reload: Callable[[], object] | None = None) -> None:
+    """Wait for a SIGTERM or SIGINT; a second one ends the process at once.
 
-
-@contextmanager
-def signals_handled(reload: Callable[[], object] | None = None) -> Iterator[Callable[[], None]]:
-    """Take SIGTERM and SIGINT as a request to end, from here on, and SIGHUP as one to reload.
-
-    The first request to end is remembered, also if it comes before anything waits for it; a SIGHUP
-    after it is ignored. A second one ends the process at once, as it would without this.
-
-    Any thread of the process may take a signal, and Python runs its handler in the main one when
-    that next runs Python; one that waits in a system call is interrupted only by a signal it is
-    given itself. So it waits for a byte in a pipe, which Python's own handler, written in C, writes
-    every signal to. An event has a lock, which the code that a handler interrupts may hold.
-
-    Args:
-        reload: called for each SIGHUP, in the thread that waits; without it, SIGHUP ends the
-            process as it does by default.
-
-    Yields:
-        what waits for the end, and reloads meanwhile.
+    Calls *reload*, if it is given, for a SIGHUP that comes before.
     """
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    ending = False
-
-    def end(_number: int, _frame: object) -> None:
-        nonlocal ending
-        ending = True
-        for one in _ENDS:
-            signal.signal(one, signal.SIG_DFL)
-        if reload is not None:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    def again(_number: int, _frame: object) -> None:
-        """Do nothing: only signals with a handler get into the pipe."""
-
-    def wait() -> None:
-        while True:
-            requests = set(os.read(reading, 4096))
-            # The flag is for a pipe that was full, of requests to reload, when the one to end came.
-            if ending or requests & {*_ENDS}:
-                return
-            if reload is not None and signal.SIGHUP in requests:
-                reload()
-
-    handlers = dict.fromkeys(_ENDS, end)
-    if reload is not None:
-        handlers[signal.SIGHUP] = again
-    woken_before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    # The program begins with keeping hangups until they are handled.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-    try:
-        yield wait
-    finally:
-        if ending:  # a hangup must not end the process now that it ends by itself
-            before.pop(signal.SIGHUP, None)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(woken_before)
-        os.close(reading)
-        os.close(writing)
+    awaited = {*_ENDS, signal.SIGHUP} if reload else _ENDS
+    while signal.sigwait(awaited) not in _ENDS:
+        if reload and _ENDS.isdisjoint(signal.sigpending()):
+            reload()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
 
 
-class ServiceManager:
-    """The service manager that started the process, told by datagrams as in ``sd_notify(3)``.
-
-    Args:
-        environment: where it left its address, if there is one; the process' own if not given.
-    """
-
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        given = os.environ if environment is None else environment
-        address = given.get("NOTIFY_SOCKET", "")
-        # An address that starts with "@" is of Linux's abstract namespace.
-        self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        microseconds = given.get("WATCHDOG_USEC", "")
-        watched = given.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        # Two signs of life within the time after which the process is taken for hung.
-        self._pause = int(microseconds) / 2e6 if watched and microseconds.isdecimal() else 0
-        self._ended = threading.Event()
-
-    def ready(self, status: str) -> None:
-        """Say that the service is up, with a sentence for ``systemctl status``."""
-        self._notify("READY=1", f"STATUS={status}")
-
-    def reloading(self) -> None:
-        """Say that the configuration is being read again; :meth:`ready` says that it was."""
-        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self._notify("RELOADING=1", f"MONOTONIC_USEC={now}")
-
-    def stopping(self) -> None:
-        """Say that the service ends, and give no more signs of life."""
-        self._ended.set()
-        self._notify("STOPPING=1")
-
-    def watch(self, is_alive: Callable[[], bool]) -> None:
-        """Give signs of life from a thread, as often as the manager wants them."""
-        if not self._address or not self._pause:
-            return
-
-        def give_signs() -> None:
-            while not self._ended.wait(self._pause):
-                if is_alive():
-                    self._notify("WATCHDOG=1")
-
-        threading.Thread(target=give_signs, name="watchdog", daemon=True).start()
-
-    def _notify(self, *lines: str) -> None:
-        # The manager notices by itself that it is not told, and says so in its own log.
+def notify(*lines: str) -> None:
+    """Tell systemd, if it is to be told, as ``sd_notify(3)`` does."""
+    if address := os.environ.get("NOTIFY_SOCKET"):
+        # systemd notices by itself that it is not told, and says so in its own log.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            if self._address:
-                sender.connect(self._address)
-                sender.sendall("\n".join(lines).encode())
+            # "@" stands for the NUL that begins a name of Linux's abstract namespace.
+            sender.sendto("\n".join(lines).encode(), re.sub("^@", "\0", address))
+
+
+def give_signs_of_life(is_alive: Callable[[], bool]) -> None:
+    """Tell systemd that the service is alive, from a thread, twice in the time it waits for it."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    pause = int(microseconds) / 2e6 if microseconds.isdecimal() else 0.0
+
+    def give_signs() -> None:
+        while True:
+            time.sleep(pause)
+            if is_alive():
+                notify("WATCHDOG=1")
+
+    if pause:
+        threading.Thread(target=give_signs, name="watchdog", daemon=True).start()
