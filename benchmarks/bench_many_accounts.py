@@ -7,6 +7,7 @@ cabinet over TLS. It is asked for a page as soon as it listens, with Prometheus'
 
 from __future__ import annotations
 
+import http.client
 import re
 import ssl
 import subprocess
@@ -20,7 +21,6 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import trustme
-import urllib3.connection
 
 from benchmarks.bench_startup import free_port
 from vats_exporter.cli import main as run
@@ -59,7 +59,7 @@ class Counted:
 
 def serve(folder: Path, port: str) -> None:
     """Serve until killed; the body of the exporter's process."""
-    connection = urllib3.connection.HTTPSConnection
+    connection = http.client.HTTPSConnection
     connection.connect = Counted(connection.connect, folder / "most")  # type: ignore[method-assign,assignment]  # wrapped
     file = str(folder / "vats-exporter.yml")
     run(["serve", "--config.file", file, f"--web.listen-address=127.0.0.1:{port}"])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from urllib3.connection import HTTPConnection
 
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings
@@ -32,7 +32,6 @@ def record_visit(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Simul
         path: str,
         body: bytes | None,
         headers: dict[str, str],
-        **options: Any,
     ) -> None:
         shown = {**headers, "Cookie": "JSESSIONID=geheim"}
         sent: dict[str, Any] = {
@@ -43,7 +42,7 @@ def record_visit(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Simul
         if body is not None:
             sent["postData"] = {"text": body.decode()}
         entries.append({"request": sent, "response": {"status": 200}})
-        real(self, method, path, body, headers, **options)
+        real(self, method, path, body, headers)
 
     monkeypatch.setattr(HTTPConnection, "request", request)
     account = make_accounts(trunks=5)[0]

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from http.cookiejar import Cookie, CookieJar, CookiePolicy
+from typing import TYPE_CHECKING, Final
 from urllib.request import Request
 
 from vats_exporter.cabinet.errors import NotGwtError, SessionEndedError, UndecodableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from http.client import HTTPResponse
 
 Observe = Callable[[str, "Answer"], None]
 """Is shown every answer, body and all, by its call's name; for a person who looks at them."""
@@ -41,7 +42,7 @@ _GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS
 class Answer:
     """An HTTP answer: the path it came from, after redirects; its body, unpacked.
 
-    The headers, whose names are in any case, may hold a cookie: they are never logged.
+    The headers, whose names are in small letters, may hold a cookie: they are never logged.
     """
 
     status: int
@@ -92,20 +93,22 @@ class Answer:
         return error
 
 
-class Cookies(DefaultCookiePolicy):
-    """The cabinet's cookies: what browsers keep and send back, within bounds; why one is lost.
+class Cookies(CookiePolicy):
+    """What the cabinet's cookies are, and which go back, within bounds.
 
-    Browsers look neither at ``Version`` nor at a ``Path`` that is no path. They keep some fifty
-    cookies of 4 KB for a host, and attributes as long at most, which bounds what a client holds.
+    One host is asked and no other, so all of them go back to it: also those that a browser loses
+    for their ``Version``, ``Domain`` or ``Path``, or for ``Secure`` over plain HTTP. A sign-in
+    without its cookie ends at the login page, as if the password were wrong. Browsers keep some
+    fifty cookies of 4 KB for a host, and attributes as long at most, which bounds what is held.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.jar = CookieJar(self)
-        self._refused: list[str] = []
+    netscape, rfc2965, hide_cookie2 = True, False, False
 
-    def take(self, response: Any, url: str) -> None:
-        """Keep the cookies of an answer, of ``urllib3``, to a request for an address."""
+    def __init__(self) -> None:
+        self.jar = CookieJar(self)
+
+    def take(self, response: HTTPResponse, url: str) -> None:
+        """Keep the cookies of an answer to a request for an address."""
         self.jar.extract_cookies(response, Request(url))  # noqa: S310 - nothing is opened
 
     def header(self, url: str) -> str:
@@ -114,62 +117,36 @@ class Cookies(DefaultCookiePolicy):
         self.jar.add_cookie_header(request)
         return request.get_header("Cookie") or ""
 
-    def forget(self) -> None:
-        """Drop all cookies."""
-        self.jar.clear()
-        self._refused.clear()
-
-    def lost(self, url: str) -> str:
-        """Why a cookie that was set does not go to an address, in one sentence; empty if all do."""
-        request = Request(url)  # noqa: S310 - nothing is opened
-        reasons = list(self._refused)
-        for cookie in self.jar:
-            if cookie.secure and request.type != "https":
-                reasons.append("it is marked Secure, and the address begins with http://")
-            elif not request.selector.startswith(cookie.path):
-                reasons.append("it is for another path (Path)")
-        return f"the cabinet's cookie does not go back to it: {reasons[0]}" if reasons else ""
-
-    def set_ok(self, cookie: Cookie, request: Any) -> bool:
+    def set_ok(self, cookie: Cookie, request: Request) -> bool:
         """Whether the jar keeps a cookie."""
         cookie.version = 0
-        if not cookie.path.startswith("/"):
+        if not request.selector.startswith(cookie.path):
             cookie.path = "/"
         kept = {(one.domain, one.path, one.name) for one in self.jar}
         length = len(cookie.name) + len(cookie.value or "")
         attributes = sum(len(str(value)) for value in vars(cookie).values()) - length
-        if max(length, attributes) > _LONGEST_COOKIE:
-            reason = f"it is longer than {_LONGEST_COOKIE} characters"
-        elif len(kept | {(cookie.domain, cookie.path, cookie.name)}) > _MOST_COOKIES:
-            reason = f"there are more than {_MOST_COOKIES}"
-        elif not super().set_ok(cookie, request):
-            reason = "it is for another host (Domain)"
-        else:
-            return True
-        if len(self._refused) < _MOST_COOKIES:
-            self._refused.append(reason)
-        return False
+        return (
+            max(length, attributes) <= _LONGEST_COOKIE
+            and len(kept | {(cookie.domain, cookie.path, cookie.name)}) <= _MOST_COOKIES
+        )
+
+    def return_ok(self, cookie: Cookie, request: Request) -> bool:
+        """Whether a cookie goes with a request."""
+        return request.selector.startswith(cookie.path) and not cookie.is_expired()
 
 
-class ByteSource(Protocol):
-    """Where a body's bytes come from, as they were sent; a response of ``urllib3`` is one."""
-
-    def read(self, amt: int, decode_content: bool) -> bytes:  # noqa: FBT001 - urllib3's signature
-        """Read this many bytes, or fewer at the end."""
-
-
-def read_body(source: ByteSource, *, encoding: str, limit: float, where: str) -> bytes:
+def read_body(source: HTTPResponse, *, limit: float, where: str) -> bytes:
     """Read a body to its end, and unpack it, in bounded pieces.
 
     A small body can unpack to more than there is memory, and an endless one to nothing at all: so
     ``limit`` bounds its bytes both as sent and as unpacked.
 
     Raises:
-        UndecodableError: it is longer, cut off, or not compressed as ``encoding`` says.
+        UndecodableError: it is longer, cut off, or not compressed as its head says.
     """
-    packed = encoding.strip().lower()
+    packed = source.headers.get("content-encoding", "").strip().lower()
     body, sent, unpacker = bytearray(), 0, None
-    while piece := source.read(_PIECE, decode_content=False):
+    while piece := source.read(_PIECE):
         if packed not in ("", "identity", "gzip", "x-gzip"):
             raise UndecodableError(f"{where}: the answer is compressed in a way not asked for")
         sent += len(piece)
@@ -187,6 +164,8 @@ def read_body(source: ByteSource, *, encoding: str, limit: float, where: str) ->
                 piece, unpacker = unpacker.unused_data, None
         if max(sent, len(body)) > limit:
             raise UndecodableError(f"{where}: the answer is longer than {limit} bytes")
+    if source.length:
+        raise UndecodableError(f"{where}: the answer is cut off")
     if unpacker is not None:
         raise UndecodableError(f"{where}: the compressed answer is cut off")
     return bytes(body)

@@ -1,6 +1,6 @@
 """What can go wrong with a cabinet, as a tree; and what can be watched of its calls.
 
-Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of ``urllib3`` or
+Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of ``http.client`` or
 ``ssl`` gets past the transport. Each class carries the word that metrics and logs use for it
 (``result``), one of the closed list of ``vats_refreshes_total``::
 

@@ -1,4 +1,4 @@
-"""What the exceptions of ``urllib3``, ``http.client`` and ``ssl`` mean for a cabinet.
+"""What the exceptions of ``http.client``, ``socket`` and ``ssl`` mean for a cabinet.
 
 Only their kinds are used, and of their words only those that OpenSSL, the system and
 ``http.client`` wrote: an exception may quote the request.
@@ -10,9 +10,7 @@ import http.client
 import re
 import socket
 import ssl
-from typing import TYPE_CHECKING, Final, TypeVar
-
-from urllib3 import exceptions
+from typing import TYPE_CHECKING, Final
 
 from vats_exporter.cabinet.errors import (
     CabinetError,
@@ -25,11 +23,9 @@ from vats_exporter.cabinet.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vats_exporter.cabinet.settings import Timeouts
 
-FAULTS: Final = (exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
+FAULTS: Final = (http.client.HTTPException, OSError, ValueError)
 """What the libraries raise about an answer; some let what they stumble over through as it is."""
 
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
@@ -65,11 +61,9 @@ _CURES: Final[dict[int | str, str]] = {
     "HTTP_REQUEST": _PLAIN,
 }
 
-Kind = TypeVar("Kind", bound=BaseException)
-
 
 def translate(
-    error: BaseException,
+    error: Exception,
     where: str,
     timeouts: Timeouts,
     *,
@@ -84,45 +78,33 @@ def translate(
         where: the call and the host, for the message.
         timeouts: for the message.
         connected: it came after the connection had been made, TLS included.
-        proxy: host and port of the proxy on the way; empty without one.
+        proxy: host and port of the proxy that the connection was to go through; empty without one.
         reached: whether that was reached.
     """
-    kind, words = next(_meanings(error, timeouts, connected=connected))
-    if proxy and not connected:
-        system = _first(error, OSError)
-        refused = _TUNNEL.match(str(system.args[0])) if system and system.args else None
-        if refused:
+    kind: type[CabinetError] = UnreachableError
+    words = "connection closed without a whole answer"
+    match error:
+        case TimeoutError():
+            kind, words = CabinetTimeoutError, f"no connection within {timeouts.connect:g} s"
+            if connected:
+                words = f"nothing received for {timeouts.read:g} s"
+        case ssl.SSLError() if not connected:
+            kind, words = TlsError, tls_failure(error)
+        case http.client.IncompleteRead():
+            kind, words = UndecodableError, "the answer is cut off"
+        case http.client.RemoteDisconnected():
+            pass
+        case http.client.HTTPException():
+            kind, words = NotACabinetError, "the answer is not HTTP, or its head is too long"
+        case socket.gaierror():
+            words = "the name does not resolve"
+        case OSError(strerror=str(system)):
+            words = system.lower()
+        case OSError(args=(str(text),)) if proxy and (refused := _TUNNEL.match(text)):
             return proxy_refusal(where, proxy, int(refused[1]))
-        if not reached:
-            kind, words = ProxyError, f"proxy {proxy}: {words}"
+    if proxy and not reached:
+        kind, words = ProxyError, f"proxy {proxy}: {words}"
     return kind(f"{where}: {words}")
-
-
-def _meanings(
-    error: BaseException, timeouts: Timeouts, *, connected: bool
-) -> Iterator[tuple[type[CabinetError], str]]:
-    """What an exception may mean, and in which words; the first is the right one."""
-    late = _all(error, exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, TimeoutError)
-    # urllib3 derives the error for a refused connection from the one for a timeout.
-    if any(not isinstance(one, exceptions.NewConnectionError) for one in late):
-        if connected:
-            yield CabinetTimeoutError, f"nothing received for {timeouts.read:g} s"
-        yield CabinetTimeoutError, f"no connection within {timeouts.connect:g} s"
-    trust = _first(error, ssl.SSLCertVerificationError) or _first(error, ssl.SSLError)
-    if trust and not connected:
-        yield TlsError, tls_failure(trust)
-    if _first(error, exceptions.IncompleteRead, http.client.IncompleteRead):
-        yield UndecodableError, "the answer is cut off"
-    closed = _first(error, http.client.RemoteDisconnected)
-    if not closed and _first(error, http.client.HTTPException):
-        yield NotACabinetError, "the answer is not HTTP, or its head is too long"
-    if _first(error, socket.gaierror):
-        yield UnreachableError, "the name does not resolve"
-    for kind in (ConnectionRefusedError, ConnectionResetError, BrokenPipeError, OSError):
-        system = _first(error, kind)
-        if system is not None and system.strerror:
-            yield UnreachableError, system.strerror.lower()
-    yield UnreachableError, "connection closed without a whole answer"
 
 
 def proxy_refusal(where: str, proxy: str, status: int) -> ProxyError:
@@ -140,22 +122,3 @@ def tls_failure(error: ssl.SSLError) -> str:
         cure = error.reason or "unknown reason"
         what = f"TLS failed: {cure.replace('_', ' ').lower()}"
     return "; ".join(filter(None, (what, _CURES.get(cure))))
-
-
-def _all(error: BaseException, *kinds: type[Kind]) -> Iterator[Kind]:
-    """All exceptions of some kinds among an error, its causes and what it wraps."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        current = waiting.pop()
-        if not isinstance(current, BaseException) or id(current) in seen:
-            continue
-        if isinstance(current, kinds):
-            yield current
-        seen.add(id(current))
-        reason = getattr(current, "reason", None)
-        waiting += [*current.args, reason, current.__cause__, current.__context__]
-
-
-def _first(error: BaseException, *kinds: type[Kind]) -> Kind | None:
-    return next(_all(error, *kinds), None)

@@ -1,8 +1,8 @@
 """HTTP to one cabinet: one connection, bounded in time and size, with redirects under control.
 
-Everything of ``urllib3`` and ``ssl`` ends here: what goes wrong becomes one of
-:mod:`vats_exporter.cabinet.errors`, without the original as its cause or context, since an
-exception may hold the request, and with it the password's form.
+It stands on ``http.client``, whose exceptions, and those of ``ssl``, end here: what goes wrong
+becomes one of :mod:`vats_exporter.cabinet.errors`, without the original as its cause or context,
+since an exception may hold the request, and with it the password's form.
 
 * Certificates are always verified: by the system's authorities and those of ``certifi``, or by
   ``tls.ca_file`` alone.
@@ -20,17 +20,17 @@ from __future__ import annotations
 import http.client
 import math
 import re
+import select
 import socket
 import ssl
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import SplitResult, urljoin, urlsplit
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import urljoin, urlsplit
 
 import certifi
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from vats_exporter import __version__
 from vats_exporter.address import parse_proxy, proxy_of_environment
@@ -50,17 +50,18 @@ from vats_exporter.cabinet.failures import FAULTS, proxy_refusal, translate
 from vats_exporter.redaction import register_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from vats_exporter.address import Proxy
     from vats_exporter.cabinet.answers import Observe
     from vats_exporter.cabinet.errors import Trace
     from vats_exporter.cabinet.settings import CabinetSettings, TlsSettings
 
-USER_AGENT: Final = f"vats-exporter/{__version__} (urllib3)"
-"""Tells the cabinet's operator which program makes the calls."""
-
-_HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip"}
+_HEADERS: Final = {
+    "User-Agent": f"vats-exporter/{__version__}",  # the cabinet's operator sees who calls
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip",
+}
 _MAX_REDIRECTS: Final = 10
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -100,8 +101,7 @@ class Transport:
         self._proxy = _proxy(settings, base_url, self._host)
         self._context = tls_context(settings.tls, self._host)
         self._lock = threading.Lock()
-        self._connection: HTTPConnection | None = None
-        self._connected_to = ""
+        self._connection: http.client.HTTPConnection | None = None
         # Kept apart: an answer may still be read after its connection has let go of it.
         self._socket: socket.socket | None = None
         self._cut = ""  # why the call under way was ended from outside
@@ -125,33 +125,38 @@ class Transport:
         Raises:
             CabinetError: no answer, no whole one in time, or redirects elsewhere or in a circle.
         """
-        url, headers = self.base_url + path, headers or {}
+        headers = headers or {}
         visited: list[tuple[str, bool]] = []
-        with self._limited(min(within, self._settings.timeouts.call)):
+        self._cut = ""
+        timer = threading.Timer(min(within, self._settings.timeouts.call), self._end, ["too late"])
+        timer.daemon = True
+        timer.start()
+        try:
             while True:
-                visited.append((url, body is None))
+                visited.append((path, body is None))
                 # A page may redirect to itself once, to see whether its cookie comes back.
-                if visited.count(visited[-1]) > 2:
-                    raise NotACabinetError(f"{call}: {self._host} redirects in a circle")
-                if len(visited) > 1 + _MAX_REDIRECTS:
-                    many = f"more than {_MAX_REDIRECTS} redirects"
-                    raise NotACabinetError(f"{call}: {self._host}: {many}")
-                answer = self._traced(call, url, body, headers, limit)
+                if visited.count(visited[-1]) > 2 or len(visited) > 1 + _MAX_REDIRECTS:
+                    often = f"redirects in a circle, or more than {_MAX_REDIRECTS} times"
+                    raise NotACabinetError(f"{call}: {self._host} {often}")
+                answer = self._traced(call, path, body, headers, limit)
                 location = answer.headers.get("location", "").strip()
                 if not follow or answer.status not in REDIRECTS or not location:
                     return answer
-                url = self._target(call, url, location)
+                path = self._target(call, path, location)
                 if answer.status not in (307, 308):
                     body, headers = None, {}
                 elif body is not None and len(visited) > 1:
                     raise NotACabinetError(f"{call}: {self._host} redirects the form twice")
+        finally:
+            timer.cancel()
+            timer.join()
 
     def start_afresh(self) -> None:
         """Drop session and connection: over a kept connection, a call may be sent twice.
 
         A password is not to be.
         """
-        self.cookies.forget()
+        self.cookies.jar.clear()
         self._drop()
 
     def close(self) -> None:
@@ -160,21 +165,8 @@ class Transport:
         self._drop()
 
     def _drop(self) -> None:
-        self._connected_to = ""
         if self._connection is not None:
             self._connection.close()
-
-    @contextmanager
-    def _limited(self, seconds: float) -> Iterator[None]:
-        self._cut = ""
-        timer = threading.Timer(seconds, self._end, ["too late"])
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
 
     def _end(self, why: str) -> None:
         """Make reads and writes on the connection end."""
@@ -186,21 +178,17 @@ class Transport:
                     # Below TLS, whose own shutdown would change the object another thread uses.
                     socket.socket.shutdown(cut, socket.SHUT_RDWR)
 
-    def _target(self, call: str, url: str, location: str) -> str:
-        """Where a redirect leads; refuse any other host."""
+    def _target(self, call: str, path: str, location: str) -> str:
+        """The path that a redirect leads to; refuse any other host."""
         try:
             # Header bytes come as Latin-1, whatever they are. [RFC 9110 leaves it open]
             written = location.encode("latin-1", "replace").decode("utf-8", "replace")
-            target = urlsplit(urljoin(url, written))
-            host, port = target.hostname or "", target.port
-        except ValueError:
-            raise NotACabinetError(f"{call}: {self._host} redirects to no valid address") from None
-        if target.scheme not in _PORTS:
-            raise NotACabinetError(
-                f"{call}: {self._host} redirects to an address that is not http:// or https://"
-            )
+            target = urlsplit(urljoin(self.base_url + path, written))
+            host, port = target.hostname or "", target.port or _PORTS[target.scheme]
+        except (KeyError, ValueError):
+            no_address = "redirects to what is no http:// or https:// address"
+            raise NotACabinetError(f"{call}: {self._host} {no_address}") from None
         base = urlsplit(self.base_url)
-        port = port or _PORTS[target.scheme]
         same = (target.scheme, port) == (base.scheme, base.port or _PORTS[base.scheme])
         behind_proxy = (base.scheme, target.scheme, port) == ("https", "http", 80)
         upgraded = (base.scheme, target.scheme) == ("http", "https")
@@ -212,11 +200,11 @@ class Transport:
         if upgraded:
             # Whoever leads to TLS once is asked over TLS from then on.
             self.base_url = f"https://{target.netloc.rpartition('@')[2]}"
-        query = f"?{target.query}" if target.query else ""
-        return f"{self.base_url}{target.path or '/'}{query}"
+            self._drop()
+        return (target.path or "/") + (f"?{target.query}" if target.query else "")
 
     def _traced(
-        self, call: str, url: str, body: bytes | None, headers: Mapping[str, str], limit: float
+        self, call: str, path: str, body: bytes | None, headers: Mapping[str, str], limit: float
     ) -> Answer:
         self._trace(CallStarted(call))
         start, where = time.monotonic(), f"{call}: {self._host}"
@@ -225,7 +213,7 @@ class Transport:
             # A server that closes a kept connection has, as a rule, read nothing: then once more,
             # as browsers do. Only the selector's call changes anything, and to set it twice is to
             # set it once.
-            answer = self._try(where, url, body, headers, limit)
+            answer = self._try(where, path, body, headers, limit)
         if self._cut == "too late":
             whole = self._settings.timeouts.call
             answer = CabinetTimeoutError(f"{where}: no whole answer within {whole:g} s")
@@ -242,7 +230,7 @@ class Transport:
         return answer
 
     def _try(
-        self, where: str, url: str, body: bytes | None, headers: Mapping[str, str], limit: float
+        self, where: str, path: str, body: bytes | None, headers: Mapping[str, str], limit: float
     ) -> Answer | CabinetError | None:
         """Send a request once.
 
@@ -251,43 +239,39 @@ class Transport:
             under way that would become its context; or ``None`` for a connection which had been
             kept, and ended without any answer.
         """
-        settings, parts = self._settings, urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}"
-        proxy = self._proxy.host if self._proxy else ""
-        target = url if proxy and parts.scheme == "http" else url.removeprefix(origin)
+        settings, url, target = self._settings, self.base_url + path, path
         headers = {**_HEADERS, **headers}
         if cookie := self.cookies.header(url):
             headers["Cookie"] = cookie
-        if self._proxy and parts.scheme == "http":
-            headers |= self._proxy.headers
-        kept, head = self._connection, None
-        if self._connected_to != origin or not (kept and kept.is_connected):
-            kept = None
+        if self._proxy and url.startswith("http:"):
+            target, headers = url, {**headers, **self._proxy.headers}
+        connection, head = self._connection, None
+        kept = connected = connection is not None and _is_idle(connection.sock)
         try:
-            connection = kept or self._open(parts, origin)
-            connection.timeout = settings.timeouts.read
-            method = "GET" if body is None else "POST"
-            options: Any = {"preload_content": False, "decode_content": False}
-            connection.request(method, target, body, headers, **options)
+            if connection is None or not kept:
+                connection = self._open()
+                connected = True
+            connection.sock.settimeout(settings.timeouts.read)
+            connection.request("GET" if body is None else "POST", target, body, headers)
             head = connection.getresponse()
             self.cookies.take(head, url)
             if "set-cookie" in head.headers:
                 # Under this name they take the place of the session's before, also after a reload.
                 owner = f"{settings.login} at {settings.address}"
                 register_secrets(*(one.value or "" for one in self.cookies.jar), owner=owner)
-            if head.status == 407 and proxy:
-                raise proxy_refusal(where, proxy, head.status)
-            encoding = head.headers.get("content-encoding", "")
-            limit = min(settings.max_response, limit)
-            text = read_body(head, encoding=encoding, limit=limit, where=where)
+            if head.status == 407 and self._proxy:
+                raise proxy_refusal(where, self._proxy.host, head.status)
+            text = read_body(head, limit=min(settings.max_response, limit), where=where)
             # Java servers write the session's cookie into paths too, after a semicolon.
-            return Answer(head.status, re.sub(r";[^/]*", "", parts.path), text, head.headers)
+            shown = re.sub(r";[^/]*", "", path.partition("?")[0])
+            names = {name.lower(): value for name, value in head.headers.items()}
+            return Answer(head.status, shown, text, names)
         except CabinetError as error:
             fault = error.with_traceback(None)
         except FAULTS as error:
-            connected = self._connected_to == origin
             opened = self._connection
-            reached = opened is not None and opened.has_connected_to_proxy
+            proxy = self._proxy.host if self._proxy and not connected else ""
+            reached = opened is not None and opened.sock is not None
             fault = translate(
                 error, where, settings.timeouts, connected=connected, proxy=proxy, reached=reached
             )
@@ -295,20 +279,21 @@ class Transport:
         ended = head is None and isinstance(fault, UnreachableError) and not self._cut
         return None if kept and ended else fault
 
-    def _open(self, parts: SplitResult, origin: str) -> HTTPConnection:
-        """Open a connection to a host, through the proxy if there is one."""
+    def _open(self) -> http.client.HTTPConnection:
+        """Open a connection to the cabinet, through the proxy if there is one."""
         self._drop()
-        secure, timeouts = parts.scheme == "https", self._settings.timeouts
+        parts, connect = urlsplit(self.base_url), self._settings.timeouts.connect
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         near = urlsplit(self._proxy.url) if self._proxy else parts
-        options: Any = {"timeout": timeouts.connect, "port": near.port or _PORTS[near.scheme]}
-        if secure:
-            options["ssl_context"] = self._context
-        connection = (HTTPSConnection if secure else HTTPConnection)(near.hostname or "", **options)
+        at = near.hostname or "", near.port or port
+        connection = http.client.HTTPConnection(*at, timeout=connect)
+        if parts.scheme == "https":
+            context = self._context
+            connection = http.client.HTTPSConnection(*at, timeout=connect, context=context)
+            if self._proxy:
+                connection.set_tunnel(host, port, self._proxy.headers)
         connection.response_class = _FinalResponse
-        if self._proxy and secure:
-            host = parts.netloc.removesuffix(f":{parts.port}")
-            connection.set_tunnel(host, parts.port or 443, self._proxy.headers)
-        if not _OPENING.acquire(timeout=timeouts.connect):
+        if not _OPENING.acquire(timeout=connect):
             raise TimeoutError("too many are being opened")
         try:
             with self._lock:
@@ -320,8 +305,16 @@ class Transport:
             self._socket = connection.sock
         if self._cut:
             raise ConnectionAbortedError
-        self._connected_to = origin
         return connection
+
+
+def _is_idle(sock: socket.socket | None) -> bool:
+    """Whether a kept connection can be used: nothing came after the answer, nor did it end."""
+    if sock is None:
+        return False
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return not poll.poll(0)
 
 
 class _FinalResponse(http.client.HTTPResponse):

@@ -49,8 +49,6 @@ def configure(
     root.handlers = [one for one in root.handlers if not isinstance(one, _Handler)] + [handler]
     root.setLevel(max(logging.WARNING, least))
     logging.getLogger("vats_exporter").setLevel(least)
-    # They log headers that they cannot parse, cookies among them, as warnings.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_thread_exception
     sys.unraisablehook = _log_unraisable
