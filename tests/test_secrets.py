@@ -69,7 +69,7 @@ class Cabinet:
     cookies: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        sessions = self.simulated._application.sessions
+        sessions = self.simulated.sessions
         begin = sessions.begin
 
         def begin_and_remember(whose: Account) -> str:

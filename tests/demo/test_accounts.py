@@ -3,9 +3,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import pytest
-
-from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.demo import make_accounts
 from vats_exporter.demo.accounts import Stats
 
 if TYPE_CHECKING:
@@ -40,19 +38,6 @@ def test_the_same_seed_makes_the_same_accounts() -> None:
 def test_a_password_is_not_in_an_accounts_repr() -> None:
     (account,) = make_accounts()
     assert account.password not in repr(account)
-
-
-def test_a_negative_number_of_accounts_is_refused() -> None:
-    with pytest.raises(ValueError, match="-1 accounts"):
-        make_accounts(-1)
-
-
-@pytest.mark.parametrize("what", ["name", "login"])
-def test_accounts_that_can_not_be_told_apart_are_refused(what: str) -> None:
-    first, second = make_accounts(2, trunks=1)
-    setattr(second, what, getattr(first, what))
-    with pytest.raises(ValueError, match=f"the same {what}"):
-        SimulatedCabinet([first, second])
 
 
 def test_what_is_answered_at_the_same_time_is_counted_by_account_and_in_all() -> None:

@@ -118,7 +118,6 @@ def test_a_session_is_of_its_account_only(client: Client) -> None:
 
 
 def test_a_session_ends_after_its_lifetime(client: Client, clock: Clock) -> None:
-    assert client.cabinet.sessions.lifetime is None
     client.cabinet.sessions.lifetime = 300
     client.sign_in(client.cabinet.account("shop"))
     clock.now += 299

@@ -18,7 +18,6 @@ from vats_exporter.cli.serve import signals_kept, wait_for_end
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.demo.enterprise import Life
 from vats_exporter.logs import setup
 from vats_exporter.web.addresses import ListenAddress
 
@@ -34,7 +33,8 @@ _CABINET_PORT: Final = 9743
 _TTL: Final = "5s"
 _COMMANDS: Final = ("check --online", "trunks list", "inspect", "events")
 
-_LIFE: Final = Life(pace=15.0, hold=120.0)
+_PACE: Final = 15.0
+_HOLD: Final = 120.0
 """A trunk changes every 15 s; one that was just changed by hand is left alone for two minutes."""
 
 
@@ -103,7 +103,7 @@ def command(  # noqa: PLR0913 - an argument an option
         protection = options.read_web_config(web_config_file)
     except ConfigError as error:
         options.refuse(error)
-    simulated = make_accounts(accounts, trunks=trunks, life=_LIFE)
+    simulated = make_accounts(accounts, trunks=trunks, pace=_PACE, hold=_HOLD)
     with (
         signals_kept(),
         tempfile.TemporaryDirectory() as folder,
@@ -193,7 +193,7 @@ def _invitation(exporter: str, cabinet: SimulatedCabinet, written: Path | None) 
         "login": first.login,
         "password": first.password,
         "ttl": _TTL,
-        "pace": f"{_LIFE.pace:g}",
+        "pace": f"{_PACE:g}",
     }
     start = _(
         """A simulated cabinet with {size}, and the exporter on it:

@@ -11,7 +11,7 @@ It uses :mod:`vats_exporter.gwt` for the wire format and nothing else of the pro
 from vats_exporter.demo.accounts import Account, make_accounts
 from vats_exporter.demo.cabinet import SimulatedCabinet
 from vats_exporter.demo.deployment import Deployment, RowLayout
-from vats_exporter.demo.enterprise import Enterprise, Life
+from vats_exporter.demo.enterprise import Enterprise
 from vats_exporter.demo.http import Answer, Fault, FaultHook, Incoming
 from vats_exporter.demo.population import Population, SimulatedDevice, SimulatedTrunk, State
 
@@ -23,7 +23,6 @@ __all__ = [
     "Fault",
     "FaultHook",
     "Incoming",
-    "Life",
     "Population",
     "RowLayout",
     "SimulatedCabinet",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from vats_exporter.demo.enterprise import STILL, Enterprise, Life
-from vats_exporter.demo.population import Population
+from vats_exporter.demo.enterprise import Enterprise
+from vats_exporter.demo.population import LETTERS, Population
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 _FIRST_ENTERPRISE: Final = 2_613_189_773
 _BETWEEN_ENTERPRISES: Final = 1_009
 _FIRST_LOGIN: Final = 9_160_000_001
-_LETTERS: Final = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 @dataclass(slots=True)
@@ -37,20 +37,16 @@ def make_accounts(
     count: int = 1,
     *,
     trunks: int = 25,
-    life: Life = STILL,
+    pace: float = 0.0,
+    hold: float = 0.0,
     seed: int = 0,
     clock: Callable[[], float] = time.time,
 ) -> list[Account]:
-    """Invent accounts: the same ones for the same seed.
+    """Invent accounts, each with so many trunks: the same ones for the same seed.
 
-    A single one is named ``demo``, several ``demo-1``, ``demo-2``, … Each has so many trunks, which
-    change as ``life`` says.
-
-    Raises:
-        ValueError: a count is negative or too large.
+    A single one is named ``demo``, several ``demo-1``, ``demo-2``, … For ``pace`` and ``hold`` see
+    :class:`Enterprise`.
     """
-    if count < 0:
-        raise ValueError(f"there can't be {count} accounts")
     draw = random.Random(f"accounts {seed}")  # noqa: S311 - the passwords of a demo
     accounts: list[Account] = []
     for index in range(count):
@@ -59,18 +55,13 @@ def make_accounts(
             _FIRST_ENTERPRISE + index * _BETWEEN_ENTERPRISES,
             population.make(trunks, at=clock()),
             population=population,
-            life=life,
+            pace=pace,
+            hold=hold,
             clock=clock,
         )
-        digits = str(_FIRST_LOGIN + index)
-        accounts.append(
-            Account(
-                name="demo" if count == 1 else f"demo-{index + 1}",
-                login=f"+7-{digits}",
-                password="".join(draw.choices(_LETTERS, k=12)),
-                enterprise=enterprise,
-            )
-        )
+        name = "demo" if count == 1 else f"demo-{index + 1}"
+        password = "".join(draw.choices(LETTERS, k=12))
+        accounts.append(Account(name, f"+7-{_FIRST_LOGIN + index}", password, enterprise))
     return accounts
 
 
@@ -78,59 +69,59 @@ class Sessions:
     """Which cookie belongs to which account, and until when; safe to use from several threads.
 
     Attributes:
-        lifetime: seconds from sign-in after which a session is over, used or not; ``None`` for
-            sessions that last. Holds for sessions that are begun later.
+        lifetime: seconds from sign-in after which a session is over, used or not, if it is begun
+            from now on.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.lifetime: float | None = None
+        self.lifetime = math.inf
         self._clock = clock
-        self._lock = threading.Lock()
+        # Each method takes one step at it, which no other thread can interrupt.
         self._sessions: dict[str, tuple[Account, float]] = {}
 
     def begin(self, account: Account) -> str:
         """Begin a session and return its cookie."""
         cookie = new_cookie()
-        lifetime = float("inf") if self.lifetime is None else self.lifetime
-        with self._lock:
-            self._sessions[cookie] = account, self._clock() + lifetime
+        self._sessions[cookie] = account, self._clock() + self.lifetime
         return cookie
 
     def account(self, cookie: str | None) -> Account | None:
         """Return whose session a cookie is; ``None`` where it is no one's, or no more."""
-        with self._lock:
-            account, until = self._sessions.get(cookie or "", (None, 0.0))
-            if account is not None and until <= self._clock():
-                del self._sessions[cookie or ""]
-                account = None
-        return account
+        account, until = self._sessions.get(cookie or "", (None, 0.0))
+        return account if until > self._clock() else None
 
     def drop(self, cookie: str | None) -> None:
         """End the session of a cookie, if it is one."""
-        with self._lock:
-            self._sessions.pop(cookie or "", None)
+        self._sessions.pop(cookie or "", None)
 
     def end(self, account: Account | None = None) -> int:
         """End the sessions of an account, or of all, and return how many there were."""
-        with self._lock:
-            before = len(self._sessions)
-            self._sessions = {
-                cookie: session
-                for cookie, session in self._sessions.items()
-                if account not in (None, session[0])
-            }
-            return before - len(self._sessions)
+        sessions = list(self._sessions.items())
+        ended = [cookie for cookie, (owner, _) in sessions if account in (None, owner)]
+        for cookie in ended:
+            self.drop(cookie)
+        return len(ended)
 
     def __len__(self) -> int:
         """Count the sessions that are not over."""
         now = self._clock()
-        with self._lock:
-            return sum(until > now for _, until in self._sessions.values())
+        return sum(until > now for _, until in list(self._sessions.values()))
 
 
 def new_cookie() -> str:
     """Make a cookie's value, in the style of Java's servers."""
     return secrets.token_hex(16).upper()
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Of one account, or of all; ``concurrency`` is how many requests are being answered."""
+
+    requests: dict[str, int] = field(default_factory=dict)
+    sign_ins: int = 0
+    refused_sign_ins: int = 0
+    concurrency: int = 0
+    highest_concurrency: int = 0
 
 
 class Stats:
@@ -141,31 +132,25 @@ class Stats:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._requests: Counter[str] = Counter()
-        self._requests_of: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._sign_ins: Counter[str] = Counter()
-        self._refused: Counter[str] = Counter()
         self._connections = 0
-        self._now: Counter[str | None] = Counter()
-        self._highest: Counter[str | None] = Counter()
+        self._all = _Counts()
+        self._accounts: defaultdict[str, _Counts] = defaultdict(_Counts)
 
     @contextmanager
     def request(self, call: str, account: str) -> Iterator[int]:
         """Count a request while it is answered, and yield which one of its call it is, from 1."""
-        keys = (None, account) if account else (None,)
         with self._lock:
-            self._requests[call] += 1
-            number = self._requests[call]
-            if account:
-                self._requests_of[account][call] += 1
-            for key in keys:
-                self._now[key] += 1
-                self._highest[key] = max(self._highest[key], self._now[key])
+            for counts in self._of(account):
+                counts.requests[call] = counts.requests.get(call, 0) + 1
+                counts.concurrency += 1
+                counts.highest_concurrency = max(counts.highest_concurrency, counts.concurrency)
+            number = self._all.requests[call]
         try:
             yield number
         finally:
             with self._lock:
-                self._now.subtract(keys)
+                for counts in self._of(account):
+                    counts.concurrency -= 1
 
     def connection(self) -> None:
         """Count a connection, whatever it is for."""
@@ -175,25 +160,15 @@ class Stats:
     def sign_in(self, account: str, *, is_refused: bool) -> None:
         """Count a sign-in that was answered; the account is empty where the login is no one's."""
         with self._lock:
-            (self._refused if is_refused else self._sign_ins)[account] += 1
+            for counts in self._of(account):
+                counts.refused_sign_ins += is_refused
+                counts.sign_ins += not is_refused
 
     def as_json(self) -> dict[str, Any]:
         """Return all counts, as ``/_demo/stats`` shows them."""
         with self._lock:
-            accounts = sorted({*self._requests_of, *self._sign_ins, *self._refused} - {""})
-            return {
-                "requests": dict(self._requests),
-                "connections": self._connections,
-                "sign_ins": self._sign_ins.total(),
-                "refused_sign_ins": self._refused.total(),
-                "highest_concurrency": self._highest[None],
-                "accounts": {
-                    name: {
-                        "requests": dict(self._requests_of[name]),
-                        "sign_ins": self._sign_ins[name],
-                        "refused_sign_ins": self._refused[name],
-                        "highest_concurrency": self._highest[name],
-                    }
-                    for name in accounts
-                },
-            }
+            accounts = {name: asdict(counts) for name, counts in sorted(self._accounts.items())}
+            return {"connections": self._connections, **asdict(self._all), "accounts": accounts}
+
+    def _of(self, account: str) -> list[_Counts]:
+        return [self._all, self._accounts[account]] if account else [self._all]

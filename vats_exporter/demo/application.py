@@ -10,17 +10,18 @@ import gzip
 import html
 import logging
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.demo import http, rpc, script
-from vats_exporter.demo.accounts import Sessions, new_cookie
+from vats_exporter.demo.accounts import Sessions, Stats, new_cookie
 from vats_exporter.demo.deployment import MODULE, SERVICES
-from vats_exporter.demo.http import Answer
+from vats_exporter.demo.http import Answer, Incoming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
-    from vats_exporter.demo.accounts import Account, Stats
+    from vats_exporter.demo.accounts import Account
     from vats_exporter.demo.deployment import Deployment
     from vats_exporter.demo.http import HttpRequest
 
@@ -58,14 +59,18 @@ _COMPRESSED_FROM: Final = 257
 
 _ENTERPRISE: Final = re.compile(r"/gwt/enterprise/([0-9]+)/?")
 _MODULE: Final = f"/{MODULE}/"
-_SELECTION_SCRIPT: Final = f"{MODULE}.nocache.js"
-_PERMUTATION_SUFFIX: Final = ".cache.js"
-_FRAGMENT: Final = re.compile(r"deferredjs/([0-9A-F]{32})/([0-9]{1,4})\.cache\.js")
+_SELECTION_SCRIPT: Final = f"{_MODULE}{MODULE}.nocache.js"
 _LOGIN: Final = "/login"
 _SIGN_IN: Final = "/j_spring_security_check"
 _SIGN_OUT: Final = "/j_spring_security_logout"
 
-_CALLS: Final = {_SIGN_IN: "sign_in", _SIGN_OUT: "sign_out", "/": "home", _LOGIN: "login_page"}
+_CALLS: Final = {
+    _SIGN_IN: "sign_in",
+    _SIGN_OUT: "sign_out",
+    _LOGIN: "login_page",
+    _SELECTION_SCRIPT: "nocache",
+    "/": "home",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -74,58 +79,52 @@ class Application:
     """Answers requests; safe to use from several threads.
 
     Attributes:
+        accounts: the logins it knows.
         deployment: can be replaced while it runs.
+        sessions: of those who are signed in.
     """
 
     def __init__(
-        self,
-        accounts: Sequence[Account],
-        deployment: Deployment,
-        stats: Stats,
-        clock: Callable[[], float],
+        self, accounts: Iterable[Account], deployment: Deployment, clock: Callable[[], float]
     ) -> None:
         self.accounts = tuple(accounts)
         self.deployment = deployment
         self.sessions = Sessions(clock)
-        self._stats = stats
+        self._stats = Stats()
 
-    def describe(self, request: HttpRequest) -> tuple[rpc.Call, str]:
-        """Say which call a request is, and whose: an account's name, or nothing."""
-        account = self.sessions.account(request.cookie(COOKIE))
+    def describe(self, request: HttpRequest) -> Incoming:
+        """Say which call a request is, and whose; its number is not known yet."""
         path = request.path
         if path == _SIGN_IN:
             account = self._account(request.form("j_username"))
-        if path.startswith(_MODULE):
-            call = self._describe_module(path.removeprefix(_MODULE), request)
         else:
-            name = "enterprise" if _ENTERPRISE.fullmatch(path) else _CALLS.get(path, "other")
-            call = rpc.Call(name)
-        return call, account.name if account else ""
+            account = self.sessions.account(request.cookie(COOKIE))
+        if path.removeprefix(_MODULE) in SERVICES:
+            incoming = rpc.describe(path.removeprefix(_MODULE), request.text, self.deployment)
+        elif _ENTERPRISE.fullmatch(path):
+            incoming = Incoming("enterprise")
+        elif path.endswith(".cache.js"):
+            incoming = Incoming("permutation")
+        else:
+            incoming = Incoming(_CALLS.get(path, "other"))
+        return replace(incoming, account=account.name if account else "")
 
     def answer(self, request: HttpRequest) -> Answer:
         """Answer a request."""
         path = request.path
+        service = path.removeprefix(_MODULE)
+        is_posted = path == _SIGN_IN or service in SERVICES
+        if request.method != ("POST" if is_posted else "GET"):
+            return http.text("Method Not Allowed", status=405)
+        if service in SERVICES:
+            return self._call(service, request)
         if path == _SIGN_IN:
-            return self._sign_in(request) if request.method == "POST" else _not_allowed()
-        if path.startswith(_MODULE):
-            name = path.removeprefix(_MODULE)
-            if name in SERVICES:
-                return self._call(name, request)
-            return self._script(name) if request.method == "GET" else _not_allowed()
-        if request.method != "GET":
-            return _not_allowed()
+            return self._sign_in(request)
         if path == _LOGIN:
             page = _LOGIN_PAGE.format(error="" if request.query("error") is None else REFUSED)
             # Whoever looks at the login page has a cookie, too: it says nothing of a session.
             return _with_cookie(http.text(page, http.HTML), new_cookie(), request)
-        return self._page(path, request)
-
-    def _describe_module(self, name: str, request: HttpRequest) -> rpc.Call:
-        if name == _SELECTION_SCRIPT:
-            return rpc.Call("nocache")
-        if name.endswith(_PERMUTATION_SUFFIX):
-            return rpc.Call("permutation")
-        return rpc.describe(name, request.body.decode("utf-8", "replace"), self.deployment)
+        return self._script(path) if path.startswith(_MODULE) else self._page(path, request)
 
     def _page(self, path: str, request: HttpRequest) -> Answer:
         if path == _SIGN_OUT:
@@ -154,31 +153,27 @@ class Application:
             return http.redirect(f"{_LOGIN}?error")
         return _with_cookie(http.redirect("/"), self.sessions.begin(account), request)
 
-    def _script(self, name: str) -> Answer:
+    def _script(self, path: str) -> Answer:
         deployment = self.deployment
-        if name == _SELECTION_SCRIPT:
+        if path == _SELECTION_SCRIPT:
             return http.text(script.selection_script(deployment), http.SCRIPT)
-        permutation = name.removesuffix(_PERMUTATION_SUFFIX)
-        if name.endswith(_PERMUTATION_SUFFIX) and permutation in deployment.permutations:
-            return http.text(script.permutation_script(deployment, permutation), http.SCRIPT)
-        fragment = _FRAGMENT.fullmatch(name)
-        if fragment and fragment[1] in deployment.permutations:
-            number = int(fragment[2])
-            if 1 <= number <= deployment.fragments:
-                return http.text(script.fragment_script(deployment, number), http.SCRIPT)
+        for permutation in deployment.permutations:
+            if path == f"{_MODULE}{permutation}.cache.js":
+                return http.text(script.permutation_script(deployment, permutation), http.SCRIPT)
+            for number in range(1, deployment.fragments + 1):
+                if path == f"{_MODULE}deferredjs/{permutation}/{number}.cache.js":
+                    return http.text(script.fragment_script(deployment, number), http.SCRIPT)
         return http.text("Not Found", status=404)
 
-    def _call(self, path: str, request: HttpRequest) -> Answer:
+    def _call(self, service: str, request: HttpRequest) -> Answer:
         account = self.sessions.account(request.cookie(COOKIE))
         if account is None:
             return http.redirect(_LOGIN)
-        if request.method != "POST":
-            return _not_allowed()
         try:
-            payload = _payload(request)
-            body = rpc.answer(path, payload, self.deployment, account.enterprise)
+            _check(request)
+            body = rpc.answer(service, request.text, self.deployment, account.enterprise)
         except rpc.CallFailedError as error:
-            _log.debug("%s failed: %s", path, error)
+            _log.debug("%s failed: %s", service, error)
             return http.text(CALL_FAILED, status=500)
         answer = http.text(body, http.JSON)
         headers = (*answer.headers, ("Content-Disposition", "attachment"))
@@ -194,7 +189,7 @@ class Application:
         return next((account for account in self.accounts if account.login == login), None)
 
 
-def _payload(request: HttpRequest) -> str:
+def _check(request: HttpRequest) -> None:
     """Check what the services' entry checks before it reads anything."""
     kind = request.headers.get("Content-Type", "").lower()
     if not kind.startswith("text/x-gwt-rpc"):
@@ -203,15 +198,9 @@ def _payload(request: HttpRequest) -> str:
         raise rpc.CallFailedError("Character Encoding is not 'utf-8'")
     if not request.headers.get("X-GWT-Permutation", ""):
         raise rpc.CallFailedError("Blocked request without GWT permutation header (XSRF attack?)")
-    # Java's decoder, too, puts a sign of its own where bytes are not UTF-8.
-    return request.body.decode("utf-8", "replace")
 
 
 def _with_cookie(answer: Answer, value: str, request: HttpRequest) -> Answer:
     secure = "; Secure" if request.is_secure else ""
     cookie = ("Set-Cookie", f"{COOKIE}={value}; Path=/{secure}; HttpOnly")
-    return Answer(answer.status, (*answer.headers, cookie), answer.body)
-
-
-def _not_allowed() -> Answer:
-    return http.text("Method Not Allowed", status=405)
+    return replace(answer, headers=(*answer.headers, cookie))

@@ -28,18 +28,19 @@ import itertools
 import json
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.demo import http
-from vats_exporter.demo.accounts import Stats, make_accounts
+from vats_exporter.demo.accounts import make_accounts
 from vats_exporter.demo.application import Application
 from vats_exporter.demo.deployment import Deployment
-from vats_exporter.demo.enterprise import NoDeviceError, NoTrunkError
-from vats_exporter.demo.http import Fault, Incoming, Server
+from vats_exporter.demo.enterprise import NoTrunkError
+from vats_exporter.demo.http import Fault, Server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from typing_extensions import Self
 
@@ -49,17 +50,17 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "/_demo/"
 
-_CHANGES: Final[Mapping[str, tuple[str, type]]] = {
-    "active": ("active", bool),
-    "bound": ("bound", bool),
-    "marked_for_deletion": ("marked", bool),
-    "sip_device_enabled": ("enabled", bool),
-    "name": ("name", str),
+_CHANGES: Final = {
+    "active": "active",
+    "bound": "bound",
+    "marked_for_deletion": "marked",
+    "sip_device_enabled": "enabled",
+    "name": "name",
 }
-"""What can be changed of a trunk: its name for :meth:`Enterprise.change`, and its type."""
+"""What can be changed of a trunk, and its name for :meth:`Enterprise.change`."""
 
 
-class SimulatedCabinet:
+class SimulatedCabinet(Application):
     """A cabinet over real HTTP, for the demo and for tests.
 
     >>> with SimulatedCabinet() as cabinet:
@@ -74,45 +75,29 @@ class SimulatedCabinet:
         clock: seconds since the epoch; for sessions and for the truth's time.
 
     Attributes:
-        accounts: the logins it knows.
         faults: a hook that makes requests go wrong; ``None`` for none. Can be set at any time.
-        sessions: of those who are signed in.
     """
 
     def __init__(
         self,
-        accounts: Sequence[Account] | None = None,
+        accounts: Iterable[Account] | None = None,
         *,
         address: tuple[str, int] = ("127.0.0.1", 0),
         deployment: Deployment | None = None,
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.accounts = tuple(make_accounts(clock=clock) if accounts is None else accounts)
-        for what in ("name", "login"):
-            if len({getattr(account, what) for account in self.accounts}) < len(self.accounts):
-                raise ValueError(f"two accounts have the same {what}")
+        accounts = make_accounts(clock=clock) if accounts is None else accounts
+        super().__init__(accounts, deployment or Deployment.make(), clock)
         self.clock = clock
         self.faults: FaultHook | None = None
         self._address = address
         self._tls = tls
-        self._stats = Stats()
-        self._application = Application(
-            self.accounts, deployment or Deployment.make(), self._stats, clock
-        )
-        self.sessions = self._application.sessions
-        self._deployments = itertools.count(1)
+        self._redeployments = itertools.count(1)
         self._server: Server | None = None
 
     def start(self) -> None:
-        """Listen and serve, in threads of its own.
-
-        Raises:
-            RuntimeError: it does so already.
-            OSError: the port is taken.
-        """
-        if self._server is not None:
-            raise RuntimeError("the cabinet is running already")
+        """Listen and serve, in threads of its own."""
         self._server = Server(self._address, self._stats.connection, self._responding, self._tls)
         self._address = (self._address[0], self._server.server_port)
 
@@ -135,15 +120,6 @@ class SimulatedCabinet:
         host, port = self._address
         return f"{'https' if self._tls else 'http'}://{host}:{port}"
 
-    @property
-    def deployment(self) -> Deployment:
-        """The deployment that is running. Can be set; :meth:`redeploy` draws another one."""
-        return self._application.deployment
-
-    @deployment.setter
-    def deployment(self, deployment: Deployment) -> None:
-        self._application.deployment = deployment
-
     def account(self, name: str) -> Account:
         """Return an account by its name.
 
@@ -157,34 +133,20 @@ class SimulatedCabinet:
 
     def redeploy(self) -> None:
         """Change permutations, hashes and signatures; sessions go on."""
-        deployment = self._application.deployment
-        seed = f"{deployment.permutations[0]} {next(self._deployments)}"
-        self._application.deployment = deployment.redeployed(seed)
+        seed = f"{self.deployment.permutations[0]} {next(self._redeployments)}"
+        self.deployment = self.deployment.redeployed(seed)
 
     def end_sessions(self, account: str | None = None) -> int:
-        """End the sessions of an account, or of all, and return how many there were.
-
-        Raises:
-            LookupError: there is no such account.
-        """
-        owner = None if account is None else self.account(account)
-        return self.sessions.end(owner)
+        """End the sessions of an account, or of all, and return how many there were."""
+        return self.sessions.end(None if account is None else self.account(account))
 
     def change_password(self, account: str, password: str) -> None:
-        """Change a password, which ends the account's sessions.
-
-        Raises:
-            LookupError: there is no such account.
-        """
+        """Change a password, which ends the account's sessions."""
         self.account(account).password = password
         self.end_sessions(account)
 
     def trunks(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Return the true state of an account's trunks, or of all, as ``/_demo/trunks`` does.
-
-        Raises:
-            LookupError: there is no such account.
-        """
+        """Return the true state of an account's trunks, or of all, as ``/_demo/trunks`` does."""
         accounts = self.accounts if account is None else [self.account(account)]
         return [_truth(owner, trunk) for owner in accounts for trunk in owner.enterprise.trunks()]
 
@@ -198,11 +160,11 @@ class SimulatedCabinet:
         if request.path.startswith(_PREFIX):
             yield self._control(request), Fault()
             return
-        call, account = self._application.describe(request)
-        with self._stats.request(call.name, account) as number:
-            incoming = Incoming(call.name, number, account, call.page, call.trunk)
-            fault = (self.faults and self.faults(incoming)) or Fault()
-            answer = fault.instead or self._application.answer(request)
+        incoming = self.describe(request)
+        with self._stats.request(incoming.call, incoming.account) as number:
+            hook = self.faults
+            fault = (hook and hook(replace(incoming, number=number))) or Fault()
+            answer = fault.instead or self.answer(request)
             if fault.change is not None:
                 answer = fault.change(answer)
             yield answer, fault
@@ -210,10 +172,10 @@ class SimulatedCabinet:
     def _control(self, request: HttpRequest) -> Answer:
         try:
             return http.as_json(self._controlled(request))
-        except (ValueError, NoDeviceError) as error:
+        except ValueError as error:
             return http.as_json({"error": str(error)}, status=400)
         except LookupError as error:
-            return http.as_json({"error": str(error.args[0])}, status=404)
+            return http.as_json({"error": str(error)}, status=404)
 
     def _controlled(  # noqa: PLR0911 - one each of what can be done
         self, request: HttpRequest
@@ -246,15 +208,16 @@ class SimulatedCabinet:
             case "POST", "pace", False:
                 seconds = _get(asked, "seconds", (int, float))
                 for account in self.accounts:
-                    account.enterprise.pace = seconds
+                    account.enterprise.set_pace(seconds)
                 return {"seconds": seconds}
         raise LookupError("no such thing to do")
 
     def _change(self, phone: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        changes: dict[str, Any] = {}
         for name in asked:
             if name not in _CHANGES:
                 raise ValueError(f"{name}: can't be changed, only {', '.join(_CHANGES)}")
-        changes = {_CHANGES[name][0]: _get(asked, name, _CHANGES[name][1]) for name in asked}
+            changes[_CHANGES[name]] = _get(asked, name, str if name == "name" else bool)
         owner = self._owner(phone)
         return _truth(owner, owner.enterprise.change(phone, **changes))
 

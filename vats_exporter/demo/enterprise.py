@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.demo.population import ABNORMAL_SHARES, WORKING, Population, SimulatedTrunk
@@ -22,45 +22,19 @@ if TYPE_CHECKING:
 _MOST_CHANGES_AT_ONCE: Final = 100
 """Changes that are caught up on after a long time without a look; earlier ones are skipped."""
 
-_SHORTEST: Final = 0.01
-_LONGEST: Final = 1_000_000_000
+_SHORTEST_PACE: Final = 0.01
+_LONGEST_PACE: Final = 1_000_000_000
 
 _WORKING_SHARE: Final = 1 - sum(ABNORMAL_SHARES.values())
 _AGAINST_THE_TREND: Final = 0.25
 """How often a change leads away from the usual share of working trunks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
-    """How trunks change by themselves.
-
-    Attributes:
-        pace: seconds between two changes, 0.01 to 10^9; 0 to stand still.
-        hold: seconds for which a trunk is left alone after any change of it; up to 10^9.
-        seed: of what changes into what.
-    """
-
-    pace: float = 0.0
-    hold: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what no clock could keep up with."""
-        if self.pace != 0 and not _SHORTEST <= self.pace <= _LONGEST:
-            raise ValueError(f"a pace is 0, or {_SHORTEST} to {_LONGEST} seconds")
-        if not 0 <= self.hold <= _LONGEST:
-            raise ValueError(f"a hold is 0 to {_LONGEST} seconds")
-
-
-STILL: Final = Life()
-"""Nothing changes but by hand."""
-
-
 class NoTrunkError(LookupError):
     """The enterprise has no such trunk."""
 
 
-class NoDeviceError(LookupError):
+class NoDeviceError(ValueError):
     """The trunk has no SIP device."""
 
 
@@ -71,7 +45,8 @@ class Enterprise:
         number: the enterprise's id, e.g. 2613189773.
         trunks: in the order of the list.
         population: makes the trunks that :meth:`add` adds; without one, only given ones are added.
-        life: how they change by themselves.
+        pace: seconds between two changes that happen by themselves; 0 for none.
+        hold: seconds for which these leave a trunk alone after any change of it.
         clock: seconds since the epoch.
     """
 
@@ -81,29 +56,31 @@ class Enterprise:
         trunks: Iterable[SimulatedTrunk],
         *,
         population: Population | None = None,
-        life: Life = STILL,
+        pace: float = 0.0,
+        hold: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.number = number
         self._trunks = {trunk.ref: trunk for trunk in trunks}
         self._population = population
-        self._life = life
+        self._hold = hold
         self._clock = clock
-        self._random = random.Random(f"{life.seed}/{number}")  # noqa: S311 - no secrets
-        self._next_change = clock() + life.pace
+        self._random = random.Random(f"life {number}")  # noqa: S311 - no secrets
         self._lock = threading.RLock()
+        self._pace = 0.0
+        self.set_pace(pace)
 
-    @property
-    def pace(self) -> float:
-        """Seconds between two changes of life; 0 where it stands still. Can be set."""
-        return self._life.pace
+    def set_pace(self, seconds: float) -> None:
+        """Change a trunk every so many seconds from now on; 0 to stand still.
 
-    @pace.setter
-    def pace(self, seconds: float) -> None:
-        life = replace(self._life, pace=seconds)
+        Raises:
+            ValueError: no clock could keep up with it.
+        """
+        if seconds != 0 and not _SHORTEST_PACE <= seconds <= _LONGEST_PACE:
+            raise ValueError(f"a pace is 0, or {_SHORTEST_PACE} to {_LONGEST_PACE} seconds")
         with self._lock:
             self._live()
-            self._life = life
+            self._pace = seconds
             self._next_change = self._clock() + seconds
 
     def trunks(self) -> tuple[SimulatedTrunk, ...]:
@@ -128,29 +105,18 @@ class Enterprise:
         raise NoTrunkError(f"no trunk {key}")
 
     def change(
-        self,
-        key: str,
-        *,
-        active: bool | None = None,
-        bound: bool | None = None,
-        marked: bool | None = None,
-        off: bool | None = None,
-        enabled: bool | None = None,
-        name: str | None = None,
+        self, key: str, *, enabled: bool | None = None, name: str | None = None, **flags: bool
     ) -> SimulatedTrunk:
-        """Change what is given of a trunk, and return it as it is then.
+        """Change what is given of a trunk, and return it as it is then; errors as of :meth:`find`.
 
-        ``off`` becomes the opposite of ``active`` unless it is given itself. ``enabled`` is the
-        selector of its SIP device.
+        ``enabled`` is the selector of its SIP device, ``flags`` are those of its state; ``off``
+        becomes the opposite of ``active`` unless it is given itself.
 
         Raises:
-            NoTrunkError: no trunk has such a reference or phone.
             NoDeviceError: it has no SIP device.
         """
-        if active is not None and off is None:
-            off = not active
-        given = {"active": active, "bound": bound, "marked": marked, "off": off}
-        flags = {flag: value for flag, value in given.items() if value is not None}
+        if "active" in flags:
+            flags.setdefault("off", not flags["active"])
         with self._lock:
             trunk = self.find(key)
             device = trunk.device
@@ -160,13 +126,13 @@ class Enterprise:
                 device = replace(device, enabled=enabled)
             state = trunk.state._replace(**flags)
             new = trunk.name if name is None else name
-            return self._put(replace(trunk, state=state, device=device, name=new))
+            return self._put(replace(trunk, state=state, device=device, name=new), self._clock())
 
     def add(self, trunk: SimulatedTrunk | None = None) -> SimulatedTrunk:
         """Add a trunk at the end of the list, an invented one by default, and return it.
 
         Raises:
-            ValueError: its reference is taken, or there is no population to invent one from.
+            ValueError: there is no population to invent one from.
         """
         with self._lock:
             self._live()
@@ -174,8 +140,6 @@ class Enterprise:
                 if self._population is None:
                     raise ValueError("there is no population to invent a trunk from")
                 trunk = self._population.make_one()
-            if trunk.ref in self._trunks:
-                raise ValueError(f"trunk {trunk.ref} exists already")
             added = replace(trunk, changed_at=self._clock())
             self._trunks[added.ref] = added
             return added
@@ -185,29 +149,28 @@ class Enterprise:
         with self._lock:
             return self._trunks.pop(self.find(key).ref)
 
-    def _put(self, trunk: SimulatedTrunk, *, at: float | None = None) -> SimulatedTrunk:
+    def _put(self, trunk: SimulatedTrunk, now: float) -> SimulatedTrunk:
         """Replace a trunk by a newer version of itself, noting when what matters changed."""
         before = self._trunks[trunk.ref]
         if (before.state, before.device) != (trunk.state, trunk.device):
-            trunk = replace(trunk, changed_at=self._clock() if at is None else at)
+            trunk = replace(trunk, changed_at=now)
         self._trunks[trunk.ref] = trunk
         return trunk
 
     def _live(self) -> None:
         """Make the changes of life whose moment has come."""
         now = self._clock()
-        if not self._life.pace:
+        if not self._pace:
             return
-        earliest = now - _MOST_CHANGES_AT_ONCE * self._life.pace
-        self._next_change = max(self._next_change, earliest)
+        self._next_change = max(self._next_change, now - _MOST_CHANGES_AT_ONCE * self._pace)
         while self._next_change <= now:
             self._change_one(self._next_change)
-            self._next_change += self._life.pace
+            self._next_change += self._pace
 
     def _change_one(self, moment: float) -> None:
         """Break a working trunk or mend a broken one, so that most work most of the time."""
         draw = self._random
-        trunks = list(self._trunks.values())
+        trunks = self._trunks.values()
         working = sum(trunk.state == WORKING for trunk in trunks)
         breaks = working > _WORKING_SHARE * len(trunks)
         if draw.random() < _AGAINST_THE_TREND:
@@ -215,11 +178,11 @@ class Enterprise:
         candidates = [
             trunk
             for trunk in trunks
-            if (trunk.state == WORKING) is breaks and trunk.changed_at + self._life.hold <= moment
+            if (trunk.state == WORKING) is breaks and trunk.changed_at + self._hold <= moment
         ]
         if not candidates:
             return
         state = WORKING
         if breaks:
             (state,) = draw.choices(list(ABNORMAL_SHARES), list(ABNORMAL_SHARES.values()))
-        self._put(replace(draw.choice(candidates), state=state), at=moment)
+        self._put(replace(draw.choice(candidates), state=state), moment)

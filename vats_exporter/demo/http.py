@@ -44,6 +44,11 @@ class HttpRequest:
     is_secure: bool = False
 
     @property
+    def text(self) -> str:
+        """The body as a text; Java's decoder, too, replaces what is not UTF-8."""
+        return self.body.decode("utf-8", "replace")
+
+    @property
     def path(self) -> str:
         """The target without its query."""
         return urlsplit(self.target).path
@@ -57,7 +62,7 @@ class HttpRequest:
         kind = self.headers.get("Content-Type", "")
         if not kind.startswith("application/x-www-form-urlencoded"):
             return None
-        return _first(self.body.decode("utf-8", "replace"), name)
+        return _first(self.text, name)
 
     def cookie(self, name: str) -> str | None:
         """Return a cookie's value."""
@@ -92,8 +97,8 @@ class Incoming:
     """
 
     call: str
-    number: int
-    account: str
+    number: int = 0
+    account: str = ""
     page: int | None = None
     trunk: str = ""
 
@@ -136,9 +141,9 @@ def as_json(value: object, *, status: int = 200) -> Answer:
     return text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", JSON, status=status)
 
 
-def redirect(location: str, *headers: tuple[str, str]) -> Answer:
+def redirect(location: str) -> Answer:
     """Make a redirect that turns any method into GET."""
-    return Answer(302, (("Location", location), *headers))
+    return Answer(302, (("Location", location),))
 
 
 def _first(encoded: str, name: str) -> str | None:

@@ -131,7 +131,7 @@ _DEPARTMENTS: Final = (
     'Филиал "Север" & Ко',
 )
 _NOTES: Final = ("Временный номер", "Переезд в сентябре", "Запасная SIM-карта", "Не переносить")
-_LETTERS: Final = "abcdefghijkmnpqrstuvwxyz23456789"
+LETTERS: Final = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 class Population:
@@ -205,6 +205,6 @@ class Population:
             id=self._device,
             enabled=trunk.state.active,
             line=f"mobsip_{digits}",
-            sip_login=f"sip_{digits}_{''.join(draw.choices(_LETTERS, k=4))}",
-            sip_password=f"Demo{''.join(draw.choices(_LETTERS, k=10))}",
+            sip_login=f"sip_{digits}_{''.join(draw.choices(LETTERS, k=4))}",
+            sip_password=f"Demo{''.join(draw.choices(LETTERS, k=10))}",
         )

@@ -10,7 +10,7 @@ The application's own refusals (whose trunk it is, which form applies) are inven
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from vats_exporter.demo import wire
@@ -27,9 +27,10 @@ from vats_exporter.demo.deployment import (
     VALUES,
 )
 from vats_exporter.demo.enterprise import NoDeviceError, NoTrunkError
+from vats_exporter.demo.http import Incoming
 from vats_exporter.gwt import GwtError, Kind, RequestError, decode_long, encode_long, parse_request
 from vats_exporter.gwt.errors import LongError
-from vats_exporter.gwt.request import incompatible, out_of_date, read_int
+from vats_exporter.gwt.request import INCOMPATIBLE, incompatible, out_of_date, read_int
 
 if TYPE_CHECKING:
     from vats_exporter.demo.deployment import Deployment
@@ -52,15 +53,7 @@ class CallFailedError(Exception):
     """The server failed with an exception that the method does not declare."""
 
 
-class Call(NamedTuple):
-    """What can be said of a call without answering it; see :class:`.http.Incoming`."""
-
-    name: str
-    page: int | None = None
-    trunk: str = ""
-
-
-def describe(path: str, payload: str, deployment: Deployment) -> Call:
+def describe(path: str, payload: str, deployment: Deployment) -> Incoming:
     """Say which call a request to a service's path is, however it will be answered."""
     try:
         reader = RequestReader(parse_request(payload), deployment, None)
@@ -69,11 +62,11 @@ def describe(path: str, payload: str, deployment: Deployment) -> Call:
     except GwtError:
         # A stale signature, for one: it is refused later, and is a call of its service still.
         by_path = {service: name for (service, _), name in _CALLS.items()}
-        return Call(by_path.get(path, "other"))
+        return Incoming(by_path.get(path, "other"))
     if name == "list":
-        return Call(name, _page_of(parameters))
+        return Incoming(name, page=_page_of(parameters))
     key = parameters[0] if parameters else None
-    return Call(name, trunk=encode_long(key) if isinstance(key, int) else "")
+    return Incoming(name, trunk=encode_long(key) if isinstance(key, int) else "")
 
 
 def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterprise) -> str:
@@ -86,20 +79,15 @@ def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterpri
         method, parameters = _read(path, payload, deployment)
         return _METHODS[method](parameters, deployment, enterprise)
     except RequestError as error:
-        if error.class_name != wire.INCOMPATIBLE:
+        if error.class_name != INCOMPATIBLE:
             raise CallFailedError(f"{error.class_name}: {error.message}") from error
         return wire.incompatible(deployment, error.message)
     except _ApplicationError as error:
-        return wire.application_error(deployment, error.code, error.message)
+        return wire.application_error(deployment, *error.args)
 
 
 class _ApplicationError(Exception):
-    """The application's own, declared exception."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.message = message
+    """The application's own, declared exception: a word, and a sentence for the user."""
 
 
 def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[Any]]:
@@ -114,13 +102,15 @@ def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[An
             f"Could not locate requested interface '{reader.service}' in default classloader"
         )
     if reader.service != service.interface:
-        raise RequestError(
+        raise incompatible(
             f"Blocked attempt to access interface '{reader.service}', which is not implemented by"
-            f" '{service.interface}Impl'; this is either misconfiguration or a hack attempt",
-            class_name=wire.INCOMPATIBLE,
+            f" '{service.interface}Impl'; this is either misconfiguration or a hack attempt"
         )
     if service.methods.get(reader.method) != reader.parameter_types:
-        raise reader.method_not_found()
+        raise out_of_date(
+            f"Could not locate requested method '{reader.method}"
+            f"({', '.join(reader.parameter_types)})' in interface '{reader.service}'"
+        )
     return reader.method, reader.read_parameters()
 
 
@@ -226,14 +216,6 @@ class RequestReader:
     def read_parameters(self) -> list[Any]:
         """Read the parameters, once: a number, a boolean, ``None``, or the list of fields each."""
         return [self._object(name) for name in self.parameter_types]
-
-    def method_not_found(self) -> RequestError:
-        """Make the error of a service that has no such method."""
-        types = ", ".join(self.parameter_types)
-        return out_of_date(
-            f"Could not locate requested method '{self.method}({types})'"
-            f" in interface '{self.service}'"
-        )
 
     def _object(self, expected: str = "") -> Any:
         index = self._int()

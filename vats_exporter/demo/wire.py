@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vats_exporter.demo import deployment as names
 from vats_exporter.demo.deployment import Object, array_list, boxed
 from vats_exporter.gwt import Kind, Repeat, ResponseWriter, encode_response
+from vats_exporter.gwt.request import INCOMPATIBLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from vats_exporter.gwt import Fields
     from vats_exporter.gwt.response import Status
 
-INCOMPATIBLE: Final = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
 _INCOMPATIBLE_SIGNATURE: Final = f"{INCOMPATIBLE}/3936916533"
 
 _DEVICE_FORM_KIND: Final = 3
