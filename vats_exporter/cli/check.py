@@ -51,22 +51,17 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
     Exits with 2 if the configuration is invalid, and with 1 if an account does not work.
     """
     config = options.read_config(config_file)
+    file, number = config.file, len(config.accounts)
     for warning in (*config.warnings, *readable_passwords(config)):
-        tell("{file}: warning: {problem}", file=config.file, problem=options.in_words(warning))
-    if problem := _unusable(config.history.file):
+        tell("{file}: warning: {problem}", file=file, problem=options.in_words(warning))
+    if config.history.file and (problem := _unusable(config.history.file)):
         fail(
             "{file}: history.file: {problem}",
             status=output.WRONG_CONFIGURATION,
-            file=config.file,
+            file=file,
             problem=problem,
         )
-    right = count(
-        len(config.accounts),
-        "{file}: ok, {count} account",
-        "{file}: ok, {count} accounts",
-        file=config.file,
-    )
-    say("{line}", line=right)
+    say(count(number, "{file}: ok, {count} account", "{file}: ok, {count} accounts", file=file))
     if web_config_file is not None:
         try:
             options.read_web_config(web_config_file)
@@ -77,10 +72,8 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
         sys.exit(output.FAILED)
 
 
-def _unusable(history: Path | None) -> str:
+def _unusable(history: Path) -> str:
     """Say why a history could not be kept there; nothing if it can."""
-    if history is None:
-        return ""
     folder = history.parent
     if not folder.is_dir():
         return _("its folder does not exist")
@@ -94,48 +87,41 @@ def _unusable(history: Path | None) -> str:
 def _works(accounts: Sequence[AccountSettings]) -> bool:
     """Ask every account's cabinet, and write what was found; return whether all of them work."""
     titles = _("Account"), _("Result"), _("Trunks"), _("Enterprise"), _("Permutation")
+    rows, lines, works = [], [], True
     with options.at_once(accounts, _ask) as asked:
-        found = [(account.name, *outcome) for account, _cabinet, outcome in asked]
-    table = Table(*titles, right={2, 3})
-    write("\n" + table.text([name, *cells] for name, _error, cells, _warnings in found))
-    lines = [
-        f"{name}: {sentence(line)}"
-        for name, error, _cells, warnings in found
-        for line in ([error] if error else warnings)
-    ]
-    if any(cells[1].endswith("+") for _name, _error, cells, _warnings in found):
+        for account, cabinet, (problem, trunks, notes) in asked:
+            enterprise = cabinet.enterprise or account.enterprise or "-"
+            permutation = cabinet.discovery.permutation if cabinet.discovery else "-"
+            rows.append([account.name, problem or _("ok"), trunks, enterprise, permutation])
+            lines += [f"{account.name}: {sentence(redact(note))}" for note in notes]
+            works = works and not problem
+    write("\n" + Table(*titles, right={2, 3}).text(rows))
+    if any(row[2].endswith("+") for row in rows):
         lines.append(_("+ means that there may be more: only the first page was read."))
     for line in ["", *lines] if lines else []:
         say("{line}", line=line)
-    return not any(error for _name, error, _cells, _warnings in found)
+    return works
 
 
-def _ask(
-    account: AccountSettings, cabinet: CabinetClient
-) -> tuple[str, list[str], tuple[str, ...]]:
+def _ask(account: AccountSettings, cabinet: CabinetClient) -> tuple[str, str, list[str]]:
     """Read one page, or all where a list is to be compared.
 
     Returns:
-        what does not work, empty if all does; the row without the account's name; warnings.
+        the result if that does not work, or nothing; how many trunks there are; what is wrong.
     """
-    whole = bool(account.expected_off or account.expected_off_file)
-    result, error, trunks = "", "", "-"
-    warnings: tuple[str, ...] = ()
+    expected = ExpectedOff(account.expected_off, account.expected_off_file)
+    whole = bool(expected.entries or expected.file)
     try:
         listing = cabinet.read_trunks() if whole else cabinet.read_first_page()
-        full = len(listing.trunks) == account.page_size and not whole
-        trunks, warnings = f"{len(listing.trunks)}{'+' * full}", listing.warnings
-        if whole:
-            expected = ExpectedOff(account.expected_off, account.expected_off_file)
-            warnings = (*warnings, *expected.mark(listing.trunks)[1])
+        notes = [*listing.warnings, *(expected.mark(listing.trunks)[1] if whole else ())]
     except CabinetError as problem:
-        result, error = problem.result, str(problem)
+        result, trunks, notes = problem.result, "-", [str(problem)]
     except Exception as bug:  # noqa: BLE001  # one account's bug must not hide the others
-        result, error = "undecodable", describe_unexpected(bug)
-    misfit = cabinet.list_tail_misfit
-    if misfit and misfit not in error:
+        result, trunks, notes = "undecodable", "-", [describe_unexpected(bug)]
+    else:
+        full = len(listing.trunks) == account.page_size and not whole
+        result, trunks = "", f"{len(listing.trunks)}{'+' * full}"
+    if misfit := cabinet.list_tail_misfit:
         result = result or "undecodable"
-        error = f"{error}; {misfit}" if error else f"list: {misfit}"
-    enterprise = cabinet.enterprise or account.enterprise or "-"
-    permutation = cabinet.discovery.permutation if cabinet.discovery else "-"
-    return redact(error), [result or _("ok"), trunks, enterprise, permutation], warnings
+        notes += [] if any(misfit in note for note in notes) else [misfit]
+    return result, trunks, notes

@@ -1,41 +1,42 @@
 r"""``decode``: saved answers of the cabinet, as JSON that a person and a program can read.
 
-Strings that cannot be UTF-8 (lone surrogates) are written as ``\uD800``, and numbers that cannot
+Strings that cannot be UTF-8 (lone surrogates) are written as ``\ud800``, and numbers that cannot
 be JSON as ``{"double": "NaN"}``.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import re
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import read_trunks
 from vats_exporter.cabinet.reading import ClassTable, read_page_anyhow
-from vats_exporter.cli.output import FAILED, _, fail, reason, sentence, tell, write
+from vats_exporter.cli.output import (
+    FAILED,
+    TRUNK_FIELDS,
+    _,
+    as_json,
+    fail,
+    reason,
+    sentence,
+    tell,
+    write,
+)
 from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, decode
-from vats_exporter.trunks import ROW_FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vats_exporter.cabinet.page import Page
-    from vats_exporter.gwt import Response, Token
-    from vats_exporter.trunks import Trunk
-
-_LARGEST: Final = 2 * DEFAULT_LIMIT
-"""Bytes of a file past which it is not read: UTF-16 has two a character."""
+    from vats_exporter.gwt import Token
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @click.command(
@@ -77,41 +78,34 @@ def command(*, files: Sequence[str], scripts: Sequence[str]) -> None:
     its document has "error", and the others are printed all the same.
     """
     table = _read_scripts(scripts) if scripts else None
-    answers = [_Answer(name, table) for name in files]
-    _read_columns(answers)
-    if len(answers) == 1:
-        if answers[0].error:
-            fail("{file}: {error}", file=_shown(files[0]), error=sentence(answers[0].error))
-        write(answers[0].document())
+    answers = [_read(name, table) for name in files]
+    _read_rows(answers)
+    documents = [document for document, _page in answers]
+    failed = sum("error" in document for document in documents)
+    if len(files) == 1:
+        (document,) = documents
+        if failed:
+            fail("{file}: {error}", file=_shown(files[0]), error=sentence(document["error"]))
+        write(_apart(document))
         return
-    for answer in answers:
-        write(answer.line())
-    failed = sum(bool(answer.error) for answer in answers)
+    for name, document in zip(files, documents, strict=True):
+        write(as_json({"file": name, **document}) + "\n")
     if failed:
-        tell("{failed} of {count} files cannot be decoded", failed=failed, count=len(answers))
+        tell("{failed} of {count} files cannot be decoded", failed=failed, count=len(files))
         sys.exit(FAILED)
 
 
-def read_saved(name: str) -> bytes | str:
-    """Read a response saved from a browser, in whatever encoding.
-
-    Args:
-        name: of a file; ``-`` is standard input.
-
-    Returns:
-        UTF-8, or the text of UTF-16; without a byte order mark and blanks around it.
+def _saved(name: str) -> bytes | str:
+    """Read what was saved from a browser: as UTF-8 or, of UTF-16, as text; without blanks around.
 
     Raises:
-        OSError: it can't be read, or is too large.
-        ValueError: a name that no file has, or broken UTF-16.
+        ValueError: why it can't be read.
     """
-    if name == "-":
-        data = sys.stdin.buffer.read(_LARGEST + 1)
-    else:
-        with Path(name).open("rb") as opened:
-            data = opened.read(_LARGEST + 1)
-    if len(data) > _LARGEST:
-        raise OSError(errno.EFBIG, "")
+    try:
+        with click.open_file(name, "rb") as opened:
+            data: bytes = opened.read(2 * DEFAULT_LIMIT + 1)  # UTF-16 has two bytes a character
+    except OSError as error:
+        raise ValueError(f"cannot read it: {reason(error)}") from None
     encoding = json.detect_encoding(data)
     if encoding.startswith("utf-8"):
         return data.removeprefix(_BYTE_ORDER_MARK).strip()
@@ -129,9 +123,9 @@ def _read_scripts(names: Sequence[str]) -> ClassTable:
     texts = []
     for name in names:
         try:
-            saved = read_saved(name)
-        except (OSError, ValueError) as error:
-            fail("{file}: {error}", file=_shown(name), error=sentence(_why(error)))
+            saved = _saved(name)
+        except ValueError as error:
+            fail("{file}: {error}", file=_shown(name), error=error)
         texts.append(saved if isinstance(saved, str) else saved.decode("utf-8", "replace"))
         if "function" not in texts[-1]:
             fail("{file}: no script that GWT compiled", file=_shown(name))
@@ -148,136 +142,85 @@ def _read_scripts(names: Sequence[str]) -> ClassTable:
     return ClassTable(classes)
 
 
-class _Answer:
-    """One file, and what it holds.
-
-    Attributes:
-        error: why it is no answer; empty if it is one.
-        page: its rows; ``None`` where they cannot be read.
-        trunks: what they mean, once that is known.
-        rows_error: why they cannot be read.
-    """
-
-    def __init__(self, name: str, table: ClassTable | None) -> None:
-        self.error = self.rows_error = ""
-        self.page: Page | None = None
-        self.trunks: Sequence[Trunk] = ()
-        self._name = name
-        self._by_script = table is not None
-        # As text, of which many take less memory than their tokens.
-        self._frame: list[tuple[str, str | list[str]]] = []
+def _read(name: str, table: ClassTable | None) -> tuple[dict[str, Any], Page | None]:
+    """Read an answer: its document, still without rows, and the page that holds them."""
+    try:
+        response = decode(_saved(name))
+    except (GwtError, ValueError) as error:
+        why = str(error)
+        return {"error": why, "rows": [], "read_by": None, "rows_error": why}, None
+    page, why = None, "the answer is an exception"
+    if response.status == "OK":
         try:
-            response = decode(read_saved(name))
-        except (OSError, GwtError, ValueError) as error:
-            self.error = self.rows_error = _why(error)
-            return
-        self._frame = [
-            ("status", _json(response.status)),
-            ("version", _json(response.version)),
-            ("flags", _json(response.flags)),
-            ("string_table", [*map(_json, response.string_table)]),
-            ("tokens", _json([*map(_token, response.tokens)])),
-        ]
-        if response.status == "OK":
-            self._read_page(response, table)
-        else:
-            self.rows_error = "the answer is an exception"
-
-    def _read_page(self, response: Response, table: ClassTable | None) -> None:
-        try:
-            self.page = read_page_anyhow(response, table)
+            page, why = read_page_anyhow(response, table), ""
         except UndecodableError as error:
-            self.rows_error = str(error)
-
-    def document(self) -> str:
-        """The answer as JSON, a string, a row and all tokens a line each."""
-        texts = [f'"{key}": {_list(value, apart=True)}' for key, value in self._parts()]
-        return "{\n  " + ",\n  ".join(texts) + "\n}\n"
-
-    def line(self) -> str:
-        """The answer as JSON on one line, with the name of its file."""
-        parts = [("file", _json(self._name)), *self._parts()]
-        if self.error:
-            parts.insert(1, ("error", _json(self.error)))
-        texts = [f'"{key}": {_list(value, apart=False)}' for key, value in parts]
-        return "{" + ", ".join(texts) + "}\n"
-
-    def _parts(self) -> list[tuple[str, str | list[str]]]:
-        page = self.page
-        parts = [
-            *self._frame,
-            ("rows", [_json(_row(trunk)) for trunk in self.trunks]),
-            ("read_by", _json(page.read_by if page else None)),
-            ("rows_error", _json(self.rows_error or None)),
-        ]
-        if page is not None and page.not_by_script and self._by_script:
-            parts.append(("not_by_script", _json(page.not_by_script)))
-        return parts
+            why = str(error)
+    document: dict[str, Any] = {
+        "status": response.status,
+        "version": response.version,
+        "flags": response.flags,
+        "string_table": response.string_table,
+        "tokens": [*map(_token, response.tokens)],
+        "rows": [],
+        "read_by": None,
+        "rows_error": why or None,
+    }
+    if table and page and page.not_by_script:
+        document["not_by_script"] = page.not_by_script
+    return document, page
 
 
-def _read_columns(answers: Sequence[_Answer]) -> None:
-    """Read the rows of all answers, those of one list together."""
-    lists: dict[str, list[tuple[set[str], list[_Answer]]]] = {}
-    for answer in answers:
-        if answer.page is not None:
-            refs = {record.ref for record in answer.page.records}
-            of_class = lists.setdefault(answer.page.answer_class, [])
-            for shown, pages in of_class:
-                if shown.isdisjoint(refs):
-                    shown.update(refs)
-                    pages.append(answer)
-                    break
-            else:
-                of_class.append((refs, [answer]))
-    for of_class in lists.values():
-        for _refs, pages in of_class:
-            try:
-                _read_trunks(pages)
-            except UndecodableError:
-                for answer in pages:
-                    _read_alone(answer)
+def _read_rows(answers: Sequence[tuple[dict[str, Any], Page | None]]) -> None:
+    """Read the rows of all pages, those of one list together."""
+    lists: list[tuple[str, set[str], list[tuple[dict[str, Any], Page]]]] = []
+    for document, page in answers:
+        if page is None:
+            continue
+        refs = {record.ref for record in page.records}
+        for answer_class, shown, pages in lists:
+            if answer_class == page.answer_class and shown.isdisjoint(refs):
+                shown.update(refs)
+                pages.append((document, page))
+                break
+        else:
+            lists.append((page.answer_class, refs, [(document, page)]))
+    for _class, _refs, pages in lists:
+        _read_list(pages)
 
 
-def _read_trunks(answers: Sequence[_Answer]) -> None:
+def _read_list(pages: Sequence[tuple[dict[str, Any], Page]]) -> None:
+    """Read the rows of a list's pages; of each page alone where one of them cannot be read."""
     # Imported here: what only decodes needs no settings.
     from vats_exporter.cabinet.settings import FlagPositions  # noqa: PLC0415 - see above
 
-    pages = [answer.page for answer in answers if answer.page is not None]
-    trunks, _warnings = read_trunks(pages, FlagPositions())
-    start = 0
-    for answer, page in zip(answers, pages, strict=True):
-        end = start + len(page.records)
-        answer.trunks = trunks[start:end]
-        start = end
-
-
-def _read_alone(answer: _Answer) -> None:
     try:
-        _read_trunks([answer])
+        trunks, _warnings = read_trunks([page for _document, page in pages], FlagPositions())
     except UndecodableError as error:
-        answer.page, answer.rows_error = None, str(error)
+        if len(pages) == 1:
+            pages[0][0]["rows_error"] = str(error)
+            return
+        for one in pages:
+            _read_list([one])
+        return
+    rows = ({key: of(trunk) for key, of in TRUNK_FIELDS.items()} for trunk in trunks)
+    for document, page in pages:
+        document["rows"] = [*islice(rows, len(page.records))]
+        document["read_by"] = page.read_by
+
+
+def _apart(document: dict[str, Any]) -> str:
+    """A document as JSON: a string and a row a line each, and all tokens on one."""
+    lines = []
+    for key, value in document.items():
+        text = as_json(value)
+        if key in ("string_table", "rows") and value:
+            text = "[\n    " + ",\n    ".join(map(as_json, value)) + "\n  ]"
+        lines.append(f'  "{key}": {text}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _shown(name: str) -> str:
     return _("standard input") if name == "-" else name
-
-
-def _why(error: Exception) -> str:
-    return f"cannot read it: {reason(error)}" if isinstance(error, OSError) else str(error)
-
-
-def _list(value: str | list[str], *, apart: bool) -> str:
-    """A list's elements as JSON, each on a line or not; what is no list stays."""
-    if isinstance(value, str):
-        return value
-    if apart and value:
-        return "[\n    " + ",\n    ".join(value) + "\n  ]"
-    return f"[{', '.join(value)}]"
-
-
-def _json(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04X}", text)
 
 
 def _token(token: Token) -> object:
@@ -285,15 +228,3 @@ def _token(token: Token) -> object:
         name = "NaN" if math.isnan(token) else "Infinity" if token > 0 else "-Infinity"
         return {"double": name}
     return token
-
-
-def _row(trunk: Trunk) -> dict[str, object]:
-    return {
-        "trunk": trunk.ref,
-        "id": trunk.id,
-        "phone": trunk.phone,
-        "name": trunk.name,
-        **{flag.key: flag.of(trunk) for flag in ROW_FLAGS},
-        "pattern": trunk.pattern,
-        "known": trunk.known,
-    }

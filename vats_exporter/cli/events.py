@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from contextlib import suppress
@@ -147,7 +146,7 @@ def command(
         )
         sys.exit(output.INTERRUPTED)
     elif format_ == "table":
-        tell("{line}", line=count(len(events), "{count} event", "{count} events"))
+        tell(count(len(events), "{count} event", "{count} events"))
 
 
 def follow_events(
@@ -226,8 +225,7 @@ def _what(event: Event) -> str:
 
 
 def _write_json(events: list[Event]) -> None:
-    lines = [json.dumps(_object(event), ensure_ascii=False) for event in events]
-    write(output.as_json_text("".join(f"{line}\n" for line in lines)))
+    write("".join(f"{output.as_json(_object(event))}\n" for event in events))
 
 
 def _object(event: Event) -> dict[str, object]:

@@ -7,6 +7,7 @@ language that :mod:`vats_exporter.cli` chose, by the standard library's gettext.
 from __future__ import annotations
 
 import gettext
+import json
 import os
 import re
 import shutil
@@ -16,17 +17,19 @@ import time
 import unicodedata
 from functools import cache, partial
 from itertools import chain, zip_longest
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from vats_exporter.redaction import redact
+from vats_exporter.trunks import ROW_FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from typing_extensions import Self
 
-    from vats_exporter.trunks import Words
+    from vats_exporter.trunks import Trunk, Words
 
 Item = TypeVar("Item")
 
@@ -36,6 +39,17 @@ WRONG_CONFIGURATION: Final = 2
 """Exit status for a configuration that cannot be used; click's own for wrong usage."""
 INTERRUPTED: Final = 130
 """Exit status after Ctrl-C, as shells have it."""
+
+TRUNK_FIELDS: Final[dict[str, Callable[[Trunk], Any]]] = {
+    "phone": attrgetter("phone"),
+    "name": attrgetter("name"),
+    **{flag.key: flag.of for flag in ROW_FLAGS},
+    "pattern": attrgetter("pattern"),
+    "known": attrgetter("known"),
+    "trunk": attrgetter("ref"),
+    "id": attrgetter("id"),
+}
+"""What JSON and CSV show of a trunk, by its key."""
 
 LOCALE: Final = Path(__file__).parent / "locale"
 
@@ -160,8 +174,9 @@ def printable(text: str) -> str:
     )
 
 
-def as_json_text(text: str) -> str:
-    """Write lone surrogates, which UTF-8 can't hold, as JSON's own escapes."""
+def as_json(value: object) -> str:
+    """Write JSON on one line; lone surrogates, which UTF-8 can't hold, as its own escapes."""
+    text = json.dumps(value, ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -197,14 +197,15 @@ def _switch(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
     ]
     write(Table(*titles).text(rows))
     done = sum(switch.holds for _found, switch in both)
-    line = count(
-        len(rows),
-        "{done} of {count} trunk {state}",
-        "{done} of {count} trunks {state}",
-        done=done,
-        state=_state(enabled),
+    tell(
+        count(
+            len(rows),
+            "{done} of {count} trunk {state}",
+            "{done} of {count} trunks {state}",
+            done=done,
+            state=_state(enabled),
+        )
     )
-    tell("{line}", line=line)
     undone = {found.account for found, one in both if one.outcome is SwitchOutcome.PENDING}
     for account in undone & stopped.keys():
         tell("{account}: stopped: {error}", account=account, error=stopped[account])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
-from functools import partial
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,31 +14,27 @@ import click
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import VARYING
 from vats_exporter.cli import options, output, selector
-from vats_exporter.cli.output import Table, _, count, facts, tell, track, words, write
+from vats_exporter.cli.output import TRUNK_FIELDS, Table, _, count, facts, tell, track, words, write
 from vats_exporter.trunks import ROW_FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from vats_exporter.cabinet.devices import TrunkDetails
     from vats_exporter.cli.options import Found
-    from vats_exporter.trunks import Flag, Trunk
+    from vats_exporter.trunks import Trunk
 
-
-def _has(flag: Flag, wanted: bool, trunk: Trunk) -> bool:  # noqa: FBT001 - bound below
-    return flag.of(trunk) is wanted
-
-
-_ONLY: Final[dict[str, Callable[[Trunk], bool]]] = {
+_ONLY: Final[dict[str, tuple[Callable[[Trunk], bool | None], bool]]] = {
     **{
-        word: partial(_has, flag, wanted)
+        word: (flag.of, wanted)
         for flag in ROW_FLAGS
         for word, wanted in zip(flag.only, (True, False), strict=True)
     },
-    "expected-off": lambda trunk: trunk.expected_off,
-    "unknown": lambda trunk: not trunk.known,
+    "expected-off": (attrgetter("expected_off"), True),
+    "unknown": (attrgetter("known"), False),
 }
+"""What is looked at in a trunk, and what it has to be."""
 
 _SORT: Final[dict[str, Callable[[Found], Any]]] = {
     "account": lambda found: (found.account, found.trunk.phone),
@@ -110,48 +105,39 @@ def list_command(
     Exits with 1 if an account could not be read; the others are still listed.
     """
     accounts = options.choose(options.read_config(config_file), account)
-    read = 0
-
-    def chosen(found: list[Found]) -> list[Found]:
-        nonlocal read
-        read += len(found)
-        shown = [one for one in found if all(_ONLY[name](one.trunk) for name in only)]
-        return sorted(shown, key=_SORT[sort])
-
-    with options.reading(sorted(accounts, key=lambda one: one.name)) as (batches, failed):
+    expected = any(one.expected_off or one.expected_off_file for one in accounts)
+    as_text = {"table": _table(expected=expected), "json": _as_json, "csv": _as_csv}[format_]
+    wanted = [_ONLY[word] for word in only]
+    read = shown = 0
+    unknown = False
+    with options.reading(sorted(accounts, key=attrgetter("name"))) as (batches, failed):
+        # A table sorted by account is written as the accounts are read.
         at_once = sort != "account" or format_ != "table"
-        shown_batches = map(chosen, [list(chain.from_iterable(batches))] if at_once else batches)
-        if format_ == "table":
-            expected = any(one.expected_off or one.expected_off_file for one in accounts)
-            shown, unknown = _write_table(shown_batches, expected=expected)
-            if only:
-                line = count(
-                    read, "{shown} of {count} trunk", "{shown} of {count} trunks", shown=shown
-                )
-            else:
-                line = count(shown, "{count} trunk", "{count} trunks")
-            tell("{line}", line=line)
-            positions = ", ".join(map(str, VARYING))
-            tell("Pattern: a row's values at positions {positions}.", positions=positions)
-            if unknown:
-                tell("?: a pattern that is not known; vats-exporter inspect shows examples.")
+        for batch in [list(chain.from_iterable(batches))] if at_once else batches:
+            chosen = [one for one in batch if all(of(one.trunk) is value for of, value in wanted)]
+            write(as_text(sorted(chosen, key=_SORT[sort])))
+            read += len(batch)
+            shown += len(chosen)
+            unknown |= not all(found.trunk.known for found in chosen)
+    if format_ == "table":
+        if only:
+            tell(count(read, "{shown} of {count} trunk", "{shown} of {count} trunks", shown=shown))
         else:
-            write({"json": _as_json, "csv": _as_csv}[format_](next(shown_batches)))
+            tell(count(shown, "{count} trunk", "{count} trunks"))
+        positions = ", ".join(map(str, VARYING))
+        tell("Pattern: a row's values at positions {positions}.", positions=positions)
+        if unknown:
+            tell("?: a pattern that is not known; vats-exporter inspect shows examples.")
     if failed:
         sys.exit(output.FAILED)
 
 
-def _write_table(batches: Iterator[list[Found]], *, expected: bool) -> tuple[int, bool]:
-    """Write the trunks as their accounts are read.
-
-    Returns:
-        how many there are, and whether there is one with an unknown pattern.
-    """
+def _table(*, expected: bool) -> Callable[[Sequence[Found]], str]:
     titles = [_("Account"), _("Phone"), _("Name"), *(words(flag.title) for flag in ROW_FLAGS)]
     table = Table(*titles, _("Pattern"), _("Trunk"), *([_("Expected")] if expected else []))
     yes, no, off = _("yes"), _("no"), _("off")
-    total, unknown = 0, False
-    for batch in batches:
+
+    def as_text(chosen: Sequence[Found]) -> str:
         rows = [
             [
                 found.account,
@@ -162,48 +148,37 @@ def _write_table(batches: Iterator[list[Found]], *, expected: bool) -> tuple[int
                 found.trunk.ref,
                 *([off if found.trunk.expected_off else ""] if expected else []),
             ]
-            for found in batch
+            for found in chosen
         ]
-        write(table.text(rows, grey=[found.trunk.expected_off for found in batch]))
-        total += len(batch)
-        unknown |= not all(found.trunk.known for found in batch)
-    return total, unknown
+        return table.text(rows, grey=[found.trunk.expected_off for found in chosen])
+
+    return as_text
 
 
-_FIELDS: Final = (
-    *("account", "phone", "name"),
-    *(flag.key for flag in ROW_FLAGS),
-    *("pattern", "known", "trunk", "id", "expected_off"),
-)
+def _row(found: Found) -> dict[str, Any]:
+    of_trunk = {key: of(found.trunk) for key, of in TRUNK_FIELDS.items()}
+    return {"account": found.account, **of_trunk, "expected_off": found.trunk.expected_off}
 
 
-def _row(found: Found) -> dict[str, str | int]:
-    trunk = found.trunk
-    flags = (bool(flag.of(trunk)) for flag in ROW_FLAGS)
-    rest = (trunk.pattern, trunk.known, trunk.ref, trunk.id, trunk.expected_off)
-    values: list[str | int] = [found.account, trunk.phone, trunk.name, *flags, *rest]
-    return dict(zip(_FIELDS, values, strict=True))
+def _as_json(chosen: Sequence[Found]) -> str:
+    lines = ",\n".join(f" {output.as_json(_row(found))}" for found in chosen)
+    return f"[\n{lines}\n]\n" if chosen else "[]\n"
 
 
-def _as_json(shown: Sequence[Found]) -> str:
-    lines = ",\n".join(f" {json.dumps(_row(found), ensure_ascii=False)}" for found in shown)
-    return output.as_json_text(f"[\n{lines}\n]\n" if shown else "[]\n")
-
-
-def _as_csv(shown: Sequence[Found]) -> str:
+def _as_csv(chosen: Sequence[Found]) -> str:
     page = io.StringIO()
-    writer = csv.writer(page, delimiter=";", lineterminator="\r\n")
-    writer.writerow(_FIELDS)
-    writer.writerows(map(_cell, _row(found).values()) for found in shown)
+    writer = csv.writer(page, delimiter=";")
+    writer.writerow(["account", *TRUNK_FIELDS, "expected_off"])
+    writer.writerows(map(_cell, _row(found).values()) for found in chosen)
     return "\ufeff" + page.getvalue()
 
 
-def _cell(value: str | int) -> str:
+def _cell(value: str | int) -> str | int:
     """A cell as a spreadsheet takes it: a text that it would take for a formula stays a text."""
-    if isinstance(value, bool):
-        return str(int(value))
-    text = output.printable(str(value))
-    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@") else text
+    if not isinstance(value, str):
+        return int(value)
+    text = output.printable(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 @command.command(
@@ -218,11 +193,7 @@ def _cell(value: str | int) -> str:
 @options.option("--show-secrets", "Also show the SIP login and the SIP password.")
 @selector.phones(required=True, metavar="PHONE...")
 def show_command(
-    config_file: Path | None,
-    *,
-    account: Sequence[str],
-    show_secrets: bool,
-    phones: Sequence[str],
+    config_file: Path | None, *, account: Sequence[str], show_secrets: bool, phones: Sequence[str]
 ) -> None:
     """Show everything the cabinet says about some trunks.
 
