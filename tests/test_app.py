@@ -23,7 +23,7 @@ from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.logs import setup
 from vats_exporter.web.addresses import ListenAddress
-from vats_exporter.web.connections import Limits
+from vats_exporter.web.server import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

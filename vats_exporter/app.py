@@ -22,8 +22,7 @@ from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.privacy import Privacy
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.web.addresses import Urls
-from vats_exporter.web.connections import Limits
-from vats_exporter.web.server import WebServer
+from vats_exporter.web.server import Limits, WebServer
 from vats_exporter.web.site import Site
 
 if TYPE_CHECKING:

@@ -72,7 +72,7 @@ def ask(server: WebServer, sent: bytes) -> bytes:
 
 def none_open(server: WebServer) -> bool:
     """Wait until no connection is open; tell whether that came to be in time."""
-    return until(lambda: len(server.connections) == 0)
+    return until(lambda: len(server._open) == 0)
 
 
 def until(condition: Callable[[], bool]) -> bool:

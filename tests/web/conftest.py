@@ -12,10 +12,10 @@ import trustme
 from tests.web.clients import write_certificate
 from vats_exporter.web import Request, Response, say
 from vats_exporter.web import protection as protection_module
+from vats_exporter.web import server as server_module
 from vats_exporter.web.addresses import ListenAddress
-from vats_exporter.web.connections import Limits
 from vats_exporter.web.protection import Protection
-from vats_exporter.web.server import WebServer
+from vats_exporter.web.server import Limits, WebServer
 from vats_exporter.web.settings import TlsServerSettings, WebSettings
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def say_path(request: Request) -> Response:
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Starts servers: a page, how they are protected, and limits other than the usual ones."""
+    server_module._warn.cache_clear()
     with contextlib.ExitStack() as stack:
 
         def start(

@@ -126,14 +126,6 @@ def test_a_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch)
         assert listener.family == socket.AF_INET
 
 
-def test_a_port_in_use_is_an_error_that_names_the_address() -> None:
-    with parse_listen_address(":0").listen() as first:
-        port = first.getsockname()[1]
-        with pytest.raises(OSError, match="in use") as caught:
-            parse_listen_address(f":{port}").listen()
-    assert caught.value.filename == f":{port}"
-
-
 IN_A_CHILD = """
 import os, socket, sys
 from tests.web.clients import passed_by_systemd

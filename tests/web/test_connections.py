@@ -11,30 +11,30 @@ import pytest
 
 from tests.web.clients import GET, PATIENCE, answer, connect, everything, none_open, until
 from vats_exporter.web import Request, Response, say
-from vats_exporter.web.connections import Connection, Connections, Limits
+from vats_exporter.web.server import Limits, WebServer, _Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.web.conftest import Serve
-    from vats_exporter.web.server import WebServer
 
 
 class Opened:
     """Pairs of sockets: the near ends are the server's, the far ones see what becomes of it."""
 
     def __init__(self, stack: contextlib.ExitStack, limit: int) -> None:
-        self.connections = Connections(Limits(max_connections=limit))
+        self.server = WebServer([], lambda _: say(200, "never"), limits=Limits(limit))
         self._stack = stack
 
-    def admit(self) -> tuple[bool, Connection, socket.socket]:
+    def admit(self) -> tuple[bool, _Connection, socket.socket]:
         near, far = (self._stack.enter_context(one) for one in socket.socketpair())
         far.setblocking(False)
-        connection = Connection(near)
-        connection.wait(150.0)
-        return self.connections.admit(connection), connection, far
+        connection = object.__new__(_Connection)  # without a thread that answers it
+        connection.request = near
+        connection._wait(150.0)
+        return self.server.admit(connection), connection, far
 
-    def three(self) -> list[tuple[Connection, socket.socket]]:
+    def three(self) -> list[tuple[_Connection, socket.socket]]:
         return [self.admit()[1:] for _ in range(3)]
 
 
@@ -57,7 +57,7 @@ def test_a_newcomer_takes_the_room_of_the_one_that_waited_longest(opened: Opened
         connection.waiting = (since, 1e9, False)
     assert opened.admit()[0]
     assert [has_ended(far) for _, far in three] == [False, True, False]
-    assert len(opened.connections) == 3
+    assert len(opened.server._open) == 3
 
 
 def test_one_that_takes_its_answer_goes_after_those_that_owe_a_request(opened: Opened) -> None:
@@ -84,49 +84,49 @@ def test_where_all_are_being_answered_there_is_no_room(opened: Opened) -> None:
 def test_what_is_overdue_ends_and_nothing_else_does(opened: Opened) -> None:
     (late, late_end), (early, early_end), (busy, busy_end) = opened.three()
     late.waiting = (0.0, 1.0, False)
-    early.wait(3600.0)
+    early._wait(3600.0)
     busy.waiting = None
-    opened.connections.end_overdue()
+    opened.server.end_overdue()
     assert [has_ended(far) for far in (late_end, early_end, busy_end)] == [True, False, False]
 
 
-def test_ending_all_waits_for_what_is_being_answered(opened: Opened) -> None:
+def test_stopping_waits_for_what_is_being_answered(opened: Opened) -> None:
     three = opened.three()
     busy, busy_end = three[0]
     busy.waiting = None
     answered = threading.Event()
 
-    def serve(connection: Connection) -> None:
-        assert connection._client.recv(1) == b""  # it is over, says the server
+    def serve(connection: _Connection) -> None:
+        assert connection.request.recv(1) == b""  # it is over, says the server
         if connection is busy:
             assert answered.wait(PATIENCE)
-            connection._client.sendall(b"x")
-        opened.connections.forget(connection)
+            connection.request.sendall(b"x")
+        opened.server.forget(connection)
 
     threads = [threading.Thread(target=serve, args=(connection,)) for connection, _ in three]
-    ending = threading.Thread(target=opened.connections.end_all, args=(PATIENCE,))
+    ending = threading.Thread(target=opened.server.stop, args=(PATIENCE,))
     for thread in (*threads, ending):
         thread.start()
     threads[1].join(PATIENCE)
-    assert len(opened.connections) >= 1
+    assert len(opened.server._open) >= 1
     answered.set()
     for thread in (*threads, ending):
         thread.join(PATIENCE)
     assert busy_end.recv(1) == b"x"
-    assert len(opened.connections) == 0
+    assert len(opened.server._open) == 0
 
 
-def test_ending_all_cuts_off_what_takes_too_long(opened: Opened) -> None:
+def test_stopping_cuts_off_what_takes_too_long(opened: Opened) -> None:
     three = opened.three()
     for connection, _ in three:
         connection.waiting = None
-    opened.connections.end_all(0.01)
+    opened.server.stop(0.01)
     assert all(has_ended(far) for _, far in three)
 
 
 def test_ending_what_has_ended_by_itself_is_no_error(opened: Opened) -> None:
     (connection, far), *_ = opened.three()
-    connection._client.close()
+    connection.request.close()
     connection.end()
     assert has_ended(far)
 
@@ -153,7 +153,7 @@ def test_two_hundred_idle_clients_do_not_stop_a_request(serve: Serve) -> None:
         assert answer(client).startswith(b"HTTP/1.1 200 ")
 
 
-def is_idle(connection: Connection) -> bool:
+def is_idle(connection: _Connection) -> bool:
     return connection.waiting is not None and not connection.waiting[2]
 
 
@@ -163,7 +163,7 @@ def test_past_the_limit_the_client_that_was_idle_longest_goes(serve: Serve) -> N
     def ask(client: socket.socket) -> None:
         client.sendall(GET)
         assert answer(client).startswith(b"HTTP/1.1 200 ")
-        assert until(lambda: all(is_idle(one) for one in server.connections._open))
+        assert until(lambda: all(is_idle(one) for one in server._open))
 
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connect(server)) for _ in range(3)]
@@ -305,7 +305,7 @@ def test_a_client_that_takes_its_answer_in_drips_is_given_up(serve: Serve) -> No
 
         def drip() -> bool:
             assert client.recv(10)
-            return len(server.connections) == 0
+            return len(server._open) == 0
 
         assert until(drip)
 

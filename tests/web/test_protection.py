@@ -263,7 +263,7 @@ def test_a_certificate_that_is_renewed_while_it_is_read_is_read_again(
 def test_a_file_that_is_replaced_while_the_exporter_starts_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
     file.write_text("1")
-    users = [USERS, USERS, {"bob": hashed("new")}]
+    users = [USERS, {"bob": hashed("new")}]
 
     def read() -> WebSettings:
         text = file.read_text()

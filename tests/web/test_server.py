@@ -34,8 +34,7 @@ from tests.web.clients import (
 from vats_exporter.web import JSON, Request, Response, read_request, say, text
 from vats_exporter.web import server as server_module
 from vats_exporter.web.addresses import ListenAddress
-from vats_exporter.web.connections import Limits
-from vats_exporter.web.server import LogLimit, WebServer
+from vats_exporter.web.server import Limits, WebServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,11 +58,11 @@ def test_several_addresses_are_served_within_one_limit() -> None:
     with contextlib.ExitStack() as stack:
         stack.callback(server.stop, 1.0)
         idle = [stack.enter_context(connect(server, at=at)) for at in (0, 1)]
-        assert until(lambda: len(server.connections) == 2)
+        assert until(lambda: len(server._open) == 2)
         client = stack.enter_context(connect(server, at=2))
         client.sendall(GET)
         assert answer(client).endswith(b"fine\n")
-        assert len(server.connections) == 2
+        assert len(server._open) == 2
         (ended, *_), _, _ = select.select(idle, [], [], PATIENCE)
         assert ended.recv(1) == b""
 
@@ -114,17 +113,17 @@ def test_a_system_without_descriptors_gets_one_back_from_an_idle_client(
     real = socket.socket.accept
 
     def accept(listener: socket.socket) -> tuple[socket.socket, object]:
-        if len(server.connections) > 1:
+        if len(server._open) > 1:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return real(listener)
 
     with connect(server), connect(server):
-        assert until(lambda: len(server.connections) == 2)
+        assert until(lambda: len(server._open) == 2)
         monkeypatch.setattr(socket.socket, "accept", accept)
         assert ask(server, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_system_without_threads_tells_the_client(
+def test_a_system_without_threads_ends_the_connection_and_not_the_server(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve()
@@ -132,10 +131,11 @@ def test_a_system_without_threads_tells_the_client(
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, capture_logs() as logs:
         patch.setattr(threading.Thread, "start", start)
         with connect(server) as client:
-            assert everything(client).startswith(b"HTTP/1.1 503 ")
+            assert everything(client) == b""
+    assert [line["event"] for line in logs] == ["connection failed"]
     with connect(server) as client:
         client.sendall(GET)
         assert answer(client).startswith(b"HTTP/1.1 200 ")
@@ -146,11 +146,11 @@ def test_a_bug_in_a_connections_thread_is_logged_without_its_message(
 ) -> None:
     server = serve()
 
-    def serve_one(_: object) -> None:
+    def answer_one(_: object) -> None:
         raise KeyError("secret")
 
     with monkeypatch.context() as patch, capture_logs() as logs:
-        patch.setattr(server_module._Handler, "_serve", serve_one)
+        patch.setattr(server_module._Connection, "_answer_one", answer_one)
         assert ask(server, GET) == b""
         assert until(lambda: len(logs) > 0)
     (line,) = logs
@@ -192,7 +192,7 @@ def test_stopping_lets_an_answer_under_way_end(serve: Serve) -> None:
         assert page.begun.wait(PATIENCE)
         stopping = threading.Thread(target=server.stop, args=(PATIENCE,))
         stopping.start()
-        assert until(lambda: server.connections.stopping)
+        assert until(lambda: server.stopping)
         page.go_on.set()
         data = everything(client)
         stopping.join(PATIENCE)
@@ -226,37 +226,14 @@ def test_a_server_that_no_longer_listens_is_not_alive() -> None:
     assert not server.is_alive()
 
 
-class SetClock:
-    ticks = 5.0
-
-    def __call__(self) -> float:
-        return self.ticks
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
-    clock = SetClock()
-    monkeypatch.setattr(time, "monotonic", clock)
-    return clock
-
-
-def test_each_client_gets_a_line_once_a_minute(clock: SetClock) -> None:
-    limit = LogLimit()
-    assert [limit.allows(one) for one in ("a", "a", "b", "a")] == [True, False, True, False]
-    clock.ticks += 59.9
-    assert not limit.allows("a")
-    clock.ticks += 0.1
-    assert limit.allows("a")
-    assert not limit.allows("a")
-
-
-def test_a_crowd_of_clients_fills_neither_the_log_nor_the_memory(clock: SetClock) -> None:
-    limit = LogLimit()
-    crowd = [f"10.0.{number >> 8}.{number & 255}" for number in range(10_000)]
-    assert sum(map(limit.allows, crowd)) == 100
-    clock.ticks += 60
-    assert limit.allows("somebody else")
-    assert len(limit._logged) == 1
+def test_a_warning_is_logged_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    server_module._warn.cache_clear()
+    with capture_logs() as logs:
+        for ticks in (0.0, 30.0, 59.9, 60.0, 61.0):
+            monkeypatch.setattr(time, "monotonic", lambda ticks=ticks: ticks)
+            for client in ("a", "b"):
+                server_module._warn(server_module._minute(), "refused", client=client)
+    assert [line["client"] for line in logs] == ["a", "b"] * 2
 
 
 # -- requests over real connections
@@ -510,7 +487,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_no_trace(serve: Serve) -> Non
     with capture_logs() as logs:
         client = connect(server)
         client.sendall(GET)
-        assert until(lambda: len(server.connections) == 1)
+        assert until(lambda: len(server._open) == 1)
         client.close()
         left.set()
         assert none_open(server)

@@ -31,7 +31,7 @@ from vats_exporter.web.addresses import (
     parse_prefix,
     systemd_addresses,
 )
-from vats_exporter.web.connections import Limits
+from vats_exporter.web.server import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -44,19 +44,8 @@ class ListenAddress:
         """The address that reaches it from this machine."""
         return ListenAddress(_LOCAL.get(self.host, self.host), self.port)
 
-    def connect(self, timeout: float) -> socket.socket:
-        """Open a connection from this machine, within so many seconds."""
-        return socket.create_connection((self.reached.host, self.port), timeout)
-
     def listen(self) -> socket.socket:
-        """Open a listening socket; the ``filename`` of an :class:`OSError` is the address."""
-        try:
-            return self._listen()
-        except OSError as error:
-            error.filename = str(self)
-            raise
-
-    def _listen(self) -> socket.socket:
+        """Open a listening socket."""
         if self.descriptor is not None:
             return socket.socket(fileno=self.descriptor)
         if self.host in _IPV4 and socket.has_dualstack_ipv6():

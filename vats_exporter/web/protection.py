@@ -38,11 +38,11 @@ _log = get_logger(__name__)
 class PasswordCheck:
     """Checks credentials against the users' bcrypt hashes. Safe to use from many threads.
 
-    bcrypt is slow on purpose: tens of milliseconds of a processor for every password tried. So each
-    user's right password is remembered and waits for nothing. Others are computed one at a time,
-    and only a few of one client wait for that: a right one that is new gets through beside clients
-    that guess. An unknown user's is computed as well, against the costliest hash, so that the time
-    of an answer does not show which users exist.
+    bcrypt takes tens of milliseconds for every password tried. So each user's right password is
+    remembered and waits for nothing. Others are computed one at a time, and only a few of one
+    client wait for that: a right one that is new gets through beside clients that guess. An unknown
+    user's is computed as well, against the costliest hash, so that the time of an answer does not
+    show which users exist.
     """
 
     def __init__(self, users: Mapping[str, str]) -> None:
@@ -109,12 +109,8 @@ class _Kept(NamedTuple):
 class Protection:
     """What stands between a client and the pages.
 
-    Args:
-        read: reads the settings; protects nothing if not given.
-        file: what they are read from, again when it changes or one that it names.
-
-    Raises:
-        ConfigError: they cannot be used.
+    ``read`` reads the settings, again when ``file`` or one that it names changes; without it,
+    nothing is protected. A :class:`ConfigError` says why they cannot be used.
     """
 
     def __init__(
@@ -126,7 +122,7 @@ class Protection:
         self._looked_at = time.monotonic()
         self._bucket_full_at = 0.0
         self._problem = ""
-        self._seen: dict[Path, object] = {}
+        self._seen: Mapping[Path, object] = {}
         self._kept = self._load(None)
 
     @property
@@ -148,7 +144,7 @@ class Protection:
         settings, _, passwords = self._kept
         limit = settings.rate_limit
         if limit.interval and not self._take_token(limit):
-            retry = ("Retry-After", str(max(1, round(limit.interval))))
+            retry = ("Retry-After", f"{max(1, round(limit.interval))}")
             return say(429, "Too many requests; see rate_limit in --web.config.file.", retry)
         if passwords is None or request.path in settings.auth_excluded_paths:
             return None
@@ -193,13 +189,11 @@ class Protection:
 
     def _load(self, before: _Kept | None) -> _Kept:
         """Read everything, and make of it what is needed."""
-        files, seen = set(self._seen), None
         # Each file is looked at before it is read: if it changes in between, the next look tells.
-        while seen is None or not files <= seen.keys():
-            seen = {file: _look_of(file) for file in files}
-            settings = self._read()
-            tls = settings.tls_server_config
-            files = {one for one in (self._file, *(tls.files if tls else ())) if one}
+        seen = {self._file: _look_of(self._file)} if self._file else {}
+        settings = self._read()
+        tls = settings.tls_server_config
+        seen |= {file: _look_of(file) for file in (tls.files if tls else ())}
         problem = _taken_away(before.settings, settings) if before else ""
         context = None
         try:
@@ -213,7 +207,7 @@ class Protection:
         passwords = before.passwords if before else None
         if passwords is None or passwords.users != users:  # those that are known stay known
             passwords = PasswordCheck(users) if users else None
-        self._seen = {file: seen[file] for file in files}
+        self._seen = seen
         return _Kept(settings, context, passwords)
 
 

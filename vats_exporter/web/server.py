@@ -1,6 +1,11 @@
 """The HTTP server: the standard library's, a thread a connection.
 
 It knows no path and no metric, and its answers quote nothing of a request.
+
+A connection's thread blocks on its socket without a time limit. It notes until when it may wait
+instead, one deadline for the whole of a request's head or of an answer, so that neither dripping
+nor flooding prolongs anything. To end a connection is to shut its socket down, which wakes the
+thread.
 """
 
 from __future__ import annotations
@@ -11,29 +16,30 @@ import ssl
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
-from socketserver import BaseRequestHandler
+from socketserver import StreamRequestHandler
 from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.web import MAX_HEAD, TEXT, Request, read_request, say
+from vats_exporter.web import MAX_HEAD, Request, read_request, say
 from vats_exporter.web.addresses import ListenAddress
-from vats_exporter.web.connections import Connection, Connections, Limits
 from vats_exporter.web.protection import Protection
 from vats_exporter.web.settings import has_allowed_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
+    from io import BufferedReader
 
     from vats_exporter.web import Response
 
 _LOOK_EVERY: Final = 0.1  # seconds between two looks at deadlines, and at whether to stop
 _PAUSE: Final = 0.05  # seconds before the next try to accept a connection, where it failed
 _LINGER: Final = 1.0  # seconds for which a client is still heard after its last answer
-_BUFFER: Final = 64 * 1024  # bytes of an answer that leave in one piece
 _HANDSHAKE: Final = b"\x16"  # the first byte of a client that speaks TLS [RFC 8446, 5.1]
 _FULL: Final = "Too many connections are open."
 _PLAIN_HTTP: Final = "This exporter speaks HTTPS here, and the request was plain HTTP."
@@ -43,32 +49,31 @@ _BUG: Final = "The exporter failed to make this page; its log says where."
 _log = get_logger(__name__)
 
 
-class LogLimit:
-    """Allows one line of the log for each client and minute, of 100 clients at most."""
+@lru_cache(maxsize=256)
+def _warn(_minute: int, event: str, **facts: str) -> None:
+    """Log a warning, once a minute, whatever clients do: a call that is remembered does nothing."""
+    _log.warning(event, **facts)
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._logged: dict[str, float] = {}
 
-    def allows(self, client: str) -> bool:
-        """Tell whether a line about a client may be logged now; if so, it counts as logged."""
-        with self._lock:
-            now = time.monotonic()
-            self._logged = {one: at for one, at in self._logged.items() if now - at < 60}
-            if client in self._logged or len(self._logged) >= 100:
-                return False
-            self._logged[client] = now
-            return True
+def _minute() -> int:
+    return int(time.monotonic() // 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What clients may take of the server, in seconds."""
+
+    max_connections: int = 512
+    idle_timeout: float = 150.0  # longer than scrapes are usually apart: Prometheus keeps its own
+    read_timeout: float = 10.0  # for a TLS handshake; for a request's head from its first byte on
+    write_timeout: float = 30.0  # for a client to take an answer
 
 
 class WebServer:
     """An HTTP server. Listens from its construction on, and answers from :meth:`start` on.
 
-    Args:
-        addresses: where to listen; the ``filename`` of an :class:`OSError` is the one that failed.
-        respond: answers a request; called from many threads.
-        limits: what clients may take, of all addresses together.
-        protection: none if not given.
+    ``respond`` answers a request, and is called from many threads; the limits are of all addresses
+    together. The ``filename`` of an :class:`OSError` is the address that failed.
     """
 
     def __init__(
@@ -82,15 +87,17 @@ class WebServer:
         self.respond: Final = respond
         self.limits: Final = limits or Limits()
         self.protection: Final = protection or Protection()
-        self.connections: Final = Connections(self.limits)
-        self.log_limit: Final = LogLimit()
+        self.stopping = False
+        self._changed = threading.Condition()
+        self._open: set[_Connection] = set()
         self._listeners: list[_Listener] = []
-        try:
-            for address in addresses:
+        for address in addresses:
+            try:
                 self._listeners.append(_Listener(address, self))
-        except OSError:
-            self.stop()
-            raise
+            except OSError as error:
+                error.filename = str(address)
+                self.stop()
+                raise
         self.addresses: Final = [listener.address for listener in self._listeners]
         """Where it listens, with the ports it got."""
 
@@ -102,8 +109,9 @@ class WebServer:
 
     def is_alive(self) -> bool:
         """Tell whether requests are answered, by making one; with TLS, a refusal is an answer."""
+        address = self.addresses[0].reached
         try:
-            with self.addresses[0].connect(timeout=2.0) as client:
+            with socket.create_connection((address.host, address.port), timeout=2.0) as client:
                 client.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
                 return client.recv(1) != b""
         except OSError:
@@ -117,12 +125,60 @@ class WebServer:
     def stop(self, timeout: float = 5.0) -> None:
         """Take no more connections, let running answers end for so many seconds, and close."""
         deadline = time.monotonic() + timeout
-        self.connections.stopping = True
+        self.stopping = True
         for listener in self._listeners:
             if listener.thread.is_alive():
                 listener.shutdown()
             listener.server_close()
-        self.connections.end_all(max(0.0, deadline - time.monotonic()))
+        with self._changed:
+            for connection in self._open:
+                # An answer under way is not disturbed by the end of what is received.
+                connection.end(socket.SHUT_RD)
+            self._changed.wait_for(lambda: not self._open, max(0.0, deadline - time.monotonic()))
+            for connection in self._open:
+                connection.end()
+
+    def admit(self, connection: _Connection) -> bool:
+        """Take a new connection, in place of another if need be; tell whether there was room."""
+        with self._changed:
+            is_full = len(self._open) >= self.limits.max_connections
+            has_room = not self.stopping and (not is_full or self.make_room())
+            if has_room:
+                self._open.add(connection)
+            return has_room
+
+    def forget(self, connection: _Connection) -> None:
+        """Stop counting a connection."""
+        with self._changed:
+            self._open.discard(connection)
+            self._changed.notify_all()
+
+    def make_room(self) -> bool:
+        """End the connection that has kept the server waiting longest; tell if there was one.
+
+        One that is taking its answer counts as if it had begun half of ``write_timeout`` later, so
+        that a crowd of idle clients cuts off no answer, and slow readers do not hold every place.
+        One whose answer is being made never ends.
+        """
+        favour = self.limits.write_timeout / 2
+        with self._changed:
+            waiting = {one: one.waiting for one in self._open}
+            since = {one: at[0] + favour * at[2] for one, at in waiting.items() if at}
+            if not since:
+                return False
+            longest = min(since, key=since.__getitem__)
+            self._open.discard(longest)
+        longest.end()
+        return True
+
+    def end_overdue(self) -> None:
+        """End the connections whose deadline has passed."""
+        now = time.monotonic()
+        with self._changed:
+            for connection in self._open:
+                waiting = connection.waiting
+                if waiting and waiting[1] <= now:
+                    connection.end()
 
 
 class _Listener(ThreadingHTTPServer):
@@ -131,7 +187,7 @@ class _Listener(ThreadingHTTPServer):
     block_on_close = False
 
     def __init__(self, address: ListenAddress, web: WebServer) -> None:
-        super().__init__((address.host, address.port), _Handler, bind_and_activate=False)
+        super().__init__((address.host, address.port), _Connection, bind_and_activate=False)
         self.socket.close()
         self.socket = address.listen()
         self.address = ListenAddress(address.host, self.socket.getsockname()[1])
@@ -147,119 +203,120 @@ class _Listener(ThreadingHTTPServer):
         except OSError as error:
             # No descriptors left, most likely. An ended connection's thread gives its own back;
             # until then each turn of the loop would fail the same way.
-            self.web.connections.make_room()
-            if self.web.log_limit.allows(str(error)):
-                _log.warning("connection not accepted", error=error.strerror)
+            self.web.make_room()
+            _warn(_minute(), "connection not accepted", error=error.strerror)
             time.sleep(_PAUSE)
             raise
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a client in a thread of its own."""
-        try:
-            super().process_request(request, client_address)
-        except RuntimeError:  # the system has no more threads
-            with contextlib.suppress(OSError), request:
-                _say_plainly(request, 503, _FULL)
-
     def service_actions(self) -> None:
         """End overdue connections; called with each turn of the loop."""
-        self.web.connections.end_overdue()
+        self.web.end_overdue()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the library's signature
-        """Log a bug, and no more of it than is safe."""
+        """Log a bug, and no more of it than is safe.
+
+        An OSError is none: the client is gone, or too slow, or has lost its place.
+        """
         error = sys.exc_info()[1]
         if isinstance(error, Exception) and not isinstance(error, OSError):
             _log.error("connection failed", error=describe_unexpected(error))
 
 
-class _Handler(BaseRequestHandler):
+class _Connection(StreamRequestHandler):
     """One client's connection: its requests are read and answered in a thread of its own."""
 
     server: _Listener
+    rfile: BufferedReader
+    wbufsize = 64 * 1024  # bytes of an answer that leave in one piece
+    disable_nagle_algorithm = True
+    waiting: tuple[float, float, bool] | None = None
+    """Since when and until when its thread waits for the client, in monotonic seconds, and whether
+    for an answer to be taken; ``None`` while it is the client that waits."""
 
-    def handle(self) -> None:
-        """Serve the connection, if there is room for it; the body of its thread."""
+    def setup(self) -> None:
+        """Wrap the socket where TLS is on, before others know it: the plain one is empty then."""
         self._web, self._limits = self.server.web, self.server.web.limits
         self._client = str(self.client_address[0]).removeprefix("::ffff:")
-        # The client may be gone, or too slow, or may have lost its place. It can't be told.
-        with contextlib.suppress(OSError):
-            tls = self._web.protection.tls()
-            if tls is not None:  # before others know the socket: the plain one is empty from here
-                self.request = tls[0].wrap_socket(
-                    self.request, server_side=True, do_handshake_on_connect=False
-                )
-            self._connection = Connection(self.request)
-            self._connection.wait(self._limits.idle_timeout)
-            try:
-                with self.request:
-                    if not self._web.connections.admit(self._connection):
-                        _say_plainly(self.request, 503, _FULL)
-                    elif tls is None or self._shake_hands(self.request, tls[1]):
-                        self._serve()
-            finally:
-                self._web.connections.forget(self._connection)
+        self._tls = self._web.protection.tls()
+        if self._tls is not None:
+            self.request = self._tls[0].wrap_socket(
+                self.request, server_side=True, do_handshake_on_connect=False
+            )
+        super().setup()
 
-    def _shake_hands(self, client: ssl.SSLSocket, allowed_names: Collection[str]) -> bool:
-        """Begin TLS; return whether the client speaks it and is let in."""
-        self._connection.wait(self._limits.read_timeout)
-        first = socket.socket.recv(client, 1, socket.MSG_PEEK)
-        if first and first != _HANDSHAKE:
-            _say_plainly(client, 400, _PLAIN_HTTP)  # it would not understand an alert
+    def handle(self) -> None:
+        """Answer requests until either side ends the connection, if there is room for it."""
+        limits = self._limits
+        self._wait(limits.idle_timeout if self._tls is None else limits.read_timeout)
+        try:
+            with self.request:
+                if not self._web.admit(self):
+                    self._say_plainly(503, _FULL)
+                elif self._begin():
+                    while self._answer_one():
+                        pass
+                    if self._tls is None:
+                        self._linger()
+                    else:
+                        self._wait(_LINGER)
+                        self.request.unwrap()  # says that nothing was cut off
+        finally:
+            self._web.forget(self)
+
+    def _wait(self, seconds: float, *, taking: bool = False) -> None:
+        """Note that the thread waits for the client from now on, so long at most."""
+        now = time.monotonic()
+        self.waiting = (now, now + seconds, taking)  # replaced whole: other threads read it
+
+    def end(self, how: int = socket.SHUT_RDWR) -> None:
+        """End one or both directions."""
+        with contextlib.suppress(OSError):  # it may have ended by itself
+            # The plain socket's own, also with TLS, whose state is its thread's alone.
+            socket.socket.shutdown(self.request, how)
+
+    def _begin(self) -> bool:
+        """Begin TLS where it is on; return whether the client speaks it or not, as wanted."""
+        speaks_tls = socket.socket.recv(self.request, 1, socket.MSG_PEEK) == _HANDSHAKE
+        if speaks_tls is (self._tls is None):
+            self._say_plainly(400, _NO_TLS if speaks_tls else _PLAIN_HTTP)
             self._linger()
             return False
+        if self._tls is None:
+            return True
+        self._wait(self._limits.read_timeout)
         try:
-            client.do_handshake()
+            self.request.do_handshake()
         except ssl.SSLEOFError:
             return False  # the client is gone, and did not say why
         except ssl.SSLError as failure:
             reason = (failure.reason or "").replace("_", " ").lower()
             details = getattr(failure, "verify_message", "")
-            self._warn("TLS handshake failed", f"{reason}: {details}" if details else reason)
+            error = f"{reason}: {details}" if details else reason
+            _warn(_minute(), "TLS handshake failed", client=self._client, error=error)
             return False
-        if allowed_names and not has_allowed_name(client.getpeercert(), allowed_names):
-            self._warn("TLS client refused", "its certificate has none of client_allowed_sans")
+        _, allowed = self._tls
+        if allowed and not has_allowed_name(self.request.getpeercert(), allowed):
+            error = "its certificate has none of client_allowed_sans"
+            _warn(_minute(), "TLS client refused", client=self._client, error=error)
             return False
         return True
-
-    def _serve(self) -> None:
-        """Answer requests until either side ends the connection."""
-        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with (
-            self.request.makefile("rb") as self._received,
-            self.request.makefile("wb", _BUFFER) as self._sent,
-        ):
-            while self._answer_one():
-                pass
-            if isinstance(self.request, ssl.SSLSocket):
-                self._connection.wait(_LINGER)
-                self.request.unwrap()  # says that nothing was cut off, and waits for the same
-            else:
-                self._linger()
 
     def _linger(self) -> None:
         """Read what the client still sends: unread, it would reset the connection.
 
         A reset may overtake the answer.
         """
-        self._connection.wait(_LINGER)
+        self._wait(_LINGER)
         socket.socket.shutdown(self.request, socket.SHUT_WR)
         while socket.socket.recv(self.request, 65536):
             pass
 
-    def _warn(self, event: str, error: str) -> None:
-        """Log why TLS failed: the client itself learns next to nothing."""
-        first = self._web.log_limit.allows(self._client)
-        (_log.warning if first else _log.debug)(event, client=self._client, error=error)
-
     def _answer_one(self) -> bool:
         """Wait for a request, and answer it; tell whether another one may follow."""
-        self._connection.wait(self._limits.idle_timeout)
-        first = self._received.peek(1)[:1]
-        if first == _HANDSHAKE:
-            self._send(say(400, _NO_TLS))
-        if first in {b"", _HANDSHAKE}:
+        self._wait(self._limits.idle_timeout)
+        if not self.rfile.peek(1):
             return False
-        self._connection.wait(self._limits.read_timeout)
+        self._wait(self._limits.read_timeout)
         request = read_request(self._read_head())
         if isinstance(request, int):
             if request:
@@ -268,9 +325,9 @@ class _Handler(BaseRequestHandler):
                 _log.debug("bad request", client=self._client, status=status)
             return False
         began = time.perf_counter()
-        self._connection.waiting = None
+        self.waiting = None
         response = self._respond(request)
-        keeps = request.keeps_connection and not self._web.connections.stopping
+        keeps = request.keeps_connection and not self._web.stopping
         self._send(response, keeps=keeps, with_body=request.method != "HEAD")
         _log.debug(
             "request",
@@ -287,7 +344,7 @@ class _Handler(BaseRequestHandler):
         """Read up to the empty line after the headers, or past what a head may take."""
         head = b""
         while not head.endswith((b"\n\r\n", b"\n\n")) and len(head) <= MAX_HEAD:
-            line = self._received.readline(MAX_HEAD + 1 - len(head))
+            line = self.rfile.readline(MAX_HEAD + 1 - len(head))
             head += line
             if not line.endswith(b"\n") and len(head) <= MAX_HEAD:
                 raise ConnectionAbortedError  # the client left in the middle
@@ -303,7 +360,19 @@ class _Handler(BaseRequestHandler):
             return say(500, _BUG)
 
     def _send(self, response: Response, *, keeps: bool = False, with_body: bool = True) -> None:
-        self._connection.wait(self._limits.write_timeout, taking=True)
+        self._wait(self._limits.write_timeout, taking=True)
+        self.wfile.write(self._head(response, keeps=keeps))
+        for chunk in response.chunks if with_body else ():
+            self.wfile.write(chunk)
+        self.wfile.flush()
+
+    def _say_plainly(self, status: int, sentence: str) -> None:
+        """Answer without TLS, and without waiting for the client to take it."""
+        response = say(status, sentence)
+        data = b"".join([self._head(response), *response.chunks])
+        socket.socket.send(self.request, data, socket.MSG_DONTWAIT)
+
+    def _head(self, response: Response, *, keeps: bool = False) -> bytes:
         headers = {
             "Date": formatdate(usegmt=True),
             "Content-Type": response.content_type,
@@ -314,14 +383,4 @@ class _Handler(BaseRequestHandler):
         }
         first = f"HTTP/1.1 {response.status:d} {HTTPStatus(response.status).phrase}"
         lines = [first, *map(": ".join, headers.items()), "", ""]
-        self._sent.write("\r\n".join(lines).encode("latin-1"))
-        for chunk in response.chunks if with_body else ():
-            self._sent.write(chunk)
-        self._sent.flush()
-
-
-def _say_plainly(client: socket.socket, status: int, sentence: str) -> None:
-    """Answer without TLS, and without waiting for the client to take it."""
-    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {TEXT}\r\n"
-    data = f"{head}Connection: close\r\n\r\n{sentence}\n".encode()
-    socket.socket.send(client, data, socket.MSG_DONTWAIT)
+        return "\r\n".join(lines).encode("latin-1")

@@ -1,8 +1,7 @@
 """``--web.config.file``, in exporter-toolkit's format.
 
-Everything that exporter-toolkit's documentation names is understood, whether or not this exporter
-can do it; what it can't is refused with a sentence, never silently left out where it would protect.
-``auth_excluded_paths`` is not in that documentation; it is called so in the toolkit's own tests.
+What this exporter cannot do of it is refused with a sentence where it would protect.
+``auth_excluded_paths`` is not in the toolkit's documentation, but in its own tests.
 """
 
 from __future__ import annotations
@@ -28,17 +27,9 @@ from pydantic import (
 )
 from typing_extensions import Self
 
+from vats_exporter.config import values
 from vats_exporter.config.problems import ConfigError, problem_of
 from vats_exporter.config.units import DURATION_PATTERN, LONGEST, parse_duration
-from vats_exporter.config.values import (
-    CertificateFile,
-    Number,
-    ReadableFile,
-    Section,
-    Switch,
-    Text,
-    written_as,
-)
 from vats_exporter.config.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -111,8 +102,8 @@ def _certificates(pem: str) -> str:
     return pem
 
 
-def _headers(value: dict[str, str | None]) -> dict[str, str | None]:
-    for name, text in value.items():
+def _headers(given: dict[str, str | None]) -> dict[str, str | None]:
+    for name, text in given.items():
         if name not in _HEADERS:
             raise ValueError(f"holds a header that cannot be set; only {', '.join(_HEADERS)} can")
         allowed = _HEADERS[name]
@@ -120,7 +111,7 @@ def _headers(value: dict[str, str | None]) -> dict[str, str | None]:
             raise ValueError(f"{name}: must be {' or '.join(allowed)}")
         if text and not (text.isascii() and text.isprintable()):
             raise ValueError(f"{name}: holds a character that a header cannot")
-    return value
+    return given
 
 
 def _go_duration(value: object) -> object:
@@ -145,38 +136,40 @@ _GoDuration = Annotated[
     BeforeValidator(_go_duration),
     WithJsonSchema({"type": "string", "pattern": f"^(?:(?:{_GO_PIECE})+|{DURATION_PATTERN})$"}),
 ]
-_User = Annotated[Text, written_as("[^:]+", "a user's name holds no colon")]
+_User = Annotated[values.Text, values.written_as("[^:]+", "a user's name holds no colon")]
 _Hash = Annotated[
     str,
-    written_as(
+    values.written_as(
         r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}",
         "not a bcrypt hash; `htpasswd -nBC 10 USER` makes one, the part after the colon",
     ),
 ]
 _OpenPath = Annotated[
-    Text,
-    written_as(r"/[^?*]*", "must be a path such as /-/healthy, without a query or a pattern"),
+    values.Text,
+    values.written_as(
+        r"/[^?*]*", "must be a path such as /-/healthy, without a query or a pattern"
+    ),
 ]
 
 
-class TlsServerSettings(Section):
+class TlsServerSettings(values.Section):
     """TLS of the exporter's HTTP interface."""
 
     cert: _Certificates | None = None
     """The certificate, as PEM."""
-    cert_file: CertificateFile | None = None
+    cert_file: values.CertificateFile | None = None
     """File of the certificate."""
     key: str | None = Field(default=None, repr=False)
     """Its key, as PEM."""
-    key_file: ReadableFile | None = None
+    key_file: values.ReadableFile | None = None
     """File of its key."""
     client_auth_type: Annotated[_ClientAuth, BeforeValidator(_verifying)] = "NoClientCert"
     """Whether a client certificate is requested and verified."""
     client_ca: _Certificates | None = None
     """Certificate authorities for client certificates, as PEM."""
-    client_ca_file: CertificateFile | None = None
+    client_ca_file: values.CertificateFile | None = None
     """File of certificate authorities for client certificates."""
-    client_allowed_sans: list[Text] = Field(default_factory=list)
+    client_allowed_sans: list[values.Text] = Field(default_factory=list)
     """Names one of which a client certificate must contain."""
     min_version: _Version = "TLS12"
     """Oldest TLS version accepted."""
@@ -184,7 +177,7 @@ class TlsServerSettings(Section):
     """Newest TLS version accepted."""
     cipher_suites: list[Annotated[str, AfterValidator(_cipher)]] = Field(default_factory=list)
     """Cipher suites up to TLS 1.2, by Go's names."""
-    prefer_server_cipher_suites: Switch = True
+    prefer_server_cipher_suites: values.Switch = True
     """Whether the server's order of suites decides."""
     curve_preferences: Annotated[list[str], AfterValidator(_curves)] = Field(default_factory=list)
     """The curve of the key exchange, by Go's name."""
@@ -211,26 +204,23 @@ class TlsServerSettings(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        given = self.model_fields_set
-        demands = self.client_auth_type == "RequireAndVerifyClientCert"
-        has_authorities = bool({"client_ca", "client_ca_file"} & given)
-        problem = ""
-        if not {"cert", "cert_file"} & given:
-            problem = "cert_file is missing"
-        elif not {"key", "key_file"} & given:
-            problem = "key_file is missing"
-        elif has_authorities and self.client_auth_type == "NoClientCert":
-            problem = "client_ca_file has no effect without client_auth_type"
-        elif demands and not has_authorities:
-            # The system's authorities, as the toolkit has it, would let in whoever has bought a
-            # certificate.
-            problem = "client_auth_type RequireAndVerifyClientCert needs client_ca_file"
-        elif self.client_allowed_sans and not demands:
-            problem = "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert"
-        elif self.min_version > self.max_version:
-            problem = "min_version is newer than max_version"
-        if problem:
-            raise ValueError(problem)
+        has_authorities = self.client_ca or self.client_ca_file
+        demands = self.verify_mode is ssl.CERT_REQUIRED
+        if not (self.cert or self.cert_file):
+            raise ValueError("cert_file is missing")
+        if not (self.key or self.key_file):
+            raise ValueError("key_file is missing")
+        if has_authorities and self.client_auth_type == "NoClientCert":
+            raise ValueError("client_ca_file has no effect without client_auth_type")
+        # The toolkit takes the system's authorities, which let in whoever has bought a certificate.
+        if demands and not has_authorities:
+            raise ValueError("client_auth_type RequireAndVerifyClientCert needs client_ca_file")
+        if self.client_allowed_sans and not demands:
+            raise ValueError(
+                "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert"
+            )
+        if self.min_version > self.max_version:
+            raise ValueError("min_version is newer than max_version")
         return self
 
     @property
@@ -241,10 +231,11 @@ class TlsServerSettings(Section):
     @property
     def verify_mode(self) -> ssl.VerifyMode:
         """How much is demanded of clients."""
-        if self.client_auth_type == "VerifyClientCertIfGiven":
-            return ssl.CERT_OPTIONAL
-        demands = self.client_auth_type == "RequireAndVerifyClientCert"
-        return ssl.CERT_REQUIRED if demands else ssl.CERT_NONE
+        modes = {
+            "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+            "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+        }
+        return modes.get(self.client_auth_type, ssl.CERT_NONE)
 
     def context(self) -> ssl.SSLContext:
         """Make what connections are wrapped with; a :class:`ValueError` says why it can't."""
@@ -272,10 +263,10 @@ class TlsServerSettings(Section):
         return context
 
 
-class HttpServerSettings(Section):
+class HttpServerSettings(values.Section):
     """HTTP options."""
 
-    http2: Switch = True
+    http2: values.Switch = True
     """Accepted without effect: the exporter speaks HTTP/1.1."""
     headers: Annotated[dict[str, str | None], AfterValidator(_headers)] = Field(
         default_factory=dict
@@ -283,12 +274,12 @@ class HttpServerSettings(Section):
     """Headers added to every response."""
 
 
-class RateLimit(Section):
+class RateLimit(values.Section):
     """A token bucket for all requests together."""
 
     interval: _GoDuration = 0.0
     """Interval at which a token is added; 0s means no limit."""
-    burst: Number = Field(default=0, ge=0)
+    burst: values.Number = Field(default=0, ge=0)
     """Requests accepted at once."""
 
     @model_validator(mode="after")
@@ -298,7 +289,7 @@ class RateLimit(Section):
         return self
 
 
-class WebSettings(Section):
+class WebSettings(values.Section):
     """The whole of a web configuration file."""
 
     tls_server_config: TlsServerSettings | None = None
@@ -336,9 +327,9 @@ def _as_file(pem: _Pem) -> Iterator[str]:
         return
     in_memory = hasattr(os, "memfd_create")
     with (
-        os.fdopen(os.memfd_create("pem"), "wb") if in_memory else tempfile.NamedTemporaryFile()
+        os.fdopen(os.memfd_create("pem"), "w") if in_memory else tempfile.NamedTemporaryFile("w")
     ) as file:
-        file.write(pem.encode())
+        file.write(pem)
         file.flush()
         yield f"/proc/self/fd/{file.fileno()}" if in_memory else file.name
 
@@ -359,18 +350,13 @@ def _spelt(name: str) -> str:
 def load_web_config(file: Path) -> WebSettings:
     """Read and check a web configuration, with the certificates it names.
 
-    Args:
-        file: where it is. Relative paths in it start from its folder.
-
-    Raises:
-        ConfigError: with all that is wrong with it.
+    Relative paths in it start from its folder. A :class:`ConfigError` has all that is wrong.
     """
     document = read_yaml(file)
     problems = document.problems_in(WebSettings)
+    settings = WebSettings()
     try:
-        settings = WebSettings.model_validate(
-            {} if document.value is None else document.value, context={"folder": file.parent}
-        )
+        settings = WebSettings.model_validate(document.value or {}, context={"folder": file.parent})
     except ValidationError as error:
         for one in error.errors(include_url=False):
             problems.append(problem_of(one, WebSettings, document.line_of(one["loc"])))

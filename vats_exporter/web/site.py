@@ -29,19 +29,13 @@ _OWN_STYLE: Final = ("Content-Security-Policy", "default-src 'none'; style-src '
 class Site:
     """The exporter's pages.
 
-    Args:
-        collector: of the metrics.
-        urls: where the pages are.
-        now: tells the time, in seconds since the epoch.
-        reload: loads the configuration again, and returns why that failed, a line a reason;
-            ``None`` where that is off.
-        configuration: writes the configuration in use, without secrets.
-        max_waiting: requests that may wait for refreshes at the same time.
+    ``reload`` loads the configuration again, and returns why that failed, a line a reason;
+    ``configuration`` writes the one in use, without secrets. At most ``max_waiting`` requests wait
+    for refreshes at the same time.
     """
 
     stopping = False
-    url = "http://localhost"
-    """Where clients of this machine find it."""
+    url = "http://localhost"  # where clients of this machine find it
 
     def __init__(
         self,
@@ -98,16 +92,15 @@ class Site:
     def _waiting(self, request: Request) -> Iterator[float]:
         """Give the seconds that a request may wait for a refresh: 0 where too many wait already.
 
-        One that waits cannot be ended to make room for another, as an idle connection can: as many
-        as there may be connections would keep all others from every page.
+        One that waits gives its connection to no other, so a hanging cabinet could take them all.
         """
-        if not self._may_wait.acquire(blocking=False):
-            yield 0.0
-            return
+        may_wait = self._may_wait.acquire(blocking=False)
+        timeout = request.headers.get("x-prometheus-scrape-timeout-seconds", "")
         try:
-            yield scrape_timeout(request.headers.get("x-prometheus-scrape-timeout-seconds", ""))
+            yield scrape_timeout(timeout) if may_wait else 0.0
         finally:
-            self._may_wait.release()
+            if may_wait:
+                self._may_wait.release()
 
     def _account(self, request: Request) -> MonitoredAccount | Response:
         """Return the account that is asked for, or the answer that says what is wrong."""
@@ -135,11 +128,7 @@ class Site:
         return _exposition(request, probe.page)
 
     def _targets(self, request: Request) -> Response:
-        """List the accounts for Prometheus, so that no relabelling is needed.
-
-        Path, parameter and scheme lead to the account's probe, and ``instance``, which tells series
-        of the targets apart, is its name.
-        """
+        """List the accounts' probes for Prometheus, so that no relabelling is needed."""
         scheme, _, address = self.url.partition("://")
         here = f"{scheme}://{request.headers.get('host') or address}{self._urls.prefix}"
         scheme, _, rest = (self._urls.external or here).partition("://")
@@ -186,11 +175,7 @@ def _exposition(request: Request, make: Callable[[Format], Exposition]) -> Respo
 
 
 def scrape_timeout(header: str) -> float:
-    """Return the seconds a scrape may wait for refreshes.
-
-    Args:
-        header: ``X-Prometheus-Scrape-Timeout-Seconds``, which tells how long the scraper waits.
-    """
+    """Return the seconds a scrape may wait, by its ``X-Prometheus-Scrape-Timeout-Seconds``."""
     try:
         allowed = float(header)
     except ValueError:
