@@ -19,7 +19,7 @@ from vats_exporter.cabinet.page import read_trunks
 from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import decode
-from vats_exporter.history import History
+from vats_exporter.history.history import History
 from vats_exporter.trunks import Snapshot, Trunk
 
 WIRE = Path(__file__).parent.parent / "tests" / "wire"

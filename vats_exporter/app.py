@@ -16,7 +16,7 @@ from vats_exporter.cabinet.client import CLOSES_WITHIN, CabinetClient
 from vats_exporter.config.display import display
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource
-from vats_exporter.history import History
+from vats_exporter.history.history import History
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.privacy import Privacy

@@ -14,13 +14,15 @@ import pytest
 
 from tests.history.making import START, snapshot, trunk
 from vats_exporter.cli.events import follow_events
-from vats_exporter.history import History, HistoryError, read_events
+from vats_exporter.history.history import History
+from vats_exporter.history.ledger import HistoryError
+from vats_exporter.history.reading import read_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.cli.conftest import Ended
-    from vats_exporter.history import Event
+    from vats_exporter.history.ledger import Event
 
     Run = Callable[..., Ended]
 

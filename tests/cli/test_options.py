@@ -14,7 +14,7 @@ from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cli import options
 from vats_exporter.cli.options import Found, complete_account, complete_phone, find
 from vats_exporter.config.models import AccountSettings
-from vats_exporter.history import History
+from vats_exporter.history.history import History
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run

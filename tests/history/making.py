@@ -11,7 +11,7 @@ from vats_exporter.trunks import Flags, Snapshot, Trunk
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vats_exporter.history import History
+    from vats_exporter.history.history import History
 
 START = 1_795_000_000.0
 

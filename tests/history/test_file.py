@@ -17,10 +17,11 @@ import pytest
 
 from tests.history.making import START, Clock, at, lock, lock_writes, saved, snapshot, trunk
 from tests.process import capture_logs
-from vats_exporter.history import Change, History, read_events
 from vats_exporter.history import file as file_module
 from vats_exporter.history import history as history_module
-from vats_exporter.history.history import RETRY_PAUSE
+from vats_exporter.history.history import RETRY_PAUSE, History
+from vats_exporter.history.ledger import Change
+from vats_exporter.history.reading import read_events
 
 FLIPS = ("110", "010", "110", "010", "110", "010", "110")
 ROOT = Path(__file__).parents[2]
@@ -391,7 +392,7 @@ def test_of_exporters_that_start_together_one_writes(path: Path) -> None:
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from vats_exporter.history import History\n"
+        "from vats_exporter.history.history import History\n"
         "with History(Path(sys.argv[1])) as history:\n"
         "    print(history.problem, flush=True)\n"
         "    sys.stdin.read()\n"
@@ -466,7 +467,7 @@ FULL_DISK = """
 import json, resource, sys
 from pathlib import Path
 from tests.history.making import Clock, saved as record, snapshot, trunk
-from vats_exporter.history import History
+from vats_exporter.history.history import History
 
 path, clock = Path(sys.argv[1]), Clock()
 name = "Очень длинное название " * 40
@@ -519,7 +520,7 @@ READ_ONLY = """
 import json, os, sys
 from pathlib import Path
 from tests.history.making import saved, snapshot, trunk
-from vats_exporter.history import History
+from vats_exporter.history.history import History
 
 if os.geteuid() == 0:
     os.seteuid(65534)

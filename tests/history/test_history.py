@@ -20,14 +20,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.history.making import START, Clock, at, lock, lock_writes, saved, snapshot, trunk
-from vats_exporter.history import Change, History, read_events
 from vats_exporter.history import file as file_module
-from vats_exporter.history.history import HOUR, PRUNE_LIMIT
+from vats_exporter.history.history import HOUR, PRUNE_LIMIT, History
+from vats_exporter.history.ledger import Change
+from vats_exporter.history.reading import read_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vats_exporter.history import Event
+    from vats_exporter.history.ledger import Event
     from vats_exporter.trunks import Trunk
 
 DAY = 24 * 60.0
@@ -274,7 +275,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.history.making import snapshot, trunk
-from vats_exporter.history import History, read_events
+from vats_exporter.history.history import History
+from vats_exporter.history.reading import read_events
 
 path, number = Path(sys.argv[1]), 0
 with History(path) as history:

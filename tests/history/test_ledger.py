@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.history.making import at, snapshot, trunk
-from vats_exporter.history import Change, Event, History
+from vats_exporter.history.history import History
+from vats_exporter.history.ledger import Change, Event
 
 if TYPE_CHECKING:
     from vats_exporter.trunks import Trunk

@@ -13,15 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.history.making import at, snapshot, trunk
-from vats_exporter.history import (
-    Event,
-    History,
-    HistoryError,
-    is_known_phone,
-    read_accounts,
-    read_events,
-)
-from vats_exporter.history.reading import export
+from vats_exporter.history.history import History
+from vats_exporter.history.ledger import Event, HistoryError
+from vats_exporter.history.reading import export, is_known_phone, read_accounts, read_events
 
 ROOT = Path(__file__).parents[2]
 
@@ -112,7 +106,7 @@ def test_another_process_reads_each_event_as_soon_as_it_is_recorded(path: Path) 
     script = """
 import sys
 from pathlib import Path
-from vats_exporter.history import read_events
+from vats_exporter.history.reading import read_events
 for _ in sys.stdin:
     print(len(read_events(Path(sys.argv[1]))), flush=True)
 """

@@ -33,7 +33,7 @@ from vats_exporter.cabinet.errors import (
     SignIn,
     UnreachableError,
 )
-from vats_exporter.history import History
+from vats_exporter.history.history import History
 from vats_exporter.metrics import collector as collector_module
 from vats_exporter.metrics import exposition
 from vats_exporter.metrics.collector import Collector, MonitoredAccount

@@ -15,13 +15,14 @@ import click
 from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, count, fail, tell, words, write
 from vats_exporter.config.units import parse_duration
-from vats_exporter.history import HistoryError, export, is_known_phone, read_accounts, read_events
+from vats_exporter.history.ledger import HistoryError
+from vats_exporter.history.reading import export, is_known_phone, read_accounts, read_events
 from vats_exporter.trunks import FLAGS, Words, read_phone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vats_exporter.history import Event
+    from vats_exporter.history.ledger import Event
 
 POLL: Final = 1.0
 """Seconds between two looks at the file while following it."""

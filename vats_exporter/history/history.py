@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from dataclasses import dataclass, field
+import time
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.clock import SystemClock
@@ -24,15 +26,11 @@ from vats_exporter.logs.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from typing_extensions import Self
 
     from vats_exporter.history.ledger import Changes, Event
     from vats_exporter.trunks import Snapshot
-
-DEFAULT_KEEP: Final = 90 * 86400.0
-"""Seconds that events are kept."""
 
 PATIENCE: Final = 2.0
 """Seconds that a record waits for the file; a disk that hangs must not stop a refresh."""
@@ -46,15 +44,6 @@ PRUNE_LIMIT: Final = 10_000
 """Events that are deleted at a time; the next record continues with the rest."""
 
 _log = get_logger(__name__)
-
-
-@dataclass(eq=False, slots=True)
-class _Task:
-    """An account to be saved, and what its latest snapshot changed; no account at the start."""
-
-    account: str = ""
-    events: tuple[Event, ...] = ()
-    done: threading.Event = field(default_factory=threading.Event)
 
 
 class History:
@@ -75,27 +64,24 @@ class History:
         self,
         path: Path | None = None,
         *,
-        keep: float = DEFAULT_KEEP,
+        keep: float = 90 * 86400.0,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.problem = ""
         self.errors_total = 0
-        self._keep = keep
         self._clock = clock or SystemClock().monotonic
         self._live: dict[str, Ledger] = {}
-        self._tasks: dict[str, _Task] = {}
-        self._wake = threading.Condition()  # guards the two above
-        self._closing = self._hangs = False
-        self._thread: threading.Thread | None = None
-        if path is not None:  # all below is the thread's
-            self._path = path
-            self._file: HistoryFile | None = None
-            self._saved: dict[str, Ledger] | None = None  # None until a file was read
-            self._retry_at = self._move_aside_at = self._prune_at = float("-inf")
-            self._ahead = float("inf")  # the wall clock, of the other one, at the latest record
-            self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-            self._thread.start()
-            self._submit(_Task())
+        self._lock = threading.Lock()  # guards it
+        self._in_memory = path is None
+        self._path = path or Path()
+        self._hangs = False
+        self._turn = threading.Lock()  # of whoever uses the file, and with it all below
+        self._keep = keep
+        self._file: HistoryFile | None = None
+        self._saved: dict[str, Ledger] | None = None  # None until a file was read
+        self._retry_at = self._move_aside_at = self._prune_at = float("-inf")
+        self._ahead = float("inf")  # the wall clock, of the other one, at the latest record
+        self._in_thread(partial(self._save, "", ()), PATIENCE)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -108,12 +94,11 @@ class History:
     def record(self, account: str, snapshot: Snapshot) -> tuple[Event, ...]:
         """Take note of an account's next, complete snapshot, and return what it changes."""
         at, seen = snapshot.taken_at, see(snapshot)
-        with self._wake:
+        with self._lock:
             old = self._live.get(account)
             new = self._live[account] = old.follow(seen, at) if old else Ledger(at, seen)
         events = events_between(account, old, new) if old else ()
-        if self._thread is not None:
-            self._submit(_Task(account, events))
+        self._in_thread(partial(self._save, account, events), PATIENCE)
         return events
 
     def changes(self, account: str) -> Changes:
@@ -123,45 +108,46 @@ class History:
 
     def close(self, timeout: float = PATIENCE) -> None:
         """Write what the file lacks, if it can be written now, and close the file."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join(timeout)
+        self._hangs = False  # it gets a last chance
+        self._in_thread(self._finish, timeout)
 
-    def _submit(self, task: _Task) -> None:
-        """Let the thread save an account, and wait for it unless it hangs."""
-        with self._wake:
-            self._tasks[task.account] = task
-            self._wake.notify()
-        if not self._hangs and not task.done.wait(PATIENCE):
-            self._hangs = True
+    def _in_thread(self, work: Callable[[], None], timeout: float) -> None:
+        """Use the file, one at a time, and wait for that unless the disk is known to hang."""
+        if self._in_memory:
+            return
+        deadline = time.monotonic() + timeout
+        self._hangs = not self._turn.acquire(timeout=0 if self._hangs else timeout)
+        if not self._hangs:
+            thread = threading.Thread(target=self._take_turn, args=(work,), name="history")
+            thread.daemon = True
+            thread.start()
+            thread.join(max(0.0, deadline - time.monotonic()))
+            self._hangs = thread.is_alive()
+        if self._hangs:
             self._fail("the disk does not answer")
 
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._tasks or self._closing)
-                if not self._tasks:
-                    break
-                task = self._tasks.pop(next(iter(self._tasks)))
-            self._save(task)
-            self._hangs = False
-            task.done.set()
+    def _take_turn(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        finally:
+            self._turn.release()
+
+    def _finish(self) -> None:
         self._retry_at = float("-inf")
         for account in self._live:
-            self._save(_Task(account))
+            self._save(account, ())
         self._close_file()
 
-    def _save(self, task: _Task) -> None:
+    def _save(self, account: str, events: tuple[Event, ...]) -> None:
+        """Save an account, with its latest events; or only open the file."""
         if self._clock() < self._retry_at:
             return
         try:
             try:
-                self._write(task)
+                self._write(account, events)
             except CorruptError as error:
                 self._move_aside(error)
-                self._write(task)
+                self._write(account, events)
         except (HistoryError, OSError, sqlite3.Error) as error:
             self._close_file()
             self._retry_at = self._clock() + RETRY_PAUSE
@@ -171,17 +157,16 @@ class History:
             _log.info("history file is written again", file=str(self._path))
         self.problem = ""
 
-    def _write(self, task: _Task) -> None:
+    def _write(self, account: str, events: tuple[Event, ...]) -> None:
         file, saved = self._open()
-        account, old = task.account, saved.get(task.account)
-        with self._wake:
+        with self._lock:
             new = self._live.get(account)
         if new is None:
             return
+        old = saved.get(account)
         if new != old:
             # Of an account that a lost file had, the latest events are all that is known.
-            events = events_between(account, old, new) if old else task.events
-            file.write(account, new, events)
+            file.write(account, new, events_between(account, old, new) if old else events)
             saved[account] = new
         self._prune(file, new.at)
 
@@ -195,7 +180,7 @@ class History:
             self._file = HistoryFile(self._path)
             loaded = self._file.load()
             if self._saved is None:
-                with self._wake:
+                with self._lock:
                     for account, ledger in loaded.items():
                         live = self._live.get(account)
                         self._live[account] = ledger.continued(live) if live else ledger

@@ -115,7 +115,9 @@ class Ledger:
         missing = frozenset(self.present.keys() - seen.keys())
         left = missing & self.missing
         new = {ref: one for ref, one in seen.items() if self.present.get(ref) != one}
-        changes = self.changes if at >= self.at else _set_back(self.changes, at)
+        changes = self.changes
+        if at < self.at:
+            changes = {key: Change(c.total, min(c.last_changed, at)) for key, c in changes.items()}
         after = replace(self, at=at, changes=changes, missing=missing - left)
         if not new and not left:
             return after
@@ -125,10 +127,9 @@ class Ledger:
         for ref, one in new.items():
             old = present.get(ref) or gone.pop(ref, one)
             present[ref] = _fill(one, old)
-            for flag, before, value in _flags(old, present[ref]):
-                if None not in (before, value):
-                    count = changes.get((ref, flag), Change(0, at)).total
-                    changes[ref, flag] = Change(count + 1, at)
+            for flag, _, _ in _changed(old, present[ref]):
+                count = changes.get((ref, flag), Change(0, at)).total
+                changes[ref, flag] = Change(count + 1, at)
         return replace(after, present=present, gone=gone, changes=changes)
 
     def continued(self, later: Ledger) -> Ledger:
@@ -139,12 +140,8 @@ class Ledger:
         """
         shown = {ref: one for ref, one in later.present.items() if ref not in later.missing}
         whole = self.follow(shown, later.at)
-        changes = {}
-        for key, change in whole.changes.items():
-            mine, its = self.changes.get(key), later.changes.get(key)
-            total = change.total - (mine.total if mine else 0) + (its.total if its else 0)
-            changes[key] = Change(total, its.last_changed if its else change.last_changed)
-        return replace(whole, changes={**later.changes, **changes})
+        changes = {key: Change(0, one.last_changed) for key, one in whole.changes.items()}
+        return replace(whole, changes={**changes, **later.changes})
 
     def to_json(self) -> str:
         """Return the ledger but for what is missing, in ASCII."""
@@ -157,7 +154,7 @@ class Ledger:
     @classmethod
     def from_json(cls, text: str) -> Ledger:
         """Return the ledger of :meth:`to_json`; what was not written there is an exception."""
-        state = json.loads(text, parse_constant=_refuse)
+        state = json.loads(text)
         columns = state["columns"]
         present, gone = (
             {ref: _seen(dict(zip(columns, row, strict=True))) for ref, row in state[key].items()}
@@ -186,10 +183,6 @@ def _number(value: Any, kind: type[int | float]) -> Any:  # a JSON value
     return value
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
-
-
 def events_between(account: str, old: Ledger, new: Ledger) -> tuple[Event, ...]:
     """Return what happened between two states of an account, at the time of the second one."""
 
@@ -210,28 +203,19 @@ def events_between(account: str, old: Ledger, new: Ledger) -> tuple[Event, ...]:
                 if before[place] and before[place] != seen[place]:
                     texts = {"before": before[place], "after": seen[place]}
                     events.append(event(ref, seen, kind=kind, **texts))
-            for flag, one, other in _flags(before, seen):
-                if None not in (one, other):
-                    texts = {"before": str(int(one)), "after": str(int(other))}
-                    events.append(event(ref, seen, kind="changed", flag=flag, **texts))
+            for flag, one, other in _changed(before, seen):
+                texts = {"before": str(int(one)), "after": str(int(other))}
+                events.append(event(ref, seen, kind="changed", flag=flag, **texts))
     return tuple(events)
 
 
-def _flags(old: Seen, new: Seen) -> Iterator[tuple[str, Any, Any]]:
-    """The flags that differ, with both values."""
-    pairs = zip(FLAGS, old[_FIRST_FLAG:], new[_FIRST_FLAG:], strict=True)
-    return (one for one in pairs if one[1] != one[2])
+def _changed(old: Seen, new: Seen) -> Iterator[tuple[str, bool, bool]]:
+    """The flags that are known to differ, with both values."""
+    for flag, before, after in zip(FLAGS, old[_FIRST_FLAG:], new[_FIRST_FLAG:], strict=True):
+        if before != after and None not in (before, after):
+            yield flag, before, after
 
 
 def _fill(seen: Seen, old: Seen) -> Seen:
     """Fill in unknown values with the previous ones."""
-    return tuple(
-        was if one is None or one == "" else one for one, was in zip(seen, old, strict=True)
-    )
-
-
-def _set_back(changes: Changes, at: float) -> Changes:
-    return {
-        key: change if change.last_changed <= at else replace(change, last_changed=at)
-        for key, change in changes.items()
-    }
+    return tuple(was if one in (None, "") else one for one, was in zip(seen, old, strict=True))

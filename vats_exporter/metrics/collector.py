@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family
 
     from vats_exporter.clock import Clock
-    from vats_exporter.history import Changes, History
+    from vats_exporter.history.history import History
+    from vats_exporter.history.ledger import Changes
     from vats_exporter.metrics.exposition import TrunkLines
     from vats_exporter.refresh import Outcome, Source
     from vats_exporter.trunks import AccountState, Snapshot

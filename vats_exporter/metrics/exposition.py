@@ -27,7 +27,7 @@ from vats_exporter.trunks import FLAGS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from vats_exporter.history import Changes
+    from vats_exporter.history.ledger import Changes
     from vats_exporter.metrics.table import Metric
     from vats_exporter.privacy import Privacy
     from vats_exporter.trunks import AccountState, Snapshot

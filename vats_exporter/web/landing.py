@@ -21,7 +21,7 @@ from vats_exporter.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from vats_exporter.history import Changes
+    from vats_exporter.history.ledger import Changes
     from vats_exporter.privacy import Privacy
     from vats_exporter.trunks import AccountState, Flag, Trunk
 
