@@ -90,9 +90,8 @@ def test_progress_is_erased_before_anything_else_is_said(
 ) -> None:
     terminal(80)
     monkeypatch.setattr(output, "_PATIENCE", -1.0)
-    with Progress() as progress:
-        progress.say("reading the cabinets: page {number}", number=3)
-        tell("{error}", error="gone")
+    Progress().say("reading the cabinets: page {number}", number=3)
+    tell("{error}", error="gone")
     assert capfdbinary.readouterr().err == (
         b"\r\x1b[Kreading the cabinets: page 3" + b"\r\x1b[K" + b"gone\n"
     )

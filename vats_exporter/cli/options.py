@@ -8,11 +8,13 @@ import sys
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, get_args
 
 import click
 
+from vats_exporter.cabinet.errors import CabinetError, PageRead, UndecodableError
 from vats_exporter.cli.output import WRONG_CONFIGURATION, Progress, _, fail, sentence, tell
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
@@ -20,7 +22,7 @@ from vats_exporter.expected_off import ExpectedOff, read_lines
 from vats_exporter.history.ledger import HistoryError
 from vats_exporter.history.reading import read_accounts, read_phones
 from vats_exporter.logs import setup
-from vats_exporter.redaction import describe_unexpected, redact, register_secrets
+from vats_exporter.redaction import describe_unexpected, register_secrets
 from vats_exporter.trunks import phone_digits, read_phone
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.client import CabinetClient
     from vats_exporter.config.models import AccountSettings, Config
     from vats_exporter.config.problems import Problem
-    from vats_exporter.trunks import Trunk
+    from vats_exporter.trunks import Listing, Trunk
     from vats_exporter.web.protection import Protection
     from vats_exporter.web.settings import WebSettings
 
@@ -156,11 +158,7 @@ log_format = option(
 
 
 def read_config(file: Path | None) -> Config:
-    """Read the configuration that a command was given, or the first one that is there.
-
-    Raises:
-        SystemExit: it cannot be used; all that is wrong with it is on standard error.
-    """
+    """Read a command's configuration; end the program with all that is wrong with it."""
     try:
         return load_config(find_config(file))
     except ConfigError as error:
@@ -186,11 +184,7 @@ def _first_config() -> Path | None:
 
 
 def load_config(file: Path) -> Config:
-    """Load a configuration, and keep its passwords out of the log from now on.
-
-    Raises:
-        ConfigError: with all that is wrong with it.
-    """
+    """Load a configuration, and keep its passwords out of the log; may raise ConfigError."""
     config = load(file)
     for account in config.accounts:
         register_secrets(account.password, account.proxy_url)
@@ -198,11 +192,7 @@ def load_config(file: Path) -> Config:
 
 
 def read_web_config(file: Path | None) -> Protection | None:
-    """Read what protects the exporter's own address; no file protects nothing.
-
-    Raises:
-        ConfigError: with all that is wrong with it.
-    """
+    """Read what protects the exporter's own address, if anything does; may raise ConfigError."""
     if file is None:
         return None
     # Imported here, since only serving and checking need it.
@@ -226,16 +216,15 @@ def refuse(error: ConfigError) -> NoReturn:
 
 def in_words(problem: Problem) -> str:
     """Say where and what is wrong with a configuration, in the operator's language."""
-    place = str(replace(problem, path="", message=""))
-    parts = (place and sentence(place), problem.path, sentence(problem.message))
-    return ": ".join(filter(None, parts))
+    place = sentence(str(replace(problem, path="", message="")))
+    return ": ".join(filter(None, (place, problem.path, sentence(problem.message))))
 
 
 def choose(config: Config, names: Sequence[str]) -> list[AccountSettings]:
     """Return the accounts of these names, or all of them, or end the program."""
     known = {account.name: account for account in config.accounts}
     refuse_unknown_accounts(names, known, config.file)
-    return [known[name] for name in dict.fromkeys(names)] if names else list(config.accounts)
+    return [known[name] for name in dict.fromkeys(names or known)]
 
 
 def refuse_unknown_accounts(
@@ -269,37 +258,28 @@ class Found:
 def at_once(
     chosen: Sequence[AccountSettings],
     work: Callable[[AccountSettings, CabinetClient], Outcome],
-    level: setup.Level = "error",
+    level: setup.Level | None = None,
 ) -> Iterator[Iterator[tuple[AccountSettings, CabinetClient, Outcome]]]:
     """Do something with some accounts' cabinets, several at a time; they stay open in the block.
 
-    Yields:
-        each account, its cabinet and what came of it, in order, as soon as it is there.
+    Yields each account, its cabinet, and what came of it, in order, as soon as it is there.
     """
     # Imported here: `serve` and `events` do without.
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see above
 
     from vats_exporter.cabinet.client import CabinetClient  # noqa: PLC0415 - see above
-    from vats_exporter.cabinet.errors import PageRead  # noqa: PLC0415 - see above
 
-    setup.configure(level=level)
-    pages = 0
-    with ExitStack() as stack:
-        progress = stack.enter_context(Progress())
+    def trace(event: object) -> None:
+        if isinstance(event, PageRead):
+            progress.say("reading the cabinets: page {number}", number=next(pages))
 
-        def trace(event: object) -> None:
-            nonlocal pages
-            if isinstance(event, PageRead):
-                pages += 1
-                progress.say("reading the cabinets: page {number}", number=pages)
-
-        pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE))
-        cabinets = [stack.enter_context(CabinetClient(one, trace=trace)) for one in chosen]
-        started = [pool.submit(work, *both) for both in zip(chosen, cabinets, strict=True)]
+    setup.configure(level=level or "error")
+    progress, pages = Progress(), count(1)
+    with ThreadPoolExecutor(_AT_ONCE) as pool, ExitStack() as opened:
+        cabinets = [opened.enter_context(CabinetClient(one, trace=trace)) for one in chosen]
         # After Ctrl-C: first this, then the cabinets are closed, then the pool's threads end.
-        stack.callback(lambda: [one.cancel() for one in started])
-        outcomes = (one.result() for one in started)
-        yield zip(chosen, cabinets, outcomes, strict=True)
+        opened.callback(pool.shutdown, wait=False, cancel_futures=True)
+        yield zip(chosen, cabinets, pool.map(work, chosen, cabinets), strict=True)
 
 
 @contextmanager
@@ -308,48 +288,41 @@ def reading(
 ) -> Iterator[tuple[Iterator[list[Found]], set[str]]]:
     """Read every trunk of some accounts; their cabinets stay open within the block.
 
-    Yields:
-        the trunks, account by account as they are read, and the names of the accounts that could
-        not be read so far, which are told on standard error.
+    Yields the trunks, account by account as they are read, and the names of the accounts that could
+    not be read so far, which are told on standard error.
     """
     failed: set[str] = set()
 
-    def accounts_read(
-        asked: Iterator[tuple[AccountSettings, CabinetClient, tuple[Trunk, ...] | str]],
-    ) -> Iterator[list[Found]]:
+    def found() -> Iterator[list[Found]]:
         for account, cabinet, outcome in asked:
-            if isinstance(outcome, str):
-                tell("{account}: {error}", account=account.name, error=sentence(outcome))
+            if isinstance(outcome, CabinetError):
+                tell("{account}: {error}", account=account.name, error=outcome)
                 failed.add(account.name)
                 continue
             expected = ExpectedOff(account.expected_off, account.expected_off_file)
-            trunks, warnings = expected.mark(outcome)
+            trunks, warnings = expected.mark(outcome.trunks)
             for warning in warnings:
                 tell("{account}: {error}", account=account.name, error=sentence(warning))
             yield [Found(account.name, cabinet, trunk) for trunk in trunks]
 
-    with at_once(chosen, _read, level or "error") as asked:
-        yield accounts_read(asked), failed
+    with at_once(chosen, _read, level) as asked:
+        yield found(), failed
 
 
-def _read(_account: AccountSettings, cabinet: CabinetClient) -> tuple[Trunk, ...] | str:
-    """An account's trunks, or why they can't be read."""
-    from vats_exporter.cabinet.errors import CabinetError  # noqa: PLC0415 - as above
-
+def _read(_account: AccountSettings, cabinet: CabinetClient) -> Listing | CabinetError:
     try:
-        return cabinet.read_trunks().trunks
+        return cabinet.read_trunks()
     except CabinetError as error:
-        return redact(str(error))
+        return error
     except Exception as bug:  # noqa: BLE001 - one account's bug must not hide the others
-        return describe_unexpected(bug)
+        return UndecodableError(describe_unexpected(bug))
 
 
 def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found], list[str]]:
     """Find trunks by phones as people write them, their last seven digits, or references.
 
-    Returns:
-        the trunks in the order asked for, each once, and a sentence for each text that names no
-        trunk or more than one.
+    Returns the trunks in the order asked for, each once, and a sentence for each text that names no
+    trunk or more than one.
     """
     by_name: dict[str, list[Found]] = defaultdict(list)
     for found in everything:
@@ -365,7 +338,10 @@ def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found
         phone, digits = read_phone(text), phone_digits(text)
         short = digits if len(digits) == 7 else ""
         matches = by_name.get(text.strip()) or by_name.get(phone or short, [])
-        places = ", ".join(
+        if len(matches) == 1:
+            chosen[matches[0].account, matches[0].trunk.ref] = matches[0]
+            continue
+        trunks = ", ".join(
             _(
                 "{trunk} in {account}",
                 trunk=one.trunk.ref if phone else one.label,
@@ -373,20 +349,15 @@ def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found
             )
             for one in matches
         )
-        if len(matches) == 1:
-            chosen[matches[0].account, matches[0].trunk.ref] = matches[0]
-        elif matches and phone:
-            problems.append(
-                _("{phone}: several trunks have this phone: {trunks}", phone=text, trunks=places)
-            )
+        if matches and phone:
+            said = _("{phone}: several trunks have this phone: {trunks}", phone=text, trunks=trunks)
         elif matches:
-            problems.append(
-                _("{phone}: several phones end like this: {trunks}", phone=text, trunks=places)
-            )
+            said = _("{phone}: several phones end like this: {trunks}", phone=text, trunks=trunks)
         elif phone or short:
-            problems.append(_("{phone}: no trunk has this phone", phone=text))
+            said = _("{phone}: no trunk has this phone", phone=text)
         else:
-            problems.append(_("{phone}: neither a phone nor a trunk's reference", phone=text))
+            said = _("{phone}: neither a phone nor a trunk's reference", phone=text)
+        problems.append(said)
     return list(chosen.values()), problems
 
 

@@ -16,9 +16,10 @@ import textwrap
 import time
 import unicodedata
 from functools import cache, partial
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from operator import attrgetter
 from pathlib import Path
+from string import Formatter
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from vats_exporter.redaction import redact
@@ -26,8 +27,6 @@ from vats_exporter.trunks import ROW_FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-
-    from typing_extensions import Self
 
     from vats_exporter.trunks import Trunk, Words
 
@@ -94,8 +93,8 @@ def words(both: Words) -> str:
 def sentence(text: str) -> str:
     """Translate a message of another module, which is in English because it is logged as well.
 
-    ``sentences.txt`` has what is translated, with a placeholder for each part that differs. What is
-    put together of several sentences is taken apart.
+    ``sentences.txt`` has them, each part that differs as a placeholder. What is put together of
+    several sentences is taken apart.
     """
     if _("en") == "en":
         return text
@@ -112,24 +111,19 @@ def sentence(text: str) -> str:
 
 @cache
 def _sentences() -> list[tuple[re.Pattern[str], str]]:
-    """The sentences as patterns, the most specific first."""
-    lines = (LOCALE / "sentences.txt").read_text("utf-8").splitlines()
+    """The sentences as patterns, those with most text of their own first."""
     found = []
-    for line in lines:
+    for line in (LOCALE / "sentences.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
-            # Texts between placeholders, and the placeholders' names.
-            parts = re.split(r"(?<!\{)\{(\w+)\}", line)
-            texts = [re.escape(part.format()) for part in parts[::2]]
-            # What a sentence begins with is no prefix, such as the name of an account.
-            names = [f"(?P<{name}>.+)" for name in parts[1::2]]
-            if not parts[0] and names:
-                names[0] = names[0].replace(".+", "(?:(?!: ).)+")
-            pattern = "".join(chain.from_iterable(zip_longest(texts, names, fillvalue="")))
-            found.append(
-                (len("".join(texts)), re.compile(pattern, re.DOTALL | re.IGNORECASE), line)
-            )
+            own, pattern = 0, ""
+            for text, name, _spec, _conversion in Formatter().parse(line):
+                # What a sentence begins with is no prefix, such as the name of an account.
+                part = ".+" if pattern or text else "(?:(?!: ).)+"
+                own += len(text)
+                pattern += re.escape(text) + (f"(?P<{name}>{part})" if name else "")
+            found.append((own, re.compile(pattern, re.DOTALL | re.IGNORECASE), line))
     found.sort(key=lambda one: -one[0])
-    return [(pattern, line) for _length, pattern, line in found]
+    return [(pattern, line) for _own, pattern, line in found]
 
 
 def write(text: str) -> None:
@@ -211,7 +205,7 @@ class Table:
         for place, column in enumerate(columns):
             self._widths[place] = max(self._widths[place], *map(_width, column))
         if is_terminal:
-            self._narrow(columns, shutil.get_terminal_size().columns)
+            self._narrow(columns)
         if not is_terminal or os.environ.get("TERM") == "dumb":
             styles = [""] * len(cells)
         return "".join(
@@ -220,14 +214,12 @@ class Table:
             for line in self._lines(row)
         )
 
-    def _narrow(self, columns: Sequence[Sequence[str]], room: int) -> None:
+    def _narrow(self, columns: Sequence[Sequence[str]]) -> None:
         """Narrow the widest columns until the table fits, down to a word's width."""
         widths = self._widths
-        over = sum(widths) + 2 * (len(widths) - 1) - room
-        if over <= 0:
-            return
+        over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
         least = [max(_width(word) for word in " ".join(cells).split(" ")) for cells in columns]
-        for _each in range(over):
+        for _column in range(over):
             wide = [place for place, width in enumerate(widths) if width > least[place]]
             if wide:
                 widths[max(wide, key=widths.__getitem__)] -= 1
@@ -240,8 +232,8 @@ class Table:
         ]
         for cells in zip_longest(*folded, fillvalue=""):
             line = []
-            for place, (cell, width) in enumerate(zip(cells, self._widths, strict=True)):
-                blanks = " " * (width - _width(cell))
+            for place, cell in enumerate(cells):
+                blanks = " " * (self._widths[place] - _width(cell))
                 line.append(blanks + cell if place in self._right else cell + blanks)
             yield "  ".join(line).rstrip()
 
@@ -255,20 +247,15 @@ def _width(text: str) -> int:
 
 
 class Progress:
-    """A line on standard error for a person who waits longer than a second, erased at the end."""
+    """A line on standard error for a person who waits longer than a second.
+
+    Whatever is written next takes its place.
+    """
 
     _shown = False
 
     def __init__(self) -> None:
         self._next = time.monotonic() + _PATIENCE
-
-    def __enter__(self) -> Self:
-        """Nothing is shown at first."""
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Erase the line."""
-        self.erase()
 
     def say(self, message: str, **parts: object) -> None:
         """Say how far it is, if it is time to."""
@@ -291,7 +278,7 @@ class Progress:
 
 def track(items: Iterable[Item], total: int, message: str) -> Iterator[Item]:
     """Go through items, and say how far it is: the message has *done* and *total*."""
-    with Progress() as progress:
-        for done, item in enumerate(items, 1):
-            yield item
-            progress.say(message, done=done, total=total)
+    progress = Progress()
+    for done, item in enumerate(items, 1):
+        yield item
+        progress.say(message, done=done, total=total)
