@@ -201,14 +201,14 @@ def test_a_name_cannot_act_upon_the_terminal_nor_break_the_json(run: Run, tmp_pa
     assert json.loads(lines.stdout)["name"] == name
 
 
-def test_following_shows_each_event_once_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+def test_following_shows_each_event_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "history.db"
     batches: list[list[int | None]] = []
     waits = 0
     with History(path) as history:
         history.record("office", snapshot(0, trunk("A", "110")))
 
-        def wait() -> None:
+        def wait(_seconds: float) -> None:
             nonlocal waits
             waits += 1
             if waits == 6:
@@ -217,16 +217,19 @@ def test_following_shows_each_event_once_and_ends_with_ctrl_c(tmp_path: Path) ->
                 flags = ("110", "010")[waits // 2 % 2]
                 history.record("office", snapshot(waits, trunk("A", flags)))
 
-        def show(events: list[Event]) -> None:
+        def as_text(events: list[Event]) -> str:
             batches.append([event.id for event in events])
+            return ""
 
-        follow_events(lambda after: read_events(path, after_id=after), show, last=0, wait=wait)
+        monkeypatch.setattr(time, "sleep", wait)
+        with pytest.raises(KeyboardInterrupt):
+            follow_events(lambda after: read_events(path, after_id=after), as_text, last=0)
 
     assert batches == [[1], [2]]
 
 
 def test_a_file_that_cannot_be_read_for_a_while_is_told_once_and_read_again(
-    capfd: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([HistoryError("gone"), HistoryError("gone"), [], HistoryError("gone")])
 
@@ -238,7 +241,9 @@ def test_a_file_that_cannot_be_read_for_a_while_is_told_once_and_read_again(
             raise answer
         return []
 
-    follow_events(read, lambda _: None, last=0, wait=lambda: None)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    with pytest.raises(KeyboardInterrupt):
+        follow_events(read, str, last=0)
 
     assert capfd.readouterr().err == "gone\ngone\n"
 

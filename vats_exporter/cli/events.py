@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from gettext import pgettext
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
@@ -24,12 +24,10 @@ if TYPE_CHECKING:
 
     from vats_exporter.history.ledger import Event
 
-POLL: Final = 1.0
+_POLL: Final = 1.0
 """Seconds between two looks at the file while following it."""
-
 _BEFORE_FOLLOWING: Final = 10
 _FLAGS: Final = {flag.key: Words(flag.key, flag.on.ru) for flag in FLAGS}
-_TRUTH: Final = {"0": False, "1": True}
 
 
 def _since(_context: object, _option: object, value: str | None) -> float | None:
@@ -42,8 +40,7 @@ def _since(_context: object, _option: object, value: str | None) -> float | None
         pass
     try:
         # Without a zone it is this machine's. Python 3.10 knows the zone Z by its number alone.
-        written = f"{value[:-1]}+00:00" if value.endswith(("Z", "z")) else value
-        return datetime.fromisoformat(written).timestamp()
+        return datetime.fromisoformat(value.upper().replace("Z", "+00:00")).timestamp()
     except (ValueError, OverflowError, OSError):
         raise click.BadParameter(
             _("{value!r}; write 2h, 7d, 2026-11-01 or 2026-11-01T15:30", value=value)
@@ -121,7 +118,7 @@ def command(
     Exits with 1 if the file cannot be read, or does not contain the account or phone.
     """
     path = history_file or _configured(config_file)
-    show = _write_json if format_ == "json" else _table_writer()
+    as_text = _as_json if format_ == "json" else _table()
 
     def read(after_id: int, limit: int | None = None) -> list[Event]:
         return read_events(
@@ -140,49 +137,37 @@ def command(
         events = read(0, _BEFORE_FOLLOWING if follow and since is None else None)
     except HistoryError as error:
         fail("{error}", error=error)
-    show(events)
+    if events:
+        write(as_text(events))
     if follow:
-        follow_events(
-            read, show, last=events[-1].id or 0 if events else 0, wait=lambda: time.sleep(POLL)
-        )
+        with suppress(KeyboardInterrupt):
+            follow_events(read, as_text, last=events[-1].id or 0 if events else 0)
         sys.exit(output.INTERRUPTED)
     elif format_ == "table":
         tell(count(len(events), "{count} event", "{count} events"))
 
 
 def follow_events(
-    read: Callable[[int], list[Event]],
-    show: Callable[[list[Event]], None],
-    *,
-    last: int,
-    wait: Callable[[], None],
-) -> None:
-    """Show events as they come, until Ctrl-C.
+    read: Callable[[int], list[Event]], as_text: Callable[[list[Event]], str], *, last: int
+) -> NoReturn:
+    """Write the events after a number as they come.
 
-    A file that cannot be read for a while, because it is being replaced, is told once and tried
-    again.
-
-    Args:
-        read: the events after a number.
-        show: some events.
-        last: the number of the last one shown.
-        wait: until it is time to look again.
+    A file that cannot be read for a while, because it is being replaced, is told once.
     """
     told = ""
-    with suppress(KeyboardInterrupt):
-        while True:
-            wait()
-            try:
-                events = read(last)
-            except HistoryError as error:
-                if str(error) != told:
-                    tell("{error}", error=error)
-                told = str(error)
-                continue
-            told = ""
-            if events:
-                show(events)
-                last = events[-1].id or 0
+    while True:
+        time.sleep(_POLL)
+        try:
+            events = read(last)
+        except HistoryError as error:
+            if str(error) != told:
+                tell("{error}", error=error)
+            told = str(error)
+            continue
+        told = ""
+        if events:
+            write(as_text(events))
+            last = events[-1].id or 0
 
 
 def _configured(config_file: Path | None) -> Path:
@@ -195,43 +180,40 @@ def _configured(config_file: Path | None) -> Path:
     return config.history.file
 
 
-def _table_writer() -> Callable[[list[Event]], None]:
+def _table() -> Callable[[list[Event]], str]:
     table = Table(_("Time"), _("Account"), _("Phone"), _("Name"), _("Event"))
 
-    def show(events: list[Event]) -> None:
-        rows = []
-        for event in events:
-            at = datetime.fromtimestamp(event.time, timezone.utc).astimezone()
-            time_ = at.strftime("%Y-%m-%d %H:%M:%S")
-            rows.append([time_, event.account, event.phone or "-", event.name, _what(event)])
-        if rows:
-            write(table.text(rows))
+    def row(event: Event) -> list[str]:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.time))
+        return [at, event.account, event.phone or "-", event.name, _what(event)]
 
-    return show
+    return lambda events: table.text(map(row, events))
 
 
 def _what(event: Event) -> str:
     kinds = {
+        "changed": words(_FLAGS[event.flag]) if event.flag else "",
         "appeared": _("appeared"),
         "gone": _("gone"),
         "back": _("back"),
         "renamed": _("renamed"),
         "renumbered": _("renumbered"),
     }
+    before, after = event.before, event.after
     if event.kind == "changed":
         switch = {"0": pgettext("flag", "off"), "1": pgettext("flag", "on")}
-        return f"{words(_FLAGS[event.flag])}: {switch[event.before]} → {switch[event.after]}"
-    what = kinds[event.kind]
-    return f"{what}: {event.before} → {event.after}" if event.before or event.after else what
+        before, after = switch[before], switch[after]
+    return kinds[event.kind] + (f": {before} → {after}" if before or after else "")
 
 
-def _write_json(events: list[Event]) -> None:
-    write("".join(f"{output.as_json(_object(event))}\n" for event in events))
+def _as_json(events: list[Event]) -> str:
+    return "".join(f"{output.as_json(_object(event))}\n" for event in events)
 
 
 def _object(event: Event) -> dict[str, object]:
     at = datetime.fromtimestamp(event.time, timezone.utc)
-    changed = event.kind == "changed"
+    both = event.before, event.after
+    before, after = (text == "1" if event.kind == "changed" else text or None for text in both)
     return {
         "id": event.id,
         "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -241,6 +223,6 @@ def _object(event: Event) -> dict[str, object]:
         "name": event.name,
         "event": event.kind,
         "flag": event.flag or None,
-        "before": _TRUTH[event.before] if changed else event.before or None,
-        "after": _TRUTH[event.after] if changed else event.after or None,
+        "before": before,
+        "after": after,
     }

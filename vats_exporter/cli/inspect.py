@@ -20,6 +20,8 @@ from vats_exporter.tools.inspection import Inspection, anonymous_answers, inspec
 from vats_exporter.trunks import ROW_FLAGS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vats_exporter.cabinet.discovery import Discovery
     from vats_exporter.config.models import AccountSettings
 
@@ -67,93 +69,86 @@ def command(*, config_file: Path | None, account: str | None, folder: Path | Non
     if folder is not None and found.answers:
         _save(folder, found)
     if found.error:
-        error = sentence(redact(found.error))
-        fail("{account}: {error}", account=chosen.name, error=error)
+        fail("{account}: {error}", account=chosen.name, error=sentence(redact(found.error)))
 
 
 def _report(account: AccountSettings, found: Inspection, names: Discovery) -> str:
     sections = [
         facts(_found(account, found, names)),
         Table(_("Service"), _("Policy")).text(sorted(names.policies.items())),
-        _classes(names),
+        Table(_("Class"), _("Signature")).text(_classes(names)),
         _differing(found),
         _patterns(account, found),
         "".join(f"! {printable(sentence(warning))}\n" for warning in found.listing.warnings),
     ]
-    return "\n".join(section for section in sections if section)
+    return "\n".join(filter(None, sections))
 
 
 def _found(account: AccountSettings, found: Inspection, names: Discovery) -> dict[str, str]:
     pages = [page for page in found.pages if not isinstance(page, DifferError)]
+    read_by = ", ".join(dict.fromkeys(page.read_by for page in pages)) or "-"
+    reasons = dict.fromkeys(page.not_by_script for page in pages if page.not_by_script)
     rows = ", ".join(str(len(page.records)) for page in pages)
     totals = {page.total for page in pages if page.total is not None}
     total = ", ".join(map(str, sorted(totals))) or _("not given")
-    read_by = found.listing.read_by or ", ".join(dict.fromkeys(page.read_by for page in pages))
-    reasons = dict.fromkeys(page.not_by_script for page in pages if page.not_by_script)
     number, permutation = found.enterprise, names.permutation
-    shown = f"{number} ({encode_long(int(number))})" if number.isdecimal() else f"- ({number})"
     if names.fragments:
         permutation += " " + _("and {count} of its deferred fragments", count=names.fragments)
     trunks = len(found.listing.trunks)
     return {
         _("account"): account.name,
         _("address"): account.address,
-        _("enterprise"): shown,
+        _("enterprise"): (
+            f"{number} ({encode_long(int(number))})" if number.isdecimal() else f"- ({number})"
+        ),
         _("permutation"): permutation,
-        _("read by"): (read_by or "-") + "".join(f" ({sentence(reason)})" for reason in reasons),
+        _("read by"): read_by + "".join(f" ({sentence(reason)})" for reason in reasons),
         _("pages"): _("{count} ({rows} rows)", count=len(pages), rows=rows),
         _("trunks"): _("{count}; the cabinet's total: {total}", count=trunks, total=total),
     }
 
 
-def _classes(names: Discovery) -> str:
+def _classes(names: Discovery) -> Iterator[list[str]]:
     """The classes that requests name."""
-    rows = []
     for name in sorted({*contract.LIST.classes, *contract.DETAILS.classes}):
-        number = names.signature(name).rpartition("/")[2]
         once = "" if name in names.signatures else " " + _("(seen once; not in the script)")
-        rows.append([name, number + once])
-    return Table(_("Class"), _("Signature")).text(rows)
+        yield [name, names.signature(name).rpartition("/")[2] + once]
 
 
 def _differing(found: Inspection) -> str:
     """Both readings of the rows in which they differ."""
     rows = [
         [str(number), str(row), by_script or "-", by_block or "-"]
-        for number, page in enumerate(found.pages, start=1)
+        for number, page in enumerate(found.pages, 1)
         if isinstance(page, DifferError)
-        for row, (by_script, by_block) in enumerate(
-            zip_longest(page.by_script, page.by_block), start=1
-        )
+        for row, (by_script, by_block) in enumerate(zip_longest(page.by_script, page.by_block), 1)
         if by_script != by_block
     ]
     if not rows:
         return ""
     table = Table(_("Page"), _("Row"), _("By the script"), _("By its block"), right={0, 1})
+    text = table.text(rows[:_MOST_DIFFERING])
     more = len(rows) - _MOST_DIFFERING
-    return table.text(rows[:_MOST_DIFFERING]) + (_("and {count} more", count=more) + "\n") * (
-        more > 0
-    )
+    return text + _("and {count} more", count=more) + "\n" if more > 0 else text
 
 
 def _patterns(account: AccountSettings, found: Inspection) -> str:
     """The patterns of rows, each with an example: a trunk with a phone, if any has one."""
+    titles = [words(flag.title) for flag in ROW_FLAGS]
+    table = Table(_("Pattern"), _("Trunks"), _("Example"), *titles, _("Meaning"), right={1})
     rows = []
     for pattern, trunks in found.patterns:
         example = next((trunk for trunk in trunks if trunk.phone), trunks[0])
         flags = (_("yes") if flag.of(example) else _("no") for flag in ROW_FLAGS)
         meaning = sentence(KNOWN_PATTERNS.get(pattern, "unknown"))
         rows.append([pattern, str(len(trunks)), example.phone or example.ref, *flags, meaning])
-    titles = [words(flag.title) for flag in ROW_FLAGS]
-    table = Table(_("Pattern"), _("Trunks"), _("Example"), *titles, _("Meaning"), right={1})
-    read = ", ".join(
-        _("{flag} at {position}", flag=words(flag.on), position=position)
-        for flag, position in zip(ROW_FLAGS, account.flags.in_order, strict=True)
-    )
     line = _(
         "A pattern is a row's values at {positions}. Read as configured: {flags}.",
         positions=", ".join(map(str, VARYING)),
-        flags=read,
+        flags=", ".join(
+            _("{flag} at {position}", flag=words(flag.on), position=position)
+            for flag, position in zip(ROW_FLAGS, account.flags.in_order, strict=True)
+        ),
     )
     return f"{table.text(rows)}{line}\n"
 
