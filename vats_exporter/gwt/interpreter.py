@@ -1,9 +1,8 @@
 """What a handler of a class takes from a stream or puts into it, field by field.
 
 A handler is a small function: straight lines, calls of helpers, a loop for a collection. It is not
-executed but *followed*: an expression has a value only as far as that matters, which is the stream,
-the object that is read or written, a field, or 0. Helpers are followed where they are called with
-the stream, whatever their names are.
+executed but *followed*: an expression has a value only as far as that matters (:data:`Value`).
+Helpers are followed where they are called with the stream, whatever their names are.
 
 Nothing is guessed. A field under a condition, a loop whose count is not the number right before it,
 a stream that goes where it can't be followed, a helper that is missing: each ends it with
@@ -31,14 +30,14 @@ MOST_STEPS: Final = 20_000
 MOST_STEPS_IN_ALL: Final = 1_000_000
 """The same for all handlers of a script; real ones take about 100 for a class."""
 _IN_ORDER: Final = {
-    "expression_statement", "else_clause", "empty_statement",
-    "array", "string", "string_fragment", "true", "false", "null", "undefined",
-}  # fmt: skip
+    *("expression_statement", "else_clause", "empty_statement", "throw_statement"),
+    *("array", "string", "string_fragment", "true", "false", "null", "undefined"),
+}
 """Nodes whose parts run one after the other, and no more."""
 
 
 class Known(Enum):
-    """Values that are followed; others are ``None``."""
+    """What an expression may be, besides a field."""
 
     STREAM = auto()
     PART = auto()
@@ -59,16 +58,17 @@ class Token:
 Found: TypeAlias = "list[Token | Found]"
 """A list within is a loop: its fields stand there as often as the number before them says."""
 Value: TypeAlias = Known | Token | Kind | None
+"""``None`` is anything else; a kind is that of the field that the value is written as."""
 
 
 @dataclass(slots=True)
 class Frame:
-    """A call that is followed: the function, its variables, what it returns, how it is left."""
+    """A call that is followed: the function, its variables, what it returns, whether it is left."""
 
     function: Piece
     variables: dict[str, Value]
     result: Value = None
-    left_by: str = ""
+    is_left: bool = False
 
 
 class Follower:
@@ -76,9 +76,9 @@ class Follower:
 
     def __init__(self, source: Source, *, is_array: bool = False) -> None:
         self.source = source
-        self.is_array = is_array
         self.fields: Found = []
-        self.frames: list[Frame] = []
+        self._frames: list[Frame] = []
+        self._is_array = is_array
         self._steps = min(MOST_STEPS, MOST_STEPS_IN_ALL - source.steps)
         self._depth = self._loops = self._conditions = 0
 
@@ -86,14 +86,13 @@ class Follower:
         """Follow a call, and give what it returns."""
         frame = Frame(function, dict(zip(function.parameters, values, strict=False)))
         conditions = self._conditions
-        self.frames.append(frame)
+        self._frames.append(frame)
         self.visit(part(function.tree, "body"))
-        self.frames.pop()
+        self._frames.pop()
         certain, self._conditions = self._conditions == conditions, conditions
         return frame.result if certain else None
 
-    def spend(self, steps: int) -> None:
-        """Count what following costs."""
+    def _spend(self, steps: int) -> None:
         self._steps -= steps
         self.source.steps += steps
         if self._steps < 0 or self._depth > DEEPEST:
@@ -110,7 +109,7 @@ class Follower:
     def visit(self, node: Node) -> Value:
         """Follow a statement or an expression, and give its value."""
         self._depth += 1
-        self.spend(1)
+        self._spend(1)
         value: Value = getattr(self, f"_on_{node.type}", self._on_other)(node)
         self._depth -= 1
         return value
@@ -121,40 +120,39 @@ class Follower:
             raise NotFollowedError("the stream in a place where it can't be followed")
 
     @property
-    def variables(self) -> dict[str, Value]:
-        """The variables of the function that is followed."""
-        return self.frames[-1].variables
+    def frame(self) -> Frame:
+        """The call that is followed."""
+        return self._frames[-1]
 
     def text(self, node: Node) -> str:
         """A node's text."""
-        return self.frames[-1].function.text(node)
+        return self.frame.function.text(node)
 
-    def uncertain(self, *nodes: Node | None) -> list[str]:
-        """Visit what may run or not: no field may be there. Give how each leaves the function."""
-        before, ways = dict(self.variables), []
-        self.spend(len(before))
+    def uncertain(self, *nodes: Node | None) -> None:
+        """Visit what may run or not: no field may be there, nor after it if it returns."""
+        before = dict(self.frame.variables)
+        self._spend(len(before))
         self._conditions += 1
-        for node in nodes:
-            self.away(self.visit(node) if node is not None else None)
-            ways.append(self.frames[-1].left_by)
-            self.frames[-1].left_by = ""
-        self._conditions -= 1
+        returns = False
+        for node in filter(None, nodes):
+            self.away(self.visit(node))
+            returns |= self.frame.is_left
+            self.frame.is_left = False
+        self._conditions -= not returns
         self._forget(before)
-        return ways
 
     def _forget(self, before: dict[str, Value]) -> None:
         """What has been set since isn't known."""
-        for name, value in self.variables.items():
+        for name, value in self.frame.variables.items():
             if before.get(name) is not value:
-                self.variables[name] = None
+                self.frame.variables[name] = None
 
     def _touches(self, node: Node) -> bool:
         """Whether the stream is somewhere within."""
-        self.spend(len(self.text(node)) // 8)
+        self._spend(len(self.text(node)) // 8)
         names = {self.text(each) for each in descendants(node) if each.type == "identifier"}
-        return any(
-            self.variables.get(name) is Known.STREAM for name in names | {"arguments", "this"}
-        )
+        names |= {"arguments", "this"}
+        return any(self.frame.variables.get(name) is Known.STREAM for name in names)
 
     # Statements
 
@@ -169,53 +167,49 @@ class Follower:
         for each in descendants(node):
             if each.type == "return_statement":
                 self._conditions += 1  # what follows runs or not
-            elif self.variables.get(self.text(each)) not in {None, Known.OBJECT}:
-                self.variables[self.text(each)] = None
+            elif self.frame.variables.get(self.text(each)) not in {None, Known.OBJECT}:
+                self.frame.variables[self.text(each)] = None
         return None
 
     def _on_statement_block(self, node: Node) -> None:
         for statement in node.named_children:
             self.visit(statement)
-            if self.frames[-1].left_by:
+            if self.frame.is_left:
                 break
 
     def _on_variable_declaration(self, node: Node) -> None:
         for declarator in node.named_children:
             name = self.text(part(declarator, "name"))
             initial = declarator.child_by_field_name("value")
-            self.variables.setdefault(name, None)
+            self.frame.variables.setdefault(name, None)
             if initial is not None:
-                self.variables[name] = self.visit(initial)
+                self.frame.variables[name] = self.visit(initial)
 
     def _on_return_statement(self, node: Node) -> None:
         for value in node.named_children:
-            self.frames[-1].result = self.visit(value)
-        self.frames[-1].left_by = "return"
+            self.frame.result = self.visit(value)
+        self.frame.is_left = True
 
-    def _on_throw_statement(self, _: Node) -> None:
-        self.frames[-1].left_by = "throw"
-
-    def _on_if_statement(self, node: Node) -> None:
+    def _on_if_statement(self, node: Node) -> Value:
         self.truth(self.visit(part(node, "condition")))
-        ways = self.uncertain(part(node, "consequence"), node.child_by_field_name("alternative"))
-        if all(ways):
-            self.frames[-1].left_by = min(ways)
-        elif "return" in ways:
-            self._conditions += 1  # what follows runs or not
+        self.uncertain(part(node, "consequence"), node.child_by_field_name("alternative"))
+        return None
+
+    _on_ternary_expression = _on_if_statement
 
     def _on_for_statement(self, node: Node) -> None:
         if not self._touches(node):
             self._on_other(node)
             return
         self.visit(part(node, "initializer"))
-        counter, outer, before = self.counter(node), self.fields, dict(self.variables)
+        counter, outer, before = self.counter(node), self.fields, dict(self.frame.variables)
         conditions, self.fields = self._conditions, []
         self._loops += 1
         self.visit(part(node, "body"))
         self._loops -= 1
-        if self.frames[-1].left_by or self._conditions != conditions or not self.fields:
+        if self.frame.is_left or self._conditions != conditions or not self.fields:
             raise NotFollowedError("a loop that is left or has no field")
-        if counter and self.variables[counter] is not Known.ZERO:
+        if counter and self.frame.variables[counter] is not Known.ZERO:
             raise NotFollowedError("a loop that changes its count")
         outer.append(self.fields)
         self.fields = outer
@@ -228,7 +222,7 @@ class Follower:
         if (
             (part(test, "operator").type, part(step, "operator").type) != ("<", "++")
             or self.text(stripped(part(test, "left"))) != name
-            or self.variables.get(name) is not Known.ZERO
+            or self.frame.variables.get(name) is not Known.ZERO
             or bound is not (self.fields[-1] if self.fields else Known.LENGTH)
             or (isinstance(bound, Token) and bound.kind is not Kind.NUMBER)
         ):
@@ -240,7 +234,7 @@ class Follower:
     def _on_identifier(self, node: Node) -> Value:
         if self.text(node) == "arguments":
             raise NotFollowedError("arguments without names")
-        return self.variables.get(self.text(node))
+        return self.frame.variables.get(self.text(node))
 
     _on_this = _on_identifier
 
@@ -253,17 +247,17 @@ class Follower:
     _on_sequence_expression = _on_parenthesized_expression
 
     def _on_assignment_expression(self, node: Node) -> Value:
-        place, right = node.child_by_field_name("left"), node.child_by_field_name("right")
-        place = stripped(place or part(node, "argument"))
+        place = stripped(node.child_by_field_name("left") or part(node, "argument"))
         if place.type != "identifier":
             self.visit(place)
-        value, name = None if right is None else self.visit(right), self.text(place)
+        right = node.child_by_field_name("right")
+        value, name = right and self.visit(right), self.text(place)
         if node.type != "assignment_expression":
             self.away(value)
-            self.away(self.variables.get(name))
+            self.away(self.frame.variables.get(name))
             value = None
-        if name in self.variables:
-            self.variables[name] = value
+        if name in self.frame.variables:
+            self.frame.variables[name] = value
         else:
             self.away(value)
         return value
@@ -286,23 +280,17 @@ class Follower:
             self.away(self.visit(part(node, "right")))
         return None
 
-    def _on_ternary_expression(self, node: Node) -> Value:
-        self.truth(self.visit(part(node, "condition")))
-        self.uncertain(part(node, "consequence"), part(node, "alternative"))
-        return None
-
     def _on_member_expression(self, node: Node) -> Value:
         value = self.visit(part(node, "object"))
         # An array has no other part; up to GWT 1.4, it is of another name.
-        length = self.is_array or self.text(part(node, "property")) == "length"
+        length = self._is_array or self.text(part(node, "property")) == "length"
         return Known.LENGTH if value is Known.OBJECT and length else self.member(value)
 
     def _on_subscript_expression(self, node: Node) -> Value:
         self.member(self.visit(part(node, "object")))
         index = self.visit(part(node, "index"))
         self.away(index)
-        if isinstance(index, Token):
-            self.mark(index, Kind.ENUM)
+        self.mark(index, Kind.ENUM)
         return None
 
     def _on_call_expression(self, node: Node) -> Value:
@@ -318,7 +306,7 @@ class Follower:
                 callee, arguments = receiver, arguments[1:]
             else:
                 value = self.visit(receiver)
-                if isinstance(value, Token) and name == "charCodeAt":
+                if name == "charCodeAt":
                     self.mark(value, Kind.LONG)
                 # Up to GWT 1.4, a stream has methods.
                 if value is Known.STREAM and (method := self.source.method(name)):
@@ -328,7 +316,7 @@ class Follower:
         name = self.text(callee) if callee.type == "identifier" else ""
         if Known.STREAM not in values and Known.PART not in values:
             return self.call(name, values)
-        if not name or name in self.variables:
+        if not name or name in self.frame.variables:
             raise NotFollowedError("the stream given to a method")
         return self.call_with_stream(self.source.function(name), values)
 
@@ -341,11 +329,12 @@ class Follower:
         if isinstance(value, Token) and value.kind is Kind.NUMBER:
             value.kind = Kind.BOOLEAN
 
-    def mark(self, token: Token, kind: Kind) -> None:
+    def mark(self, value: Value, kind: Kind) -> None:
         """A number turns out to be of that kind."""
-        if token.kind is not Kind.NUMBER:
-            raise NotFollowedError(f"a {token.kind.value} that is used as {kind.value}")
-        token.kind = kind
+        if isinstance(value, Token):
+            if value.kind is not Kind.NUMBER:
+                raise NotFollowedError(f"a {value.kind.value} that is used as {kind.value}")
+            value.kind = kind
 
     def member(self, value: Value) -> Value:
         """A part of something is used."""

@@ -1,21 +1,20 @@
-r"""JavaScript as GWT's compiler writes it: unwrapped, told from its strings, parsed on demand.
+"""JavaScript as GWT's compiler writes it: unwrapped, told from its strings, parsed on demand.
 
 How it works. A permutation may hold eleven megabytes, of which the handlers of its classes are a
 few percent, so it is not parsed whole: tree-sitter takes up to a kilobyte of memory for a byte of
-hostile text, and the square of the time for some. Instead:
-
-* The text is *masked*: a copy of the same length in which the contents of string literals, comments
-  and regular expressions are blank. What is found in it is code, whatever the strings hold.
-* Functions and literals are found in the masked text by searches of linear time.
-* A function that is asked for is cut out of the masked text by its braces and parsed; each
-  once, within a limit of its own and one of all.
+hostile text, and the square of the time for some. Instead the text is *masked*: in a copy of the
+same length, the contents of string literals, comments and regular expressions are blank. What is
+found there by searches of linear time is code. A function that is asked for is cut out of it by its
+braces, and parsed, within limits.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from functools import cached_property
+from collections import defaultdict
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.gwt.errors import MalformedError
@@ -34,7 +33,7 @@ _LEAST_PARSED: Final = 128
 _BROKEN: Final = 16
 """How many times broken code counts, which the parser may need long for."""
 _MOST_KEPT: Final = 512
-"""Functions kept for another use; helpers are used often, handlers once."""
+"""Functions kept for another use: helpers are used often, handlers once."""
 _MOST_SIBLINGS: Final = 8
 """Functions right before a place, among which the one around it is."""
 _LONGEST_NAME: Final = 256
@@ -211,9 +210,9 @@ class Source:
         self.code: Final = "\n".join(map(unwrap, texts))
         self.masked: Final = mask(self.code)
         self.steps = 0
+        self._function = lru_cache(_MOST_KEPT)(self._find_function)
         self._parser = Parser(Language(tree_sitter_javascript.language()))
-        self._found: dict[str, Piece] = {}
-        self._to_scan = 3 * len(self.masked) + MOST_PARSED
+        self._to_search = 3 * len(self.masked) + MOST_PARSED
         self._to_parse = MOST_PARSED
 
     def literal(self, start: int) -> str:
@@ -230,27 +229,21 @@ class Source:
     @cached_property
     def constants(self) -> dict[str, str]:
         """Strings that the compiler interned, by variable; none that is assigned two values."""
-        found: dict[str, str] = {}
-        twice = set()
+        found: dict[str, set[str]] = defaultdict(set)
         for match in _ASSIGNED.finditer(self.masked):
             start = match.start()
             before = self.masked[max(0, start - _LONGEST_NAME - 4) : start]
             if name := _NAME_BACKWARDS.match(before[::-1]):
-                variable, value = name[1][::-1], self.literal(start)
-                if found.setdefault(variable, value) != value:
-                    twice.add(variable)
-        return {variable: value for variable, value in found.items() if variable not in twice}
+                found[name[1][::-1]].add(self.literal(start))
+        return {name: values.pop() for name, values in found.items() if len(values) == 1}
 
     @cached_property
-    def _starts(self) -> tuple[list[int], dict[str, list[int]]]:
-        """Where all functions start, and where those of each name do."""
-        starts: list[int] = []
-        named: dict[str, list[int]] = {}
+    def _starts(self) -> dict[str | None, list[int]]:
+        """Where functions start, by name; ``None`` for those without."""
+        found = defaultdict(list)
         for match in _FUNCTION.finditer(self.masked):
-            starts.append(match.start())
-            if match[1]:
-                named.setdefault(match[1], []).append(match.start())
-        return starts, named
+            found[match[1] or None].append(match.start())
+        return found
 
     def function(self, name: str) -> Piece:
         """The function of that name.
@@ -258,35 +251,35 @@ class Source:
         Raises:
             NotFollowedError: there is none, or there are several that differ.
         """
-        found = self._found.pop(name, None)
-        if found is None:
-            pieces = [self.piece(start) for start in self._starts[1].get(name, ())]
-            if len({self.code[piece.start : piece.end] for piece in pieces}) != 1:
-                raise NotFollowedError(f"{len(pieces) or 'no'} functions of one name")
-            found = pieces[0]
-        self._found[name] = found
-        if len(self._found) > _MOST_KEPT:
-            del self._found[next(iter(self._found))]
+        found = self._function(name)
+        self._search(len(found.code) // 16)  # whoever asks looks for something in it
         return found
+
+    def _find_function(self, name: str) -> Piece:
+        pieces = [self.piece(start) for start in self._starts.get(name, ())]
+        if len({self.code[piece.start : piece.end] for piece in pieces}) != 1:
+            raise NotFollowedError(f"{len(pieces) or 'no'} functions of one name")
+        return pieces[0]
 
     @cached_property
     def _methods(self) -> dict[str, set[str]]:
-        found: dict[str, set[str]] = {}
+        """The functions that prototypes have as methods, by the method's name."""
+        found = defaultdict(set)
         for match in _METHOD.finditer(self.masked):
-            found.setdefault(match[1], set()).add(match[2])
+            found[match[1]].add(match[2])
         return found
 
     def method(self, name: str) -> Piece | None:
         """The one function that prototypes have as a method of that name."""
-        functions = self._methods.get(name, set())
+        functions = [*self._methods.get(name, ())]
         if len(functions) != 1:
             return None
-        function = self.function(next(iter(functions)))
+        function = self.function(functions[0])
         return Piece(self, function.start, function.end, "this")
 
     def functions_around(self, places: Iterable[int]) -> Iterator[Piece]:
         """The innermost functions around the places, each once."""
-        starts, seen = self._starts[0], set()
+        starts, seen = sorted(chain.from_iterable(self._starts.values())), set()
         for place in places:
             nearest = bisect_right(starts, place)
             for start in reversed(starts[max(0, nearest - _MOST_SIBLINGS) : nearest]):
@@ -306,16 +299,19 @@ class Source:
         Raises:
             NotFollowedError: it has no end, or none near.
         """
-        depth = 0
-        if self._to_scan > 0:
-            delimiters = _DELIMITERS[self.masked[start]]
-            for match in delimiters.finditer(self.masked, start, start + LONGEST_PIECE):
-                depth += 1 if match[0] in "{[" else -1
-                if depth <= 0:
-                    self._to_scan -= match.end() - start
-                    return Piece(self, start, match.end())
-        self._to_scan -= LONGEST_PIECE
+        self._search(LONGEST_PIECE)
+        depth, farthest = 0, start + LONGEST_PIECE
+        for match in _DELIMITERS[self.masked[start]].finditer(self.masked, start, farthest):
+            depth += 1 if match[0] in "{[" else -1
+            if depth <= 0:
+                self._to_search += farthest - match.end()
+                return Piece(self, start, match.end())
         raise NotFollowedError("a function that has no end, or none near")
+
+    def _search(self, characters: int) -> None:
+        self._to_search -= characters
+        if self._to_search < 0:
+            raise NotFollowedError("more functions than a script of GWT has")
 
     def parse(self, code: str) -> Node:
         """The tree of the one statement or expression that a text is.

@@ -1,15 +1,13 @@
 """Objects from an answer's tokens, as the client that the cabinet serves reads them.
 
-The opposite of what a server does: a class's index in the string table, then the object's fields in
-the order that the client's own script gives, object within object, until every token is used.
-Nothing is inferred. A token that does not fit its field, a class that the tables lack and a token
-that is left over each end the reading with one error that says where.
+A class's index in the string table, then the object's fields in the order that the client's script
+gives, object within object, until every token is used. Nothing is inferred. A token that does not
+fit its field, a class that the tables lack or have wrong (Java's own are known), and a token that
+is left over each end the reading with one error that says where.
 
 How it works. Each class is compiled once, into steps: runs of fields of one token each, objects,
 and repetitions. Each token gets a letter for what it can be, so that a whole run is checked at
 once, by a set of letters known to fit it; then the run is copied.
-
-A table is itself not believed at once: what it says of Java's own classes must be what they are.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -46,10 +45,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Elements of a collection or an array.
-
-    Their number is the NUMBER field right before.
-    """
+    """Elements of a collection or an array: as many as the NUMBER field right before says."""
 
     fields: Fields
 
@@ -70,11 +66,15 @@ Classes: TypeAlias = "Mapping[str, Fields | NotUnderstood | None]"
 """By type signature; ``None`` where the client never reads the class."""
 
 Value: TypeAlias = Any
-"""Of a field: a :class:`GwtObject`, an ``int`` (booleans are 0 or 1), a ``float``, a ``str`` (also
-for a long, as base 64), ``None``, or a ``list`` of a collection's elements. What stands in a field
-is what its kind allows."""
+"""What a field's kind allows: a :class:`GwtObject`, an ``int`` (booleans are 0 or 1), a ``float``,
+a ``str`` (also for a long, as base 64), ``None``, or a ``list`` of a collection's elements."""
 
-SIGNATURE: Final = re.compile(r"\[{0,8}[A-Za-z_$][\w$.]{0,400};?/\d{1,10}", re.ASCII)
+_NAME: Final = r"[\w$]{1,200}"
+SIGNATURE: Final = re.compile(
+    rf"(?:\[{{1,8}}(?:[ZBCDFIJS]|L(?:{_NAME}\.){{0,40}}{_NAME};)|(?:{_NAME}\.){{1,40}}{_NAME})"
+    r"/[0-9]{1,10}",
+    re.ASCII,
+)
 """How the type signature of a class or an array looks: its name and a hash."""
 
 _FITS: Final[dict[Field, str]] = {
@@ -86,9 +86,6 @@ _FITS: Final[dict[Field, str]] = {
 }
 """Which of the letters of :func:`letters` a token of each kind may have."""
 _MOST_SEEN: Final = 1000
-
-_ENDS: Final = "the answer ends within an object"
-_NO_OBJECT: Final = "an object was due, not a long or a fraction"
 
 _JAVA: Final = {
     "java.lang.String": Kind.STRING,
@@ -127,13 +124,7 @@ _Step: TypeAlias = "_Run | tuple[_Step, ...] | None"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectType:
-    """A class, ready to be read.
-
-    Attributes:
-        signature: its name and hash.
-        name: without the hash.
-        fields: all that is read of it, in order.
-    """
+    """A class, ready to be read; ``name`` is the signature without the hash."""
 
     signature: str
     name: str
@@ -142,55 +133,41 @@ class ObjectType:
     one: str  # what its token may be, if it is a single one and no string's index
 
 
+@dataclass(slots=True, eq=False)
 class GwtObject:
     """An object of an answer: its class, and the value of each field in the field's place."""
 
-    __slots__ = ("type", "values")
-
-    def __init__(self, of: ObjectType, values: list[Value]) -> None:
-        self.type = of
-        self.values = values
+    type: ObjectType
+    values: list[Value]
 
 
 class ObjectReader:
-    """Reads the answers of one deployment.
-
-    Args:
-        classes: each class as the deployment's script has it.
-    """
+    """Reads the answers of one deployment, by the classes in its script."""
 
     def __init__(self, classes: Classes) -> None:
         self._classes = classes
-        self._types: dict[str, ObjectType] = {}
+        self._type = cache(self._compile)
 
     def read(self, response: Response, marks: str = "") -> Value:
-        """Read all of an answer.
+        """Read all of an ``//OK`` answer; what it refers to twice is the same object.
 
         Args:
-            response: an ``//OK`` answer, of format version 7 or later.
+            response: of format version 7 or later.
             marks: what :func:`letters` makes of its tokens, if that is known.
-
-        Returns:
-            what it holds; objects that the answer refers to twice are the same object.
 
         Raises:
             ObjectsError: the tables lack a class of it, or do not fit it.
         """
         marks = marks or letters(response.tokens, len(response.string_table))
         reading = _Reading(response, marks, self._type)
+        root: list[Value] = []
         try:
-            root = reading.read()
+            reading.read_fields("the answer", (None,), root)
         except RecursionError:
             raise ObjectsError("objects within objects too deep", where=reading.at) from None
         if left := reading.end - reading.at:
             raise ObjectsError(f"{left} tokens are left over", where=reading.at)
-        return root
-
-    def _type(self, signature: str) -> ObjectType:
-        found = self._types.get(signature)
-        if found is None:
-            found = self._types[signature] = self._compile(signature)
-        return found
+        return root[0]
 
     def _compile(self, signature: str) -> ObjectType:
         fields = self._classes.get(signature)
@@ -209,15 +186,10 @@ class ObjectReader:
 
 
 def letters(tokens: Sequence[Any], strings: int) -> str:
-    """Write one letter for each token, of what it can be.
+    """Write one letter for each token, of what it can be with that many strings in the table.
 
-    Args:
-        tokens: in any order.
-        strings: how many there are in the string table.
-
-    Returns:
-        ``s`` for a token in quotes, ``f`` for one with a point, ``-`` for a negative number, ``0``
-        and ``1`` for themselves, ``i`` for another index of a string, ``n`` for a greater number.
+    ``s`` for a token in quotes, ``f`` for one with a point, ``-`` for a negative number, ``0`` and
+    ``1`` for themselves, ``i`` for another index of a string, ``n`` for a greater number.
     """
     return "".join(
         [
@@ -264,24 +236,21 @@ class _Reading:
         self._types: dict[int, ObjectType] = {}
         self._objects: list[GwtObject] = []
 
-    def read(self) -> Value:
-        """Read the answer's own object, and all within it."""
-        root: list[Value] = []
-        self._read_fields("the answer", (None,), root)
-        return root[0]
-
-    def _read_fields(self, of: str, steps: tuple[_Step, ...], values: list[Value]) -> None:
+    def read_fields(self, of: str, steps: tuple[_Step, ...], values: list[Value]) -> None:
         """Read an object's fields, or elements; ``of`` what is said where they do not fit."""
         tokens, letters, types, at = self._tokens, self._letters, self._types, self.at
         for step in steps:
             if step is None:
                 token = tokens[at]
                 if token.__class__ is not int:
-                    ends = at >= self.end
-                    raise ObjectsError(_ENDS if ends else _NO_OBJECT, where=at)
+                    due = "an object was due, not a long or a fraction"
+                    ends = "the answer ends within an object"
+                    raise ObjectsError(due if at < self.end else ends, where=at)
                 at += 1
                 if token <= 0:
-                    values.append(self._known(-token, at - 1) if token else None)
+                    if -token > len(self._objects):
+                        raise ObjectsError(f"{token} refers to no object", where=at - 1)
+                    values.append(self._objects[-token - 1] if token else None)
                     continue
                 found = types.get(token) or self._class(token, at - 1)
                 inner: list[Value] = []
@@ -294,7 +263,7 @@ class _Reading:
                     at += 1
                 else:
                     self.at = at
-                    self._read_fields(found.signature, found.steps, inner)
+                    self.read_fields(found.signature, found.steps, inner)
                     at = self.at
             elif isinstance(step, _Run):
                 end = at + len(step.kinds)
@@ -313,7 +282,7 @@ class _Reading:
                     raise ObjectsError(f"{of} has no count", where=at)
                 elements: list[Value] = []
                 self.at = at
-                self._read_fields(of, step * count, elements)
+                self.read_fields(of, step * count, elements)
                 at = self.at
                 values.append(elements)
         self.at = at
@@ -329,8 +298,3 @@ class _Reading:
             error.where = where
             raise
         return found
-
-    def _known(self, number: int, where: int) -> GwtObject:
-        if number > len(self._objects):
-            raise ObjectsError(f"-{number} refers to no object", where=where)
-        return self._objects[number - 1]

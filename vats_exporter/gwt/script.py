@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from vats_exporter.gwt.interpreter import Known
 from vats_exporter.gwt.javascript import NotFollowedError, Piece, Source, descendants, part
-from vats_exporter.gwt.objects import NotUnderstood
+from vats_exporter.gwt.objects import SIGNATURE, NotUnderstood
 from vats_exporter.gwt.streams import Reader, Writer, plain
 
 if TYPE_CHECKING:
@@ -75,15 +75,9 @@ class Script:
 
 
 F = TypeVar("F", Reader, Writer)
-_NAME: Final = r"[\w$]{1,200}"
-_SIGNATURE: Final = (
-    rf"(?:\[{{1,8}}(?:[ZBCDFIJS]|L(?:{_NAME}\.){{0,40}}{_NAME};)|(?:{_NAME}\.){{1,40}}{_NAME})"
-    r"/[0-9]{1,10}"
-)
-_SIGNATURE_ALONE: Final = re.compile(_SIGNATURE)
-_SIGNATURE_LITERAL: Final = re.compile(rf"(['\"])({_SIGNATURE})\1")
+_SIGNATURE_LITERAL: Final = re.compile(rf"(['\"])(?:{SIGNATURE.pattern})\1", re.ASCII)
 _ENTRY: Final = re.compile(
-    rf"\[ ?(?:({_NAME})|(?P<key>['\"]) *(?P=key)) ?\] ?= ?\[|' *' ?: ?\[|\" *\" ?: ?\["
+    r"\[ ?(?:([\w$]{1,200})|(?P<key>['\"]) *(?P=key)) ?\] ?= ?\[|' *' ?: ?\[|\" *\" ?: ?\["
 )
 _MOST_ENTRIES: Final = 200_000
 """Of tables; far more than a real script has."""
@@ -147,7 +141,7 @@ def _tables(source: Source) -> dict[str, dict[str, int]]:
     for match in islice(_ENTRY.finditer(source.masked), _MOST_ENTRIES):
         literal = match.start("key") if match["key"] else match.start()
         key = source.constants.get(match[1], "") if match[1] else source.literal(literal)
-        if _SIGNATURE_ALONE.fullmatch(key):
+        if SIGNATURE.fullmatch(key):
             start, text = match.end() - 1, ""
             with suppress(NotFollowedError):
                 text = source.piece(start).code

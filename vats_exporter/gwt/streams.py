@@ -111,7 +111,6 @@ class Reader(Follower):
             function = self.source.function(name)
         except NotFollowedError:
             return False
-        self.spend(1 + len(function.code) // 16)
         parameter = re.escape((function.parameters + [""] * 9)[place])
         if re.search(rf"(?<![\w$.]){parameter}\.charCodeAt\(", function.code):
             return True
@@ -122,7 +121,6 @@ class Reader(Follower):
 
     def call_with_stream(self, function: Piece, values: list[Value]) -> Value:
         """A function is called with the stream: it reads an object, or is followed."""
-        self.spend(len(function.code) // 16)
         if values == [Known.STREAM] and _refers_back(function):
             return self.emit(Kind.OBJECT)
         if string := _STRING.fullmatch(function.code):
@@ -156,7 +154,7 @@ class Writer(Follower):
         return next((value for value in values if isinstance(value, Kind)), None)
 
     def _on_ternary_expression(self, node: Node) -> Value:
-        function = self.frames[-1].function
+        function = self.frame.function
         choices = [part(node, name) for name in ("consequence", "alternative")]
         if [function.string(choice) for choice in choices] == ["1", "0"]:
             return Kind.BOOLEAN
@@ -175,12 +173,10 @@ class Writer(Follower):
             code = self.source.function(name).code if len(values) == 1 else ""
         except NotFollowedError:
             return None
-        self.spend(len(code) // 16)
         return Kind.LONG if _SIX_BITS.search(code) else None
 
     def call_with_stream(self, function: Piece, values: list[Value]) -> Value:
         """What ends with ``|`` is a token."""
-        self.spend(len(function.code) // 16)
         if any(function.string(node) == "|" for node in descendants(function.tree)):
             self.emit(next((value for value in values if isinstance(value, Kind)), Kind.NUMBER))
             return None
