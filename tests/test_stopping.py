@@ -17,7 +17,7 @@ from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import CacheSettings, Config, DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.http import Fault, Incoming
-from vats_exporter.history.reading import read_accounts, read_events
+from vats_exporter.history.reading import read_events, read_phones
 from vats_exporter.logs import setup
 from vats_exporter.refresh import Refresher
 from vats_exporter.trunks import Listing
@@ -229,7 +229,7 @@ def test_a_refresh_that_outlasts_the_end_is_recorded_nowhere(
     (account,) = exporter._collector.accounts
     account.refresher.close(PATIENCE)
     assert account.refresher.peek().up
-    assert read_accounts(history) == []
+    assert read_phones(history) == {}
 
 
 def test_a_reload_that_hangs_neither_holds_up_the_end_nor_comes_after_it(

@@ -15,7 +15,7 @@ import pytest
 from tests.history.making import at, snapshot, trunk
 from vats_exporter.history.history import History
 from vats_exporter.history.ledger import Event, HistoryError
-from vats_exporter.history.reading import export, is_known_phone, read_accounts, read_events
+from vats_exporter.history.reading import export, is_known_phone, read_events, read_phones
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,10 +96,10 @@ def test_a_file_that_was_begun_anew_is_read_from_its_start(written: Path) -> Non
 
 def test_accounts_are_read_even_if_nothing_happened_in_them(path: Path) -> None:
     with History(path) as history:
-        history.record("shop", snapshot(0, trunk("A")))
+        history.record("shop", snapshot(0, trunk("A"), trunk("B", phone="")))
         history.record("office", snapshot(0))
 
-    assert read_accounts(path) == ["office", "shop"]
+    assert read_phones(path) == {"office": [], "shop": ["79160000001"]}
 
 
 def test_another_process_reads_each_event_as_soon_as_it_is_recorded(path: Path) -> None:

@@ -16,7 +16,7 @@ from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, count, fail, tell, words, write
 from vats_exporter.config.units import parse_duration
 from vats_exporter.history.ledger import HistoryError
-from vats_exporter.history.reading import export, is_known_phone, read_accounts, read_events
+from vats_exporter.history.reading import export, is_known_phone, read_events, read_phones
 from vats_exporter.trunks import FLAGS, Words, read_phone
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def command(
             export(path, target)
             tell("copied to {file}", file=target)
             return
-        options.refuse_unknown_accounts(account, read_accounts(path), path)
+        options.refuse_unknown_accounts(account, read_phones(path), path)
         for phone in phones:
             if not is_known_phone(path, phone):
                 fail("{phone}: no trunk has or had this phone", phone=phone)

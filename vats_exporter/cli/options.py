@@ -20,7 +20,7 @@ from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.expected_off import ExpectedOff, read_lines
 from vats_exporter.history.ledger import HistoryError
-from vats_exporter.history.reading import read_accounts, read_phones
+from vats_exporter.history.reading import read_phones
 from vats_exporter.logs import setup
 from vats_exporter.redaction import describe_unexpected, register_secrets
 from vats_exporter.trunks import phone_digits, read_phone
@@ -115,8 +115,8 @@ def _known_trunks(context: click.Context) -> dict[str, set[str]]:
             file = file or config.history.file
     if file is not None:
         with suppress(HistoryError):
-            for name in read_accounts(file):
-                known[name].update(read_phones(file, name))
+            for name, phones in read_phones(file).items():
+                known[name].update(phones)
     no_proxy = build_opener(ProxyHandler({}))
     with suppress(OSError, HTTPException), no_proxy.open(_EXPORTER, timeout=1) as answer:
         for name, phone in _SERIES.findall(answer.read().decode("utf-8", "replace")):

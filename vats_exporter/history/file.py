@@ -122,9 +122,7 @@ class HistoryFile:
     def write(self, account: str, ledger: Ledger, events: Iterable[Event]) -> None:
         """Bring an account to another state, in one transaction.
 
-        Raises:
-            CorruptError: the file is damaged.
-            sqlite3.Error: whether it was written, only the file itself can tell.
+        Whether that is done after a ``sqlite3.Error``, only the file opened anew can tell.
         """
         with self._transaction():
             self._connection.execute(

@@ -1,9 +1,9 @@
 """What changed and when, of all accounts: in memory, and in a file as far as one can be written.
 
-Memory is the truth while the process runs. After each record, a thread compares the account with
-what the file has and writes the difference, in one transaction. If that fails, it is a
-``problem``, a warning in the log and a count, and the account's next record tries again. What the
-file misses for ever is a flag that changes and changes back while it cannot be written.
+After each record, a thread compares the account with what the file has and writes the difference,
+in one transaction. If that fails, it is a ``problem``, a warning in the log and a count, and the
+account's next record tries again. What the file misses for ever is a flag that changes and changes
+back while it cannot be written.
 
 Old events are deleted by the wall clock, which may be wrong: at a start without a battery, or
 because it was set. So nothing is deleted in the first hour, nor for an hour after the wall
@@ -49,11 +49,8 @@ _log = get_logger(__name__)
 class History:
     """Remembers what every account's trunks did. Never fails because of its file. Thread-safe.
 
-    Args:
-        path: the SQLite file, made if need be in a folder that exists; ``None`` for memory alone.
-        keep: seconds that events are kept in the file. Counters and the latest state of each trunk
-            stay for as long as the file.
-        clock: seconds that only go forward; the machine's by default.
+    Without a path, in memory alone. Events are kept for ``keep`` seconds, counters and the latest
+    state of each trunk for as long as the file. ``clock`` gives seconds that only go forward.
 
     Attributes:
         problem: what keeps the file from being written, as a sentence; empty if nothing does.
@@ -118,8 +115,7 @@ class History:
         deadline = time.monotonic() + timeout
         self._hangs = not self._turn.acquire(timeout=0 if self._hangs else timeout)
         if not self._hangs:
-            thread = threading.Thread(target=self._take_turn, args=(work,), name="history")
-            thread.daemon = True
+            thread = threading.Thread(target=self._take_turn, args=(work,), daemon=True)
             thread.start()
             thread.join(max(0.0, deadline - time.monotonic()))
             self._hangs = thread.is_alive()
@@ -134,7 +130,7 @@ class History:
 
     def _finish(self) -> None:
         self._retry_at = float("-inf")
-        for account in self._live:
+        for account in tuple(self._live):
             self._save(account, ())
         self._close_file()
 

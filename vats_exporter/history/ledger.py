@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from vats_exporter import trunks
 from vats_exporter.trunks import Flags
@@ -63,8 +63,7 @@ class Event:
         return json.dumps({**asdict(self), "id": None})
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """How often one flag of one trunk was seen to change, and when last (since the epoch)."""
 
     total: int
@@ -145,9 +144,9 @@ class Ledger:
 
     def to_json(self) -> str:
         """Return the ledger but for what is missing, in ASCII."""
-        changes: dict[str, dict[str, tuple[int, float]]] = {}
+        changes: dict[str, dict[str, Change]] = {}
         for (ref, flag), change in self.changes.items():
-            changes.setdefault(ref, {})[flag] = (change.total, change.last_changed)
+            changes.setdefault(ref, {})[flag] = change
         trunks = {"columns": _COLUMNS, "present": self.present, "gone": self.gone}
         return json.dumps({"at": self.at, **trunks, "changes": changes})
 

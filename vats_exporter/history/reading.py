@@ -33,16 +33,12 @@ _EVENTS: Final = """
     ORDER BY id DESC LIMIT :limit"""
 
 _KNOWN_PHONE: Final = """
-    SELECT EXISTS (SELECT 1 FROM accounts, json_each(state, '$.present')
-        WHERE json_extract(value, '$[0]') = :phone)
-      OR EXISTS (SELECT 1 FROM accounts, json_each(state, '$.gone')
-        WHERE json_extract(value, '$[0]') = :phone)
-      OR EXISTS (SELECT 1 FROM events
-        WHERE :phone IN (phone, json_extract(event, '$.before')))"""
+    SELECT EXISTS (SELECT 1 FROM accounts, json_tree(state) WHERE atom = :phone AND key = 0)
+      OR EXISTS (SELECT 1 FROM events WHERE :phone IN (phone, json_extract(event, '$.before')))"""
 
 _PHONES: Final = """
-    SELECT DISTINCT json_extract(value, '$[0]') AS phone
-    FROM accounts, json_each(state, '$.present') WHERE name = :account ORDER BY phone"""
+    SELECT name, json_extract(value, '$[0]') AS phone
+    FROM accounts LEFT JOIN json_each(state, '$.present') ORDER BY name, phone"""
 
 # Numbers only grow within a file, so a file whose greatest is smaller is another one.
 _GREATEST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
@@ -59,14 +55,12 @@ def read_events(
 ) -> list[Event]:
     """Read what happened, in the order in which it was seen; a ``HistoryError`` if it cannot be.
 
-    Args:
-        path: the history file.
-        accounts: of these accounts alone; empty for all.
-        phones: of trunks that have, or in a renumbering had, one of these phones (eleven digits).
-        since: not before this time, in seconds since the epoch.
-        after_id: with a greater number alone, to go on after an earlier call. Where the file has
-            been replaced by one that does not reach as far, all of it is new.
-        limit: the latest so many.
+    Of these accounts and phones alone, unless there are none; a phone (eleven digits) may also be
+    one that a trunk had before a renumbering. Since a time in seconds since the epoch. Of several,
+    the latest ``limit``.
+
+    ``after_id`` goes on after an earlier call: with greater numbers alone. Where the file has been
+    replaced by one that does not reach as far, all of it is new.
     """
     with _opened(path) as connection:
         (greatest,) = connection.execute(_GREATEST).fetchone()
@@ -83,17 +77,13 @@ def read_events(
         return [Event(**{**json.loads(text), "id": number}) for number, text in reversed(rows)]
 
 
-def read_accounts(path: Path) -> list[str]:
-    """Return the names of the accounts in the file, in order; errors as of :func:`read_events`."""
+def read_phones(path: Path) -> dict[str, list[str]]:
+    """Return the phones of every account's trunks, in order; errors as of :func:`read_events`."""
+    phones: dict[str, list[str]] = {}
     with _opened(path) as connection:
-        return [name for (name,) in connection.execute("SELECT name FROM accounts ORDER BY name")]
-
-
-def read_phones(path: Path, account: str) -> list[str]:
-    """Return the phones of an account's trunks, in order; errors as of :func:`read_events`."""
-    with _opened(path) as connection:
-        rows = connection.execute(_PHONES, {"account": account})
-        return [phone for (phone,) in rows if phone]
+        for account, phone in connection.execute(_PHONES):
+            phones.setdefault(account, []).extend([phone] if phone else [])
+    return phones
 
 
 def is_known_phone(path: Path, phone: str) -> bool:
