@@ -15,7 +15,6 @@ from tests.demo.deployments import DEPLOYMENTS
 from vats_exporter.demo import Deployment, RowLayout, make_accounts
 from vats_exporter.demo.script import (
     fragment_script,
-    minified_names,
     permutation_script,
     selection_script,
 )
@@ -34,6 +33,9 @@ FLATTEN = (
     "function flat(a){return a===null||typeof a!=='object'?a:Array.isArray(a)?a.map(flat)"
     ":Object.values(a).map(flat)}"
 )
+# The functions of the runtime with which a browser would begin.
+PREPARE = r"function ([\w$]+)\(b\)\{var a=\{\}"
+READ_OBJECT = r"function ([\w$]+)\(a\)\{var b,c,d,e;"
 COLUMNS: dict[str, Callable[[SimulatedTrunk], Any]] = {
     "department": lambda trunk: trunk.department,
     "name": lambda trunk: trunk.name,
@@ -64,12 +66,16 @@ def code(script: str) -> str:
 
 def run(deployment: Deployment, answer: str) -> Any:
     """Read an answer as the compiled application does."""
-    engine, names = MiniRacer(), minified_names(deployment)
+    engine = MiniRacer()
     engine.eval(BROWSER + FLATTEN)
-    engine.eval(code(permutation_script(deployment, deployment.permutations[0])))
+    application = code(permutation_script(deployment, deployment.permutations[0]))
+    engine.eval(application)
     for number in range(1, deployment.fragments + 1):
         engine.eval(code(fragment_script(deployment, number)))
-    read = f"{names['object']}({names['prepare']}({answer.removeprefix('//OK')}))"
+    prepare, read_object = (re.search(entry, application) for entry in (PREPARE, READ_OBJECT))
+    assert prepare
+    assert read_object
+    read = f"{read_object[1]}({prepare[1]}({answer.removeprefix('//OK')}))"
     return json.loads(str(engine.eval(f"JSON.stringify(flat({read}))")))
 
 

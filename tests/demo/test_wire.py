@@ -88,16 +88,6 @@ def test_an_incompatible_client_is_told_so_as_in_the_captures(name: str) -> None
     assert incompatible(deployment, truth(name)["message"]) == capture(name)
 
 
-def test_a_device_can_be_null_instead_of_missing_from_the_list() -> None:
-    deployment = replace(captured_deployment(), null_devices=True)
-    trunk = captured_form("getform31_nodevice")
-    response = decode(device_form_answer(deployment, ENTERPRISE, trunk))
-    long = response.string_table.index("java.lang.Long/4227064769") + 1
-    # In reverse, as CABINET has it: no device, the selector is off, the trunk.
-    at = response.tokens.index("CaLzzS")
-    assert response.tokens[at - 2 : at + 2] == [0, 0, "CaLzzS", long]
-
-
 @pytest.mark.parametrize("column", sorted(EXTRA_COLUMNS))
 def test_an_extra_column_leaves_the_twelve_values_as_they_are(column: str) -> None:
     usual = RowLayout()

@@ -102,6 +102,14 @@ CONSTANTS: Final = {DISPATCHER: 40, MIGRATION_STATE: 3}
 _NUMBER, _BOOLEAN, _LONG = Kind.NUMBER, Kind.BOOLEAN, Kind.LONG
 _STRING, _OBJECT = Kind.STRING, Kind.OBJECT
 
+REQUEST_FIELDS: Final[Mapping[str, Kind]] = {
+    "search": _STRING,
+    "ascending": _OBJECT,
+    "order": _STRING,
+    **dict.fromkeys(("deleted", "migrationState", "enterprise", "department", "tariff"), _OBJECT),
+    **dict.fromkeys(("page", "pageSize", "total"), _OBJECT),
+}
+"""Of the list request."""
 
 VALUES: Final = frozenset((BOOLEAN, LONG, STRING, INTEGER, DATE, *CONSTANTS))
 """Classes of one value, with which the client makes the object."""
@@ -124,18 +132,9 @@ FIELDS: Final[Mapping[str, Fields]] = {
     DEVICE_FORM: (_OBJECT, _OBJECT, _OBJECT, _NUMBER),
     DEVICE_RECORD: (_OBJECT, _BOOLEAN, _OBJECT, _NUMBER, *(_STRING,) * 6),
     APPLICATION_ERROR: (_STRING, _STRING, _STRING),
+    LIST_REQUEST: tuple(REQUEST_FIELDS.values()),
 }
-"""Of every class but the list's, whose fields a deployment chooses."""
-
-REQUEST_FIELDS: Final[Mapping[str, Kind]] = {
-    "search": _STRING,
-    "ascending": _OBJECT,
-    "order": _STRING,
-    "deleted": _OBJECT,
-    **dict.fromkeys(("migrationState", "enterprise", "department", "tariff"), _OBJECT),
-    **dict.fromkeys(("page", "pageSize", "total"), _OBJECT),
-}
-"""Of the list request."""
+"""Of every class but a list's answer and its rows, whose fields a deployment chooses."""
 
 
 class Object(NamedTuple):
@@ -177,7 +176,7 @@ def _codes(trunk: SimulatedTrunk) -> Object:
 
 
 class Column(NamedTuple):
-    """How a column stands in a row, and what it holds of a trunk."""
+    """One value of a row: how it stands there, and what it is of a trunk."""
 
     kind: Kind
     value: Callable[[SimulatedTrunk], Any]
@@ -216,20 +215,26 @@ Reading: TypeAlias = Literal["a", "b", "c", "d", "e"]
 """What stands at the positions 5 and 4 of a row, and holds whether the trunk is active."""
 
 
-class Active(NamedTuple):
-    """The fields of a reading, and their values."""
+_ZERO: Final = Column(_NUMBER, lambda _: 0)
+_NULL: Final = Column(_OBJECT, lambda _: None)
+_ACTIVE: Final = Column(_BOOLEAN, lambda trunk: trunk.state.active)
 
-    kinds: tuple[Kind, ...]
-    values: Callable[[bool], tuple[Any, ...]]
-
-
-READINGS: Final[Mapping[Reading, Active]] = {
-    "a": Active((_OBJECT,), lambda active: (boxed(active),)),
-    "b": Active((_STRING, _BOOLEAN), lambda active: ("SIM", active)),
-    "c": Active((_NUMBER, _BOOLEAN), lambda active: (8, active)),
-    "d": Active((_OBJECT,), lambda active: (Object(INTEGER, (int(active),)),)),
-    "e": Active((_OBJECT,), lambda active: (Object(BOOLEAN, (active,), is_shared=True),)),
+TWELVE_TO_SIX: Final = (
+    *(_ZERO, _ZERO, _ZERO),
+    Column(_BOOLEAN, lambda trunk: trunk.state.off),
+    _ZERO,
+    Column(_BOOLEAN, lambda trunk: trunk.state.marked),
+    Column(_BOOLEAN, lambda trunk: trunk.state.bound),
+)
+FIVE_AND_FOUR: Final[Mapping[Reading, tuple[Column, ...]]] = {
+    "a": (Column(_OBJECT, lambda trunk: boxed(trunk.state.active)),),
+    "b": (Column(_STRING, lambda _: "SIM"), _ACTIVE),
+    "c": (Column(_NUMBER, lambda _: 8), _ACTIVE),
+    "d": (Column(_OBJECT, lambda trunk: Object(INTEGER, (int(trunk.state.active),))),),
+    "e": (Column(_OBJECT, lambda trunk: Object(BOOLEAN, (trunk.state.active,), is_shared=True)),),
 }
+THREE_TO_ONE: Final = (_NULL, _NULL, Column(_OBJECT, lambda trunk: boxed(trunk.id)))
+"""A row's twelve values in the order of reading, from the twelfth on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,32 +251,18 @@ class RowLayout:
     after: tuple[str, ...] = ("inner_number", "migration", "created", "note", "balance")
     kind: Reading = "a"
 
-    def __post_init__(self) -> None:
-        """Refuse columns that can't be written."""
-        if unknown := {*self.before, *self.after} - COLUMNS.keys():
-            raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
+    def columns(self) -> list[Column]:
+        """Return all values of a row."""
+        before, after = ([COLUMNS[name] for name in names] for names in (self.before, self.after))
+        return [*before, *TWELVE_TO_SIX, *FIVE_AND_FOUR[self.kind], *THREE_TO_ONE, *after]
 
     def fields(self) -> Fields:
-        """Return the fields of a row's class. The twelve values are read from the twelfth on."""
-        return (
-            *(COLUMNS[column].kind for column in self.before),
-            *(_NUMBER, _NUMBER, _NUMBER, _BOOLEAN, _NUMBER, _BOOLEAN, _BOOLEAN),
-            *READINGS[self.kind].kinds,
-            *(_OBJECT, _OBJECT, _OBJECT),
-            *(COLUMNS[column].kind for column in self.after),
-        )
+        """Return the fields of a row's class."""
+        return tuple(column.kind for column in self.columns())
 
     def row(self, trunk: SimulatedTrunk) -> Object:
-        """Return a trunk's row, its values as :meth:`fields` has them."""
-        state = trunk.state
-        values = (
-            *(COLUMNS[column].value(trunk) for column in self.before),
-            *(0, 0, 0, state.off, 0, state.marked, state.bound),
-            *READINGS[self.kind].values(state.active),
-            *(None, None, boxed(trunk.id)),
-            *(COLUMNS[column].value(trunk) for column in self.after),
-        )
-        return Object(LIST_RECORD, values)
+        """Return a trunk's row."""
+        return Object(LIST_RECORD, tuple(column.value(trunk) for column in self.columns()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +274,6 @@ class Deployment:
         policies: hash of the serialization policy by the service's path.
         signatures: the number after the name, by class.
         shared_booleans: the server has one ``Boolean.TRUE`` and writes later ones as references.
-        null_devices: form 31 shows a trunk without a device as a record whose device is null
-            [observed], rather than as an empty list, which the captures have.
         style: the release of Google's code that it writes like.
         layout: the columns of a row.
         other_lists: how many lists of other objects stand in an answer before the trunks.
@@ -298,7 +287,6 @@ class Deployment:
     policies: Mapping[str, str]
     signatures: Mapping[str, int]
     shared_booleans: bool = False
-    null_devices: bool = False
     style: Style = GWT_2_7
     layout: RowLayout = field(default_factory=RowLayout)
     other_lists: int = 0
@@ -350,7 +338,6 @@ class Deployment:
         fields = {
             **FIELDS,
             LIST_RECORD: self.layout.fields(),
-            LIST_RESPONSE: (*(Kind.OBJECT,) * (2 + self.other_lists), Kind.NUMBER),
-            LIST_REQUEST: tuple(REQUEST_FIELDS.values()),
+            LIST_RESPONSE: (*(_OBJECT,) * (2 + self.other_lists), _NUMBER),
         }
         return {name: fields[name] for name in self.signatures}

@@ -10,6 +10,7 @@ The application's own refusals (whose trunk it is, which form applies) are inven
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -42,11 +43,7 @@ DEVICE_FORM: Final = 31
 MOBILE_FORM: Final = 32
 DEFAULT_PAGE_SIZE: Final = 100
 
-_CALLS: Final = {
-    (LIST_SERVICE, "list"): "list",
-    (DETAILS_SERVICE, "getForm"): "details",
-    (SELECTOR_SERVICE, "setEnabled"): "selector",
-}
+_CALLS: Final = {LIST_SERVICE: "list", DETAILS_SERVICE: "details", SELECTOR_SERVICE: "selector"}
 
 
 class CallFailedError(Exception):
@@ -55,18 +52,16 @@ class CallFailedError(Exception):
 
 def describe(path: str, payload: str, deployment: Deployment) -> Incoming:
     """Say which call a request to a service's path is, however it will be answered."""
+    call = Incoming(_CALLS.get(path, "other"))
     try:
-        reader = RequestReader(parse_request(payload), deployment, None)
-        name = _CALLS.get((path, reader.method), "other")
-        parameters = reader.read_parameters() if name != "other" else []
-    except GwtError:
-        # A stale signature, for one: it is refused later, and is a call of its service still.
-        by_path = {service: name for (service, _), name in _CALLS.items()}
-        return Incoming(by_path.get(path, "other"))
-    if name == "list":
-        return Incoming(name, page=_page_of(parameters))
-    key = parameters[0] if parameters else None
-    return Incoming(name, trunk=encode_long(key) if isinstance(key, int) else "")
+        parameters = RequestReader(parse_request(payload), deployment, None).read_parameters()
+    except GwtError:  # a stale signature, for one: it is refused later
+        return call
+    first = parameters[0] if parameters else None
+    if isinstance(first, int):
+        return replace(call, trunk=encode_long(first))
+    page = _named(first).get("page")
+    return replace(call, page=page) if isinstance(page, int) else call
 
 
 def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterprise) -> str:
@@ -118,7 +113,7 @@ def _list(parameters: list[Any], deployment: Deployment, enterprise: Enterprise)
     (request,) = parameters
     if request is None:
         raise CallFailedError("java.lang.NullPointerException")
-    fields = dict(zip(REQUEST_FIELDS, request, strict=True))
+    fields = _named(request)
     # Clients of an older deployment give the enterprise in the field after its own. [user]
     if isinstance(fields["deleted"], list):  # -1, which is the request itself [gwt]
         raise incompatible(
@@ -128,9 +123,8 @@ def _list(parameters: list[Any], deployment: Deployment, enterprise: Enterprise)
     asked = fields["enterprise"] if fields["enterprise"] is not None else fields["department"]
     if asked != enterprise.number:
         raise _ApplicationError("ACCESS_DENIED", "Нет доступа к предприятию")
-    page = _page_of(parameters) or 0
-    size = fields["pageSize"]
-    size = size if isinstance(size, int) else DEFAULT_PAGE_SIZE
+    page = fields["page"] if isinstance(fields["page"], int) else 0
+    size = fields["pageSize"] if isinstance(fields["pageSize"], int) else DEFAULT_PAGE_SIZE
     if page < 0 or size <= 0:
         raise CallFailedError("java.lang.IllegalArgumentException: page or size out of range")
     # What the filter means is not known; this is what the name of its field suggests. [assumed]
@@ -181,10 +175,9 @@ def _find(key: object, enterprise: Enterprise) -> SimulatedTrunk:
         raise _ApplicationError("ABONENT_NOT_FOUND", "Абонент не найден") from None
 
 
-def _page_of(parameters: list[Any]) -> int | None:
-    request = parameters[0] if parameters else None
-    page = request[[*REQUEST_FIELDS].index("page")] if request else None
-    return page if isinstance(page, int) else None
+def _named(request: object) -> dict[str, Any]:
+    """Return the fields of a list request by name, and none of anything else."""
+    return dict(zip(REQUEST_FIELDS, request, strict=False)) if isinstance(request, list) else {}
 
 
 class RequestReader:
@@ -246,11 +239,9 @@ class RequestReader:
                 " 'com.google.gwt.user.client.rpc.IsSerializable' and did not have a custom field"
                 " serializer. For security purposes, this type will not be deserialized."
             )
-        # Counted before its fields, which may refer to it.
-        number_of_this = len(self._objects)
-        values: list[Any] = []
-        self._objects.append(values)
         if name not in VALUES:
+            values: list[Any] = []
+            self._objects.append(values)  # before its fields, which may refer to it
             values += map(self._field, fields)
             return values
         value = self._field(fields[0])
@@ -259,7 +250,7 @@ class RequestReader:
                 f"Index {value} out of bounds for length {CONSTANTS[name]}",
                 class_name="java.lang.ArrayIndexOutOfBoundsException",
             )
-        self._objects[number_of_this] = value
+        self._objects.append(value)
         return value
 
     def _field(self, field: Field) -> Any:

@@ -12,6 +12,7 @@ import json
 import random
 import re
 import string
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,23 +29,14 @@ from vats_exporter.demo.deployment import (
 from vats_exporter.gwt import Kind, Repeat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping
 
     from vats_exporter.demo.deployment import Deployment
     from vats_exporter.gwt import Field, Fields
 
-_START: Final = """\
-var $wnd = $wnd || window.parent;var __gwtModuleFunction = $wnd.{module};\
-var $sendStats = __gwtModuleFunction.__sendStats;$sendStats('moduleStartup', 'moduleEvalStart');\
-var $gwt_version = "{release}";var $strongName = '{permutation}';var $gwt = {{}};\
-var $doc = $wnd.document;var $moduleName, $moduleBase;
-function __gwtStartLoadingFragment(frag) {{var fragFile = 'deferredjs/' + $strongName + '/' + frag \
-+ '.cache.js';return __gwtModuleFunction.__startLoadingFragment(fragFile);}}
-function gwtOnLoad(b,c,d){{$moduleName=c;$moduleBase=d}}
-"""
-
 _FOLDER: Final = Path(__file__).parent
 _SELECTION: Final = (_FOLDER / "selection.js").read_text("utf-8")
+_PERMUTATION: Final = (_FOLDER / "permutation.js").read_text("utf-8")
 _RUNTIME: Final = (_FOLDER / "runtime.js").read_text("utf-8")
 """Names between dollar signs are minified, to others in each deployment."""
 
@@ -66,7 +58,7 @@ def selection_script(deployment: Deployment) -> str:
         choices = "".join(f"g({key},{permutation});" for key, permutation in pairs)
         choices += 'n=e[m("locale")][m("user.agent")]'
     text = names.minify(_SELECTION.replace("CHOICES", choices))
-    text = _STRING.sub(lambda match: names.intern(match[1]), text)
+    text = _STRING.sub(lambda match: names.interned[match[1]], text)
     declared = ",".join(f"{name}='{string}'" for string, name in names.interned.items())
     return text.replace("DECLARED", declared)
 
@@ -74,25 +66,17 @@ def selection_script(deployment: Deployment) -> str:
 def permutation_script(deployment: Deployment, permutation: str) -> str:
     """Return ``{permutation}.cache.js``."""
     release = "2.7.0" if deployment.style.quote == "'" else "2.13.1"
-    start = _START.format(module=MODULE, release=release, permutation=permutation)
-    text = _Compiler(deployment).permutation
-    end = "$sendStats('moduleStartup', 'moduleEvalEnd');gwtOnLoad();\n"
-    return f"{MODULE}.onScriptDownloaded([{_literal(start + text + end)}]);\n"
+    code = _Compiler(deployment).permutation
+    text = _PERMUTATION.replace("RELEASE", release).replace("PERMUTATION", permutation)
+    return f"{MODULE}.onScriptDownloaded([{_literal(text.replace('CODE', code))}]);\n"
 
 
 def fragment_script(deployment: Deployment, number: int) -> str:
     """Return ``deferredjs/{permutation}/{number}.cache.js``; numbers count from 1."""
-    compiler = _Compiler(deployment)
-    text = compiler.fragment
-    if number != deployment.list_fragment:
-        text = compiler.names.minify(f"function $screen{number}$(){{return {number}}}\n")
+    text = f"function screen{number}(){{return {number}}}\n"
+    if number == deployment.list_fragment:
+        text = _Compiler(deployment).fragment
     return f"{MODULE}.runAsyncCallback{number}({_literal(text)});\n"
-
-
-def minified_names(deployment: Deployment) -> dict[str, str]:
-    """Return what the runtime's functions are called, to run a script: ``prepare``, ``object``."""
-    compiler = _Compiler(deployment)
-    return {name: compiler.names.minify(f"${name}$") for name in ("prepare", "object")}
 
 
 def _literal(script: str) -> str:
@@ -112,20 +96,13 @@ class _Names:
         draw.shuffle(firsts)
         draw.shuffle(seconds)
         # The local variables are single small letters, keywords small ones too.
-        self._unused = map("".join, itertools.product(firsts, seconds))
-        self._minified: dict[str, str] = {}
-        self.interned: dict[str, str] = {}
+        unused = map("".join, itertools.product(firsts, seconds))
+        self._minified: defaultdict[str, str] = defaultdict(unused.__next__)
+        self.interned: defaultdict[str, str] = defaultdict(unused.__next__)
 
     def minify(self, text: str) -> str:
         """Replace each name between dollar signs."""
-        return _NAME.sub(lambda match: self._short(self._minified, match[1]), text)
-
-    def intern(self, text: str) -> str:
-        """Return the variable that holds a string."""
-        return self._short(self.interned, text)
-
-    def _short(self, names: dict[str, str], key: str) -> str:
-        return names.get(key) or names.setdefault(key, next(self._unused))
+        return _NAME.sub(lambda match: self._minified[match[1]], text)
 
 
 class _Compiler:
@@ -138,13 +115,13 @@ class _Compiler:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self.names = _Names(deployment)
+        self._names = _Names(deployment)
         self.permutation = self._compile(in_fragment=False)
         self.fragment = self._compile(in_fragment=True) if deployment.list_fragment else ""
 
     def _compile(self, *, in_fragment: bool) -> str:
         deferred = self._deployment.list_fragment > 0
-        interned = len(self.names.interned)
+        interned = len(self._names.interned)
         parts = [
             self._proxy(path)
             for path in SERVICES
@@ -155,14 +132,14 @@ class _Compiler:
             for name, fields in self._deployment.class_fields().items()
             if (deferred and name in LIST_CLASSES) is in_fragment
         ]
-        new = [*self.names.interned.items()][interned:]
+        new = [*self._names.interned.items()][interned:]
         strings = "".join(f"var {name}='{text}';" for text, name in new)
         runtime = "" if in_fragment else _RUNTIME
-        return self.names.minify(f"{strings}\n{runtime}{''.join(parts)}")
+        return self._names.minify(f"{strings}\n{runtime}{''.join(parts)}")
 
     def _string(self, text: str) -> str:
         """A string where it is used, or a variable that holds it."""
-        return self.names.intern(text) if self._deployment.interned else f"'{text}'"
+        return self._names.interned[text] if self._deployment.interned else f"'{text}'"
 
     def _proxy(self, path: str) -> str:
         service = SERVICES[path]
@@ -192,7 +169,11 @@ class _Compiler:
         if name == LIST_REQUEST:
             create = fill = "undefined"
             write = f"$write_{key}$"
-            text = f"function {write}(a,b){{{_writing(fields)}}}\n"
+            statements = ";".join(
+                f"{_WRITE[kind]}(a,b.{letter})"
+                for letter, kind in zip(_PROPERTIES, fields, strict=False)
+            )
+            text = f"function {write}(a,b){{{statements}}}\n"
         else:
             text = f"function {create}(b){{{_creating(name, fields)}}}\n"
             made = name in VALUES or name.startswith("[")
@@ -208,13 +189,14 @@ class _Compiler:
         return f"{text}$table$[{signature}]=[{create},{fill},{write}];\n"
 
 
-_READ: Final = {
+_READ: Final[Mapping[Field, str]] = {
     Kind.NUMBER: "$int$({0})",
     Kind.BOOLEAN: "$boolean$({0})",
     Kind.LONG: "$long$({0})",
     Kind.STRING: "$text$({0},$int$({0}))",
     Kind.OBJECT: "$cast$($object$({0}),1)",
 }
+_WRITE: Final[Mapping[Field, str]] = {Kind.STRING: "$writeString$", Kind.OBJECT: "$writeObject$"}
 
 
 def _creating(name: str, fields: Fields) -> str:
@@ -225,41 +207,19 @@ def _creating(name: str, fields: Fields) -> str:
     if name.startswith("["):
         return "var a;a=$int$(b);return new Array(a)"
     if name in VALUES:
-        (kind,) = fields
-        return f"return {_READ[kind].format('b')}" if isinstance(kind, Kind) else ""
-    return "return new $List$" if _is_collection(fields) else "return new $Plain$"
+        return f"return {_READ[fields[0]].format('b')}"
+    return "return new $List$" if isinstance(fields[-1], Repeat) else "return new $Plain$"
 
 
-def _is_collection(fields: Sequence[Field]) -> bool:
-    return any(isinstance(field, Repeat) for field in fields)
-
-
-def _filling(fields: Sequence[Field], first: int) -> str:
+def _filling(fields: Fields, first: int) -> str:
     """What reads fields one after the other, or a collection's elements.
 
     ``first`` of the object's properties have names already.
     """
-    last = fields[-1] if fields else None
-    if isinstance(last, Repeat):
-        element = "".join(
-            f"d={_READ[kind].format('a')};$add$(b,d);"
-            for kind in last.fields
-            if isinstance(kind, Kind)
-        )
+    if fields and isinstance(fields[-1], Repeat):
         if len(fields) == 1:  # an array: its length is known
             return "var c,d;for(c=0,d=b.length;c<d;++c){b[c]=$int$(a)}"
-        return f"var c,d,e;e=$int$(a);for(c=0;c<e;++c){{{element}}}"
-    return "".join(
-        f"b.{_PROPERTIES[first + at]}={_READ[kind].format('a')};"
-        for at, kind in enumerate(fields)
-        if isinstance(kind, Kind)
-    )
-
-
-def _writing(fields: Iterable[Field]) -> str:
-    write = {Kind.STRING: "$writeString$", Kind.OBJECT: "$writeObject$"}
-    return ";".join(
-        f"{write[kind]}(a,b.{letter})"
-        for letter, kind in zip(_PROPERTIES, fields, strict=False)
-        if isinstance(kind, Kind)
-    )
+        elements = (f"d={_READ[kind].format('a')};$add$(b,d);" for kind in fields[-1].fields)
+        return f"var c,d,e;e=$int$(a);for(c=0;c<e;++c){{{''.join(elements)}}}"
+    pairs = zip(_PROPERTIES[first:], fields, strict=False)
+    return "".join(f"b.{letter}={_READ[kind].format('a')};" for letter, kind in pairs)

@@ -32,23 +32,25 @@ def list_answer(
     deployment: Deployment, enterprise: int, trunks: Sequence[SimulatedTrunk], total: int
 ) -> str:
     """Write a page of the list of subscribers; ``total`` counts the trunks of all pages."""
-    queues = (array_list([_queue(one) for one in range(n)]) for n in range(deployment.other_lists))
+    lengths = range(deployment.other_lists)
+    queues = [Object(names.QUEUE, (f"Очередь {at + 1}", at, at % 2 == 0)) for at in lengths]
+    others = (array_list(queues[:length]) for length in lengths)
     rows = array_list([deployment.layout.row(trunk) for trunk in trunks])
-    values = (boxed(enterprise), *queues, rows, total)
+    values = (boxed(enterprise), *others, rows, total)
     return write_answer(deployment, Object(names.LIST_RESPONSE, values))
 
 
 def device_form_answer(deployment: Deployment, enterprise: int, trunk: SimulatedTrunk) -> str:
-    """Write form 31: the list of a trunk's devices; see ``Deployment.null_devices``."""
+    """Write form 31: the list of a trunk's devices, one or none."""
     device = trunk.device
+    records = []
     if device is not None:
-        credentials = (device.line, device.sip_login, device.sip_password)
-        about = (*credentials, "UDP", "SIP-phone", "Generic SIP Phone")
-        record: tuple[Any, ...] = (device.enabled, boxed(device.id), _LINE_KIND, *about)
-    else:
-        record = (False, None, 0, *(None,) * 6)
-    has_record = device is not None or deployment.null_devices
-    records = [Object(names.DEVICE_RECORD, (boxed(trunk.id), *record))] * has_record
+        values = (
+            *(boxed(trunk.id), device.enabled, boxed(device.id), _LINE_KIND),
+            *(device.line, device.sip_login, device.sip_password),
+            *("UDP", "SIP-phone", "Generic SIP Phone"),
+        )
+        records.append(Object(names.DEVICE_RECORD, values))
     form = (array_list(records), None, boxed(enterprise), _DEVICE_FORM_KIND)
     return write_answer(deployment, Object(names.DEVICE_FORM, form))
 
@@ -77,11 +79,6 @@ def incompatible(deployment: Deployment, message: str) -> str:
     writer.write_object(_INCOMPATIBLE_SIGNATURE)
     writer.write_string(message)
     return encode_response(writer.finish("EX"), style=deployment.style)
-
-
-def _queue(number: int) -> Object:
-    """Return an element of a list that is not the trunks'."""
-    return Object(names.QUEUE, (f"Очередь {number + 1}", number, number % 2 == 0))
 
 
 def write_answer(deployment: Deployment, answer: Object, status: Status = "OK") -> str:
