@@ -23,7 +23,7 @@ from vats_exporter.cabinet.errors import CALLS, RESULTS
 from vats_exporter.cli import _commands, in_language
 from vats_exporter.config import models
 from vats_exporter.config.models import Config
-from vats_exporter.config.units import format_duration, format_size
+from vats_exporter.config.values import format_duration, format_size
 from vats_exporter.metrics.table import METRICS
 from vats_exporter.trunks import FLAGS, ROW_FLAGS
 from vats_exporter.web import settings as web_settings

@@ -37,37 +37,24 @@ from vats_exporter.config.values import (
     password_of_file,
     password_of_variable,
     read_number,
+    refused_by,
     written_as,
 )
 from vats_exporter.gwt import LongError, decode_long
 from vats_exporter.redaction import register_secrets
 from vats_exporter.trunks import FLAG_POSITIONS, ROW_FLAGS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 DEFAULT_ADDRESS: Final = "vpbx.mts.ru"  # [user]
 DEFAULT_FILTER: Final = -2  # [observed]
 DEFAULT_LIST_TAIL: Final = LIST_TAILS[0]  # [observed]
 
 
-def _enterprise(value: str) -> str:
+def _enterprise(value: str) -> None:
     if not re.fullmatch("[0-9]{1,18}", value, re.ASCII):
         try:
             decode_long(value)
         except LongError:
             raise ValueError("must be the enterprise's number, such as 2613189773") from None
-    return value
-
-
-def _refused_by(check: Callable[[str], object]) -> AfterValidator:
-    """A text that is kept as it is, unless a function raises ``ValueError`` for it."""
-
-    def validate(value: str) -> str:
-        check(value)
-        return value
-
-    return AfterValidator(validate)
 
 
 def _in_full(value: dict[str, str]) -> dict[str, str]:
@@ -75,10 +62,9 @@ def _in_full(value: dict[str, str]) -> dict[str, str]:
     return {name: f"{name}/{one.rpartition('/')[2]}" for name, one in value.items()}
 
 
-def _position(value: int) -> int:
+def _position(value: int) -> None:
     if value not in FLAG_POSITIONS:
         raise ValueError(f"must be one of {', '.join(map(str, FLAG_POSITIONS))}")
-    return value
 
 
 Hash = Annotated[
@@ -86,17 +72,17 @@ Hash = Annotated[
     written_as("[0-9A-Fa-f]{32}", "must be 32 hexadecimal digits"),
     AfterValidator(str.upper),
 ]
-Position = Annotated[Number, AfterValidator(_position)]
+Position = Annotated[Number, refused_by(_position)]
 # Whether plain HTTP is allowed is another key's.
-Address = Annotated[str, _refused_by(partial(parse_address, allow_plain_http=True))]
-ProxyUrl = Annotated[str, _refused_by(lambda value: value and parse_proxy(value))]
-Enterprise = Annotated[Text, AfterValidator(_enterprise)]
+Address = Annotated[str, refused_by(partial(parse_address, allow_plain_http=True))]
+ProxyUrl = Annotated[str, refused_by(lambda value: value and parse_proxy(value))]
+Enterprise = Annotated[Text, refused_by(_enterprise)]
 PathOrNothing = Annotated[
     str,
     written_as(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?", 'must be a path such as /logout, or ""'),
 ]
 Filter = Annotated[Literal[-2, -1, 0], BeforeValidator(read_number)]
-ListTail = Annotated[str, _refused_by(validate_list_tail)]
+ListTail = Annotated[str, refused_by(validate_list_tail)]
 Signatures = Annotated[
     dict[
         Text,

@@ -19,7 +19,7 @@ from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, fail
 from vats_exporter.config.problems import ConfigError
-from vats_exporter.config.units import parse_duration
+from vats_exporter.config.values import parse_duration
 from vats_exporter.logs import setup
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.privacy import Privacy

@@ -20,30 +20,22 @@ def display(config: Config, privacy: Privacy) -> str:
 
     What a model's ``repr`` leaves out is hidden, and of phone numbers what the labels hold back.
     """
-    dumped = config.model_dump(mode="json", exclude_defaults=True)
-    shown = _discreet(_hidden(config, dumped), privacy)
+    shown = _shown(config, config.model_dump(mode="json", exclude_defaults=True), privacy)
     for account in shown["accounts"]:
         if {"password_file", "password_env"} & account.keys():
             account.pop("password", None)  # it was read there
     return redact(yaml.safe_dump(shown, allow_unicode=True, sort_keys=False, width=120))
 
 
-def _hidden(value: Any, dumped: Any) -> Any:
-    """Hide the secrets of a model in what was made of it."""
-    if isinstance(value, BaseModel):
-        fields = type(value).model_fields
+def _shown(value: Any, dumped: Any, privacy: Privacy) -> Any:
+    """Hold back the secrets of a value, and its phone numbers, in what was made of it."""
+    if isinstance(dumped, dict):
+        fields = type(value).model_fields if isinstance(value, BaseModel) else {}
+        of = dict(value)
         return {
-            key: _hidden(getattr(value, key), one) if fields[key].repr else HIDDEN
+            key: HIDDEN if key in fields and not fields[key].repr else _shown(of[key], one, privacy)
             for key, one in dumped.items()
         }
-    if isinstance(value, list):
-        return [_hidden(*pair) for pair in zip(value, dumped, strict=True)]
-    return dumped
-
-
-def _discreet(value: Any, privacy: Privacy) -> Any:
-    if isinstance(value, dict):
-        return {key: _discreet(one, privacy) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_discreet(one, privacy) for one in value]
-    return privacy.text(value) if isinstance(value, str) else value
+    if isinstance(dumped, list):
+        return [_shown(*pair, privacy) for pair in zip(value, dumped, strict=True)]
+    return privacy.text(dumped) if isinstance(dumped, str) else dumped

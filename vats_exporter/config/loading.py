@@ -6,6 +6,7 @@ A warning is of what is valid, and most likely not meant as it is written.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
@@ -20,7 +21,7 @@ from vats_exporter.config.problems import (
     meant,
     problem_of,
 )
-from vats_exporter.config.yaml_file import read_yaml
+from vats_exporter.config.yaml_file import Document
 from vats_exporter.expected_off import ExpectedOff
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from vats_exporter.config.problems import Keys
-    from vats_exporter.config.yaml_file import Document, Value
+    from vats_exporter.config.yaml_file import Value
 
 _PASSWORD_KEYS: Final = ("password", "password_file", "password_env")
 """An account has exactly one of these."""
@@ -52,9 +53,8 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
     Raises:
         ConfigError: with all that is wrong with it.
     """
-    document = read_yaml(file)
-    problems = document.problems_in(Config)
-    raw = document.value
+    document = Document(file, Config)
+    problems, raw = document.problems, document.value
     if not isinstance(raw, dict):
         message = "is empty: it needs at least accounts, with one account"
         if raw is not None:
@@ -72,9 +72,8 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
     passwords = dict(_wrong_passwords(document, mistyped))
     problems += passwords.values()
     problems += [
-        _misplaced(error, line) or problem_of(error, Config, line)
+        _misplaced(error, document) or problem_of(error, Config, document.line_of(error["loc"]))
         for error in _each_once(errors, document)
-        for line in [document.line_of(error["loc"])]
         if error["type"] != "missing" or error["loc"] not in mistyped
         if error["loc"][-1] not in _PASSWORD_KEYS or error["loc"][:-1] not in passwords
     ]
@@ -134,7 +133,7 @@ def _mistyped(errors: list[ErrorDetails]) -> set[Keys]:
     return found
 
 
-def _misplaced(error: ErrorDetails, line: int) -> Problem | None:
+def _misplaced(error: ErrorDetails, document: Document) -> Problem | None:
     """Say where a key belongs that is right, and stands at the wrong place."""
     *parents, key = error["loc"]
     if error["type"] != "extra_forbidden":
@@ -149,8 +148,8 @@ def _misplaced(error: ErrorDetails, line: int) -> Problem | None:
         message = "belongs to the top of the file"
     else:
         return None
-    path, _ = known_path(tuple(parents), Config)
-    return Problem(f"{path}.{key}" if path else str(key), message, line)
+    where = document.problem(tuple(parents), message, document.line_of(error["loc"]))
+    return replace(where, path=f"{where.path}.{key}" if where.path else str(key))
 
 
 def _accounts(document: Document) -> Iterator[tuple[int, dict[str, Value]]]:
@@ -171,7 +170,7 @@ def _wrong_passwords(document: Document, mistyped: set[Keys]) -> Iterator[tuple[
             message = "no password: one of password, password_file and password_env is needed"
         else:
             continue
-        yield keys, Problem(f"accounts[{index}]", message, document.line_of(keys))
+        yield keys, document.problem(keys, message)
 
 
 def _equal_names(document: Document) -> Iterator[Problem]:
@@ -179,20 +178,18 @@ def _equal_names(document: Document) -> Iterator[Problem]:
     for index, account in _accounts(document):
         name = account.get("name")
         if isinstance(name, str) and first.setdefault(name, index) != index:
-            line = document.line_of(("accounts", index, "name"))
             message = f"the same name as accounts[{first[name]}]"
-            yield Problem(f"accounts[{index}].name", message, line)
+            yield document.problem(("accounts", index, "name"), message)
 
 
 def _strange_texts(document: Document) -> Iterator[Problem]:
     for keys, text in document.texts():
         if VARIABLE.search(text):
             message = "${…} is not replaced by a variable's value; for a password, use password_env"
+            yield document.problem(keys, message)
         elif keys[-1] in _WITHOUT_QUOTES and _QUOTED.fullmatch(text):
             message = "the typographic quotes are part of the value; YAML's quotes are \" and '"
-        else:
-            continue
-        yield Problem(known_path(keys, Config)[0], message, document.line_of(keys))
+            yield document.problem(keys, message)
 
 
 def _equal_logins(config: Config, document: Document) -> Iterator[Problem]:
@@ -201,17 +198,15 @@ def _equal_logins(config: Config, document: Document) -> Iterator[Problem]:
         address = parse_address(account.address, allow_plain_http=True)
         other = first.setdefault((address, account.login), index)
         if other != index:
-            keys = ("accounts", index, "login")
             message = f"the same login as accounts[{other}]; two sessions may end each other"
-            yield Problem(known_path(keys, Config)[0], message, document.line_of(keys))
+            yield document.problem(("accounts", index, "login"), message)
 
 
 def _wrong_lists(config: Config, document: Document) -> Iterator[Problem]:
     for index, account in enumerate(config.accounts):
         for fault in ExpectedOff(file=account.expected_off_file).faults():
             key, message = fault.split(": ", 1)
-            line = document.line_of(("accounts", index, key))
-            yield Problem(f"accounts[{index}].{key}", message, line)
+            yield document.problem(("accounts", index, key), message)
 
 
 def readable_passwords(config: Config) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ from typing_extensions import Self
 
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, ReadingSettings
 from vats_exporter.config import values
-from vats_exporter.config.units import format_duration
+from vats_exporter.config.values import format_duration
 
 if TYPE_CHECKING:
     from pathlib import Path

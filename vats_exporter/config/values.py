@@ -1,7 +1,8 @@
 """The types of the values in configuration files: what text each may be written as.
 
 Each is a type for the models' fields, with the checks that need nothing but the value itself. No
-message quotes the value, which may be a password.
+message quotes the value, which may be a password. Durations are written as in Prometheus'
+configuration files, ``1h30m`` or ``500ms``, and sizes as ``512KB``, in powers of 1024.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import re
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -23,20 +24,12 @@ from pydantic import (
     model_validator,
 )
 
-from vats_exporter.config.units import (
-    DURATION_PATTERN,
-    SIZE_PATTERN,
-    format_duration,
-    format_size,
-    parse_duration,
-    parse_size,
-)
 from vats_exporter.config.yaml_file import Plain
 from vats_exporter.expected_off import read_entry
 from vats_exporter.metrics.table import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 RESERVED_LABELS: Final = {label for metric in METRICS for label in metric.labels} | {"le"}
 """Labels of the exporter's own metrics, which a target's labels would push aside."""
@@ -49,19 +42,99 @@ _SWITCHES: Final = {
 HIDDEN: Final = "<secret>"
 """What is shown in place of a secret, as in Prometheus."""
 
+_SECONDS: Final = {
+    "y": 365 * 86400.0,
+    "w": 7 * 86400.0,
+    "d": 86400.0,
+    "h": 3600.0,
+    "m": 60.0,
+    "s": 1.0,
+    "ms": 0.001,
+}
+_BYTES: Final = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+
+DURATION_PATTERN: Final = "(?=[0-9])" + "".join(f"(?:([0-9]+){unit})?" for unit in _SECONDS)
+SIZE_PATTERN: Final = "([0-9]+)([KMG]?B)"
+
+LONGEST: Final = 2**63 / 1e9
+"""Prometheus keeps durations as 64-bit nanoseconds, which is 292 years."""
+
 _LONGEST_PASSWORD: Final = 4096
 """Bytes of a password file; what is longer is another file, or a device without an end."""
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration such as ``1h30m``, in seconds; a ``ValueError`` says what was expected."""
+    if text == "0":
+        return 0.0
+    match = re.fullmatch(DURATION_PATTERN, text)
+    if match is None:
+        if re.fullmatch("[0-9]+", text):
+            raise ValueError(f"has no unit: write {text}s, {text}m or {text}ms")
+        raise ValueError("must be a duration such as 15s, 1h30m or 500ms")
+    seconds = 0.0
+    for number, factor in zip(match.groups(default="0"), _SECONDS.values(), strict=True):
+        # Past the longest duration in any unit; int() refuses thousands of digits.
+        if len(number.lstrip("0")) > 19:
+            raise ValueError("is too long a duration")
+        seconds += int(number) * factor
+    if seconds >= LONGEST:
+        raise ValueError("is too long a duration")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration with the fewest units, to the millisecond: 5400.0 is ``1h30m``."""
+    left = round(seconds * 1000)
+    written = []
+    for unit, factor in _SECONDS.items():
+        if unit in {"y", "w"}:  # read worse than days
+            continue
+        count, left = divmod(left, round(factor * 1000))
+        if count:
+            written.append(f"{count}{unit}")
+    return "".join(written) or "0s"
+
+
+def parse_size(text: str) -> int:
+    """Read a size such as ``64MB``, in bytes; a ``ValueError`` says what was expected."""
+    match = re.fullmatch(SIZE_PATTERN, text)
+    if match is None or len(match[1]) > 15:
+        raise ValueError("must be a size such as 512KB, 64MB or 1GB")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+def format_size(count: int) -> str:
+    """Write a size with the greatest unit that leaves a whole number: 67108864 is ``64MB``."""
+    for unit, factor in reversed(_BYTES.items()):
+        if count >= factor and count % factor == 0:
+            return f"{count // factor}{unit}"
+    return f"{count}B"
+
+
+def read_by(parse: Callable[[str], object]) -> BeforeValidator:
+    """A text that a function reads; anything else stays as it is."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+def refused_by(check: Callable[[Any], object]) -> AfterValidator:
+    """A value that is kept as it is, unless a function raises ``ValueError`` for it."""
+
+    def validate(value: object) -> object:
+        check(value)
+        return value
+
+    return AfterValidator(validate)
 
 
 def written_as(pattern: str, message: str) -> AfterValidator:
     """A text of this form."""
 
-    def check(value: str) -> str:
+    def check(value: str) -> None:
         if not re.fullmatch(pattern, value, re.ASCII):
             raise ValueError(message)
-        return value
 
-    return AfterValidator(check)
+    return refused_by(check)
 
 
 def read_number(value: object) -> object:
@@ -76,18 +149,9 @@ def switch(value: object) -> object:
     return _SWITCHES.get(value.lower(), value) if isinstance(value, Plain) else value
 
 
-def _duration(value: object) -> object:
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-def _positive_duration(value: float) -> float:
+def _positive_duration(value: float) -> None:
     if value <= 0:
         raise ValueError("must be longer than 0s")
-    return value
-
-
-def _size(value: object) -> object:
-    return parse_size(value) if isinstance(value, str) else value
 
 
 def _file(value: object, info: ValidationInfo) -> object:
@@ -108,17 +172,11 @@ def _read(file: Path, most: int) -> bytes:
         raise ValueError(f"cannot read the file: {getattr(error, 'strerror', error)}") from None
 
 
-def _readable(file: Path) -> Path:
-    _read(file, 1)
-    return file
-
-
-def _certificates(file: Path) -> Path:
+def _certificates(file: Path) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
     except ssl.SSLError:
         raise ValueError("the file holds no certificate in PEM form") from None
-    return file
 
 
 def _password(password: str) -> str:
@@ -156,60 +214,53 @@ def password_of_variable(name: str, environment: Mapping[str, str] | None = None
     return _password(password)
 
 
-def _password_file(file: Path) -> Path:
-    password_of_file(file)
-    return file
-
-
 def _password_variable(name: str, info: ValidationInfo) -> str:
     password_of_variable(name, (info.context or {}).get("environment"))
     return name
 
 
-def _line_of_text(value: str) -> str:
+def _line_of_text(value: str) -> None:
     if not value.strip():
         raise ValueError("must not be empty")
     if not value.isprintable():
         raise ValueError("holds a character that cannot be shown")
-    return value
 
 
-def _not_reserved(name: str) -> str:
+def _not_reserved(name: str) -> None:
     if name in RESERVED_LABELS:
         raise ValueError(f"{name} is a label of the exporter's own metrics; choose another name")
-    return name
 
 
-Text = Annotated[str, AfterValidator(_line_of_text)]
+Text = Annotated[str, refused_by(_line_of_text)]
 Number = Annotated[int, BeforeValidator(read_number)]
 Switch = Annotated[bool, BeforeValidator(switch)]
 DurationOrZero = Annotated[
     float,
-    BeforeValidator(_duration),
+    read_by(parse_duration),
     PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$"}),
 ]
-Duration = Annotated[DurationOrZero, AfterValidator(_positive_duration)]
+Duration = Annotated[DurationOrZero, refused_by(_positive_duration)]
 Size = Annotated[
     int,
-    BeforeValidator(_size),
+    read_by(parse_size),
     PlainSerializer(format_size, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$"}),
 ]
 FilePath = Annotated[Path, BeforeValidator(_file)]
-ReadableFile = Annotated[FilePath, AfterValidator(_readable)]
-CertificateFile = Annotated[ReadableFile, AfterValidator(_certificates)]
-PasswordFile = Annotated[FilePath, AfterValidator(_password_file)]
+ReadableFile = Annotated[FilePath, refused_by(lambda file: _read(file, 1))]
+CertificateFile = Annotated[ReadableFile, refused_by(_certificates)]
+PasswordFile = Annotated[FilePath, refused_by(password_of_file)]
 PasswordVariable = Annotated[
     str,
     written_as("[A-Z_][A-Z0-9_]*", "must be an environment variable's name, in capitals"),
     AfterValidator(_password_variable),
 ]
-Password = Annotated[str, AfterValidator(_password)]
+Password = Annotated[str, refused_by(_password)]
 LabelName = Annotated[
     str,
     written_as("(?!__)[A-Za-z_][A-Za-z0-9_]*", "not a name for a Prometheus label"),
-    AfterValidator(_not_reserved),
+    refused_by(_not_reserved),
 ]
 TrunkName = Annotated[Text, AfterValidator(read_entry)]
 LogLevel = Annotated[

@@ -10,7 +10,6 @@ Messages quote nothing of the file: what stands where YAML breaks may be a passw
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import yaml
@@ -65,18 +64,28 @@ class Plain(str):
     __slots__ = ()
 
 
-@dataclass(slots=True)
 class Document:
-    """What a file holds.
+    """What a YAML file holds, and where; of equal keys the first one counts.
 
-    Attributes:
-        value: ``None`` for a file without content.
-        problems: what leaves the rest readable. Of equal keys the first counts.
+    Problems leave the rest readable, and name the keys that a model has.
+
+    Raises:
+        ConfigError: the file is not there, not text, or not YAML.
     """
 
-    value: Value = None
-    lines: dict[Keys, int] = field(default_factory=dict)
-    problems: list[tuple[Keys, str, int]] = field(default_factory=list)
+    def __init__(self, file: Path, model: type[BaseModel]) -> None:
+        self.value: Value = None
+        self.lines: dict[Keys, int] = {(): 1}
+        self.problems: list[Problem] = []
+        self._file, self._model = file, model
+        text = ""
+        try:
+            text = file.read_bytes().decode("utf-8-sig")
+            node = yaml.compose(text, Loader=yaml.BaseLoader)
+            if node is not None:
+                self.value = self._value(node, ())
+        except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
+            raise ConfigError([_unreadable(error, text)], file=file) from None
 
     def line_of(self, keys: Keys) -> int:
         """The line of a value, or of the mapping or list in which it is missing."""
@@ -84,12 +93,9 @@ class Document:
             self.lines[keys[:end]] for end in range(len(keys), -1, -1) if keys[:end] in self.lines
         )
 
-    def problems_in(self, model: type[BaseModel]) -> list[Problem]:
-        """The problems, with the keys that a model has."""
-        return [
-            Problem(known_path(keys, model)[0], message, line)
-            for keys, message, line in self.problems
-        ]
+    def problem(self, keys: Keys, message: str, line: int = 0) -> Problem:
+        """Say what is wrong with a value, on its own line unless another one is given."""
+        return Problem(known_path(keys, self._model)[0], message, line or self.line_of(keys))
 
     def texts(self) -> Iterator[tuple[Keys, str]]:
         """All texts, and where they stand."""
@@ -103,119 +109,76 @@ class Document:
             elif isinstance(value, list):
                 waiting += [((*keys, index), inner) for index, inner in enumerate(value)]
 
-
-def read_yaml(file: Path) -> Document:
-    """Read a YAML file.
-
-    Raises:
-        ConfigError: it is not there, not text, or not YAML.
-    """
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        problem = Problem("", f"cannot read it: {error.strerror or error}")
-        raise ConfigError([problem], file=file) from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        problem = Problem("", f"not UTF-8: byte 0x{data[error.start]:02x}", line)
-        raise ConfigError([problem], file=file) from None
-    document = Document(lines={(): 1})
-    try:
-        node = yaml.compose(text, Loader=yaml.BaseLoader)
-        if node is not None:
-            document.value = _Reader(document).value(node, ())
-    except yaml.MarkedYAMLError as error:
-        raise ConfigError([_syntax_problem(error, text)], file=file) from None
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        problem = Problem("", f"a control character, U+{ord(text[error.position]):04X}", line)
-        raise ConfigError([problem], file=file) from None
-    except _UnreadableError as error:
-        raise ConfigError([Problem("", str(error))], file=file) from None
-    except RecursionError:
-        raise ConfigError([Problem("", "nested too deeply")], file=file) from None
-    return document
-
-
-class _UnreadableError(Exception):
-    """YAML that has no end."""
-
-
-class _Reader:
-    """Turns YAML's nodes into values."""
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._open: set[int] = set()
-
-    def value(self, node: yaml.Node, keys: Keys) -> Value:
-        lines = self._document.lines
-        lines[keys] = node.start_mark.line + 1
-        if len(lines) > _MOST_VALUES:
-            raise _UnreadableError(f"holds more than {_MOST_VALUES} values")
-        if id(node) in self._open:
-            raise _UnreadableError(f"line {lines[keys]}: an alias inside what it stands for")
+    def _value(self, node: yaml.Node, keys: Keys, *outer: yaml.Node) -> Value:
+        line = self.lines[keys] = node.start_mark.line + 1
+        if len(self.lines) > _MOST_VALUES:
+            problem = Problem("", f"holds more than {_MOST_VALUES} values")
+            raise ConfigError([problem], file=self._file)
+        if node in outer:
+            problem = Problem("", "an alias inside what it stands for", line)
+            raise ConfigError([problem], file=self._file)
         if node.tag not in _TAGS:
-            self._note(keys, node, 'a YAML tag; put quotes around a text that starts with "!"')
+            message = 'a YAML tag; put quotes around a text that starts with "!"'
+            self.problems.append(self.problem(keys, message))
         if isinstance(node, yaml.ScalarNode):
             if node.style is not None:
                 return str(node.value)
             return None if node.value in _NULLS else Plain(node.value)
-        self._open.add(id(node))
-        try:
-            if isinstance(node, yaml.SequenceNode):
-                return [self.value(item, (*keys, index)) for index, item in enumerate(node.value)]
-            return self._mapping(node, keys)
-        finally:
-            self._open.remove(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, keys, *outer, node)
+        items = enumerate(node.value)
+        return [self._value(item, (*keys, index), *outer, node) for index, item in items]
 
-    def _mapping(self, node: yaml.Node, keys: Keys) -> dict[str, Value]:
+    def _mapping(self, node: yaml.Node, keys: Keys, *outer: yaml.Node) -> dict[str, Value]:
         found: dict[str, Value] = {}
         merged: list[Value] = []
-        lines = self._document.lines
         for key_node, value_node in node.value:
+            key, line = key_node.value, key_node.start_mark.line + 1
+            inner = (*keys, key)
             if not isinstance(key_node, yaml.ScalarNode):
-                self._note(keys, key_node, "a key that is not a word")
-                continue
-            key = str(key_node.value)
-            if key == "<<" and key_node.style is None:
-                value = self.value(value_node, keys)
+                self.problems.append(self.problem(keys, "a key that is not a word", line))
+            elif key == "<<" and key_node.style is None:
+                value = self._value(value_node, keys, *outer)
                 merged += value if isinstance(value, list) else [value]
             elif key in found:
-                inner = (*keys, key)
-                places = f"given twice, on lines {lines[inner]} and {key_node.start_mark.line + 1}"
-                self._note(inner, key_node, places)
+                message = f"given twice, on lines {self.lines[inner]} and {line}"
+                self.problems.append(self.problem(inner, message, line))
             else:
-                inner = (*keys, key)
-                found[key] = self.value(value_node, inner)
-                lines[inner] = key_node.start_mark.line + 1
-        lines[keys] = node.start_mark.line + 1
+                found[key] = self._value(value_node, inner, *outer)
+                self.lines[inner] = line
+        self.lines[keys] = node.start_mark.line + 1
         for other in merged:
             if isinstance(other, dict):
                 found = {**other, **found}
             else:
-                self._note(keys, node, "<< must be followed by a mapping")
+                self.problems.append(self.problem(keys, "<< must be followed by a mapping"))
         return found
 
-    def _note(self, keys: Keys, node: yaml.Node, message: str) -> None:
-        self._document.problems.append((keys, message, node.start_mark.line + 1))
 
-
-def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Problem:
+def _unreadable(error: Exception, text: str) -> Problem:
     """Say what broke without the snippet, the alias or the character that YAML's message quotes."""
-    problem = error.problem or ""
+    match error:
+        case OSError():
+            return Problem("", f"cannot read it: {error.strerror or error}")
+        case UnicodeDecodeError():
+            line = error.object.count(b"\n", 0, error.start) + 1
+            return Problem("", f"not UTF-8: byte 0x{error.object[error.start]:02x}", line)
+        case yaml.reader.ReaderError():
+            line = text.count("\n", 0, error.position) + 1
+            return Problem("", f"a control character, U+{ord(text[error.position]):04X}", line)
+        case RecursionError():
+            return Problem("", "nested too deeply")
+    problem = getattr(error, "problem", None) or ""
     # Where the quotes were opened says more than where the file ends.
-    mark = error.context_mark if "end of stream" in problem else error.problem_mark
-    if mark is None:  # pragma: no cover - PyYAML marks all of its errors today
-        return Problem("", "not YAML")
-    said = f"{problem} {error.context or ''}"
+    which = "context_mark" if "end of stream" in problem else "problem_mark"
+    mark = getattr(error, which, None)
+    said = f"{problem} {getattr(error, 'context', None) or ''}"
     message = next(
         (sentence for part, sentence in _SYNTAX.items() if part in said),
         "not YAML; check the indentation and the quotes",
     )
-    lines = text.splitlines()
-    if "cannot start any token" in said and lines[mark.line][mark.column : mark.column + 1] == "\t":
+    if mark is None:  # an escape that stands for no character, say
+        return Problem("", message)
+    if "cannot start any token" in said and mark.buffer[mark.pointer] == "\t":
         message = "a tab where only blanks can indent"
     return Problem("", message, mark.line + 1, mark.column + 1)

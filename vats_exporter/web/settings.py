@@ -29,8 +29,7 @@ from typing_extensions import Self
 
 from vats_exporter.config import values
 from vats_exporter.config.problems import ConfigError, problem_of
-from vats_exporter.config.units import DURATION_PATTERN, LONGEST, parse_duration
-from vats_exporter.config.yaml_file import read_yaml
+from vats_exporter.config.yaml_file import Document
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -94,15 +93,14 @@ def _verifying(value: object) -> object:
     return value
 
 
-def _certificates(pem: str) -> str:
+def _certificates(pem: str) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError, TypeError):
         raise ValueError("holds no certificate in PEM form") from None
-    return pem
 
 
-def _headers(given: dict[str, str | None]) -> dict[str, str | None]:
+def _headers(given: dict[str, str | None]) -> None:
     for name, text in given.items():
         if name not in _HEADERS:
             raise ValueError(f"holds a header that cannot be set; only {', '.join(_HEADERS)} can")
@@ -111,30 +109,31 @@ def _headers(given: dict[str, str | None]) -> dict[str, str | None]:
             raise ValueError(f"{name}: must be {' or '.join(allowed)}")
         if text and not (text.isascii() and text.isprintable()):
             raise ValueError(f"{name}: holds a character that a header cannot")
-    return given
 
 
-def _go_duration(value: object) -> object:
+def _go_duration(text: str) -> float:
     """Read a duration as Go writes it, such as ``1.5s`` and ``100us``, or as Prometheus does."""
-    if not isinstance(value, str) or not re.fullmatch(f"(?:{_GO_PIECE})+", value):
-        return parse_duration(value) if isinstance(value, str) else value
-    pieces = re.findall(_GO_PIECE, value)
+    if not re.fullmatch(f"(?:{_GO_PIECE})+", text):
+        return values.parse_duration(text)
+    pieces = re.findall(_GO_PIECE, text)
     seconds = sum(float(number) * _GO_SECONDS[unit] for number, unit in pieces)
-    if seconds >= LONGEST:
+    if seconds >= values.LONGEST:
         raise ValueError("is too long a duration")
     return seconds
 
 
 _Pem = str | Path | None
-_Certificates = Annotated[str, AfterValidator(_certificates)]
+_Certificates = Annotated[str, values.refused_by(_certificates)]
 _ClientAuth = Literal[
     "NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"
 ]
 _Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
 _GoDuration = Annotated[
     float,
-    BeforeValidator(_go_duration),
-    WithJsonSchema({"type": "string", "pattern": f"^(?:(?:{_GO_PIECE})+|{DURATION_PATTERN})$"}),
+    values.read_by(_go_duration),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^(?:(?:{_GO_PIECE})+|{values.DURATION_PATTERN})$"}
+    ),
 ]
 _User = Annotated[values.Text, values.written_as("[^:]+", "a user's name holds no colon")]
 _Hash = Annotated[
@@ -268,7 +267,7 @@ class HttpServerSettings(values.Section):
 
     http2: values.Switch = True
     """Accepted without effect: the exporter speaks HTTP/1.1."""
-    headers: Annotated[dict[str, str | None], AfterValidator(_headers)] = Field(
+    headers: Annotated[dict[str, str | None], values.refused_by(_headers)] = Field(
         default_factory=dict
     )
     """Headers added to every response."""
@@ -352,9 +351,8 @@ def load_web_config(file: Path) -> WebSettings:
 
     Relative paths in it start from its folder. A :class:`ConfigError` has all that is wrong.
     """
-    document = read_yaml(file)
-    problems = document.problems_in(WebSettings)
-    settings = WebSettings()
+    document = Document(file, WebSettings)
+    problems, settings = document.problems, WebSettings()
     try:
         settings = WebSettings.model_validate(document.value or {}, context={"folder": file.parent})
     except ValidationError as error:
