@@ -21,7 +21,6 @@ REQUESTS = [
 LIST = REQUESTS[0]
 OLDER_LIST = next(payload for payload in REQUESTS if "|-2|7|0|0|8|CbwhyN|" in payload)
 SELECTOR = next(payload for payload in REQUESTS if "|setEnabled|" in payload)
-PERMUTATION = "1A5FDAE779EE8CEF5D12EEC3ED1A7236"
 
 
 def call(service: str, body: str, host: str = "vpbx.mts.ru") -> dict[str, Any]:
@@ -30,7 +29,6 @@ def call(service: str, body: str, host: str = "vpbx.mts.ru") -> dict[str, Any]:
             "method": "POST",
             "url": f"https://{host}/vpbxGwt/{service}",
             "headers": [
-                {"name": "X-GWT-Permutation", "value": PERMUTATION},
                 {"name": "Cookie", "value": "JSESSIONID=geheim-cookie"},
             ],
             "postData": {"mimeType": "text/x-gwt-rpc; charset=utf-8", "text": body},
@@ -68,11 +66,6 @@ def test_a_visit_gives_everything_the_configuration_needs() -> None:
     assert found == Recording(
         address="vpbx.mts.ru",
         enterprise="2613189773",
-        permutation=PERMUTATION,
-        services={
-            "AbonentBrowserGwtService": "3D7E196DA92A574D98BAC0DEE7D909C8",
-            "AbonentDeviceFormGwtService": "0123456789ABCDEF0123456789ABCDEF",
-        },
         filter=-2,
         list_tail="{filter}|7|0|8|{enterprise}|0|0|8|{page}|8|{page_size}|0|",
         selector_method="setEnabled",
@@ -103,7 +96,7 @@ def test_calls_of_other_hosts_are_left_out() -> None:
             call("AbonentBrowserGwtService", LIST, host="vpbx.mts.ru:8443"),
         )
     )
-    assert found.address == "https://vpbx.mts.ru:8443"
+    assert found.address == "vpbx.mts.ru:8443"
     assert found.selector_method == ""
 
 

@@ -86,12 +86,6 @@ def configuration(found: Recording, name: str) -> str:
         lines.append(f"    list_tail: {json.dumps(found.list_tail)}")
     if found.selector_method:
         lines.append(f"    selector_method: {found.selector_method}")
-    lines.append("    # " + _("Found anew at run time, since each deployment changes it:"))
-    if found.permutation:
-        lines.append(f"    # permutation: {found.permutation}")
-    # A recording names at least one: without a call it is refused.
-    lines.append("    # services:")
-    lines += [f"    #   {path}: {policy}" for path, policy in found.services.items()]
     return "\n".join([*lines, ""])
 
 
@@ -101,7 +95,6 @@ def _tell_findings(found: Recording) -> None:
         "address": found.address,
         "enterprise": found.enterprise,
         "list_tail": usual if found.list_tail else "",
-        "services": ", ".join(found.services),
         "selector_method": found.selector_method,
     }
     for key, value in facts.items():

@@ -1,9 +1,9 @@
 """Reads a browser's recording of a signed-in visit (HAR) to a cabinet.
 
-Takes along what a configuration needs and nothing else: the address, the enterprise, the policy
-hash of each service, the end of the list request as a template, the selector's method. Passwords,
-cookies, logins, phones and the answers' contents are never read, let alone kept. The format is
-HAR 1.2, as browsers' developer tools save it.
+Takes along what a configuration needs and nothing else: the address, the enterprise, the end of the
+list request as a template, the selector's method. Passwords, cookies, logins, phones and the
+answers' contents are never read, let alone kept. The format is HAR 1.2, as browsers' developer
+tools save it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import base64
 import re
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from vats_exporter.address import parse_address
 from vats_exporter.cabinet import contract
 from vats_exporter.gwt import RequestError, encode_long, parse_request
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _STRONG_NAME: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 _SERVICE: Final = re.compile(rf"{contract.MODULE_PATH}(\w+)", re.ASCII)
 _PLAIN_PATH: Final = re.compile(r"(?:/\w{1,40}){1,4}", re.ASCII)
-_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 # What stands before the template in the list request: base, policy, service and method, one
 # parameter and its class, then the request object's class and its first three fields. [observed]
@@ -43,8 +43,6 @@ class Recording:
 
     Attributes:
         address: as the configuration takes it.
-        permutation: strong name. Found at run time anyway.
-        services: policy hash by service path. Found at run time anyway.
         filter: the list request's, if that is a single number.
         list_tail: the list request's end as a template.
         missing: sentences on what could not be found, and how to record it.
@@ -53,8 +51,6 @@ class Recording:
 
     address: str
     enterprise: str = ""
-    permutation: str = ""
-    services: Mapping[str, str] = field(default_factory=dict)
     filter: int | None = None
     list_tail: str = ""
     selector_method: str = ""
@@ -68,7 +64,7 @@ def read_recording(document: object) -> Recording:
     Raises:
         RecordingError: the document is no HAR, or holds no call to a cabinet.
     """
-    requests = _requests(document)
+    requests = _requests(document)[::-1]  # the latest first
     odd: Counter[str] = Counter()
     calls = list(_calls(requests, odd))
     if not calls:
@@ -77,16 +73,16 @@ def read_recording(document: object) -> Recording:
             "recording, and save the recording with its content"
             + "".join(f"; left out: {sentence}" for sentence in _sentences(odd))
         )
-    # Of several with as many calls, the last one.
-    [(address, _)] = Counter(call.address for call in reversed(calls)).most_common(1)
+    [(address, _)] = Counter(call.address for call in calls).most_common(1)
     odd.update(f"to another host, {call.address}" for call in calls if call.address != address)
     calls = [call for call in calls if call.address == address]
-    places = [_place(request) for request in reversed(requests)]
-    visits = (contract.ENTERPRISE_PATH.search(path) for at, path in places if at == address)
+    visits = (
+        contract.ENTERPRISE_PATH.search(path) for at, path in map(_place, requests) if at == address
+    )
     enterprise = next((match[1] for match in visits if match), "")
-    listing = next((call for call in reversed(calls) if call.service == contract.LIST.path), None)
-    row_filter, tail = _list_tail(listing.request, enterprise) if listing else (None, "")
-    selector = next((call for call in reversed(calls) if _moves_selector(call)), None)
+    listing = next((one.request for one in calls if one.service == contract.LIST.path), None)
+    row_filter, tail = _list_tail(listing, enterprise) if listing else (None, "")
+    selector = next((one.request for one in calls if _moves_selector(one)), None)
     missing = []
     if not enterprise:
         missing.append("enterprise: no address /gwt/enterprise/…/ was visited; found at sign-in")
@@ -102,21 +98,17 @@ def read_recording(document: object) -> Recording:
     return Recording(
         address=address,
         enterprise=enterprise,
-        permutation=next((call.permutation for call in reversed(calls) if call.permutation), ""),
-        services={call.service: call.request.strings[1] for call in calls},
         filter=row_filter,
         list_tail=tail,
-        selector_method=selector.request.strings[3] if selector else "",
+        selector_method=selector.strings[3] if selector else "",
         missing=tuple(missing),
         left_out=_sentences(odd),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(NamedTuple):
     address: str
     service: str
-    permutation: str
     request: Request
 
 
@@ -150,19 +142,11 @@ def _calls(requests: Iterable[Mapping[str, Any]], odd: Counter[str]) -> Iterator
             odd["whose body is not there, cut off or no GWT-RPC"] += 1
             continue
         if len(call.strings) >= 4 and _STRONG_NAME.fullmatch(call.strings[1]):
-            yield _Call(address, service[1], _permutation(request.get("headers")), call)
+            yield _Call(address, service[1], call)
 
 
 def _sentences(odd: Counter[str]) -> tuple[str, ...]:
     return tuple(f"{count} call{'s' * (count != 1)} {what}" for what, count in odd.items())
-
-
-def _permutation(headers: object) -> str:
-    for header in map(_mapping, headers if isinstance(headers, list) else []):
-        name, value = _text(header.get("name")), _text(header.get("value"))
-        if name.lower() == "x-gwt-permutation" and _STRONG_NAME.fullmatch(value):
-            return value
-    return ""
 
 
 def _place(request: Mapping[str, Any]) -> tuple[str, str]:
@@ -172,14 +156,12 @@ def _place(request: Mapping[str, Any]) -> tuple[str, str]:
     """
     try:
         parts = urlsplit(_text(request.get("url")))
-        host, port = parts.hostname or "", parts.port
+        address = parse_address(f"{parts.scheme}://{parts.netloc}", allow_plain_http=True)
     except ValueError:
         return "", ""
-    host = f"[{host}]" if ":" in host else host
-    port = None if port == _DEFAULT_PORTS.get(parts.scheme) else port
-    if port or parts.scheme != "https":
-        host = f"{parts.scheme}://{host}" + (f":{port}" if port else "")
-    return host, re.sub(";[^/]*", "", parts.path)
+    if parts.scheme == "https":
+        address = address.removeprefix("https://").removesuffix(":443")
+    return address, re.sub(";[^/]*", "", parts.path)
 
 
 def _list_tail(request: Request, enterprise: str) -> tuple[int | None, str]:
