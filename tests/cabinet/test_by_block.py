@@ -384,8 +384,8 @@ def phones(page: Page) -> list[str]:
     return [trunk.phone for trunk in read_trunks([page], FlagPositions())[0]]
 
 
-def names(page: Page) -> list[str]:
-    return [trunk.name for trunk in read_trunks([page], FlagPositions())[0]]
+def names(*pages: Page) -> list[str]:
+    return [trunk.name for trunk in read_trunks(pages, FlagPositions())[0]]
 
 
 PHONES = [phone(number) for number in range(3)]
@@ -456,6 +456,11 @@ def test_a_name_that_comes_again_is_told_again() -> None:
 def test_what_stands_beside_the_phone_is_the_name_where_nothing_is_written_as_one() -> None:
     odd = ["касса 1", "O'Connor & Co", "склад"]
     assert names(listed(["701", "702", "703"], odd, PHONES)) == odd
+
+
+def test_a_last_page_without_names_takes_none_from_those_before_it() -> None:
+    nobody = [None for _ in NAMES]
+    assert names(listed(NAMES, PHONES), listed(nobody, PHONES)) == [*NAMES, "", "", ""]
 
 
 @pytest.mark.parametrize("texts", [["701", "702", "703"], [None, None, None]])

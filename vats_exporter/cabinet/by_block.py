@@ -315,7 +315,9 @@ def _texts(tokens: Tokens, rows: Rows) -> dict[Column, list[str]]:
         column = _column(tokens, rows, distance)
         beside = alike and {distance - 1, distance + 1} & shown
         differ = all(column) and len({*column}) ** 2 >= len(column)
-        if (beside and differ) or all(is_written_as_a_name(text) for text in column if text):
+        if column and (
+            (beside and differ) or all(is_written_as_a_name(text) for text in column if text)
+        ):
             texts[(distance,)] = column
     return texts
 
