@@ -17,17 +17,18 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from itertools import pairwise
+from itertools import chain, pairwise
+from operator import lt, sub
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import FLAG, Page, Record, guess_total, is_written_as_a_name
 from vats_exporter.cabinet.references import resolve
-from vats_exporter.cabinet.tokens import Block, Header, Rows, Tokens
+from vats_exporter.cabinet.tokens import Blocks, Header, Rows, Tokens
 from vats_exporter.trunks import normalise_phone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from vats_exporter.cabinet.page import Column
     from vats_exporter.gwt import Response
@@ -38,15 +39,19 @@ _BLOCK: Final = re.compile(
 """A block in letters: the values, the id's class, the id. The flag at 4 is spelled out, and
 something stands at 5; or it is null or a reference, and nothing does."""
 
+_SEVEN: Final = 7
+"""The flags at 12 to 6; behind them stands what is at 5, if anything."""
+
+_AFTER: Final = 1
+_VALUES: Final = 10
 _MOST_OTHERS: Final = 2
 """Values of a row that are more than flags; with more it is no row."""
 
-_RUN: Final = re.compile(r"[^sf]{11,}")
-"""Tokens among which there may be the values of a row that is no block."""
-
-_VALUES: Final = 10
 _HARDLY_A_ROW: Final = 5
 """Of ten tokens so many are 0 or 1 by chance; in a row nine or ten are, and seldom under 7."""
+
+_RUN: Final = re.compile(r"[^sf]{11,}")
+"""Tokens among which there may be the values of a row that is no block."""
 
 _LIKE_A_ROW: Final = "something in the answer is like a row, and is no block"
 
@@ -67,7 +72,7 @@ def read_by_block(response: Response, letters: str, *, texts: bool) -> Page:
     records = resolve(tokens, rows)
     return Page(
         records=tuple(records),
-        total=guess_total(_numbers(tokens, rows.blocks[-1].end + 1 + rows.rest), len(records)),
+        total=guess_total(_numbers(tokens, rows.blocks.ends[-1] + 1 + rows.rest), len(records)),
         answer_class=tokens.strings[1],
         references=tuple(
             after
@@ -79,127 +84,121 @@ def read_by_block(response: Response, letters: str, *, texts: bool) -> Page:
 
 
 def find_rows(tokens: Tokens) -> Rows | None:
-    """Find the list of rows in an answer; ``None`` where it has no block at all.
-
-    Raises:
-        UndecodableError: it is not certain which rows the list has.
-    """
-    blocks, kind = _find_blocks(tokens)
-    if not blocks:
+    """Find the list of rows in an answer, or refuse it; ``None`` where it has no block at all."""
+    blocks = _find_blocks(tokens)
+    count = len(blocks.records)
+    if not count:
         return None
     _check_nothing_missed(tokens, blocks)
-    between = [tokens.all[a.end + 1 : b.start] for a, b in pairwise(blocks)]
-    classes = {*tokens.names}.intersection(*between)
+    first_block = blocks.starts[0]
     headers = sorted(tokens.headers())
-    of_rows = [header for header in headers if header.record in classes]
-    own = [
-        header
-        for header in of_rows
-        if header.length == len(blocks) and not header.known and header.place < blocks[0].start - 2
-    ]
+    classes = {header.record for header in headers} - {0}
+    gaps = [*zip(blocks.ends, blocks.starts[1:], strict=False)]
+    between = {one: found for one in classes if (found := tokens.in_gaps(one, gaps))}
+    of_rows = [header for header in headers if header.record in between]
+    own = [h for h in of_rows if h.length == count and not h.known and h.place < first_block - 2]
     if not own:
-        raise UndecodableError(f"{len(blocks)} blocks, but no list of that length before them")
-    records = {header.record for header in own}
+        raise UndecodableError(f"{count} blocks, but no list of that length before them")
     lengths = {header.place + 1 for header in of_rows}
     if any(header.place in lengths for header in own):
         raise UndecodableError("the list's class may be the length of another")
-    starts = [(own[0].place + 2, own[-1].place + 2)]
-    for block, passed in zip(blocks, between, strict=False):
-        first, after = min(map(passed.index, records)), min(map(passed[::-1].index, records))
-        starts.append((block.end + 1 + first, block.end + len(passed) - after))
-    longer = [
-        header.place
-        for header in of_rows
-        if header.length > len(blocks) and header.place < blocks[0].start
-    ]
+    first, last = zip(*(between[one] for one in {header.record for header in own}), strict=True)
+    begins = [own[0].place + 2, *map(min, zip(*first, strict=True))]
     # The last record's end is not known.
-    rests = [first - block.end - 1 for block, (first, _) in zip(blocks, starts[1:], strict=False)]
-    rest = min(*rests, len(tokens.all) - blocks[-1].end - 1) if rests else 0
-    places = [header.place for header in own]
-    rows = Rows(blocks, kind, places, own[0].record, starts, longer, rest)
+    known = map(sub, begins[1:], blocks.ends)
+    rows = Rows(
+        blocks=blocks,
+        headers=[header.place for header in own],
+        record=own[0].record,
+        begins=begins,
+        begins_by=[own[-1].place + 2, *map(max, zip(*last, strict=True))],
+        longer=[h.place for h in of_rows if h.length > count and h.place < first_block],
+        rest=min(*known, len(tokens.all) - blocks.ends[-1]) - 1 if count > 1 else 0,
+    )
     _check_only_list(tokens, rows, headers, of_rows)
     _check_alike(tokens, rows)
     return rows
 
 
-def _find_blocks(tokens: Tokens) -> tuple[list[Block], int]:
-    """Find all blocks of an answer, and what stands at 5 in them."""
-    blocks: list[Block] = []
-    usual = unusual = short = 0
-    kinds: set[int] = set()
+def _find_blocks(tokens: Tokens) -> Blocks:
+    """Find all blocks of an answer."""
+    blocks = Blocks([], [], [], [])
+    unusual = 0
+    known: dict[tuple[str, int], tuple[int | None, ...]] = {}
     for match in _BLOCK.finditer(tokens.letters):
         place = match.start()
         if tokens.all[place] != tokens.long or place < tokens.earliest[tokens.long]:
             continue
-        spelled = match.lastgroup == "spelled"
-        kind, start = 0, place - 10 - spelled
-        values = tokens.all[start:place][::-1]
-        if spelled:
-            kind = values.pop(3)
-            others = _VALUES - match[1].count("0") - match[1].count("1")
+        spelled, short = match.groups()
+        letters = spelled or short
+        start, flag = place - len(letters), tokens.all[place - 3]
+        values = known.get((letters, flag))
+        if values is None:
+            others = _VALUES - letters.count("0") - letters.count("1") if spelled else 0
             if others > _MOST_OTHERS:
                 continue
-            usual, unusual = usual + (not others), unusual + (others > 0)
-            kinds.add(kind)
-        else:
-            short += 1
-            values[FLAG] = values[FLAG] or None
-        blocks.append(Block(start, place + 1, kind, Record(tokens.all[place + 1], tuple(values))))
+            unusual += others > 0
+            seven = tokens.all[start : start + _SEVEN]
+            two = tokens.all[place - 2 : place]
+            values = (*two[::-1], flag if spelled else flag or None, *seven[::-1])
+            if not others:
+                known[letters, flag] = values
+        blocks.starts.append(start)
+        blocks.ends.append(place + 1)
+        blocks.kinds.append(tokens.all[start + _SEVEN] if spelled else 0)
+        blocks.records.append(Record(tokens.all[place + 1], values))
+    _check_blocks(tokens, blocks, unusual)
+    return blocks
+
+
+def _check_blocks(tokens: Tokens, blocks: Blocks, unusual: int) -> None:
+    """Refuse blocks of which some may be no row's."""
+    kinds = {*blocks.kinds} - {0}
+    short = blocks.kinds.count(0)
     if len(kinds) > 1:
         raise UndecodableError("the answer has blocks of several kinds")
-    kind = kinds.pop() if kinds else 0
-    if unusual > usual:
+    if 2 * unusual > len(blocks.kinds) - short:
         raise UndecodableError("most blocks hold other values than flags")
-    if short and kind and kind not in tokens.names:
+    if short and not kinds.issubset(tokens.names):
         raise UndecodableError("the flag at 4 is an object in some rows and a primitive in others")
-    if short and not any(block.kind or block.record.values[FLAG] for block in blocks):
+    if short and not kinds and not any(record.values[FLAG] for record in blocks.records):
         raise UndecodableError("no row has a flag at 4")
-    if (
-        short
-        and not kind
-        and any({*tokens.letters[b.start - 3 : b.start]} <= {*"01"} for b in blocks)
-    ):
+    before = [tokens.letters[start - 3 : start] for start in blocks.starts]
+    if short and not kinds and any({*letters} <= {*"01"} for letters in before):
         raise UndecodableError("a reference may be the flag at 4, or the id of a row without one")
-    return blocks, kind
 
 
-def _windows(letters: str) -> Iterator[tuple[int, int]]:
-    """Behind which places ten tokens may be a row's values, and how many of them are 0 or 1."""
+def _windows(letters: str, least: int) -> Iterator[tuple[int, int]]:
+    """Behind which places so many of ten tokens, or more, are 0 or 1, as a row's values are."""
     flags = letters.replace("1", "0")
+    # The others part them into stretches, of which one has so many at least.
+    stretch = "0" * -(-least // (_VALUES - least + 1))
     for run in _RUN.finditer(flags):
-        # Of six in ten, two stand side by side.
-        if "00" in run[0]:
+        if stretch in run[0]:
             for at in range(run.start() + _VALUES, run.end() + 1):
-                yield at, flags.count("0", at - _VALUES, at)
+                if (count := flags.count("0", at - _VALUES, at)) >= least:
+                    yield at, count
 
 
-def _check_nothing_missed(tokens: Tokens, blocks: Sequence[Block]) -> None:
+def _check_nothing_missed(tokens: Tokens, blocks: Blocks) -> None:
     """Refuse an answer with something like a row outside of its blocks.
 
     That is a row whose reference is null or points to an earlier object, or whose flag is an
     object of another kind.
     """
-    outside, end = [], 0
-    for block in blocks:
-        outside += [tokens.letters[end : block.start], "s" * (block.end - block.start)]
-        end = block.end
-    letters = "".join([*outside, tokens.letters[end:]])
-    for at, flags in _windows(letters):
+    gaps = zip([0, *blocks.ends], blocks.starts, blocks.ends, strict=False)
+    outside = [tokens.letters[end:start] + "s" * (after - start) for end, start, after in gaps]
+    letters = "".join([*outside, tokens.letters[blocks.ends[-1] :]])
+    for at, flags in _windows(letters, 8):
         after = letters[at : at + 1]
         boxed = after == "i" and tokens.all[at] == tokens.long
-        if (after in {"0", "-"} and flags >= 8) or (
-            boxed and (flags >= 9 or (flags == 8 and letters[at - 3] == "-"))
-        ):
+        if after in {"0", "-"} or (boxed and (flags > 8 or letters[at - 3] == "-")):
             raise UndecodableError(_LIKE_A_ROW)
 
 
 def _find_empty(tokens: Tokens) -> int:
-    """Find the place behind an empty list in an answer without rows.
-
-    Raises:
-        UndecodableError: there is none, or something like a row.
-    """
-    if any(flags > _HARDLY_A_ROW for _, flags in _windows(tokens.letters)):
+    """Find the place behind an empty list in an answer without rows, or anything like one."""
+    if any(_windows(tokens.letters, _HARDLY_A_ROW + 1)):
         raise UndecodableError(_LIKE_A_ROW)
     for place, (token, after) in enumerate(pairwise(tokens.all)):
         if after == 0 and token in tokens.collections and tokens.class_at(place):
@@ -218,8 +217,7 @@ def _check_only_list(
     They may be a longer list's, whose others are null or references; or two lists', of which one
     may make up for the other's with null and references; or be referred to by another list.
     """
-    blocks, count = rows.blocks, len(rows.blocks)
-    start, ends = blocks[0].start, [block.end for block in blocks]
+    start, ends, count = rows.blocks.starts[0], rows.blocks.ends, len(rows.blocks.ends)
     records = {h.record for h in of_rows if h.place < start and h.length == count}
     behind = max(map(len, re.findall("[0-]+", tokens.letters[ends[-1] :])), default=0)
     for place, length, known, record in of_rows:
@@ -254,12 +252,16 @@ def _check_only_list(
 
 def _check_alike(tokens: Tokens, rows: Rows) -> None:
     """Refuse rows whose records have other fields around their blocks: one may be no row's."""
-    starts = [(block.start, *start) for block, start in zip(rows.blocks, rows.starts, strict=True)]
-    none = 1 in {end - first for end, first, _ in starts}
-    some = max([end - last for end, _, last in starts]) > 1
-    before = [(first, end) for end, first, last in starts if first == last]
-    behind = [(b.end, b.end + 1 + rows.rest) for b in rows.blocks] if rows.rest else []
-    if (none and some) or not (tokens.may_be_alike(before) and tokens.may_be_alike(behind)):
+    blocks, begins = rows.blocks, rows.begins
+    none = 1 in map(sub, blocks.starts, begins)
+    some = max(map(sub, blocks.starts, rows.begins_by)) > 1
+    ends = zip(begins, rows.begins_by, blocks.starts, strict=True)
+    widths = {begin: start - begin for begin, by, start in ends if begin == by}
+    behind = blocks.ends if rows.rest else []
+    if (none and some) or not (
+        tokens.may_be_alike([*widths], {*widths.values()})
+        and tokens.may_be_alike(behind, {rows.rest + 1})
+    ):
         raise UndecodableError("the records are not alike, and a block may be no row's")
 
 
@@ -268,13 +270,13 @@ def _may_be_made_up(tokens: Tokens, rows: Rows, ended: int, place: int, length: 
     records = {tokens.all[place + 2] for place in rows.headers}
     skipped = [
         max(_skipped(tokens, at) for at in range(first, last + 1) if tokens.all[at] in records)
-        for first, last in rows.starts
+        for first, last in zip(rows.begins, rows.begins_by, strict=True)
     ]
-    left = len(rows.blocks) - ended
+    left = len(rows.blocks.ends) - ended
     missing = sum(skipped[1:ended]) + _count_nothing(
-        tokens.letters[rows.blocks[ended - 1].end : place]
+        tokens.letters[rows.blocks.ends[ended - 1] : place]
     )
-    more = sum(skipped[ended:]) + _count_nothing(tokens.letters[rows.blocks[-1].end :])
+    more = sum(skipped[ended:]) + _count_nothing(tokens.letters[rows.blocks.ends[-1] :])
     return left <= missing and length <= left + more
 
 
@@ -304,15 +306,14 @@ def _texts(tokens: Tokens, rows: Rows) -> dict[Column, list[str]]:
     Those are texts at the same distance in all rows that are all written as names are, or that
     stand beside the phones and differ from row to row, if all records are alike. [assumed]
     """
+    starts, ends, begins = rows.blocks.starts, rows.blocks.ends, (*rows.begins, *rows.begins_by)
     phones = _phones(tokens, rows)
     texts: dict[Column, list[str]] = {(0,): [phone for _, phone in phones]} if phones else {}
-    widths = {
-        b.start - at for b, start in zip(rows.blocks, rows.starts, strict=True) for at in start
-    }
-    shown = {place - block.start for (place, _), block in zip(phones, rows.blocks, strict=False)}
+    widths = {*map(sub, (*starts, *starts), begins)}
+    shown = {place - start for (place, _), start in zip(phones, starts, strict=False)}
     alike = len(widths) == len(shown) == 1
     for distance in (*range(1 - min(widths), 0), *range(1, rows.rest + 1)):
-        column = _column(tokens, rows, distance)
+        column = _column(tokens, [at + distance for at in (starts if distance < 0 else ends)])
         beside = alike and {distance - 1, distance + 1} & shown
         differ = all(column) and len({*column}) ** 2 >= len(column)
         if column and (
@@ -322,17 +323,18 @@ def _texts(tokens: Tokens, rows: Rows) -> dict[Column, list[str]]:
     return texts
 
 
-def _column(tokens: Tokens, rows: Rows, distance: int) -> list[str]:
-    """The texts at one distance from the block; none where anything else stands there."""
-    places = [(b.start if distance < 0 else b.end) + distance for b in rows.blocks]
-    numbers = [tokens.all[place] for place in places]
+def _column(tokens: Tokens, places: Sequence[int]) -> list[str]:
+    """The texts at these places; none where anything else stands at one."""
+    if tokens.all[places[0]] not in tokens.texts:
+        return []
+    numbers = [*map(tokens.all.__getitem__, places)]
     if not tokens.texts.issuperset(numbers) or any(
-        place < tokens.earliest[number] for number, place in zip(numbers, places, strict=True)
+        map(lt, places, map(tokens.earliest.__getitem__, numbers))
     ):
         return []
     # A column of strings brings new ones.
     new = len(tokens.certain.intersection(places))
-    strings = [tokens.strings[number] for number in numbers]
+    strings = [*map(tokens.strings.__getitem__, numbers)]
     return strings if 2 * new >= len({*numbers} - {0}) > 0 else []
 
 
@@ -347,50 +349,48 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
     Returns:
         nothing at all where two columns are possible.
     """
-    last = len(rows.blocks) - 1
-    begins = [block.start for block in rows.blocks]
-    found: dict[tuple[int, str], set[tuple[int, str]]] = {}
+    blocks = rows.blocks
+    last = len(blocks.ends) - 1
+    of_rows = zip(rows.begins, rows.begins_by, blocks.starts, blocks.ends, strict=True)
+    edges = [*chain.from_iterable(of_rows)]
+    in_rows: list[tuple[int, str, Collection[int]]] = []
+    tail: list[tuple[int, str]] = []
     for number, text in enumerate(tokens.strings):
         if phone := normalise_phone(text):
             place, latest = tokens.earliest[number], tokens.latest[number]
-            spots = _spots(rows, begins, place)
-            for at in range(place + 1, latest + 1):
-                if tokens.all[at] == number:
-                    spots |= _spots(rows, begins, at)
-            found[place, phone] = spots
-    tail = [one for one, spots in found.items() if spots == {(last, "after")}]
-    sides = {
-        side
-        for one, spots in found.items()
-        if len(spots) == 1 and one not in tail
-        for row, side in spots
-        if row >= 0
-    }
-    if not last and len(found) == len(tail) == 1:
-        sides = {"after"}
+            spots: Collection[int] = _spots(edges, place)
+            if latest > place:
+                others = [at for at in range(place + 1, latest + 1) if tokens.all[at] == number]
+                spots = {*spots, *chain.from_iterable(_spots(edges, at) for at in others)}
+            if len(spots) == 1 and 2 * last + 1 in spots:
+                tail.append((place, phone))
+            else:
+                in_rows.append((place, phone, spots))
+    certain = (spots for _, _, spots in in_rows if len(spots) == 1)
+    sides = {spot % 2 for spots in certain for spot in spots if spot >= 0}
+    if not (last or in_rows) and len(tail) == 1:
+        sides = {_AFTER}
     if len(sides) != 1:
         return []
-    phones = [(0, "")] * len(rows.blocks)
-    for one, spots in found.items():
-        possible = {row for row, side in spots if side in sides or row < 0}
-        if len(possible) != 1 or (row := possible.pop()) < 0 or one in tail:
-            continue
-        if phones[row][0]:
-            return []
-        phones[row] = one
-    if "after" in sides and len(tail) == 1 and all(place for place, _ in phones[:last]):
+    phones = [(0, "")] * (last + 1)
+    (side,) = sides
+    for place, phone, spots in in_rows:
+        possible = [spot // 2 for spot in spots if spot % 2 == side or spot < 0]
+        if len(possible) == 1 and (row := possible[0]) >= 0:
+            if phones[row][0]:
+                return []
+            phones[row] = place, phone
+    if side == _AFTER and len(tail) == 1 and all(place for place, _ in phones[:last]):
         phones[last] = tail[0]
     return phones
 
 
-def _spots(rows: Rows, begins: Sequence[int], place: int) -> set[tuple[int, str]]:
-    """In which rows a place may be, and on which side of their blocks; -1 is in none."""
-    row = bisect_left(begins, place)  # the first block that begins behind it
-    if row and place <= rows.blocks[row - 1].end:
-        return set()  # in a block
-    if row == len(begins):
-        return {(row - 1, "after")}
-    first, last = rows.starts[row]
-    if place >= last:
-        return {(row, "before")}
-    return {(row - 1, "after"), (row, "before")} if place > first else {(row - 1, "after")}
+def _spots(edges: Sequence[int], place: int) -> range:
+    """In which rows a place may be, and on which side of their blocks.
+
+    Twice the row's number is before its block, one more behind it; -1 is before all rows. In a
+    block it is nowhere. ``edges`` are for each row the places at which it may begin, and those of
+    its block.
+    """
+    row, passed = divmod(bisect_left(edges, place), 4)
+    return range(2 * row - (passed < 2), 2 * row + (0 < passed < 3))

@@ -9,6 +9,7 @@ possible.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import accumulate, product
 from typing import TYPE_CHECKING, Final
 
@@ -43,22 +44,30 @@ def resolve(tokens: Tokens, rows: Rows) -> list[Record]:
     Raises:
         UndecodableError: for one of them no value is possible, or more than one.
     """
-    records = [block.record for block in rows.blocks]
-    referring = [
-        (flag, block.start) for block in rows.blocks if (flag := block.record.values[FLAG] or 0) < 0
-    ]
-    rest = tokens.all[rows.blocks[-1].end :]
+    blocks, records = rows.blocks, rows.blocks.records
+    flags = [record.values[FLAG] or 0 for record in records]
+    referring = [(flag, at) for flag, at in zip(flags, blocks.starts, strict=True) if flag < 0]
+    rest = tokens.all[blocks.ends[-1] :]
     behind = {token for token in rest if isinstance(token, int) and token < 0}
     if not (referring or behind):
         return records
     # Where rows may begin whose numbers can be certain: the first ones, and a longer list's first,
     # with how many objects begin there, the list among them.
-    begun = [(first, last, 1) for first, last in rows.starts[:_FEW] if behind]
+    begins = [*zip(rows.begins, rows.begins_by, strict=True)]
+    begun = [(first, last, 1) for first, last in begins[:_FEW] if behind]
     begun += [(place, place, 2) for place in rows.longer if behind]
     first = dict(reversed(referring))
     last = max([0, *first.values()])
     end = max([last, *(place + 1 for _, place, _ in begun)])
-    certain = _certain(tokens, rows)
+    near = bisect_left(blocks.starts, end)
+    ids = [*zip(blocks.ends[:near], blocks.kinds, strict=False)]
+    certain = {
+        *({tokens.earliest[number] for number in tokens.names} & tokens.certain),
+        *(place - 1 for place, _ in ids),
+        *(place - 5 for place, kind in ids if kind),
+        *(first for first, last in begins[: near + 1] if first == last),
+        *(rows.headers if len(rows.headers) == 1 else ()),
+    }
     maybe = _maybe(tokens, rows, certain, end)
     least = [0, *accumulate(place in certain for place in range(end))]
     most = [0, *accumulate(maybe)]
@@ -68,7 +77,11 @@ def resolve(tokens: Tokens, rows: Rows) -> list[Record]:
     if not referring:
         return records
     values = {place: _value(tokens, rows, place) for place in range(last) if maybe[place]}
-    own = _own(rows, len(referring))
+    # A field that shares its values spells each out once: nothing before is it.
+    spelled = [*zip(flags, blocks.ends, blocks.kinds, strict=True)]
+    own = {flag: place - 5 for flag, place, kind in spelled if kind}
+    if len(own) < sum(map(bool, blocks.kinds)) or len(referring) < _SHARES:
+        own = {}
     choices = [
         {
             value
@@ -88,31 +101,13 @@ def resolve(tokens: Tokens, rows: Rows) -> list[Record]:
     return [Record(ref, tuple(meant.get(one, one) for one in values)) for ref, values in records]
 
 
-def _own(rows: Rows, references: int) -> Mapping[int | None, int]:
-    """Where each value is spelled out, in a field that shares its values: nothing before is it."""
-    spelled = {block.record.values[FLAG]: block.end - 5 for block in rows.blocks if block.kind}
-    once = len(spelled) == sum(block.kind > 0 for block in rows.blocks)
-    return spelled if once and references >= _SHARES else {}
-
-
-def _certain(tokens: Tokens, rows: Rows) -> set[int]:
-    """Where objects begin for certain."""
-    certain = {tokens.earliest[number] for number in tokens.names} & tokens.certain
-    certain.update(block.end - 1 for block in rows.blocks)
-    certain.update(block.end - 5 for block in rows.blocks if block.kind)
-    certain.update(first for first, last in rows.starts if first == last)
-    if len(rows.headers) == 1:
-        certain.add(rows.headers[0])
-    return certain
-
-
 def _maybe(tokens: Tokens, rows: Rows, certain: set[int], end: int) -> list[bool]:
     """Whether an object may begin, at each place before ``end``."""
     # A 1 is the answer's own object, which is in no other, or a flag.
     maybe = [token != 1 and bool(tokens.class_at(at)) for at, token in enumerate(tokens.all[:end])]
-    for block in rows.blocks:
-        if block.end < end:
-            maybe[block.start : block.end + 1] = [False] * (block.end + 1 - block.start)
+    for first, last in zip(rows.blocks.starts, rows.blocks.ends, strict=True):
+        if last < end:
+            maybe[first : last + 1] = [False] * (last + 1 - first)
     for place in certain:
         if place < end:
             maybe[place] = True
@@ -126,9 +121,10 @@ def _value(tokens: Tokens, rows: Rows, place: int) -> int | None:
     """The value that an object is as a flag; ``None`` if it is none."""
     token, name = tokens.all[place], tokens.class_at(place)
     value: int | None = tokens.all[place + 1]
-    if value not in (0, 1) or (rows.kind and token != rows.kind):
+    kind = max(rows.blocks.kinds)
+    if value not in (0, 1) or (kind and token != kind):
         return None
-    if rows.kind or name in NUMBERS:
+    if kind or name in NUMBERS:
         return value
     if name.startswith(("java.", "[")) or not place or token == rows.record:
         return None

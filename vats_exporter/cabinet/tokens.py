@@ -8,6 +8,8 @@ and a latest place for that, and a 7 before the earliest is no string. Where bot
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from contextlib import suppress
 from itertools import chain
 from operator import lt
@@ -68,10 +70,9 @@ class Tokens:
     """
 
     def __init__(self, response: Response, letters: str) -> None:
-        wire: list[Any] = [*response.tokens]
-        if "f" in letters:
-            wire = [None if isinstance(token, float) else token for token in wire]
-        self.all = wire[::-1]
+        self.all: list[Any] = [*reversed(response.tokens)]
+        for match in re.finditer("f", letters):
+            self.all[match.start()] = None
         self.letters = letters
         self.strings = ["", *response.string_table]
         self.names = {
@@ -91,16 +92,14 @@ class Tokens:
             for number, name in self.names.items()
             if name in NUMBERS or name.endswith("Map") or name.startswith("[")
         }
-        count, end = len(self.strings), len(wire) - 1
+        count, end = len(self.strings), len(self.all) - 1
         try:
             self.earliest = [0, *_places(self.all, range(1, count))]
-            backwards = [*_places(wire, range(count - 1, 0, -1)), end]
+            backwards = [*_places(self.all[::-1], range(count - 1, 0, -1)), end]
         except ValueError:
             raise UndecodableError("its strings are not numbered by their first use") from None
         self.latest = [end - place for place in reversed(backwards)]
-        self.certain = {
-            at for at, last in zip(self.earliest, self.latest, strict=True) if at == last
-        }
+        self.certain = {*self.earliest}.intersection(self.latest)
 
     def class_at(self, place: int) -> str:
         """The name of the class that the token at a place may stand for; empty if for none."""
@@ -114,6 +113,22 @@ class Tokens:
             while True:
                 yield place
                 place = self.all.index(number, place + 1)
+
+    def in_gaps(
+        self, number: int, gaps: Sequence[tuple[int, int]]
+    ) -> tuple[list[int], list[int]] | None:
+        """The first and the last place of a string in each gap, if there is one in all of them."""
+        places = [*self.each(number)]
+        first, last, at = [], [], 0
+        for start, end in gaps:
+            at = bisect_left(places, start, at)
+            after = bisect_left(places, end, at)
+            if at == after:
+                return None
+            first.append(places[at])
+            last.append(places[after - 1])
+            at = after
+        return first, last
 
     def headers(self) -> Iterator[Header]:
         """What may be the beginning of a list of objects of the application."""
@@ -132,21 +147,20 @@ class Tokens:
             elif record and not record.startswith(("java.", "[")) and every[first] != 1:
                 yield Header(place, length, first - place - 2, every[first])
 
-    def may_be_alike(self, stretches: Sequence[tuple[int, int]]) -> bool:
-        """Whether the fields behind some places, up to others, may be of the same kinds.
+    def may_be_alike(self, places: Sequence[int], widths: set[int]) -> bool:
+        """Whether the fields behind some places, so many tokens wide, may be of the same kinds.
 
         They are compared up to the first that may be an object, which may be any number of tokens.
         """
-        widths = {end - place for place, end in stretches}
         for distance in range(1, min(widths, default=1)):
-            field = self._field([place + distance for place, _ in stretches])
+            field = self._field([place + distance for place in places])
             if field != "one token":
                 return field == "object"
         return len(widths) < 2
 
     def _field(self, places: Sequence[int]) -> Literal["one token", "object", "none"]:
         """What the field is that stands at these places, each in another object of one class."""
-        found = {self.letters[place] for place in places}
+        found = {*map(self.letters.__getitem__, places)}
         if "s" in found:
             return "one token" if len(found) == 1 else "none"
         numbers = [*map(self.all.__getitem__, places)]
@@ -170,20 +184,20 @@ class Tokens:
         return "object" if known and "1" not in found else "none"
 
 
-class Block(NamedTuple):
-    """A row's block.
+class Blocks(NamedTuple):
+    """The rows' blocks.
 
     Attributes:
-        start: the place of its first value, 12.
-        end: the place of its id.
-        kind: what stands at 5; 0 where the flag is one token, null or a reference.
-        record: the row; its flag is negative where it is a reference.
+        starts: the places of their first values, 12.
+        ends: the places of the ids.
+        kinds: what stands at 5; 0 where the flag at 4 is null or a reference.
+        records: the rows.
     """
 
-    start: int
-    end: int
-    kind: int
-    record: Record
+    starts: list[int]
+    ends: list[int]
+    kinds: list[int]
+    records: list[Record]
 
 
 class Rows(NamedTuple):
@@ -191,26 +205,24 @@ class Rows(NamedTuple):
 
     Attributes:
         blocks: in order.
-        kind: what stands at 5 in them; 0 where no row spells its flag out.
         headers: the places at which the list may begin; most often one.
         record: the class of its records.
-        starts: for each block, the first and the last place its record may begin at.
+        begins: for each block, the first place its record may begin at.
+        begins_by: the last one.
         longer: where a longer list may begin before the rows.
         rest: how many tokens follow the block in every record.
     """
 
-    blocks: list[Block]
-    kind: int
+    blocks: Blocks
     headers: list[int]
     record: int
-    starts: list[tuple[int, int]]
+    begins: list[int]
+    begins_by: list[int]
     longer: list[int]
     rest: int
 
 
-def _places(tokens: list[Any], numbers: range) -> Iterator[int]:
+def _places(tokens: list[Any], numbers: range) -> list[int]:
     """Where each number stands next, after the one before."""
     place, index = -1, tokens.index
-    for number in numbers:
-        place = index(number, place + 1)
-        yield place
+    return [place := index(number, place + 1) for number in numbers]
