@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.request import urlopen
 
 import vats_exporter
+from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter
 from vats_exporter.config.models import AccountSettings, CacheSettings, Config
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.logs.setup import configure
-from vats_exporter.web.addresses import ListenAddress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

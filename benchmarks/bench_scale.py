@@ -16,9 +16,9 @@ from urllib.request import Request, urlopen
 
 from benchmarks.bench_exposition import make_snapshot
 from benchmarks.bench_serving import Invented
+from vats_exporter.address import ListenAddress
 from vats_exporter.logs import setup
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
-from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.server import WebServer
 from vats_exporter.web.site import Site
 

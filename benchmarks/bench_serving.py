@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, start_http_server
 
 from benchmarks.bench_exposition import ClientLibrary, make_snapshot
+from vats_exporter.address import ListenAddress
 from vats_exporter.logs import setup
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.trunks import Listing
-from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.server import WebServer
 from vats_exporter.web.site import Site
 

@@ -1,14 +1,27 @@
-"""What may be written for a cabinet's address, and what it is read as."""
+"""Addresses of cabinets, of proxies and to listen on: what may be written, and what it is."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vats_exporter.address import parse_address, parse_proxy, proxy_of_environment
+from vats_exporter.address import (
+    ListenAddress,
+    parse_address,
+    parse_listen_address,
+    parse_proxy,
+    proxy_of_environment,
+    systemd_addresses,
+)
 
 
 @pytest.mark.parametrize(
@@ -137,3 +150,173 @@ def test_the_environment_is_read_as_everywhere(
         monkeypatch.setenv(name, value)
     found = proxy_of_environment(base_url)
     assert (found.url if found else None) == url
+
+
+# -- addresses to listen on
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        (":9742", "", 9742),
+        ("127.0.0.1:9742", "127.0.0.1", 9742),
+        ("0.0.0.0:0", "0.0.0.0", 0),
+        ("[::1]:9742", "::1", 9742),
+        ("[::]:65535", "::", 65535),
+        ("[fe80::1%eth0]:80", "fe80::1%eth0", 80),
+        ("metrics.example.org:80", "metrics.example.org", 80),
+    ],
+)
+def test_addresses_are_read_as_exporters_write_them(text: str, host: str, port: int) -> None:
+    address = parse_listen_address(text)
+    assert address == ListenAddress(host, port)
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "no port"),
+        ("9742", "no port"),
+        ("localhost", "no port"),
+        (":", "port from 0 to 65535"),
+        (":http", "port from 0 to 65535"),
+        (":65536", "port from 0 to 65535"),
+        (":-1", "port from 0 to 65535"),
+        (":٣", "port from 0 to 65535"),
+        ("::1:9742", r"write \"\[::1\]:9742\""),
+        ("2001:db8::1", r"write \"\[2001:db8::1\]:9742\""),
+        ("fe80::1%eth0:80", r"write \"\[fe80::1%eth0\]:80\""),
+        ("[::g]:9742", "no IPv6 address"),
+        ("[127.0.0.1]:9742", "no IPv6 address"),
+        ("http://localhost:9742", "is a URL; write only where to listen"),
+        ("https://example.org/vats", "--web.external-url"),
+        ("a:b:9742", "not an address"),
+        ("a b:9742", "not an address"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_a_sentence(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint) as caught:
+        parse_listen_address(text)
+    assert f'"{text}"' in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["user@host:9742", "http://u:geheim@host:9742", "geheim@"])
+def test_an_address_that_may_hold_a_password_is_not_quoted(text: str) -> None:
+    with pytest.raises(ValueError, match="without a user") as caught:
+        parse_listen_address(text)
+    assert text not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        (":9742", "http://localhost:9742"),
+        ("0.0.0.0:9742", "http://127.0.0.1:9742"),
+        ("[::]:9742", "http://[::1]:9742"),
+        ("[::1]:9742", "http://[::1]:9742"),
+        ("exporter:80", "http://exporter:80"),
+    ],
+)
+def test_the_url_reaches_the_address_from_this_machine(text: str, url: str) -> None:
+    assert f"http://{parse_listen_address(text).reached}" == url
+
+
+def connects(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("text", [":0", "[::]:0"])
+def test_all_addresses_are_those_of_every_family_the_machine_has(text: str) -> None:
+    if text != ":0" and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with parse_listen_address(text).listen() as listener:
+        port = listener.getsockname()[1]
+        assert connects("127.0.0.1", port)
+        assert connects("::1", port) == (listener.family == socket.AF_INET6)
+
+
+def test_one_address_listens_on_it_alone() -> None:
+    with parse_listen_address("127.0.0.1:0").listen() as listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+
+
+def test_a_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.create_server
+
+    def create(address: tuple[str, int], *, family: int, **options: object) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(address, family=family, backlog=5)
+
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: True)
+    monkeypatch.setattr(socket, "create_server", create)
+    with parse_listen_address(":0").listen() as listener:
+        assert listener.family == socket.AF_INET
+
+
+IN_A_CHILD = """
+import os, socket, sys
+from tests.web.clients import passed_by_systemd
+from vats_exporter.address import systemd_addresses
+{body}
+"""
+
+
+def in_a_child(body: str) -> str:
+    """Run some lines where descriptors can be put anywhere."""
+    ended = subprocess.run(
+        [sys.executable, "-c", IN_A_CHILD.format(body=body)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    return ended.stdout
+
+
+def test_sockets_that_systemd_passes_are_listened_on() -> None:
+    told = in_a_child(
+        """
+first, second = (socket.create_server((host, 0)) for host in ("127.0.0.1", "127.0.0.2"))
+ports = [one.getsockname()[1] for one in (first, second)]
+addresses = systemd_addresses(passed_by_systemd(first, second))
+assert [str(one) for one in addresses] == [f"127.0.0.{n}:{p}" for n, p in zip((1, 2), ports)]
+assert not os.get_inheritable(3)
+with addresses[1].listen() as listening:
+    socket.create_connection(("127.0.0.2", ports[1])).close()
+    print(listening.accept()[0].getsockname()[0])
+"""
+    )
+    assert told == "127.0.0.2\n"
+
+
+def test_a_socket_that_is_not_tcp_is_refused() -> None:
+    told = in_a_child(
+        """
+near, far = socket.socketpair()
+try:
+    systemd_addresses(passed_by_systemd(near))
+except ValueError as error:
+    print(error)
+"""
+    )
+    assert "not TCP" in told
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"LISTEN_FDS": "1"},
+        {"LISTEN_FDS": "1", "LISTEN_PID": "1"},
+        {"LISTEN_FDS": "", "LISTEN_PID": str(os.getpid())},
+    ],
+)
+def test_without_a_socket_of_systemds_there_is_a_sentence(environment: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="systemd passed no socket"):
+        systemd_addresses(environment)

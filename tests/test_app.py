@@ -18,11 +18,11 @@ import pytest
 from tests.process import process_put_back
 from tests.web.clients import until
 from vats_exporter import app
+from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.logs import setup
-from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.server import Limits
 
 if TYPE_CHECKING:

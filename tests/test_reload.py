@@ -16,6 +16,7 @@ from tests.configurations import FILE, changed, config_of
 from tests.doubles import make_due, view
 from tests.process import process_put_back
 from vats_exporter import app
+from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import CacheSettings, Config, DetailsSettings, HistorySettings
 from vats_exporter.config.problems import ConfigError, Problem
@@ -23,7 +24,6 @@ from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.http import Fault, Incoming
 from vats_exporter.details import DetailedSource
 from vats_exporter.logs import setup
-from vats_exporter.web.addresses import ListenAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

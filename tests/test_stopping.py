@@ -13,6 +13,7 @@ import pytest
 from tests.configurations import changed, config_of
 from tests.process import process_put_back
 from vats_exporter import app
+from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import CacheSettings, Config, DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
@@ -21,7 +22,6 @@ from vats_exporter.history.reading import read_events, read_phones
 from vats_exporter.logs import setup
 from vats_exporter.refresh import Refresher
 from vats_exporter.trunks import Listing
-from vats_exporter.web.addresses import ListenAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

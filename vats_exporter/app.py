@@ -21,19 +21,18 @@ from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.privacy import Privacy
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.web.addresses import Urls
 from vats_exporter.web.server import Limits, WebServer
-from vats_exporter.web.site import Site
+from vats_exporter.web.site import Site, Urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from typing_extensions import Self
 
+    from vats_exporter.address import ListenAddress
     from vats_exporter.config.models import AccountSettings, Config
     from vats_exporter.metrics.counters import AccountCounters
     from vats_exporter.refresh import Source
-    from vats_exporter.web.addresses import ListenAddress
     from vats_exporter.web.protection import Protection
 
 # Seconds for everything under way to end (a stop may take five), and of these the seconds for

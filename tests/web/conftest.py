@@ -10,10 +10,10 @@ import pytest
 import trustme
 
 from tests.web.clients import write_certificate
+from vats_exporter.address import ListenAddress
 from vats_exporter.web import Request, Response, say
 from vats_exporter.web import protection as protection_module
 from vats_exporter.web import server as server_module
-from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.protection import Protection
 from vats_exporter.web.server import Limits, WebServer
 from vats_exporter.web.settings import TlsServerSettings, WebSettings

@@ -31,9 +31,9 @@ from tests.web.clients import (
     none_open,
     until,
 )
+from vats_exporter.address import ListenAddress
 from vats_exporter.web import JSON, Request, Response, read_request, say, text
 from vats_exporter.web import server as server_module
-from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.server import Limits, WebServer
 
 if TYPE_CHECKING:

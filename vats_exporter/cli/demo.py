@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import yaml
 
+from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, count, fail, write
@@ -19,7 +20,6 @@ from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.logs import setup
-from vats_exporter.web.addresses import ListenAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

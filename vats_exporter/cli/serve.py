@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from vats_exporter.address import parse_listen_address, systemd_addresses
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, fail
@@ -23,15 +24,8 @@ from vats_exporter.config.values import parse_duration
 from vats_exporter.logs import setup
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.privacy import Privacy
-from vats_exporter.web.addresses import (
-    Urls,
-    parse_external_url,
-    parse_listen_address,
-    parse_metrics_path,
-    parse_prefix,
-    systemd_addresses,
-)
 from vats_exporter.web.server import Limits
+from vats_exporter.web.site import Urls, parse_external_url, parse_metrics_path, parse_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

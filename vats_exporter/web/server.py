@@ -24,10 +24,10 @@ from http.server import ThreadingHTTPServer
 from socketserver import StreamRequestHandler
 from typing import TYPE_CHECKING, Any, Final
 
+from vats_exporter.address import ListenAddress
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.web import MAX_HEAD, Request, read_request, say
-from vats_exporter.web.addresses import ListenAddress
 from vats_exporter.web.protection import Protection
 from vats_exporter.web.settings import has_allowed_name
 

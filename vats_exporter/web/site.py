@@ -8,12 +8,13 @@ import re
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
 from vats_exporter.metrics.probe import Probe, latest_refreshes
 from vats_exporter.web import HTML, JSON, Request, Response, say, text
-from vats_exporter.web.addresses import Urls
 from vats_exporter.web.landing import Shown, choose_language, render_landing_page
 
 if TYPE_CHECKING:
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
 
 _NOT_KEPT: Final = ("Cache-Control", "no-store")
 _OWN_STYLE: Final = ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
+_OTHERS: Final = ("/probe", "/sd", "/config", "/refreshes", "/-/healthy", "/-/ready", "/-/reload")
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where the pages are. What they begin with has no slash at its end."""
+
+    metrics: str = "/metrics"
+    prefix: str = ""  # of all paths here
+    external: str = ""  # of all URLs for clients; empty where they reach the exporter itself
 
 
 class Site:
@@ -184,3 +197,34 @@ def scrape_timeout(header: str) -> float:
         allowed = 10.0  # Prometheus' own default
     # Half a second is kept back to send the page in, or half of a timeout that is hardly longer.
     return min(max(allowed - 0.5, allowed / 2), 600.0)
+
+
+def parse_metrics_path(text: str) -> str:
+    """Read ``--web.telemetry-path``."""
+    if not _PATH.fullmatch(text):
+        raise ValueError('must be a path such as "/metrics"')
+    if text in _OTHERS:
+        raise ValueError(f'"{text}" is the path of another page')
+    return text
+
+
+def parse_prefix(text: str) -> str:
+    """Read ``--web.route-prefix``, which may lack a slash before it and have one after it."""
+    path = "/" + text.strip("/")
+    if path != "/" and not _PATH.fullmatch(path):
+        raise ValueError('must be a path such as "/vats"')
+    return path.rstrip("/")
+
+
+def parse_external_url(text: str) -> str:
+    """Read ``--web.external-url``; return it without a slash at the end."""
+    try:
+        url = urlsplit(text.rstrip("/"))
+        host, _ = url.hostname, url.port
+    except ValueError:
+        host = None
+    if not host or url.scheme not in {"http", "https"} or url.query or url.fragment:
+        raise ValueError('must be a URL such as "https://example.org/vats"')
+    if "@" in url.netloc:
+        raise ValueError("must not hold a password; pages quote it")
+    return f"{url.scheme}://{url.netloc}{parse_prefix(url.path)}"
