@@ -15,16 +15,11 @@ import re
 import secrets
 import string
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from vats_exporter.gwt import GWT_2_7, GWT_2_13, decode, encode_response
+from vats_exporter.gwt import GWT_2_7, GWT_2_13, SIGNATURE, decode, encode_response
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_CLASS: Final = re.compile(r"\[*[A-Za-z_$][\w$.]*;?/\d{1,10}", re.ASCII)
 _PHONE: Final = re.compile(r"(?<!\d)([78]?9)(\d{9})(?!\d)", re.ASCII)
-_LINE: Final = re.compile(r"(mobsip_|sip_)", re.ASCII)
 _LONG: Final = string.ascii_uppercase + string.ascii_lowercase + string.digits
 _KINDS: Final = (
     string.digits,
@@ -53,7 +48,7 @@ class Anonymiser:
         quote = body.find(b"'"), body.find(b'"')
         style = GWT_2_7 if 0 <= quote[0] < quote[1] else GWT_2_13
         strings = [
-            text if _CLASS.fullmatch(text) else self.text(text) for text in response.string_table
+            text if SIGNATURE.fullmatch(text) else self.text(text) for text in response.string_table
         ]
         tokens = [self.long(each) if isinstance(each, str) else each for each in response.tokens]
         other = replace(response, string_table=strings, tokens=tokens)
@@ -61,41 +56,33 @@ class Anonymiser:
 
     def text(self, text: str) -> str:
         """Replace a string: a phone by a phone, any other letter and digit by its like."""
-        start = _LINE.match(text)
-        pieces = [start[1] if start else ""]
-        at = len(pieces[0])
-        for match in _PHONE.finditer(text, at):
-            # The same nine digits after 79, 89 or 9 are the same phone, also in its SIP line.
-            pieces += [self._letters(text[at : match.start()]), match[1], self._letters(match[2])]
-            at = match.end()
-        return "".join([*pieces, self._letters(text[at:])])
+        line = next(filter(text.startswith, ("mobsip_", "sip_")), "")
+        # Of three pieces, the second is 79, 89 or 9. The nine digits after it are the same phone
+        # after each of them, also in its SIP line.
+        pieces = enumerate(_PHONE.split(text.removeprefix(line)))
+        return line + "".join(one if at % 3 == 1 else self._letters(one) for at, one in pieces)
 
     def long(self, text: str) -> str:
         """Replace a long's base 64 by another of the same length; no two by the same."""
         if len(text) < 3:
             return text
-        if text not in self._longs:
-            kept = 2 if len(text) > 5 else 1
-            draw = self._draw(f"long {text}")
-            while True:
-                other = text[:kept] + "".join(_LONG[next(draw) % 62] for _ in text[kept:])
-                if other not in self._taken:  # pragma: no branch - two draws out of millions meet
-                    break
-            self._taken.add(other)
-            self._longs[text] = other
+        kept, seed = 2 if len(text) > 5 else 1, text
+        while text not in self._longs:
+            seed = f"long {seed}"
+            drawn = self._draw(seed, len(text) - kept)
+            other = text[:kept] + "".join(_LONG[number % 62] for number in drawn)
+            if other not in self._taken:  # pragma: no branch - two draws out of millions meet
+                self._taken.add(other)
+                self._longs[text] = other
         return self._longs[text]
 
     def _letters(self, text: str) -> str:
-        draw = self._draw(text)
-        return "".join(_like(character, next(draw)) for character in text)
+        return "".join(map(_like, text, self._draw(text, len(text))))
 
-    def _draw(self, text: str) -> Iterator[int]:
-        """Numbers that depend on the text and the key, and on nothing else."""
-        block = text.encode("utf-8", "surrogatepass")
-        while True:
-            block = hashlib.blake2b(block, key=self._key).digest()
-            for at in range(0, len(block), 4):
-                yield int.from_bytes(block[at : at + 4], "big")
+    def _draw(self, text: str, count: int) -> bytes:
+        """Numbers up to 255 that depend on the text and the key, and on nothing else."""
+        seed = self._key + text.encode("utf-8", "surrogatepass")
+        return hashlib.shake_256(seed).digest(count)
 
 
 def _like(character: str, number: int) -> str:

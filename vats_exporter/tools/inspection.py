@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.trunks import Trunk
 
-_SCRIPTS: Final = {
+_FILES: Final = {
     "nocache": "vpbxGwt.nocache.js",
     "permutation": "permutation.cache.js",
     "fragment": "fragment-{}.cache.js",
+    "list": "list-{}.txt",
+    "details": "details-{}.txt",
 }
+"""Names for the answers that are worth keeping, by call."""
 
 _NO_LISTING: Final = Listing((), (), 0)
 
@@ -39,7 +43,7 @@ class Inspection:
         discovery: what the cabinet calls things; ``None`` if that was not found.
         listing: the trunks; none if they could not be read.
         pages: the list's, by their number, those refused because both readings differ included.
-        answers: file name and body of every answer worth keeping, as the server sent it.
+        answers: file name and body of every answer that was kept, as the server sent it.
         error: why the trunks could not be read, in one sentence; empty if they could.
     """
 
@@ -67,16 +71,13 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
         details: also read the device form of one trunk.
     """
     found = Inspection()
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     lists: list[tuple[bytes, Discovery | None]] = []
 
     def keep(call: str, answer: Answer) -> None:
-        name = _SCRIPTS.get(call) if answer.status == 200 else None
-        if call in ("list", "details"):
-            name = f"{call}-{{}}.txt"
-        if name is not None:
-            counts[call] = counts.get(call, 0) + 1
-            found.answers.append((name.format(counts[call]), answer.body))
+        if answer.status == 200 and call in _FILES:
+            counts[call] += 1
+            found.answers.append((_FILES[call].format(counts[call]), answer.body))
         if call == "list":
             lists.append((answer.body, cabinet.discovery))
 
@@ -92,19 +93,16 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
         found.discovery = cabinet.discovery
         found.enterprise = cabinet.enterprise or settings.enterprise or ""
     for body, discovery in lists:
-        # What can't be read was repeated after signing in, or discovering, again.
-        with contextlib.suppress(GwtError, CabinetError):
-            found.pages.append(_read(body, discovery))
+        try:
+            table = discovery.table if discovery else None
+            found.pages.append(read_page_anyhow(decode(body), table))
+        except DifferError as error:
+            found.pages.append(error)
+        except (GwtError, CabinetError):
+            pass  # it was repeated after signing in, or discovering, again
     # A list that is not believed at once is read twice.
     found.pages = found.pages[-found.listing.pages :]
     return found
-
-
-def _read(body: bytes, discovery: Discovery | None) -> Page | DifferError:
-    try:
-        return read_page_anyhow(decode(body), discovery.table if discovery else None)
-    except DifferError as error:
-        return error
 
 
 def anonymous_answers(found: Inspection) -> list[tuple[str, bytes]]:
