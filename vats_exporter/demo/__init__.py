@@ -8,11 +8,10 @@ it can be made to misbehave. Everything in it is invented.
 It uses :mod:`vats_exporter.gwt` for the wire format and nothing else of the project.
 """
 
-from vats_exporter.demo.accounts import Account, make_accounts
 from vats_exporter.demo.cabinet import SimulatedCabinet
 from vats_exporter.demo.deployment import Deployment, RowLayout
-from vats_exporter.demo.enterprise import Enterprise
-from vats_exporter.demo.http import Answer, Fault, FaultHook, Incoming
+from vats_exporter.demo.enterprise import Account, Enterprise, make_accounts
+from vats_exporter.demo.http import Answer, Fault, Incoming
 from vats_exporter.demo.population import Population, SimulatedDevice, SimulatedTrunk, State
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "Deployment",
     "Enterprise",
     "Fault",
-    "FaultHook",
     "Incoming",
     "Population",
     "RowLayout",

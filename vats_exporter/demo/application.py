@@ -1,4 +1,4 @@
-"""The cabinet behind HTTP: sign-in, redirects, scripts, and the way to the services.
+"""The cabinet behind HTTP: sessions, redirects, scripts, the way to the services, and counts.
 
 Status codes, redirects and the login page's form are those that are known of the cabinet [observed]
 [assumed]; what the services' entry refuses, and with what, is Google's server code. [gwt]
@@ -9,20 +9,24 @@ from __future__ import annotations
 import gzip
 import html
 import logging
+import math
 import re
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+import secrets
+import threading
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.demo import http, rpc, script
-from vats_exporter.demo.accounts import Sessions, Stats, new_cookie
 from vats_exporter.demo.deployment import MODULE, SERVICES
 from vats_exporter.demo.http import Answer, Incoming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from vats_exporter.demo.accounts import Account
     from vats_exporter.demo.deployment import Deployment
+    from vats_exporter.demo.enterprise import Account
     from vats_exporter.demo.http import HttpRequest
 
 REFUSED: Final = "Неверный логин или пароль"
@@ -204,3 +208,112 @@ def _with_cookie(answer: Answer, value: str, request: HttpRequest) -> Answer:
     secure = "; Secure" if request.is_secure else ""
     cookie = ("Set-Cookie", f"{COOKIE}={value}; Path=/{secure}; HttpOnly")
     return replace(answer, headers=(*answer.headers, cookie))
+
+
+class Sessions:
+    """Which cookie belongs to which account, and until when; safe to use from several threads.
+
+    Attributes:
+        lifetime: seconds from sign-in after which a session is over, used or not, if it is begun
+            from now on.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.lifetime = math.inf
+        self._clock = clock
+        # Each method takes one step at it, which no other thread can interrupt.
+        self._sessions: dict[str, tuple[Account, float]] = {}
+
+    def begin(self, account: Account) -> str:
+        """Begin a session and return its cookie."""
+        cookie = new_cookie()
+        self._sessions[cookie] = account, self._clock() + self.lifetime
+        return cookie
+
+    def account(self, cookie: str | None) -> Account | None:
+        """Return whose session a cookie is; ``None`` where it is no one's, or no more."""
+        account, until = self._sessions.get(cookie or "", (None, 0.0))
+        return account if until > self._clock() else None
+
+    def drop(self, cookie: str | None) -> None:
+        """End the session of a cookie, if it is one."""
+        self._sessions.pop(cookie or "", None)
+
+    def end(self, account: Account | None = None) -> int:
+        """End the sessions of an account, or of all, and return how many there were."""
+        sessions = list(self._sessions.items())
+        ended = [cookie for cookie, (owner, _) in sessions if account in (None, owner)]
+        for cookie in ended:
+            self.drop(cookie)
+        return len(ended)
+
+    def __len__(self) -> int:
+        """Count the sessions that are not over."""
+        now = self._clock()
+        return sum(until > now for _, until in list(self._sessions.values()))
+
+
+def new_cookie() -> str:
+    """Make a cookie's value, in the style of Java's servers."""
+    return secrets.token_hex(16).upper()
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Of one account, or of all; ``concurrency`` is how many requests are being answered."""
+
+    requests: dict[str, int] = field(default_factory=dict)
+    sign_ins: int = 0
+    refused_sign_ins: int = 0
+    concurrency: int = 0
+    highest_concurrency: int = 0
+
+
+class Stats:
+    """Counts since the cabinet was made, safe to use from several threads.
+
+    Requests of those who have no session count under no account.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections = 0
+        self._all = _Counts()
+        self._accounts: defaultdict[str, _Counts] = defaultdict(_Counts)
+
+    @contextmanager
+    def request(self, call: str, account: str) -> Iterator[int]:
+        """Count a request while it is answered, and yield which one of its call it is, from 1."""
+        with self._lock:
+            for counts in self._of(account):
+                counts.requests[call] = counts.requests.get(call, 0) + 1
+                counts.concurrency += 1
+                counts.highest_concurrency = max(counts.highest_concurrency, counts.concurrency)
+            number = self._all.requests[call]
+        try:
+            yield number
+        finally:
+            with self._lock:
+                for counts in self._of(account):
+                    counts.concurrency -= 1
+
+    def connection(self) -> None:
+        """Count a connection, whatever it is for."""
+        with self._lock:
+            self._connections += 1
+
+    def sign_in(self, account: str, *, is_refused: bool) -> None:
+        """Count a sign-in that was answered; the account is empty where the login is no one's."""
+        with self._lock:
+            for counts in self._of(account):
+                counts.refused_sign_ins += is_refused
+                counts.sign_ins += not is_refused
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all counts, as ``/_demo/stats`` shows them."""
+        with self._lock:
+            accounts = {name: asdict(counts) for name, counts in sorted(self._accounts.items())}
+            return {"connections": self._connections, **asdict(self._all), "accounts": accounts}
+
+    def _of(self, account: str) -> list[_Counts]:
+        return [self._all, self._accounts[account]] if account else [self._all]

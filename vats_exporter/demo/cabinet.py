@@ -32,10 +32,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.demo import http
-from vats_exporter.demo.accounts import make_accounts
 from vats_exporter.demo.application import Application
 from vats_exporter.demo.deployment import Deployment
-from vats_exporter.demo.enterprise import NoTrunkError
+from vats_exporter.demo.enterprise import NoTrunkError, make_accounts
 from vats_exporter.demo.http import Fault, Server
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from vats_exporter.demo.accounts import Account
+    from vats_exporter.demo.enterprise import Account
     from vats_exporter.demo.http import Answer, FaultHook, HttpRequest
     from vats_exporter.demo.population import SimulatedTrunk
 

@@ -296,7 +296,7 @@ class Deployment:
 
     @classmethod
     def make(cls, *, seed: int | str = 0, permutations: int = 5) -> Deployment:
-        """Draw a deployment's names; its habits are the usual ones, see ``datareplace``."""
+        """Draw a deployment's names; its habits are the usual ones, see ``dataclasses.replace``."""
         draw = random.Random(f"deployment {seed}")  # noqa: S311 - public names, no secrets
         return cls(
             permutations=tuple(f"{draw.getrandbits(128):032X}" for _ in range(permutations)),

@@ -1,4 +1,4 @@
-"""One enterprise: its trunks, what changes them by hand, and what changes them by themselves.
+"""One enterprise: its trunks, what changes them by hand or by themselves, and who may see them.
 
 The life of an enterprise is computed from the clock whenever someone looks, not by a thread: at
 fixed moments one trunk's state changes, and looking first makes the changes whose moment has come.
@@ -11,10 +11,16 @@ from __future__ import annotations
 import random
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.demo.population import ABNORMAL_SHARES, WORKING, Population, SimulatedTrunk
+from vats_exporter.demo.population import (
+    ABNORMAL_SHARES,
+    LETTERS,
+    WORKING,
+    Population,
+    SimulatedTrunk,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,6 +34,10 @@ _LONGEST_PACE: Final = 1_000_000_000
 _WORKING_SHARE: Final = 1 - sum(ABNORMAL_SHARES.values())
 _AGAINST_THE_TREND: Final = 0.25
 """How often a change leads away from the usual share of working trunks."""
+
+_FIRST_ENTERPRISE: Final = 2_613_189_773
+_BETWEEN_ENTERPRISES: Final = 1_009
+_FIRST_LOGIN: Final = 9_160_000_001
 
 
 class NoTrunkError(LookupError):
@@ -186,3 +196,45 @@ class Enterprise:
         if breaks:
             (state,) = draw.choices(list(ABNORMAL_SHARES), list(ABNORMAL_SHARES.values()))
         self._put(replace(draw.choice(candidates), state=state), moment)
+
+
+@dataclass(slots=True)
+class Account:
+    """One login into the cabinet; ``name`` is what the truth and the exporter call it."""
+
+    name: str
+    login: str
+    password: str = field(repr=False)
+    enterprise: Enterprise
+
+
+def make_accounts(
+    count: int = 1,
+    *,
+    trunks: int = 25,
+    pace: float = 0.0,
+    hold: float = 0.0,
+    seed: int = 0,
+    clock: Callable[[], float] = time.time,
+) -> list[Account]:
+    """Invent accounts, each with so many trunks: the same ones for the same seed.
+
+    A single one is named ``demo``, several ``demo-1``, ``demo-2``, … For ``pace`` and ``hold`` see
+    :class:`Enterprise`.
+    """
+    draw = random.Random(f"accounts {seed}")  # noqa: S311 - the passwords of a demo
+    accounts: list[Account] = []
+    for index in range(count):
+        population = Population(seed=seed, account=index)
+        enterprise = Enterprise(
+            _FIRST_ENTERPRISE + index * _BETWEEN_ENTERPRISES,
+            population.make(trunks, at=clock()),
+            population=population,
+            pace=pace,
+            hold=hold,
+            clock=clock,
+        )
+        name = "demo" if count == 1 else f"demo-{index + 1}"
+        password = "".join(draw.choices(LETTERS, k=12))
+        accounts.append(Account(name, f"+7-{_FIRST_LOGIN + index}", password, enterprise))
+    return accounts

@@ -93,12 +93,9 @@ class SimulatedTrunk:
         return encode_long(self.id)
 
 
-MOST_TRUNKS: Final = 100_000
-"""Trunks of one account that its block of phones is sure to hold."""
-
 _LARGEST_STEP: Final = 30
 _BLOCK: Final = 4_000_000
-"""Phones of an account: more than its trunks can use up. Its ids have three times as many."""
+"""Phones of an account: enough for 100,000 trunks. Its ids have three times as many."""
 
 _LARGEST_ID_STEP: Final = 3 * _LARGEST_STEP
 _FIRST_PHONE: Final = 79_161_000_000
@@ -150,13 +147,7 @@ class Population:
         self._made = 0
 
     def make(self, count: int, *, at: float = 0.0) -> list[SimulatedTrunk]:
-        """Make a list of trunks with realistic shares of states, last changed at a given time.
-
-        Raises:
-            ValueError: the count is negative, or above :data:`MOST_TRUNKS`.
-        """
-        if not 0 <= count <= MOST_TRUNKS:
-            raise ValueError(f"an account has 0 to {MOST_TRUNKS} trunks, not {count}")
+        """Make a list of trunks with realistic shares of states, last changed at a given time."""
         states: list[State] = []
         for state, share in ABNORMAL_SHARES.items():
             at_least = int(count >= _AT_LEAST_ONE_OF.get(state, count + 1))
