@@ -131,7 +131,6 @@ def test_the_pace_of_life_can_be_changed_by_hand(client: Client, clock: Clock) -
         ("trunks/79161234570", b'{"colour": 1}', "colour: can't be changed"),
         ("trunks/79161234570", b'{"sip_device_enabled": true}', "has no SIP device"),
         ("trunks", b"{}", "account: missing"),
-        ("trunks", b'{"account": "shop"}', "no population"),
         ("password", b'{"account": "shop"}', "password: missing"),
         ("pace", b'{"seconds": true}', "seconds: missing, or of the wrong type"),
         ("pace", b'{"seconds": -1}', "a pace is 0"),

@@ -19,7 +19,7 @@ def living(clock: Clock, *, trunks: int = 100, pace: float = 10, hold: float = 0
     population = Population()
     return Enterprise(
         1,
-        population.make(trunks, at=clock()),
+        population.make(trunks),
         population=population,
         pace=pace,
         hold=hold,
@@ -109,11 +109,6 @@ def test_a_given_trunk_comes_back_after_it_was_removed(clock: Clock) -> None:
     removed = enterprise.remove("CaLztv")
     enterprise.add(removed)
     assert enterprise.find("CaLztv").phone == removed.phone
-
-
-def test_without_a_population_there_is_nothing_to_invent_a_trunk_from(clock: Clock) -> None:
-    with pytest.raises(ValueError, match="no population"):
-        still(clock).add()
 
 
 def test_the_selector_moves_and_leaves_the_flags(clock: Clock) -> None:

@@ -14,14 +14,14 @@ from tests.demo.captures import (
     truth,
 )
 from vats_exporter.demo import Deployment, RowLayout
-from vats_exporter.demo.deployment import EXTRA_COLUMNS
+from vats_exporter.demo.deployment import BOOLEAN, EXTRA_COLUMNS, Object
 from vats_exporter.demo.wire import (
     application_error,
-    boolean_answer,
     device_form_answer,
     incompatible,
     list_answer,
     mobile_form_answer,
+    write_answer,
 )
 from vats_exporter.gwt import decode
 
@@ -71,7 +71,7 @@ def test_the_applications_exception_is_the_captured_one_byte_for_byte() -> None:
 
 
 def test_the_answer_to_the_selector_is_the_captured_one_byte_for_byte() -> None:
-    assert boolean_answer(captured_deployment(), value=True) == capture("setenabled")
+    assert write_answer(captured_deployment(), Object(BOOLEAN, (True,))) == capture("setenabled")
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ class Enterprise:
     Args:
         number: the enterprise's id, e.g. 2613189773.
         trunks: in the order of the list.
-        population: makes the trunks that :meth:`add` adds; without one, only given ones are added.
+        population: invents the trunks that :meth:`add` adds.
         pace: seconds between two changes that happen by themselves; 0 for none.
         hold: seconds for which these leave a trunk alone after any change of it.
         clock: seconds since the epoch.
@@ -71,8 +71,8 @@ class Enterprise:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.number = number
-        self._trunks = {trunk.ref: trunk for trunk in trunks}
-        self._population = population
+        self._trunks = {trunk.ref: replace(trunk, changed_at=clock()) for trunk in trunks}
+        self._population = population or Population()
         self._hold = hold
         self._clock = clock
         self._random = random.Random(f"life {number}")  # noqa: S311 - no secrets
@@ -135,22 +135,14 @@ class Enterprise:
                     raise NoDeviceError(f"trunk {key} has no SIP device")
                 device = replace(device, enabled=enabled)
             state = trunk.state._replace(**flags)
-            new = trunk.name if name is None else name
-            return self._put(replace(trunk, state=state, device=device, name=new), self._clock())
+            name = trunk.name if name is None else name
+            return self._put(replace(trunk, state=state, device=device, name=name), self._clock())
 
     def add(self, trunk: SimulatedTrunk | None = None) -> SimulatedTrunk:
-        """Add a trunk at the end of the list, an invented one by default, and return it.
-
-        Raises:
-            ValueError: there is no population to invent one from.
-        """
+        """Add a trunk at the end of the list, an invented one by default, and return it."""
         with self._lock:
             self._live()
-            if trunk is None:
-                if self._population is None:
-                    raise ValueError("there is no population to invent a trunk from")
-                trunk = self._population.make_one()
-            added = replace(trunk, changed_at=self._clock())
+            added = replace(trunk or self._population.make_one(), changed_at=self._clock())
             self._trunks[added.ref] = added
             return added
 
@@ -192,9 +184,8 @@ class Enterprise:
         ]
         if not candidates:
             return
-        state = WORKING
-        if breaks:
-            (state,) = draw.choices(list(ABNORMAL_SHARES), list(ABNORMAL_SHARES.values()))
+        states = ABNORMAL_SHARES if breaks else {WORKING: 1.0}
+        (state,) = draw.choices(list(states), list(states.values()))
         self._put(replace(draw.choice(candidates), state=state), moment)
 
 
@@ -228,7 +219,7 @@ def make_accounts(
         population = Population(seed=seed, account=index)
         enterprise = Enterprise(
             _FIRST_ENTERPRISE + index * _BETWEEN_ENTERPRISES,
-            population.make(trunks, at=clock()),
+            population.make(trunks),
             population=population,
             pace=pace,
             hold=hold,

@@ -146,18 +146,18 @@ class Population:
         self._device = _FIRST_DEVICE + account * 3 * _BLOCK
         self._made = 0
 
-    def make(self, count: int, *, at: float = 0.0) -> list[SimulatedTrunk]:
-        """Make a list of trunks with realistic shares of states, last changed at a given time."""
+    def make(self, count: int) -> list[SimulatedTrunk]:
+        """Make a list of trunks with realistic shares of states."""
         states: list[State] = []
         for state, share in ABNORMAL_SHARES.items():
             at_least = int(count >= _AT_LEAST_ONE_OF.get(state, count + 1))
             states += [state] * max(at_least, round(count * share))
         states += [WORKING] * (count - len(states))
         self._random.shuffle(states)
-        return [self.make_one(state, at=at) for state in states]
+        return [self.make_one(state) for state in states]
 
-    def make_one(self, state: State = WORKING, *, at: float = 0.0) -> SimulatedTrunk:
-        """Make the next trunk, last changed at a given time."""
+    def make_one(self, state: State = WORKING) -> SimulatedTrunk:
+        """Make the next trunk."""
         draw = self._random
         number = self._made
         self._made += 1
@@ -174,7 +174,6 @@ class Population:
             migration=2 if draw.random() < 0.05 else 0,
             created=_FIRST_CREATED + draw.randrange(_CREATED_WITHIN),
             balance=draw.choice((0, draw.randrange(100_000))),
-            changed_at=at,
         )
         kind = draw.random()
         if kind < 0.08:

@@ -26,6 +26,7 @@ from vats_exporter.demo.deployment import (
     SELECTOR_SERVICE,
     SERVICES,
     VALUES,
+    Object,
 )
 from vats_exporter.demo.enterprise import NoDeviceError, NoTrunkError
 from vats_exporter.demo.http import Incoming
@@ -127,16 +128,12 @@ def _list(parameters: list[Any], deployment: Deployment, enterprise: Enterprise)
     size = fields["pageSize"] if isinstance(fields["pageSize"], int) else DEFAULT_PAGE_SIZE
     if page < 0 or size <= 0:
         raise CallFailedError("java.lang.IllegalArgumentException: page or size out of range")
+    trunks = enterprise.trunks()
     # What the filter means is not known; this is what the name of its field suggests. [assumed]
-    trunks = [
-        trunk
-        for trunk in enterprise.trunks()
-        if fields["deleted"] is not True or trunk.state.marked
-    ]
-    start = page * size
-    return wire.list_answer(
-        deployment, enterprise.number, trunks[start : start + size], len(trunks)
-    )
+    if fields["deleted"] is True:
+        trunks = tuple(trunk for trunk in trunks if trunk.state.marked)
+    shown = trunks[page * size : (page + 1) * size]
+    return wire.list_answer(deployment, enterprise.number, shown, len(trunks))
 
 
 def _get_form(parameters: list[Any], deployment: Deployment, enterprise: Enterprise) -> str:
@@ -160,7 +157,7 @@ def _set_enabled(parameters: list[Any], deployment: Deployment, enterprise: Ente
         enterprise.change(trunk.ref, enabled=is_enabled)
     except NoDeviceError:
         raise _ApplicationError("DEVICE_NOT_FOUND", "У абонента нет устройства") from None
-    return wire.boolean_answer(deployment, value=True)
+    return wire.write_answer(deployment, Object(BOOLEAN, (True,)))
 
 
 _METHODS: Final = {"list": _list, "getForm": _get_form, "setEnabled": _set_enabled}

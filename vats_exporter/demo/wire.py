@@ -61,11 +61,6 @@ def mobile_form_answer(deployment: Deployment, enterprise: int, trunk: Simulated
     return write_answer(deployment, Object(names.MOBILE_FORM, values))
 
 
-def boolean_answer(deployment: Deployment, *, value: bool) -> str:
-    """Write a boxed boolean: the answer to moving the selector."""
-    return write_answer(deployment, boxed(value))
-
-
 def application_error(deployment: Deployment, code: str, message: str) -> str:
     """Write ``//EX`` with the application's own exception: a word, and a sentence for the user."""
     # The message stands in Java's Exception, a superclass, once more.
