@@ -313,7 +313,7 @@ def _texts(tokens: Tokens, rows: Rows) -> dict[Column, list[str]]:
     shown = {place - start for (place, _), start in zip(phones, starts, strict=False)}
     alike = len(widths) == len(shown) == 1
     for distance in (*range(1 - min(widths), 0), *range(1, rows.rest + 1)):
-        column = _column(tokens, [at + distance for at in (starts if distance < 0 else ends)])
+        column = _column(tokens, starts if distance < 0 else ends, distance)
         beside = alike and {distance - 1, distance + 1} & shown
         differ = all(column) and len({*column}) ** 2 >= len(column)
         if column and (
@@ -323,10 +323,11 @@ def _texts(tokens: Tokens, rows: Rows) -> dict[Column, list[str]]:
     return texts
 
 
-def _column(tokens: Tokens, places: Sequence[int]) -> list[str]:
-    """The texts at these places; none where anything else stands at one."""
-    if tokens.all[places[0]] not in tokens.texts:
+def _column(tokens: Tokens, edges: Sequence[int], distance: int) -> list[str]:
+    """The texts at one distance from each block's edge; none where anything else is at one."""
+    if tokens.all[edges[0] + distance] not in tokens.texts:
         return []
+    places = [edge + distance for edge in edges]
     numbers = [*map(tokens.all.__getitem__, places)]
     if not tokens.texts.issuperset(numbers) or any(
         map(lt, places, map(tokens.earliest.__getitem__, numbers))

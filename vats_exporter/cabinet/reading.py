@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _FLAGS: Final = frozenset({Kind.NUMBER, Kind.BOOLEAN, Kind.STRING, Kind.OBJECT})
 """Kinds of fields that a 0 can stand in: two of them are null then."""
 
+_HOLD_TEXTS: Final = frozenset({Kind.STRING, Kind.OBJECT})
 _ELEMENTS: Final = Repeat((Kind.OBJECT,))
 _WITHOUT_COUNT: Final = ("java.util.Collections$EmptyList", "java.util.Collections$SingletonList")
 """Lists whose length is in their names. [gwt]"""
@@ -329,17 +330,21 @@ def _texts(elements: Sequence[GwtObject]) -> dict[Column, tuple[str | None, ...]
     ahead: list[tuple[Column, Sequence[GwtObject | None]]] = [((), elements)]
     for within, found in ahead:
         for of in dict.fromkeys(element.type for element in found if element is not None):
+            if _HOLD_TEXTS.isdisjoint(of.fields):
+                continue
             nothing = [None] * len(of.fields)
             rows = [e.values if e is not None and e.type is of else nothing for e in found]
             of_fields = zip(of.fields, zip(*rows, strict=True), strict=True)
             for at, (kind, values) in enumerate(of_fields):
-                if (kind is not Kind.STRING and kind is not Kind.OBJECT) or not any(values):
+                if kind not in _HOLD_TEXTS or not any(values):
                     continue
                 # Counted from the end: a class and those that it is extended by end alike.
                 column = (*within, at - len(of.fields))
-                if kind is Kind.STRING:
-                    before = texts.get(column, values)
-                    texts[column] = tuple(a or b for a, b in zip(before, values, strict=True))
+                if kind is Kind.STRING and column in texts:
+                    both = zip(texts[column], values, strict=True)
+                    texts[column] = tuple(a or b for a, b in both)
+                elif kind is Kind.STRING:
+                    texts[column] = values
                 elif len(column) < _DEEPEST and len(ahead) < _MOST_OBJECTS:
                     ahead.append((column, values))
     return texts
