@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 from inspect import cleandoc
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 import click
@@ -58,18 +59,15 @@ class _LazyGroup(click.Group):
             # Blocked from the start, for the one command that takes it as a request to reload.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
-        command = module.command
-        if not isinstance(command, click.Command):  # pragma: no cover - a mistake in this package
-            raise TypeError(f"{module.__name__}.command is no click command")
+        command: click.Command = module.command
         return in_language(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if near := args[0] not in COMMANDS and difflib.get_close_matches(args[0], COMMANDS, 1):
-            ctx.fail(
-                _("No such command {name!r}; did you mean {near}?", name=args[0], near=near[0])
-            )
+        name = args[0]
+        if near := name not in COMMANDS and difflib.get_close_matches(name, COMMANDS, 1):
+            ctx.fail(_("No such command {name!r}; did you mean {near}?", name=name, near=near[0]))
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -124,39 +122,38 @@ def _commands() -> None:
 def in_language(command: AnyCommand) -> AnyCommand:
     """Return a copy of a command whose help is in the operator's language."""
     shown = copy.copy(command)
-    shown.help, shown.epilog = _paragraphs(command.help), _paragraphs(command.epilog)
+    shown.help, shown.epilog = _translated(command.help), _translated(command.epilog)
     shown.options_metavar = _("[OPTIONS]")
     shown.params = [copy.copy(parameter) for parameter in command.params]
     for parameter in shown.params:
-        if parameter.metavar:
-            parameter.metavar = _(parameter.metavar)
+        parameter.metavar = parameter.metavar and _(parameter.metavar)
         if isinstance(parameter, click.Option):
-            parameter.help = _paragraphs(parameter.help)
+            parameter.help = _translated(parameter.help)
     if isinstance(shown, click.Group):
         shown.subcommand_metavar = _("COMMAND [ARGS]...")
         shown.commands = {name: in_language(one) for name, one in shown.commands.items()}
     return shown
 
 
-def _paragraphs(text: str | None) -> str | None:
-    return text and "\n\n".join(map(_paragraph, cleandoc(text).split("\n\n")))
-
-
-def _paragraph(text: str) -> str:
-    """Say a paragraph; of one that is shown as it stands, only the lines above commands."""
-    if not text.startswith("\b"):
-        return _(" ".join(text.splitlines()))
-    return "\n".join(one if one[:1] in ("\b", " ") else _(one) for one in text.splitlines())
+def _translated(text: str | None) -> str:
+    """Translate a text by paragraphs; of one that is shown as it stands, the lines of prose."""
+    paragraphs = []
+    for paragraph in cleandoc(text or "").split("\n\n"):
+        lines = paragraph.splitlines()
+        if paragraph.startswith("\b"):
+            said = [one if one[:1] in ("\b", " ") else _(one) for one in lines]
+            paragraphs.append("\n".join(said))
+        else:
+            paragraphs.append(_(" ".join(lines)))
+    return "\n\n".join(paragraphs)
 
 
 def _language(arguments: Sequence[str]) -> str:
     """Return the language that the option names or, as in gettext, the environment."""
     asked = ""
-    for one, following in zip(arguments, [*arguments[1:], ""], strict=False):
+    for one, following in pairwise([*arguments, ""]):
         if one == "--lang" or one.startswith("--lang="):
             asked = one.partition("=")[2] or following
-        elif not one.startswith("-") and one != asked:
-            break
     locales = map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))
     locale = next(filter(None, locales), "C")
     # As in gettext, LANGUAGE, a list, goes before the locale unless that is C.

@@ -50,11 +50,11 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
         found = read_recording(json.loads(data))
     except OSError as error:
         fail("{file}: cannot be read: {error}", file=shown, error=error)
+    except RecordingError as error:
+        fail("{file}: {error}", file=shown, error=error)
     except json.JSONDecodeError as error:
         fail("{file}: not a HAR file: no valid JSON, at {at}", file=shown, at=error.pos)
-    except (RecordingError, ValueError, RecursionError) as error:
-        if isinstance(error, RecordingError):
-            fail("{file}: {error}", file=shown, error=error)
+    except (ValueError, RecursionError):
         fail("{file}: not a HAR file: no valid JSON", file=shown)
     text = configuration(found, name)
     if output is None:
