@@ -52,23 +52,20 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
-        if cmd_name not in COMMANDS:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = cmd_name
+        if name not in COMMANDS:
+            if near := difflib.get_close_matches(name, COMMANDS, 1):
+                ctx.fail(
+                    _("No such command {name!r}; did you mean {near}?", name=name, near=near[0])
+                )
             return None
-        if cmd_name != "serve":
+        if name != "serve":
             # Blocked from the start, for the one command that takes it as a request to reload.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-        module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
         command: click.Command = module.command
         return in_language(command)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if near := name not in COMMANDS and difflib.get_close_matches(name, COMMANDS, 1):
-            ctx.fail(_("No such command {name!r}; did you mean {near}?", name=name, near=near[0]))
-        return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:

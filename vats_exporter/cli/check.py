@@ -10,11 +10,11 @@ import click
 
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options, output
-from vats_exporter.cli.output import Table, _, count, fail, say, sentence, tell, write
+from vats_exporter.cli.output import Table, _, count, fail, printable, say, sentence, tell, write
 from vats_exporter.config.loading import readable_passwords
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.expected_off import ExpectedOff
-from vats_exporter.redaction import describe_unexpected, redact
+from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +88,15 @@ def _works(accounts: Sequence[AccountSettings]) -> bool:
     """Ask every account's cabinet, and write what was found; return whether all of them work."""
     titles = _("Account"), _("Result"), _("Trunks"), _("Enterprise"), _("Permutation")
     rows, lines, works = [], [], True
-    with options.at_once(accounts, _ask) as asked:
-        for account, cabinet, (problem, trunks, notes) in asked:
+    with options.at_once(accounts, _read) as asked:
+        for account, cabinet, outcome in asked:
+            if isinstance(outcome, CabinetError):
+                problem, trunks, notes = outcome.result, "-", [str(outcome)]
+            else:
+                problem, (trunks, notes) = "", outcome
+            if misfit := cabinet.list_tail_misfit:
+                problem = problem or "undecodable"
+                notes += [] if any(misfit in note for note in notes) else [misfit]
             enterprise = cabinet.enterprise or account.enterprise or "-"
             permutation = cabinet.discovery.permutation if cabinet.discovery else "-"
             rows.append([account.name, problem or _("ok"), trunks, enterprise, permutation])
@@ -98,30 +105,17 @@ def _works(accounts: Sequence[AccountSettings]) -> bool:
     write("\n" + Table(*titles, right={2, 3}).text(rows))
     if any(row[2].endswith("+") for row in rows):
         lines.append(_("+ means that there may be more: only the first page was read."))
-    for line in ["", *lines] if lines else []:
-        say("{line}", line=line)
+    if lines:
+        write("".join(f"{printable(line)}\n" for line in ["", *lines]))
     return works
 
 
-def _ask(account: AccountSettings, cabinet: CabinetClient) -> tuple[str, str, list[str]]:
-    """Read one page, or all where a list is to be compared.
-
-    Returns:
-        the result if that does not work, or nothing; how many trunks there are; what is wrong.
-    """
+def _read(account: AccountSettings, cabinet: CabinetClient) -> tuple[str, list[str]]:
+    """Read one page, or all where a list is to be compared; return how many, and warnings."""
     expected = ExpectedOff(account.expected_off, account.expected_off_file)
-    whole = bool(expected.entries or expected.file)
-    try:
-        listing = cabinet.read_trunks() if whole else cabinet.read_first_page()
-        notes = [*listing.warnings, *(expected.mark(listing.trunks)[1] if whole else ())]
-    except CabinetError as problem:
-        result, trunks, notes = problem.result, "-", [str(problem)]
-    except Exception as bug:  # noqa: BLE001  # one account's bug must not hide the others
-        result, trunks, notes = "undecodable", "-", [describe_unexpected(bug)]
-    else:
-        full = len(listing.trunks) == account.page_size and not whole
-        result, trunks = "", f"{len(listing.trunks)}{'+' * full}"
-    if misfit := cabinet.list_tail_misfit:
-        result = result or "undecodable"
-        notes += [] if any(misfit in note for note in notes) else [misfit]
-    return result, trunks, notes
+    if expected.entries or expected.file:
+        listing = cabinet.read_trunks()
+        return str(len(listing.trunks)), [*listing.warnings, *expected.mark(listing.trunks)[1]]
+    page = cabinet.read_first_page()
+    number = len(page.trunks)
+    return f"{number}{'+' * (number == account.page_size)}", list(page.warnings)

@@ -18,7 +18,7 @@ from vats_exporter.cabinet.errors import CabinetError, PageRead, UndecodableErro
 from vats_exporter.cli.output import WRONG_CONFIGURATION, Progress, _, fail, sentence, tell
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
-from vats_exporter.expected_off import ExpectedOff, read_lines
+from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.ledger import HistoryError
 from vats_exporter.history.reading import read_phones
 from vats_exporter.logs import setup
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.client import CabinetClient
     from vats_exporter.config.models import AccountSettings, Config
     from vats_exporter.config.problems import Problem
-    from vats_exporter.trunks import Listing, Trunk
+    from vats_exporter.trunks import Trunk
     from vats_exporter.web.protection import Protection
     from vats_exporter.web.settings import WebSettings
 
@@ -259,15 +259,24 @@ def at_once(
     chosen: Sequence[AccountSettings],
     work: Callable[[AccountSettings, CabinetClient], Outcome],
     level: setup.Level | None = None,
-) -> Iterator[Iterator[tuple[AccountSettings, CabinetClient, Outcome]]]:
+) -> Iterator[Iterator[tuple[AccountSettings, CabinetClient, Outcome | CabinetError]]]:
     """Do something with some accounts' cabinets, several at a time; they stay open in the block.
 
-    Yields each account, its cabinet, and what came of it, in order, as soon as it is there.
+    Yields each account, its cabinet, and what came of it or went wrong, in order, as soon as it is
+    there.
     """
     # Imported here: `serve` and `events` do without.
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see above
 
     from vats_exporter.cabinet.client import CabinetClient  # noqa: PLC0415 - see above
+
+    def attempt(account: AccountSettings, cabinet: CabinetClient) -> Outcome | CabinetError:
+        try:
+            return work(account, cabinet)
+        except CabinetError as error:
+            return error
+        except Exception as bug:  # noqa: BLE001 - one account's bug must not hide the others
+            return UndecodableError(describe_unexpected(bug))
 
     def trace(event: object) -> None:
         if isinstance(event, PageRead):
@@ -279,7 +288,7 @@ def at_once(
         cabinets = [opened.enter_context(CabinetClient(one, trace=trace)) for one in chosen]
         # After Ctrl-C: first this, then the cabinets are closed, then the pool's threads end.
         opened.callback(pool.shutdown, wait=False, cancel_futures=True)
-        yield zip(chosen, cabinets, pool.map(work, chosen, cabinets), strict=True)
+        yield zip(chosen, cabinets, pool.map(attempt, chosen, cabinets), strict=True)
 
 
 @contextmanager
@@ -305,17 +314,8 @@ def reading(
                 tell("{account}: {error}", account=account.name, error=sentence(warning))
             yield [Found(account.name, cabinet, trunk) for trunk in trunks]
 
-    with at_once(chosen, _read, level) as asked:
+    with at_once(chosen, lambda _account, cabinet: cabinet.read_trunks(), level) as asked:
         yield found(), failed
-
-
-def _read(_account: AccountSettings, cabinet: CabinetClient) -> Listing | CabinetError:
-    try:
-        return cabinet.read_trunks()
-    except CabinetError as error:
-        return error
-    except Exception as bug:  # noqa: BLE001 - one account's bug must not hide the others
-        return UndecodableError(describe_unexpected(bug))
 
 
 def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found], list[str]]:
@@ -359,8 +359,3 @@ def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found
             said = _("{phone}: neither a phone nor a trunk's reference", phone=text)
         problems.append(said)
     return list(chosen.values()), problems
-
-
-def phones_in(text: str) -> list[str]:
-    """Read a file of phones: one a line; blank lines, and what follows a ``#``, are passed over."""
-    return [phone for _line, phone in read_lines(text)]

@@ -18,6 +18,7 @@ from vats_exporter.cabinet.devices import SwitchOutcome, TrunkSwitch
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, count, fail, sentence, tell, track, write
+from vats_exporter.expected_off import read_lines
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import redact
 
@@ -84,7 +85,7 @@ def _run(given: Mapping[str, Any], *, enabled: bool) -> None:
     if sum(map(bool, (wanted, file, everyone))) != 1:
         raise click.UsageError(_("give phones, or --file, or --all: one of them"))
     if file:
-        wanted = options.phones_in(file.read())
+        wanted = [phone for _line, phone in read_lines(file.read())]
         if not wanted:
             fail("{file}: no phones in it", file=file.name)
     accounts = options.choose(options.read_config(given["config_file"]), given["account"])
