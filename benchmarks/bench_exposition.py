@@ -16,7 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import Exposition, Format, join_trunks, render_trunks
-from vats_exporter.privacy import Privacy
+from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.trunks import ROW_FLAGS, Flags, Snapshot, Trunk
 
 if TYPE_CHECKING:
@@ -120,9 +120,9 @@ def main() -> None:
     scrape = registry_of(ClientLibrary(snapshot))
     written = registry_of(Collected(ClientLibrary(snapshot).collect()))
     page = generate_latest(scrape)
-    ours = b"".join(render(snapshot).body(compress=False).chunks)
+    ours = b"".join(render(snapshot).chunks)
     assert ours == page, "the bytes differ"
-    packed = b"".join(render(snapshot).body(compress=True).chunks)
+    packed = render(snapshot).gzipped()
     assert gzip.decompress(packed) == page, "the compressed bytes differ"
 
     size = len(page)
@@ -135,14 +135,14 @@ def main() -> None:
     print(
         f"collect and generate_latest {collecting * 1e3:8.1f} ms   {collecting / rendering:5.1f} ×"
     )
-    deflating = best(lambda: render(snapshot).body(compress=True), 5)
+    deflating = best(lambda: render(snapshot).gzipped(), 5)
     zipping = best(lambda: gzip.compress(generate_latest(written)), 1)
     print(f"render, compressed          {deflating * 1e3:8.1f} ms   {len(packed) / 1e3:.0f} KB")
     print(f"generate_latest, gzip       {zipping * 1e3:8.1f} ms   {zipping / deflating:5.1f} ×")
 
     def both() -> object:
         made = render(snapshot)
-        return made, made.body(compress=False), made.body(compress=True)
+        return made, made.gzipped()
 
     most = peak(both)
     theirs = peak(lambda: generate_latest(scrape))

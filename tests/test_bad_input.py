@@ -276,7 +276,7 @@ def scrape(collector: Collector) -> str:
     for account in collector.accounts:
         make_due(account.refresher)
     collector.refresh(PATIENCE)
-    return b"".join(collector.page(Format.TEXT).body(compress=False).chunks).decode()
+    return b"".join(collector.page(Format.TEXT).chunks).decode()
 
 
 def trunks(page: str, account: str) -> list[str]:

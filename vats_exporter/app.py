@@ -19,7 +19,7 @@ from vats_exporter.details import DetailedSource
 from vats_exporter.history.history import History
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
-from vats_exporter.privacy import Privacy
+from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.web.server import Limits, WebServer
 from vats_exporter.web.site import Site, Urls

@@ -8,7 +8,7 @@ import pytest
 
 from vats_exporter.config.display import display
 from vats_exporter.config.loading import load
-from vats_exporter.privacy import Privacy
+from vats_exporter.metrics.privacy import Privacy
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -261,7 +261,7 @@ def settings_for(simulated: SimulatedCabinet, ca_file: Path) -> CabinetSettings:
 
 
 def _read(page: Exposition) -> Page:
-    return Page(b"".join(page.body(compress=False).chunks).decode())
+    return Page(b"".join(page.chunks).decode())
 
 
 def _fields(line: str) -> dict[str, str]:

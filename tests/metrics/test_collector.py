@@ -22,7 +22,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 import vats_exporter
-from tests.doubles import let_end
+from tests.doubles import SetClock, let_end
 from vats_exporter.cabinet.errors import (
     RESULTS,
     CabinetTimeoutError,
@@ -50,22 +50,6 @@ if TYPE_CHECKING:
     from vats_exporter.metrics.counters import AccountCounters
 
 PATIENCE = 10.0
-
-
-@dataclass
-class SetClock:
-    wall: float = 1_750_000_000.0
-    ticks: float = 100.0
-
-    def now(self) -> float:
-        return self.wall
-
-    def monotonic(self) -> float:
-        return self.ticks
-
-    def advance(self, seconds: float) -> None:
-        self.wall += seconds
-        self.ticks += seconds
 
 
 @dataclass
@@ -112,8 +96,7 @@ def clock() -> SetClock:
 
 
 def page_of(collector: Collector, form: Format = Format.TEXT) -> str:
-    body = collector.page(form).body(compress=False)
-    return b"".join(body.chunks).decode()
+    return b"".join(collector.page(form).chunks).decode()
 
 
 def scrape(collector: Collector) -> str:
@@ -388,11 +371,11 @@ def test_a_page_is_all_old_or_all_new(clock: SetClock) -> None:
     collector = collector_of(("acme", cabinet), clock=clock)
     scrape(collector)
     old = collector.page(Format.TEXT)
-    text = b"".join(old.body(compress=False).chunks)
+    text = b"".join(old.chunks)
     cabinet.answer = (OFF, STRANGE)
     clock.advance(60)
     new = scrape(collector)
-    assert b"".join(old.body(compress=False).chunks) == text
+    assert b"".join(old.chunks) == text
     assert "CaLztv" not in new
     assert samples(new, "vats_trunks") == {(("account", "acme"),): 2.0}
 
@@ -463,7 +446,7 @@ def test_trunks_are_rendered_once_a_refresh_and_not_in_a_scrape(
     for _ in range(3):
         collector.refresh(PATIENCE)
         for form in Format:
-            collector.page(form).body(compress=True)
+            collector.page(form).gzipped()
     clock.advance(60)
     collector.refresh(PATIENCE)
     page_of(collector)
@@ -475,8 +458,8 @@ def test_a_scrape_gives_what_refreshing_and_looking_would(clock: SetClock) -> No
     collector = collector_of(("acme", cabinet), clock=clock)
 
     def own() -> list[str]:
-        body = collector.scrape(Format.TEXT, PATIENCE).body(compress=False)
-        return own_lines(b"".join(body.chunks).decode())
+        page = collector.scrape(Format.TEXT, PATIENCE)
+        return own_lines(b"".join(page.chunks).decode())
 
     first = own()
     assert any("CaLztv" in line for line in first)
@@ -555,7 +538,7 @@ def test_pages_are_what_the_client_library_reads_and_writes(
     for form in Format:
         page = page_of(collector, form)
         assert again(page, form) == page
-        packed = b"".join(collector.page(form).body(compress=True).chunks)
+        packed = collector.page(form).gzipped()
         own = gzip.decompress(packed).decode().partition("# HELP vats_exporter_")[0]
         assert own == page.partition("# HELP vats_exporter_")[0]
 

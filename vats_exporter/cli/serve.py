@@ -23,7 +23,7 @@ from vats_exporter.config.problems import ConfigError
 from vats_exporter.config.values import parse_duration
 from vats_exporter.logs import setup
 from vats_exporter.logs.logger import get_logger
-from vats_exporter.privacy import Privacy
+from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.web.server import Limits
 from vats_exporter.web.site import Urls, parse_external_url, parse_metrics_path, parse_prefix
 

@@ -12,7 +12,7 @@ from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
     from vats_exporter.config.models import Config
-    from vats_exporter.privacy import Privacy
+    from vats_exporter.metrics.privacy import Privacy
 
 
 def display(config: Config, privacy: Privacy) -> str:

@@ -11,8 +11,8 @@ import platform
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -33,11 +33,11 @@ from vats_exporter.metrics.exposition import (
     render_trunks,
     state_families,
 )
-from vats_exporter.privacy import Privacy
+from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.refresh import Refresher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from prometheus_client.core import Metric as Family
 
@@ -55,10 +55,8 @@ _REFRESHES: Final = 10
 class MonitoredAccount:
     """One account as Prometheus sees it: refreshed, counted, rendered once a refresh.
 
-    Args:
-        connect: makes what is read, given the counters that its trace goes to.
-        ttl: as :class:`~vats_exporter.refresh.Refresher` takes it, like *stale* and *clock*.
-        before: the same account as it was configured before: its counts go on.
+    ``connect`` makes what is read, given the counters that its trace goes to; ``before`` is the
+    same account as it was configured before, whose counts go on.
 
     Attributes:
         labels: what service discovery adds to its target.
@@ -111,10 +109,9 @@ class MonitoredAccount:
         return self._history.changes(self.name) if self._history is not None else {}
 
     def retire(self) -> None:
-        """Record and count nothing more, from when this returns.
+        """Record and count nothing more: another account is in its place, with a newer snapshot.
 
-        For an account in whose place there is another one: a refresh that is still under way brings
-        an older snapshot than the other's, and recorded after that, a change would come again.
+        An older one that is recorded after that would make a change come again.
         """
         with self._recording:
             self._retired = True
@@ -123,11 +120,11 @@ class MonitoredAccount:
         """Return the samples of a snapshot's trunks."""
         # One tuple, read and replaced whole: the refresh's thread and a scrape's may both come.
         rendered, lines = self._rendered
+        if snapshot is None:
+            return NO_TRUNKS
         if rendered is not snapshot:
-            lines = NO_TRUNKS
-            if snapshot is not None:
-                changes = None if self._history is None else self.changes()
-                lines = render_trunks(self.name, snapshot, changes, self.privacy)
+            changes = None if self._history is None else self.changes()
+            lines = render_trunks(self.name, snapshot, changes, self.privacy)
             self._rendered = (snapshot, lines)
         return lines
 
@@ -151,17 +148,14 @@ class MonitoredAccount:
             self.trunk_lines(outcome.snapshot)  # rendered here, so that no scrape waits for it
 
 
-Seen = Sequence[tuple["AccountState", int]]
+Seen = tuple[tuple["AccountState", int], ...]
 """Of each account, its state and the version of its counters."""
 
 
 class Collector:
-    """Makes pages of all accounts.
+    """Makes pages of all accounts, in their order; their names differ. They may be replaced.
 
-    Args:
-        accounts: in the order of the page; their names differ. Can be replaced, like *history*.
-        history: that of the accounts, to tell whether it works.
-        probe_only: the page tells nothing of the accounts, and refreshes none: each is probed.
+    With ``probe_only``, a page tells nothing of the accounts, and refreshes none: each is probed.
     """
 
     def __init__(
@@ -175,13 +169,14 @@ class Collector:
         self.history = history
         self._probe_only = probe_only
         self._loaded = (True, time.time())
-        self._lock = threading.Lock()
-        # By format: what a page was made of, the accounts' part, the exporter's, and the page.
-        self._pages: dict[Format, tuple[object, list[bytes], bytes, Exposition]] = {}
+        self._second = float("-inf")  # when the process was last looked at
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
-        self._encoded: dict[Format, tuple[float, object, bytes]] = {}
+        self._lock = threading.Lock()
+        # Of each format the latest: the accounts' part, and the page, by what they are made of.
+        self._chunks = {form: lru_cache(1)(partial(_chunks, form)) for form in Format}
+        self._pages = {form: lru_cache(1)(partial(self._make, form)) for form in Format}
 
     def account(self, name: str) -> MonitoredAccount | None:
         """Return the account of a name."""
@@ -206,19 +201,20 @@ class Collector:
 
     def page(self, form: Format) -> Exposition:
         """Return the page as it is: the same object, until something changes."""
-        accounts = self._shown()
-        seen = [(one.refresher.peek(), one.counters.version) for one in accounts]
-        exporter = self._exporter(form)
+        accounts, history = self._shown(), self.history
+        seen = tuple((one.refresher.peek(), one.counters.version) for one in accounts)
+        written = history and (history.problem, history.errors_total)
         with self._lock:
-            before, chunks, kept, page = self._pages.get(form, (None, [], b"", None))
-            # A state is equal to itself alone, so this compares identities and numbers.
-            if before != (accounts, seen):
-                chunks = _chunks(accounts, seen, form)
-            elif page is not None and kept is exporter:
-                return page
-            page = Exposition([*chunks, exporter], form)
-            self._pages[form] = ((accounts, seen), chunks, exporter, page)
-            return page
+            if time.monotonic() - self._second >= 1.0:
+                self._second = time.monotonic()
+            return self._pages[form](accounts, seen, self._second, self._loaded, written)
+
+    def _make(
+        self, form: Format, accounts: tuple[MonitoredAccount, ...], seen: Seen, *_: object
+    ) -> Exposition:
+        """Make a page of the accounts as they are seen, and of the exporter as it is now."""
+        own = encode(self._registry.collect(), form)
+        return Exposition([*self._chunks[form](accounts, seen), own], form)
 
     def _shown(self) -> tuple[MonitoredAccount, ...]:
         return () if self._probe_only else self.accounts
@@ -235,25 +231,15 @@ class Collector:
             yield counter(metrics.HISTORY_ERRORS, self.history.errors_total)
         yield counter(metrics.LOG_DROPPED, dropped_lines())
 
-    def _exporter(self, form: Format) -> bytes:
-        """Return the exporter's own samples as they are, or were less than a second ago."""
-        now = time.monotonic()
-        made_of = (self._loaded, self.history and (self.history.problem, self.history.errors_total))
-        kept = self._encoded.get(form)
-        if kept is None or now - kept[0] >= 1.0 or kept[1] != made_of:
-            kept = self._encoded[form] = (now, made_of, encode(self._registry.collect(), form))
-        return kept[2]
 
-
-def _chunks(accounts: Iterable[MonitoredAccount], seen: Seen, form: Format) -> list[bytes]:
+def _chunks(form: Format, accounts: Sequence[MonitoredAccount], seen: Seen) -> list[bytes]:
     """Write all samples of the accounts."""
     families: dict[str, Family] = {}
+    lines = []
     for account, (state, _) in zip(accounts, seen, strict=True):
         for family in account.families(state):
             known = families.setdefault(family.name, family)
             if known is not family:
                 known.samples += family.samples
-    lines = [
-        one.trunk_lines(state.snapshot) for one, (state, _) in zip(accounts, seen, strict=True)
-    ]
+        lines.append(account.trunk_lines(state.snapshot))
     return [*join_trunks(lines, form), encode(families.values(), form)]

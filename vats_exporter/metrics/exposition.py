@@ -12,7 +12,7 @@ import zlib
 from enum import Enum
 from functools import lru_cache
 from itertools import repeat
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from vats_exporter.history.ledger import Changes
+    from vats_exporter.metrics.privacy import Privacy
     from vats_exporter.metrics.table import Metric
-    from vats_exporter.privacy import Privacy
     from vats_exporter.trunks import AccountState, Snapshot
 
 _number: Callable[[float], str] = floatToGoString
@@ -49,23 +49,16 @@ class Format(Enum):
     OPENMETRICS = "application/openmetrics-text"
 
 
-class Negotiated(NamedTuple):
-    """The format that a scraper's ``Accept`` asks for, and the answer's content type."""
-
-    format: Format
-    content_type: str
-
-
 @lru_cache(maxsize=64)
-def negotiate(accept: str) -> Negotiated:
-    """Choose the format by ``Accept``, as prometheus_client does."""
+def negotiate(accept: str) -> tuple[Format, str]:
+    """Choose format and content type by a scraper's ``Accept``, as prometheus_client does."""
     # Of the escaping schemes, this is the only one that would change the exporter's names.
     accept = accept.replace("escaping=dots", "escaping=underscores")
     try:
         _, content_type = choose_encoder(accept)
     except (TypeError, ValueError):  # a version that is none
         _, content_type = choose_encoder("")
-    return Negotiated(Format(content_type.partition(";")[0]), content_type)
+    return Format(content_type.partition(";")[0]), content_type
 
 
 @lru_cache(maxsize=64)
@@ -262,32 +255,21 @@ def state_families(state: AccountState) -> Iterator[Family]:
             yield gauge(metric, ((account,), value))
 
 
-class Body(NamedTuple):
-    """What is sent: pieces one after the other, and ``gzip`` or nothing."""
-
-    chunks: tuple[bytes, ...]
-    length: int
-    encoding: str
-
-
 class Exposition:
-    """A whole page, with one compressed copy that is made when first asked for."""
+    """A whole page, in the pieces that are sent, with a compressed copy made when asked for."""
 
     def __init__(self, chunks: Iterable[bytes], form: Format) -> None:
         pieces = tuple(filter(None, (*chunks, _END if form is Format.OPENMETRICS else b"")))
-        length = sum(map(len, pieces))
-        self._plain = Body(pieces if length > _SMALL else (b"".join(pieces),), length, "")
-        self._packed: Body | None = None
+        small = sum(map(len, pieces)) <= _SMALL
+        self.chunks: Final = (b"".join(pieces),) if small else pieces
+        self._packed = b""
         self._packing = threading.Lock()
 
-    def body(self, *, compress: bool) -> Body:
-        """Return the page as it is sent, as one gzip member if it is compressed."""
-        if not compress:
-            return self._plain
+    def gzipped(self) -> bytes:
+        """Return the page as one gzip member."""
         with self._packing:
-            if self._packed is None:
+            if not self._packed:
                 # Level 9 makes a page a third smaller and takes seven times as long.
                 packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-                packed = b"".join([*map(packer.compress, self._plain.chunks), packer.flush()])
-                self._packed = Body((packed,), len(packed), "gzip")
+                self._packed = b"".join([*map(packer.compress, self.chunks), packer.flush()])
             return self._packed

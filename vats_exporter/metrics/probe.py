@@ -23,19 +23,14 @@ if TYPE_CHECKING:
 
 
 class Probe:
-    """A probe of one account, which ends with its construction.
-
-    It waits for the refresh, if one is due, for at most ``timeout`` seconds.
-    """
+    """A probe of one account: made, it has waited ``timeout`` seconds at most for a refresh."""
 
     def __init__(
         self, account: MonitoredAccount, timeout: float, now: Callable[[], float] = time.time
     ) -> None:
         began, self._asked_at = time.monotonic(), now()
-        self._now = now
+        self._account, self._timeout, self._now = account, timeout, now
         refresher = account.refresher
-        self._account = account
-        self._timeout = timeout
         self._in_time = refresher.wait(refresher.start(), timeout)
         self._state = refresher.peek()
         self._duration = time.monotonic() - began

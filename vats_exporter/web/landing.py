@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from vats_exporter.history.ledger import Changes
-    from vats_exporter.privacy import Privacy
+    from vats_exporter.metrics.privacy import Privacy
     from vats_exporter.trunks import AccountState, Flag, Trunk
 
 Language = Literal["en", "ru"]

@@ -179,12 +179,11 @@ class Site:
 def _exposition(request: Request, make: Callable[[Format], Exposition]) -> Response:
     """Answer with a page of metrics, in the format and encoding that the client takes."""
     form, content_type = negotiate(request.headers.get("accept", ""))
-    compress = accepts_gzip(request.headers.get("accept-encoding", ""))
-    body = make(form).body(compress=compress)
-    headers = [("Vary", "Accept, Accept-Encoding")]
-    if body.encoding:
-        headers.append(("Content-Encoding", body.encoding))
-    return Response(200, body.chunks, content_type, headers)
+    page, vary = make(form), ("Vary", "Accept, Accept-Encoding")
+    if accepts_gzip(request.headers.get("accept-encoding", "")):
+        headers = (vary, ("Content-Encoding", "gzip"))
+        return Response(200, (page.gzipped(),), content_type, headers)
+    return Response(200, page.chunks, content_type, (vary,))
 
 
 def scrape_timeout(header: str) -> float:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vats_exporter.metrics.exposition import render_trunks
-from vats_exporter.privacy import Privacy
+from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.trunks import Flags, Snapshot, Trunk
 
 FLAGS = Flags(active=True, bound=True, marked_for_deletion=False)

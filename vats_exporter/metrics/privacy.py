@@ -14,15 +14,11 @@ if TYPE_CHECKING:
     from vats_exporter.trunks import Trunk
 
 SHOWN_DIGITS: Final = 4
-"""Last digits of a number that stay; enough to know one's own by, too few to call it."""
+"""Last digits of a number that stay: enough to know one's own by, too few to call it."""
 
 _NUMBER: Final = re.compile(r"\+?\d(?:[\W_]{0,5}\d){6,}")
-"""Seven digits or more, as a phone number may be written inside a name.
-
-Between two digits, anything but letters may stand, in any script and a few at a time: people write
-hyphens, dashes, dots, slashes, brackets, and spaces around them. What is masked and was a date or a
-list of rooms is the smaller harm.
-"""
+"""Seven digits or more, as people write phones in a name: with dashes, dots, brackets and spaces
+between them, in any script. What is masked and was a date is the smaller harm."""
 
 
 @dataclass(frozen=True, slots=True)
