@@ -74,7 +74,7 @@ EXPECTED: dict[str, list[str]] = {
         "line 6: accounts[0].tls.ca_file: cannot read the file: No such file or directory",
     ],
     "ca_file_without_a_certificate": [
-        "line 5: accounts[0].tls.ca_file: the file holds no certificate in PEM form",
+        "line 5: accounts[0].tls.ca_file: holds no certificate in PEM form",
     ],
     "cache_stale_shorter_than_ttl": [
         "line 5: cache: stale (15m) must not be shorter than ttl (1h)",

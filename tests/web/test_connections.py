@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,19 +55,20 @@ def has_ended(far: socket.socket) -> bool:
 def test_a_newcomer_takes_the_room_of_the_one_that_waited_longest(opened: Opened) -> None:
     three = opened.three()
     for since, (connection, _) in zip((30.0, 10.0, 20.0), three, strict=True):
-        connection.waiting = (since, 1e9, False)
+        connection.waiting = (since, 1e9)
     assert opened.admit()[0]
     assert [has_ended(far) for _, far in three] == [False, True, False]
     assert len(opened.server._open) == 3
 
 
-def test_one_that_takes_its_answer_goes_after_those_that_owe_a_request(opened: Opened) -> None:
+def test_one_that_takes_its_answer_goes_after_those_that_owe_a_request(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     three = opened.three()
-    # Half of the 30 s that an answer may be taken for count for it.
-    for waiting, (connection, _) in zip(
-        ((10.0, 1e9, True), (24.0, 1e9, False), (26.0, 1e9, False)), three, strict=True
-    ):
-        connection.waiting = waiting
+    ticks = iter((10.0, 24.0, 26.0, 30.0, 30.0, 30.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    for favour, (connection, _) in zip((15.0, 0.0, 0.0), three, strict=True):
+        connection._wait(30.0, favour)
     opened.admit()
     opened.admit()
     assert [has_ended(far) for _, far in three] == [True, True, False]
@@ -83,7 +85,7 @@ def test_where_all_are_being_answered_there_is_no_room(opened: Opened) -> None:
 
 def test_what_is_overdue_ends_and_nothing_else_does(opened: Opened) -> None:
     (late, late_end), (early, early_end), (busy, busy_end) = opened.three()
-    late.waiting = (0.0, 1.0, False)
+    late.waiting = (0.0, 1.0)
     early._wait(3600.0)
     busy.waiting = None
     opened.server.end_overdue()
@@ -154,7 +156,7 @@ def test_two_hundred_idle_clients_do_not_stop_a_request(serve: Serve) -> None:
 
 
 def is_idle(connection: _Connection) -> bool:
-    return connection.waiting is not None and not connection.waiting[2]
+    return connection.waiting is not None and connection.waiting[0] <= time.monotonic()
 
 
 def test_past_the_limit_the_client_that_was_idle_longest_goes(serve: Serve) -> None:

@@ -216,7 +216,7 @@ def test_a_certificate_may_come_after_the_file_that_names_it(
         (tmp_path / "new" / "server.key").touch()
         get_encrypted(server, authority)
     (line,) = [line for line in logs if line["log_level"] != "debug"]
-    assert "cert_file: the file holds no certificate" in str(line["error"])
+    assert "cert_file: holds no certificate" in str(line["error"])
     with capture_logs() as logs:
         write_certificate(tmp_path / "new", authority)
         assert get_encrypted(server, authority)[2] != before

@@ -72,6 +72,7 @@ def test_what_the_documentation_allows_is_taken(folder: Path, text: str) -> None
 BAD = {
     "not yaml": ("tls_server_config: [\n", "line 2, column 1"),
     "a list": ("- a\n", "must be a mapping"),
+    "a list without content": ("[]\n", "must be a mapping"),
     "unknown section": ("certificates:\n", "line 1: unknown key without a value"),
     "misspelt section": ("basic_auth_user:\n", "did you mean basic_auth_users"),
     "misspelt key": (TLS + "  client_ca_fle: x\n", "did you mean client_ca_file"),
@@ -97,7 +98,7 @@ BAD = {
     ),
     "certificate is a text": (
         "tls_server_config:\n  cert_file: text.txt\n  key_file: server.key\n",
-        "tls_server_config.cert_file: the file holds no certificate in PEM form",
+        "tls_server_config.cert_file: holds no certificate in PEM form",
     ),
     "key is a text": (
         "tls_server_config:\n  cert_file: server.crt\n  key_file: text.txt\n",
@@ -134,7 +135,7 @@ BAD = {
     ),
     "authorities are a text": (
         TLS + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: text.txt\n",
-        "tls_server_config.client_ca_file: the file holds no certificate",
+        "tls_server_config.client_ca_file: holds no certificate",
     ),
     "names without a policy": (
         TLS + "  client_allowed_sans: [a.example]\n",

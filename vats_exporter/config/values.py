@@ -172,11 +172,13 @@ def _read(file: Path, most: int) -> bytes:
         raise ValueError(f"cannot read the file: {getattr(error, 'strerror', error)}") from None
 
 
-def _certificates(file: Path) -> None:
+def _certificates(given: Path | str) -> None:
+    """Check a file of certificates, or the certificates themselves."""
+    place: dict[str, Any] = {"cadata" if isinstance(given, str) else "cafile": given}
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
-    except ssl.SSLError:
-        raise ValueError("the file holds no certificate in PEM form") from None
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**place)
+    except (ssl.SSLError, ValueError, TypeError):
+        raise ValueError("holds no certificate in PEM form") from None
 
 
 def _password(password: str) -> str:
@@ -250,6 +252,7 @@ Size = Annotated[
 FilePath = Annotated[Path, BeforeValidator(_file)]
 ReadableFile = Annotated[FilePath, refused_by(lambda file: _read(file, 1))]
 CertificateFile = Annotated[ReadableFile, refused_by(_certificates)]
+Certificates = Annotated[str, refused_by(_certificates)]
 PasswordFile = Annotated[FilePath, refused_by(password_of_file)]
 PasswordVariable = Annotated[
     str,

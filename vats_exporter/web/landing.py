@@ -39,6 +39,7 @@ WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     "en": {name: english for name, english, _ in _BOTH},
     "ru": {name: russian for name, _, russian in _BOTH},
 }
+_OFFER: Final = re.compile(r"(?<![\w-])(en|ru)\b[^,;]*(?:;q=([01](?:\.\d*)?))?")
 _UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -49,20 +50,17 @@ class Shown(NamedTuple):
     changes: Changes
     privacy: Privacy
 
-    def troubled(self, *, expected_off: bool) -> list[Trunk]:
+    def troubled(self, *, on_purpose: bool = False) -> list[Trunk]:
         """Return the trunks in trouble, on purpose or not."""
-        trunks = () if self.state.snapshot is None else self.state.snapshot.trunks
-        return [one for one in trunks if one.troubles and one.expected_off is expected_off]
+        trunks = self.state.snapshot.trunks if self.state.snapshot else ()
+        return [one for one in trunks if one.troubles and one.expected_off is on_purpose]
 
 
 def choose_language(accept: str) -> Language:
     """Return the language that a client likes better, by its header ``Accept-Language``."""
     liked = {"en": 0.0, "ru": 0.0}
-    for offer in accept.lower().split(","):
-        language, _, quality = offer.strip().partition(";q=")
-        code = language.split("-")[0]
-        known = re.fullmatch(r"[01](?:\.\d*)?", quality)
-        liked[code] = max(liked.get(code, 0.0), float(known[0]) if known else 1.0)
+    for code, quality in _OFFER.findall(accept.lower()):
+        liked[code] = max(liked[code], float(quality or 1))
     return "ru" if liked["ru"] > liked["en"] else "en"
 
 
@@ -86,9 +84,9 @@ def render_landing_page(
     """Write the page as it is at a time, with links relative to it."""
     writer = _Writer(now, language)
     rows = [writer.account(shown) for shown in accounts]
-    attention = [*writer.groups(accounts, expected_off=False)]
-    expected = [*writer.groups(accounts, expected_off=True)]
-    troubled = sum(len(shown.troubled(expected_off=False)) for shown in accounts)
+    attention = [*writer.groups(accounts, on_purpose=False)]
+    expected = [*writer.groups(accounts, on_purpose=True)]
+    troubled = sum(len(shown.troubled()) for shown in accounts)
     return writer.write(
         "page",
         lang=language,
@@ -116,28 +114,27 @@ class _Writer:
         self._now = now
         self._language: Language = language
         self._words = WORDS[language]
-        self._named_words = {f"w_{name}": text for name, text in self._words.items()}
         self._left = MOST
 
     def write(self, part: str, **values: object) -> _Html:
+        words = {f"w_{name}": text for name, text in self._words.items()}
         filled = {name: _escaped(value) for name, value in values.items()}
-        return _Html(_PARTS[part].substitute(self._named_words, **filled))
+        return _Html(_PARTS[part].substitute(words, **filled))
 
     def say(self, word: str, *values: object) -> _Html:
         return self.write("paragraph", text=self._words[word].format(*values))
 
     def account(self, shown: Shown) -> _Html:
         state, snapshot = shown.state, shown.state.snapshot
-        notes = [redact(state.error)] if state.error else []
+        notes = [state.error] if state.error else []
         if state.login_retry_at is not None:
             left = state.login_retry_at - self._now
             text = self._words["retry_in" if left > 0 else "retry_now"]
             notes.append(text.format(span(left, self._words)))
         trunks, troubled, read = "–", "–", ["–"]
         if snapshot is not None:
-            notes += map(redact, snapshot.warnings)
-            trunks = str(len(snapshot.trunks))
-            troubled = str(len(shown.troubled(expected_off=False)))
+            notes += snapshot.warnings
+            trunks, troubled = str(len(snapshot.trunks)), str(len(shown.troubled()))
             read = [self._moment("ago", snapshot.taken_at)]
             if snapshot.read_by:
                 read.append(self._note(self._words[snapshot.read_by]))
@@ -150,16 +147,16 @@ class _Writer:
             name=state.account,
             kind="up" if state.up else "down" if state.result else "waiting",
             state=self._words.get(result, result),
-            notes=[self._note(note) for note in notes],
+            notes=[self._note(redact(note)) for note in notes],
             trunks=trunks,
             troubled=troubled,
             read=read,
         )
 
-    def groups(self, accounts: Sequence[Shown], *, expected_off: bool) -> Iterator[_Html]:
+    def groups(self, accounts: Sequence[Shown], *, on_purpose: bool) -> Iterator[_Html]:
         """Write the trunks of each account that are troubled, as far as the page has room."""
         for shown in accounts:
-            trunks = shown.troubled(expected_off=expected_off)
+            trunks = shown.troubled(on_purpose=on_purpose)
             rows = [self._trunk(shown, trunk) for trunk in trunks[: self._left]]
             self._left -= len(rows)
             unnamed = len(trunks) - len(rows)
@@ -184,9 +181,9 @@ class _Writer:
     def _trouble(self, shown: Shown, trunk: Trunk, flag: Flag) -> _Html:
         change = shown.changes.get((trunk.ref, flag.key))
         since = self._moment("lasting", change.last_changed) if change else self._words["long"]
-        word = getattr(flag.trouble_words, self._language)
         runbook = runbook_of(flag, self._language)
         part = "trouble_with_runbook" if runbook else "trouble"
+        word = getattr(flag.trouble_words, self._language)
         return self.write(part, word=word, since=since, runbook=runbook)
 
     def _note(self, text: str) -> _Html:

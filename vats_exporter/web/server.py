@@ -156,17 +156,13 @@ class WebServer:
     def make_room(self) -> bool:
         """End the connection that has kept the server waiting longest; tell if there was one.
 
-        One that is taking its answer counts as if it had begun half of ``write_timeout`` later, so
-        that a crowd of idle clients cuts off no answer, and slow readers do not hold every place.
         One whose answer is being made never ends.
         """
-        favour = self.limits.write_timeout / 2
         with self._changed:
-            waiting = {one: one.waiting for one in self._open}
-            since = {one: at[0] + favour * at[2] for one, at in waiting.items() if at}
-            if not since:
+            waiting = {one: at for one in self._open if (at := one.waiting)}
+            longest = min(waiting, key=waiting.__getitem__, default=None)
+            if longest is None:
                 return False
-            longest = min(since, key=since.__getitem__)
             self._open.discard(longest)
         longest.end()
         return True
@@ -176,8 +172,7 @@ class WebServer:
         now = time.monotonic()
         with self._changed:
             for connection in self._open:
-                waiting = connection.waiting
-                if waiting and waiting[1] <= now:
+                if (waiting := connection.waiting) and waiting[1] <= now:
                     connection.end()
 
 
@@ -229,9 +224,9 @@ class _Connection(StreamRequestHandler):
     rfile: BufferedReader
     wbufsize = 64 * 1024  # bytes of an answer that leave in one piece
     disable_nagle_algorithm = True
-    waiting: tuple[float, float, bool] | None = None
-    """Since when and until when its thread waits for the client, in monotonic seconds, and whether
-    for an answer to be taken; ``None`` while it is the client that waits."""
+    waiting: tuple[float, float] | None = None
+    """Since when and until when its thread waits for the client, in monotonic seconds; ``None``
+    while it is the client that waits."""
 
     def setup(self) -> None:
         """Wrap the socket where TLS is on, before others know it: the plain one is empty then."""
@@ -263,10 +258,13 @@ class _Connection(StreamRequestHandler):
         finally:
             self._web.forget(self)
 
-    def _wait(self, seconds: float, *, taking: bool = False) -> None:
-        """Note that the thread waits for the client from now on, so long at most."""
+    def _wait(self, seconds: float, favour: float = 0.0) -> None:
+        """Note that the thread waits for the client from now on, so long at most.
+
+        With a favour of some seconds, it counts as if it had begun so much later.
+        """
         now = time.monotonic()
-        self.waiting = (now, now + seconds, taking)  # replaced whole: other threads read it
+        self.waiting = (now + favour, now + seconds)  # replaced whole: other threads read it
 
     def end(self, how: int = socket.SHUT_RDWR) -> None:
         """End one or both directions."""
@@ -360,7 +358,8 @@ class _Connection(StreamRequestHandler):
             return say(500, _BUG)
 
     def _send(self, response: Response, *, keeps: bool = False, with_body: bool = True) -> None:
-        self._wait(self._limits.write_timeout, taking=True)
+        # A crowd of idle clients cuts off no answer, and slow readers do not hold every place.
+        self._wait(self._limits.write_timeout, favour=self._limits.write_timeout / 2)
         self.wfile.write(self._head(response, keeps=keeps))
         for chunk in response.chunks if with_body else ():
             self.wfile.write(chunk)

@@ -93,13 +93,6 @@ def _verifying(value: object) -> object:
     return value
 
 
-def _certificates(pem: str) -> None:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError, TypeError):
-        raise ValueError("holds no certificate in PEM form") from None
-
-
 def _headers(given: dict[str, str | None]) -> None:
     for name, text in given.items():
         if name not in _HEADERS:
@@ -123,7 +116,6 @@ def _go_duration(text: str) -> float:
 
 
 _Pem = str | Path | None
-_Certificates = Annotated[str, values.refused_by(_certificates)]
 _ClientAuth = Literal[
     "NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"
 ]
@@ -154,7 +146,7 @@ _OpenPath = Annotated[
 class TlsServerSettings(values.Section):
     """TLS of the exporter's HTTP interface."""
 
-    cert: _Certificates | None = None
+    cert: values.Certificates | None = None
     """The certificate, as PEM."""
     cert_file: values.CertificateFile | None = None
     """File of the certificate."""
@@ -164,7 +156,7 @@ class TlsServerSettings(values.Section):
     """File of its key."""
     client_auth_type: Annotated[_ClientAuth, BeforeValidator(_verifying)] = "NoClientCert"
     """Whether a client certificate is requested and verified."""
-    client_ca: _Certificates | None = None
+    client_ca: values.Certificates | None = None
     """Certificate authorities for client certificates, as PEM."""
     client_ca_file: values.CertificateFile | None = None
     """File of certificate authorities for client certificates."""
@@ -320,7 +312,7 @@ def _load(context: ssl.SSLContext, certificate: _Pem, key: _Pem) -> None:
 
 @contextlib.contextmanager
 def _as_file(pem: _Pem) -> Iterator[str]:
-    """Give a file's path, since Python's OpenSSL takes nothing else; a key's is in memory."""
+    """Give a path, since Python's OpenSSL takes nothing else; where it can be, it is in memory."""
     if not isinstance(pem, str):
         yield str(pem)
         return
@@ -353,8 +345,9 @@ def load_web_config(file: Path) -> WebSettings:
     """
     document = Document(file, WebSettings)
     problems, settings = document.problems, WebSettings()
+    raw = {} if document.value is None else document.value
     try:
-        settings = WebSettings.model_validate(document.value or {}, context={"folder": file.parent})
+        settings = WebSettings.model_validate(raw, context={"folder": file.parent})
     except ValidationError as error:
         for one in error.errors(include_url=False):
             problems.append(problem_of(one, WebSettings, document.line_of(one["loc"])))

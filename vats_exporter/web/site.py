@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _NOT_KEPT: Final = ("Cache-Control", "no-store")
 _OWN_STYLE: Final = ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 _OTHERS: Final = ("/probe", "/sd", "/config", "/refreshes", "/-/healthy", "/-/ready", "/-/reload")
 
@@ -55,21 +54,19 @@ class Site:
         collector: Collector,
         *,
         urls: Urls | None = None,
-        now: Callable[[], float] = time.time,
         reload: Callable[[], Sequence[str]] | None = None,
         configuration: Callable[[], str] = str,
         max_waiting: int = 256,
     ) -> None:
         self._collector = collector
         self._urls = urls or Urls()
-        self._now = now
         self._reload = reload
         self._may_wait = threading.Semaphore(max_waiting)
         self._pages: Mapping[str, Callable[[Request], Response]] = {
             "/": self._landing,
             self._urls.metrics: self._metrics,
-            "/probe": self._probe,
-            "/refreshes": self._refreshes,
+            "/probe": self._of_account(self._probe),
+            "/refreshes": self._of_account(self._refreshes),
             "/sd": self._targets,
             "/config": lambda _: text(200, configuration()),
             "/-/healthy": lambda _: say(200, "The exporter is healthy."),
@@ -115,27 +112,28 @@ class Site:
             if may_wait:
                 self._may_wait.release()
 
-    def _account(self, request: Request) -> MonitoredAccount | Response:
-        """Return the account that is asked for, or the answer that says what is wrong."""
-        name = request.parameter("account")
-        if not name:
-            example = f"{request.path}?account=NAME"
-            return say(400, f"Which account? Ask for {example}; /sd lists the names.")
-        account = self._collector.account(name)
-        return account or say(404, "There is no account of this name; /sd lists the names.")
+    def _of_account(
+        self, page: Callable[[Request, MonitoredAccount], Response]
+    ) -> Callable[[Request], Response]:
+        """Make a page of the account that a parameter names."""
 
-    def _refreshes(self, request: Request) -> Response:
-        account = self._account(request)
-        if isinstance(account, Response):
-            return account
+        def respond(request: Request) -> Response:
+            name = request.parameter("account")
+            if not name:
+                example = f"{request.path}?account=NAME"
+                return say(400, f"Which account? Ask for {example}; /sd lists the names.")
+            if (account := self._collector.account(name)) is None:
+                return say(404, "There is no account of this name; /sd lists the names.")
+            return page(request, account)
+
+        return respond
+
+    def _refreshes(self, _request: Request, account: MonitoredAccount) -> Response:
         return text(200, latest_refreshes(account), _NOT_KEPT)
 
-    def _probe(self, request: Request) -> Response:
-        account = self._account(request)
-        if isinstance(account, Response):
-            return account
+    def _probe(self, request: Request, account: MonitoredAccount) -> Response:
         with self._waiting(request) as timeout:
-            probe = Probe(account, timeout, self._now)
+            probe = Probe(account, timeout)
         if request.parameter("debug") == "true":
             return Response(200, probe.debug_page(), headers=(_NOT_KEPT,))
         return _exposition(request, probe.page)
@@ -166,7 +164,7 @@ class Site:
         language = choose_language(request.headers.get("accept-language", ""))
         accounts = self._collector.accounts
         shown = [Shown(one.refresher.peek(), one.changes(), one.privacy) for one in accounts]
-        page = render_landing_page(shown, self._now(), language, self._urls.metrics)
+        page = render_landing_page(shown, time.time(), language, self._urls.metrics)
         headers = (("Content-Language", language), ("Vary", "Accept-Language"))
         return text(200, page, _OWN_STYLE, *headers, _NOT_KEPT, content_type=HTML)
 
