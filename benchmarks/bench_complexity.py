@@ -54,7 +54,7 @@ def list_of(count: int) -> gwt.ResponseWriter:
     writer = gwt.ResponseWriter()
     writer.write_object("ru.example.Response/1")
     writer.write_object("java.util.ArrayList/4159755760")
-    writer.write_int(count)
+    writer.write_number(count)
     return writer
 
 
@@ -71,14 +71,14 @@ def ordinary_rows(size: int) -> bytes:
         writer.write_object("ru.example.Row/2")
         writer.write_string(f"79{161234567 + number}")
         for value in (0, 0, 0, 0, 0, 0, 1):
-            writer.write_int(value)
+            writer.write_number(value)
         if writer.write_object("java.lang.Boolean/476441737", share="true"):
-            writer.write_int(1)
-        writer.write_int(0)
-        writer.write_int(0)
+            writer.write_number(1)
+        writer.write_number(0)
+        writer.write_number(0)
         writer.write_object("java.lang.Long/4227064769")
         writer.write_long(2_586_000_000 + number)
-    writer.write_int(count)
+    writer.write_number(count)
     return written(writer)
 
 
@@ -89,9 +89,9 @@ def rows_of_ones(size: int) -> bytes:
     for _ in range(count - 1):
         writer.write_object("ru.example.Row/2")
         for _ in range(3):
-            writer.write_int(1)
+            writer.write_number(1)
     for _ in range(4):
-        writer.write_int(1)
+        writer.write_number(1)
     return written(writer)
 
 

@@ -107,7 +107,7 @@ class _Drawing:
         self.insert(fields, FieldOf(Kind.OBJECT, lambda _: self.write_list(elements, record)))
         if random.random() < 0.5:
             total = random.randrange(len(elements), 900)
-            self.insert(fields, FieldOf(Kind.NUMBER, lambda _: self.writer.write_int(total)))
+            self.insert(fields, FieldOf(Kind.NUMBER, lambda _: self.writer.write_number(total)))
         if "second list" in self.hard:
             self.insert(fields, FieldOf(Kind.OBJECT, lambda _: self.write_list(some, record)))
         if random.random() < 0.3:
@@ -157,7 +157,7 @@ class _Drawing:
                 kind = self.random.choice([Kind.NUMBER, Kind.BOOLEAN])
             if not any(values[at] for _, values in rows):
                 kind = self.random.choice([kind, kind, Kind.STRING, Kind.OBJECT])
-            return FieldOf(kind, lambda row: self.writer.write_int(rows[row][1][at] or 0))
+            return FieldOf(kind, lambda row: self.writer.write_number(rows[row][1][at] or 0))
 
         fields = [flag(at) for at in range(12, 5, -1)]
         fields += self.flag([values[4] for _, values in rows])
@@ -169,7 +169,7 @@ class _Drawing:
         random = self.random
         if "null flag" not in self.hard and random.random() < 0.4:
             constant, at_5 = random.choice([8, random.randrange(2, 40)]), Kind.NUMBER
-            write = lambda _: self.writer.write_int(constant)  # noqa: E731
+            write = lambda _: self.writer.write_number(constant)  # noqa: E731
             if random.random() < 0.5:
                 at_5, write = (
                     Kind.STRING,
@@ -190,7 +190,7 @@ class _Drawing:
             elif self.writer.write_object(
                 signature, share=(signature, value) if shared and not mixed else None
             ):
-                self.writer.write_int(value)
+                self.writer.write_number(value)
 
         return [FieldOf(Kind.OBJECT, write_flag)]
 
@@ -202,7 +202,7 @@ class _Drawing:
 
     def write_list(self, rows: list[int | None], record: FieldOf) -> None:
         self.writer.write_object(LIST)
-        self.writer.write_int(len(rows))
+        self.writer.write_number(len(rows))
         for row in rows:
             if row is None:
                 self.writer.write_null()
@@ -244,10 +244,10 @@ class _Drawing:
         constant = random.randrange(40)
         kind, write = random.choice(
             [
-                (Kind.BOOLEAN, lambda: writer.write_int(random.randrange(2))),
-                (Kind.NUMBER, lambda: writer.write_int(constant)),
-                (Kind.NUMBER, lambda: writer.write_int(random.randrange(-3, most))),
-                (Kind.NUMBER, lambda: writer.write_double(float(random.randrange(40)))),
+                (Kind.BOOLEAN, lambda: writer.write_number(random.randrange(2))),
+                (Kind.NUMBER, lambda: writer.write_number(constant)),
+                (Kind.NUMBER, lambda: writer.write_number(random.randrange(-3, most))),
+                (Kind.NUMBER, lambda: writer.write_number(float(random.randrange(40)))),
                 (Kind.LONG, lambda: writer.write_long(random.randrange(3 * 10**9))),
             ]
         )
@@ -278,7 +278,7 @@ class _Drawing:
                 LIST, self.boxed(random.choice([STRING, LONG, BOOLEAN]), shared=False)
             )
         if choice == 1:
-            number = FieldOf(Kind.NUMBER, lambda _: self.writer.write_int(random.randrange(40)))
+            number = FieldOf(Kind.NUMBER, lambda _: self.writer.write_number(random.randrange(40)))
             return self.several(random.choice([NUMBERS, MAP]), number)
         fields = [self.field(depth - 1) for _ in range(random.randrange(5))]
         inner = self.object(fields, null=random.choice([0, 0.3]), share=random.choice(["", "pool"]))
@@ -298,7 +298,7 @@ class _Drawing:
                 elif signature == STRING:
                     writer.write_string(f"text {value}")
                 else:
-                    writer.write_int(value)
+                    writer.write_number(value)
 
         return FieldOf(Kind.OBJECT, write)
 
@@ -310,7 +310,7 @@ class _Drawing:
         def write(row: int) -> None:
             writer.write_object(signature)
             count = random.randrange(most)
-            writer.write_int(count)
+            writer.write_number(count)
             for number in range(count):
                 if signature != MAP:
                     element.write(row)

@@ -345,7 +345,7 @@ def test_a_reference_that_is_no_number_leaves_the_other_pages_their_rows(
         ),
         (
             b"vpbxGwt.onScriptDownloaded(['function a(){}",
-            "script: the literal that wraps it has no end",
+            "script: the literal at 28 that wraps it has no end",
         ),
     ],
 )

@@ -14,7 +14,7 @@ def test_the_tree_of_errors_is_drawn_as_it_is_and_all_of_it_is_public() -> None:
     assert drawn < set(gwt.__all__)
 
 
-def test_an_error_says_where_and_what_is_missing() -> None:
+def test_an_error_of_objects_says_where_and_what_is_missing() -> None:
     error = errors.ObjectsError("no such class", where=7, missing="a.B/1")
     assert (str(error), error.where, error.missing) == ("no such class", 7, "a.B/1")
-    assert errors.MalformedError("broken").where is None
+    assert errors.ObjectsError("no such class").where is None

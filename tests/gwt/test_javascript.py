@@ -50,9 +50,8 @@ def test_the_code_of_an_html_permutation_is_that_of_its_script_elements() -> Non
 
 
 def test_a_wrapper_without_an_end_is_refused_with_its_place() -> None:
-    with pytest.raises(MalformedError) as caught:
+    with pytest.raises(MalformedError, match="the literal at 28"):
         unwrap('vpbxGwt.onScriptDownloaded(["var a=1\\"')
-    assert caught.value.where == 28
 
 
 @given(st.text(), st.sampled_from("'\""))

@@ -69,15 +69,13 @@ def test_more_than_64_bits_are_refused(text: str) -> None:
 
 
 def test_no_digits_are_refused() -> None:
-    with pytest.raises(LongError, match=r"^a long has no digits$") as caught:
+    with pytest.raises(LongError, match=r"^a long has no digits$"):
         decode_long("")
-    assert caught.value.where == 0
 
 
 @pytest.mark.parametrize(
     ("text", "where"), [("Ca-L", 2), ("AA+", 2), ("ё", 0), ("Bk=", 2), (" A", 0)]
 )
 def test_a_foreign_character_is_refused_at_its_place(text: str, where: int) -> None:
-    with pytest.raises(LongError) as caught:
+    with pytest.raises(LongError, match=f"^a long has a foreign character at {where}$"):
         decode_long(text)
-    assert caught.value.where == where

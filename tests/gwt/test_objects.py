@@ -179,7 +179,7 @@ def write(writer: ResponseWriter, data: st.DataObject, depth: int) -> object:
         writer.write_string(text)
         writer.write_boolean(True)
         writer.write_long(5)
-        writer.write_int(number)
+        writer.write_number(number)
         written: object = ("Row", text, 1, "F", number)
     elif choice == "string":
         writer.write_object(STRING)
@@ -187,13 +187,13 @@ def write(writer: ResponseWriter, data: st.DataObject, depth: int) -> object:
         written = ("String", ROW)
     elif choice == "state":
         if writer.write_object(STATE, share="state"):
-            writer.write_int(2)
+            writer.write_number(2)
         written = ("State", 2)
     else:
         numbers = data.draw(st.lists(st.integers(-9, 9), max_size=3))
         writer.write_object(BYTES)
         for number in (len(numbers), *numbers):
-            writer.write_int(number)
+            writer.write_number(number)
         written = ("[B", len(numbers), numbers)
     return written
 
@@ -208,7 +208,7 @@ def write_node(writer: ResponseWriter, data: st.DataObject, depth: int, _: str) 
 def write_several(writer: ResponseWriter, data: st.DataObject, depth: int, kind: str) -> object:
     count = data.draw(st.integers(0, 3))
     writer.write_object(LIST if kind == "list" else MAP)
-    writer.write_int(count)
+    writer.write_number(count)
     elements = [write(writer, data, depth) for _ in range(count * (1 + (kind == "map")))]
     return "ArrayList" if kind == "list" else "HashMap", count, elements
 

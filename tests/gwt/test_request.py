@@ -90,23 +90,7 @@ def test_a_faulty_request_meets_the_exception_of_google_s_server(
     with pytest.raises(RequestError) as caught:
         parse_request(text)
     assert caught.value.class_name == class_name
-    assert message in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("text", "message", "where"),
-    [
-        ("", "encodedRequest cannot be empty", 0),
-        ("7|0|2|a|", "Too few tokens in RPC request", 8),
-        ("7|", "Too few tokens in RPC request", None),
-    ],
-)
-def test_a_request_that_ends_too_early_says_where(
-    text: str, message: str, where: int | None
-) -> None:
-    with pytest.raises(RequestError) as caught:
-        parse_request(text)
-    assert (caught.value.message, caught.value.where) == (message, where)
+    assert message in str(caught.value)
 
 
 def test_the_smallest_int_is_read() -> None:

@@ -19,8 +19,6 @@ from vats_exporter.gwt import (
     NotAnAnswerError,
     Response,
     Style,
-    TooLargeError,
-    UnsupportedVersionError,
     decode,
     encode_long,
     encode_response,
@@ -117,83 +115,79 @@ def test_the_error_names_what_came_instead(data: bytes | str, kind: str) -> None
     with pytest.raises(NotAnAnswerError) as caught:
         decode(data)
     assert str(caught.value) == f"not a GWT-RPC answer: {kind}"
-    assert caught.value.where == 0
 
 
 @pytest.mark.parametrize(
-    ("text", "message", "where"),
+    ("text", "message"),
     [
-        ("//OK", "unexpected end at 4", 4),
-        ("//OK5", 'unexpected "5" at 4', 4),
-        ("//OK[", "answer at 4 is not closed (ends at 5)", 5),
-        ("//OK[]", "no string table before 6", 6),
-        ("//OK[1,0,7]", "no string table before 11", 11),
-        ("//OK[1,]", 'unexpected "]" at 7', 7),
-        ("//OK[,1]", 'unexpected "," at 5', 5),
-        ("//OK[1 2]", 'unexpected "2" at 7', 7),
-        ("//OK[01,[],0,7]", 'unexpected "1" at 6', 6),
-        ('//OK[1,["a","b', "the string at 12 is not closed (ends at 14)", 14),
-        ('//OK[1,["a","b"', "string table at 7 is not closed (ends at 15)", 15),
-        ('//OK[1,["a",]', 'unexpected "]" at 12', 12),
-        ('//OK[1,["a",5],0,7]', 'unexpected "5" at 12', 12),
-        ('//OK[1,["a",["b"]],0,7]', 'unexpected "[" at 12', 12),
-        ('//OK[1,["a"],["b"],0,7]', 'unexpected "[" at 13', 13),
-        ('//OK[1,["a"],7]', "string table at 7 is not third from the end", 7),
-        ('//OK[1,["a"],0,0,7]', "string table at 7 is not third from the end", 7),
-        ('//OK[["a"],0.5,7]', "flags and version before 17 are not integers", 17),
-        ("//OK[[],0,'A']", "flags and version before 14 are not integers", 14),
-        ("//OK[[],0,7]]", 'unexpected "]" at 12', 12),
-        ("//OK[[],0,7];", 'unexpected ";" at 12', 12),
-        ("//OK[[],0,7].concat([", "answer at 4 is not closed (ends at 21)", 21),
-        ("//OK[1].concat([[],0,7]", "answer at 4 is not closed (ends at 23)", 23),
-        ('//OK[].concat([1,["a"],0,7])', 'unexpected "." at 6', 6),
-        ("//OK[1],[[],0,7]", 'unexpected "," at 7', 7),
-        ("//OK[1].concat([]),[[],0,7])", 'unexpected "]" at 16', 16),
-        ("//OK[true,[],0,7]", 'unexpected "t" at 5', 5),
-        ("//OK[true,1,[],0,7]", 'unexpected "t" at 5', 5),
-        ("//OK[1,false,1,[],0,7]", 'unexpected "f" at 7', 7),
-        ("//OK[null,[],0,7]", 'unexpected "n" at 5', 5),
-        ("//OK[{},[],0,7]", 'unexpected "{" at 5', 5),
-        ("//OK['a\"],[],0,7]", "the string at 5 is not closed (ends at 17)", 17),
-        ("//OK['a\nb',[],0,7]", "unexpected U+000A at 7", 7),
-        ('//OK[["\\x4g"],0,7]', "bad escape at 7", 7),
-        ('//OK[["ж\\u004"],0,7]', "bad escape at 8", 8),
-        ('//OK[["\\u{110000}"],0,7]', "bad escape at 7", 7),
-        ('//OK[["a"+5],0,7]', 'unexpected "5" at 10', 10),
-        ('//OK[["a"+', "string table at 5 is not closed (ends at 10)", 10),
-        ('//OK[["a\\', "bad escape at 8", 8),
-        (f"//OK[{'9' * 5000},[],0,7]", "the number at 5 is too long", 5),
-        ("//OK[ж,[],0,7]", "unexpected U+0436 at 5", 5),
-        ("//OK[~,[],0,7]", 'unexpected "~" at 5', 5),
-        ("//OK[\x7f,[],0,7]", "unexpected U+007F at 5", 5),
-        ('//OK[["a"].concat([]),0,7]', 'unexpected "]" at 19', 19),
-        ('//OK[["a"].concat(["b"] ["c"]),0,7]', 'unexpected "[" at 24', 24),
+        ("//OK", "unexpected end at 4"),
+        ("//OK5", 'unexpected "5" at 4'),
+        ("//OK[", "answer at 4 is not closed (ends at 5)"),
+        ("//OK[]", "no string table before 6"),
+        ("//OK[1,0,7]", "no string table before 11"),
+        ("//OK[1,]", 'unexpected "]" at 7'),
+        ("//OK[,1]", 'unexpected "," at 5'),
+        ("//OK[1 2]", 'unexpected "2" at 7'),
+        ("//OK[01,[],0,7]", 'unexpected "1" at 6'),
+        ('//OK[1,["a","b', "the string at 12 is not closed (ends at 14)"),
+        ('//OK[1,["a","b"', "string table at 7 is not closed (ends at 15)"),
+        ('//OK[1,["a",]', 'unexpected "]" at 12'),
+        ('//OK[1,["a",5],0,7]', 'unexpected "5" at 12'),
+        ('//OK[1,["a",["b"]],0,7]', 'unexpected "[" at 12'),
+        ('//OK[1,["a"],["b"],0,7]', 'unexpected "[" at 13'),
+        ('//OK[1,["a"],7]', "string table at 7 is not third from the end"),
+        ('//OK[1,["a"],0,0,7]', "string table at 7 is not third from the end"),
+        ('//OK[["a"],0.5,7]', "flags and version before 17 are not integers"),
+        ("//OK[[],0,'A']", "flags and version before 14 are not integers"),
+        ("//OK[[],0,7]]", 'unexpected "]" at 12'),
+        ("//OK[[],0,7];", 'unexpected ";" at 12'),
+        ("//OK[[],0,7].concat([", "answer at 4 is not closed (ends at 21)"),
+        ("//OK[1].concat([[],0,7]", "answer at 4 is not closed (ends at 23)"),
+        ('//OK[].concat([1,["a"],0,7])', 'unexpected "." at 6'),
+        ("//OK[1],[[],0,7]", 'unexpected "," at 7'),
+        ("//OK[1].concat([]),[[],0,7])", 'unexpected "]" at 16'),
+        ("//OK[true,[],0,7]", 'unexpected "t" at 5'),
+        ("//OK[true,1,[],0,7]", 'unexpected "t" at 5'),
+        ("//OK[1,false,1,[],0,7]", 'unexpected "f" at 7'),
+        ("//OK[null,[],0,7]", 'unexpected "n" at 5'),
+        ("//OK[{},[],0,7]", 'unexpected "{" at 5'),
+        ("//OK['a\"],[],0,7]", "the string at 5 is not closed (ends at 17)"),
+        ("//OK['a\nb',[],0,7]", "unexpected U+000A at 7"),
+        ('//OK[["\\x4g"],0,7]', "bad escape at 7"),
+        ('//OK[["ж\\u004"],0,7]', "bad escape at 8"),
+        ('//OK[["\\u{110000}"],0,7]', "bad escape at 7"),
+        ('//OK[["a"+5],0,7]', 'unexpected "5" at 10'),
+        ('//OK[["a"+', "string table at 5 is not closed (ends at 10)"),
+        ('//OK[["a\\', "bad escape at 8"),
+        (f"//OK[{'9' * 5000},[],0,7]", "the number at 5 is too long"),
+        ("//OK[ж,[],0,7]", "unexpected U+0436 at 5"),
+        ("//OK[~,[],0,7]", 'unexpected "~" at 5'),
+        ("//OK[\x7f,[],0,7]", "unexpected U+007F at 5"),
+        ('//OK[["a"].concat([]),0,7]', 'unexpected "]" at 19'),
+        ('//OK[["a"].concat(["b"] ["c"]),0,7]', 'unexpected "[" at 24'),
     ],
 )
-def test_a_malformed_answer_is_refused_where_it_breaks(text: str, message: str, where: int) -> None:
+def test_a_malformed_answer_is_refused_where_it_breaks(text: str, message: str) -> None:
     for data in (text, text.encode()):
         with pytest.raises(MalformedError) as caught:
             decode(data)
         assert str(caught.value) == message
-        assert caught.value.where == where
 
 
 def test_bytes_that_are_not_utf_8_are_refused_at_their_offset() -> None:
-    with pytest.raises(MalformedError, match="byte 10") as caught:
+    with pytest.raises(MalformedError, match=r"byte 10$"):
         decode('//OK[["ж'.encode() + b"a\xff")
-    assert caught.value.where == 10
 
 
 def test_an_answer_past_the_limit_is_refused_unread() -> None:
     assert decode(BLANK, limit=len(BLANK)).tokens == [0]
-    with pytest.raises(TooLargeError, match=r"^the answer has 17 bytes, more than 16$") as caught:
+    with pytest.raises(MalformedError, match=r"^the answer has 17 bytes, more than 16$"):
         decode(BLANK, limit=len(BLANK) - 1)
-    assert caught.value.where == len(BLANK) - 1
 
 
 @pytest.mark.parametrize("version", [-7, 0, 4, 9, 4_000_000_000])
 def test_a_version_of_another_time_is_refused(version: int) -> None:
-    with pytest.raises(UnsupportedVersionError, match=str(version)):
+    with pytest.raises(MalformedError, match=f"^version {version} is not 5 to 8$"):
         decode(f"//OK[[],0,{version}]")
 
 
@@ -368,9 +362,8 @@ def test_the_longest_integer_is_read_and_a_longer_one_refused() -> None:
         text = f"//OK[-{digits} ,{digits},[],0,7]"
         assert decode(text).tokens == scan(text)[0] == [-int(digits), int(digits)]
         for fault in (f"//OK[1,-9{digits} ,[],0,7]", f"//OK[1,-9{digits},[],0,7]"):
-            with pytest.raises(MalformedError, match=r"^the number at 7 is too long$") as caught:
+            with pytest.raises(MalformedError, match=r"^the number at 7 is too long$"):
                 decode(fault)
-            assert caught.value.where == 7
     finally:
         sys.set_int_max_str_digits(before)
 

@@ -79,7 +79,7 @@ def _write_list(truth: dict[str, Any], times: Iterator[str], *, share_booleans: 
     writer.write_object(LONG)
     writer.write_long(ENTERPRISE)
     writer.write_object(LIST)
-    writer.write_int(len(truth["rows"]))
+    writer.write_number(len(truth["rows"]))
     for row in truth["rows"]:
         writer.write_object(f"{model}RecordGWTModel/2096236080")
         for key in ("department", "name", "phone"):
@@ -101,12 +101,12 @@ def _write_list(truth: dict[str, Any], times: Iterator[str], *, share_booleans: 
         state = 2 if row["phone"] == "79161234891" else 0
         enum = f"{PACKAGE}.enums.MIGRATION_STATE_TYPE/1556569729"
         if writer.write_object(enum, share=("MIGRATION_STATE_TYPE", state)):
-            writer.write_int(state)
+            writer.write_number(state)
         writer.write_object("java.util.Date/3385151746")
         writer.write_long(decode_long(next(times)))
         writer.write_string(row["note"])
         writer.write_long(decode_long(next(times)))
-    writer.write_int(truth["total"])
+    writer.write_number(truth["total"])
     return encode_response(writer.finish())
 
 
@@ -127,21 +127,21 @@ def test_a_device_form_is_written_from_its_truth() -> None:
     model = f"{PACKAGE}.models.form.device.AbonentDevice"
     writer.write_object(f"{model}FormGWTModel/591779426")
     writer.write_object(LIST)
-    writer.write_int(1)
+    writer.write_number(1)
     writer.write_object(f"{model}RecordGWTModel/1158222701")
     writer.write_object(LONG)
     writer.write_long(truth["abonent_id"])
     writer.write_boolean(device["enabled"])
     writer.write_object(LONG)
     writer.write_long(device["device_id"])
-    writer.write_int(2)
+    writer.write_number(2)
     for key in ("sip_line", "sip_login", "sip_password_invented"):
         writer.write_string(device[key])
     for string in ("UDP", device["type"], device["model"], None):
         writer.write_string(string)
     writer.write_object(LONG)
     writer.write_long(ENTERPRISE)
-    writer.write_int(3)
+    writer.write_number(3)
     text = encode_response(writer.finish())
     assert text.encode() == (WIRE / "getform31.txt").read_bytes()
 
@@ -187,7 +187,7 @@ def test_a_string_is_cut_after_the_character_that_fills_its_part() -> None:
 )
 def test_a_double_is_written_as_java_writes_it(value: float, text: str) -> None:
     writer = ResponseWriter()
-    writer.write_double(value)
+    writer.write_number(value)
     assert encode_response(writer.finish()) == f"//OK[{text},[],0,7]"
 
 

@@ -76,8 +76,8 @@ def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterpri
         return _METHODS[method](parameters, deployment, enterprise)
     except RequestError as error:
         if error.class_name != INCOMPATIBLE:
-            raise CallFailedError(f"{error.class_name}: {error.message}") from error
-        return wire.incompatible(deployment, error.message)
+            raise CallFailedError(f"{error.class_name}: {error}") from error
+        return wire.incompatible(deployment, str(error))
     except _ApplicationError as error:
         return wire.application_error(deployment, *error.args)
 

@@ -96,7 +96,7 @@ class _ObjectWriter(ResponseWriter):
             Kind.LONG: self.write_long,
             Kind.STRING: self.write_string,
             Kind.OBJECT: self.write,
-            Kind.ENUM: self.write_int,
+            Kind.ENUM: self.write_number,
         }
 
     def write(self, one: Object | None) -> None:
@@ -109,12 +109,6 @@ class _ObjectWriter(ResponseWriter):
         if self.write_object(self._deployment.signature(one.name), share=share):
             for kind, value in zip(_kinds(self._fields[one.name]), one.values, strict=False):
                 self._write[kind](value)
-
-    def write_number(self, value: float) -> None:
-        if isinstance(value, float):
-            self.write_double(value)
-        else:
-            self.write_int(value)
 
 
 def _kinds(fields: Fields) -> Iterable[Any]:

@@ -11,8 +11,6 @@ from vats_exporter.gwt.errors import (
     NotAnAnswerError,
     ObjectsError,
     RequestError,
-    TooLargeError,
-    UnsupportedVersionError,
 )
 from vats_exporter.gwt.longs import decode_long, encode_long
 from vats_exporter.gwt.objects import (
@@ -56,8 +54,6 @@ __all__ = [
     "Status",
     "Style",
     "Token",
-    "TooLargeError",
-    "UnsupportedVersionError",
     "build_request",
     "decode",
     "decode_long",

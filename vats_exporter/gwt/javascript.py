@@ -93,7 +93,7 @@ def unwrap(text: str) -> str:
     while True:
         end = plain.find(plain[start], start + 1)
         if end < 0:
-            raise MalformedError("script: the literal that wraps it has no end", where=start)
+            raise MalformedError(f"script: the literal at {start} that wraps it has no end")
         pieces.append(unescape(text[start + 1 : end]))
         separator = _SEPARATOR.match(plain, end + 1)
         if separator is None:

@@ -6,15 +6,16 @@ This is not the base 64 of e-mail: a digit is six bits of the number, the alphab
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode, b64encode
 from typing import Final
 
 from vats_exporter.gwt.errors import LongError
 
-ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789$_"
-
-_VALUES: Final = {character: value for value, character in enumerate(ALPHABET)}
-_DIGITS_OF_64_BITS: Final = 11
-_MASK: Final = (1 << 64) - 1
+_LAST_DIGITS: Final = b"$_"
+_FOREIGN: Final = re.compile(r"[^A-Za-z0-9$_]")
+_MOST_DIGITS: Final = 12
+"""Of nine bytes, of which the first is 0 in a number of 64 bits."""
 
 
 def encode_long(value: int) -> str:
@@ -25,32 +26,23 @@ def encode_long(value: int) -> str:
     """
     if not -(1 << 63) <= value < 1 << 63:
         raise LongError("the number does not fit in 64 bits")
-    rest = value & _MASK
-    digits = [ALPHABET[rest & 63]]
-    while rest := rest >> 6:
-        digits.append(ALPHABET[rest & 63])
-    return "".join(reversed(digits))
+    unsigned = value % (1 << 64)
+    return b64encode(unsigned.to_bytes(9, "big"), _LAST_DIGITS).decode().lstrip("A") or "A"
 
 
 def decode_long(text: str) -> int:
-    """Read an integer.
-
-    Leading zeros (``A``) are read as Google's reader does, although no code writes them. What its
-    reader makes up of foreign characters and of bits past the 64th is refused instead.
+    """Read an integer; leading zeros (``A``) too, which Google's reader allows and no code writes.
 
     Raises:
-        LongError: empty, a foreign character (``where`` is its offset), or more than 64 bits.
+        LongError: empty, a foreign character, or more than 64 bits: what Google's reader makes up
+            of these is refused.
     """
     if not text:
-        raise LongError("a long has no digits", where=0)
-    digits = text.lstrip("A")
-    value = 0
-    # The slice bounds the work: the numbers stay small however long the text is.
-    for offset, character in enumerate(digits[: _DIGITS_OF_64_BITS + 1], len(text) - len(digits)):
-        digit = _VALUES.get(character)
-        if digit is None:
-            raise LongError(f"a long has a foreign character at {offset}", where=offset)
-        value = value << 6 | digit
-    if value > _MASK:
+        raise LongError("a long has no digits")
+    if foreign := _FOREIGN.search(text):
+        raise LongError(f"a long has a foreign character at {foreign.start()}")
+    digits = text.lstrip("A").rjust(_MOST_DIGITS, "A")
+    unsigned = int.from_bytes(b64decode(digits[:_MOST_DIGITS], _LAST_DIGITS), "big")
+    if len(digits) > _MOST_DIGITS or unsigned >= 1 << 64:
         raise LongError("a long has more than 64 bits")
-    return value - (1 << 64) if value >> 63 else value
+    return unsigned - (1 << 64) if unsigned >> 63 else unsigned

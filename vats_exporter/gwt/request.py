@@ -9,8 +9,7 @@ here. [gwt]
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vats_exporter.gwt.errors import RequestError
 from vats_exporter.gwt.javascript import join_surrogates
@@ -31,8 +30,7 @@ _ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}|.?)", re.DOTALL)
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,4000}")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request, taken apart.
 
     Attributes:
@@ -56,13 +54,11 @@ def build_request(
     Raises:
         ValueError: a token is empty or holds ``|`` and so would be read as something else.
     """
-    parts = [str(version), str(flags), str(len(strings))]
-    parts += [string.translate(_ESCAPES) for string in strings]
-    for token in map(str, tokens):
-        if not token or "|" in token:
-            raise ValueError("a token is empty or holds a separator")
-        parts.append(token)
-    return "|".join([*parts, ""])
+    written = [str(token) for token in tokens]
+    if any(not token or "|" in token for token in written):
+        raise ValueError("a token is empty or holds a separator")
+    escaped = (string.translate(_ESCAPES) for string in strings)
+    return "|".join([str(version), str(flags), str(len(strings)), *escaped, *written, ""])
 
 
 def parse_request(text: str) -> Request:
@@ -72,8 +68,8 @@ def parse_request(text: str) -> Request:
         RequestError: with the class and the message of the exception that Google's server throws.
     """
     if not text:
-        message = "encodedRequest cannot be empty"
-        raise RequestError(message, class_name="java.lang.IllegalArgumentException", where=0)
+        name = "java.lang.IllegalArgumentException"
+        raise RequestError("encodedRequest cannot be empty", class_name=name)
     tokens = text.split("|")[:-1]
     expected = f"xpecting version between {OLDEST_VERSION} and {NEWEST_VERSION}"
     if not tokens:
@@ -90,14 +86,14 @@ def parse_request(text: str) -> Request:
         raise out_of_date(f"Got an unknown flag from client: {flags}")
     end = 3 + max(read_int(tokens, 2), 0)
     if end > len(tokens):
-        raise incompatible("Too few tokens in RPC request", where=len(text))
+        raise incompatible("Too few tokens in RPC request")
     strings = tuple(_unescape(token) if "\\" in token else token for token in tokens[3:end])
     return Request(version, flags, strings, tuple(tokens[end:]))
 
 
-def incompatible(message: str, *, where: int | None = None) -> RequestError:
+def incompatible(message: str) -> RequestError:
     """Make the error that a fault in the serialized data becomes on its way out of the server."""
-    return RequestError(message, class_name=INCOMPATIBLE, where=where)
+    return RequestError(message, class_name=INCOMPATIBLE)
 
 
 def out_of_date(message: str) -> RequestError:

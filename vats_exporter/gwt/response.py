@@ -25,14 +25,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from json import JSONDecoder
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
-from vats_exporter.gwt.errors import (
-    MalformedError,
-    NotAnAnswerError,
-    TooLargeError,
-    UnsupportedVersionError,
-)
+from vats_exporter.gwt.errors import MalformedError, NotAnAnswerError
 from vats_exporter.gwt.javascript import ESCAPE, join_surrogates, unescaped
 
 if TYPE_CHECKING:
@@ -46,9 +41,6 @@ DEFAULT_LIMIT: Final = 64 * 1024 * 1024
 """Bytes past which an answer is refused unread."""
 OLDEST_VERSION: Final = 5
 NEWEST_VERSION: Final = 8
-_STATUS: Final[dict[bytes | str, Status]] = {
-    "//OK": "OK", b"//OK": "OK", "//EX": "EX", b"//EX": "EX",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,33 +82,28 @@ def decode(data: bytes | str, *, limit: int = DEFAULT_LIMIT) -> Response:
         limit: its greatest length, in bytes; for text, in characters.
 
     Raises:
-        TooLargeError: it is longer than ``limit``; nothing of it was read.
         NotAnAnswerError: it starts with neither ``//OK`` nor ``//EX``.
-        MalformedError: it cannot be read; ``where`` says from where on.
-        UnsupportedVersionError: its version is not 5 to 8.
+        MalformedError: it is longer than ``limit``, cannot be read, or its version is not 5 to 8.
     """
     if len(data) > limit:
-        raise TooLargeError(f"the answer has {len(data)} bytes, more than {limit}", where=limit)
-    status = _STATUS.get(data[:4])
-    if status is None:
-        raise NotAnAnswerError(f"not a GWT-RPC answer: {_kind(data)}", where=0)
+        raise MalformedError(f"the answer has {len(data)} bytes, more than {limit}")
+    start = data[:64] if isinstance(data, str) else data[:64].decode("latin-1")
+    if not start.startswith(("//OK", "//EX")):
+        raise NotAnAnswerError(f"not a GWT-RPC answer: {_kind(start)}")
     tokens, table, flags, version = read_quickly(data) or scan(_text(data))
     if not OLDEST_VERSION <= version <= NEWEST_VERSION:
-        message = f"version {version} is not {OLDEST_VERSION} to {NEWEST_VERSION}"
-        raise UnsupportedVersionError(message)
-    return Response(status, version, flags, table, tokens)
+        raise MalformedError(f"version {version} is not {OLDEST_VERSION} to {NEWEST_VERSION}")
+    return Response("OK" if start.startswith("//OK") else "EX", version, flags, table, tokens)
 
 
-def _kind(data: bytes | str) -> str:
+def _kind(start: str) -> str:
     """Name what came instead of an answer, without quoting it."""
-    first = data[:64].lstrip()[:1]
-    if not data:
+    if not start:
         return "empty"
-    if first in ("<", b"<"):
+    first = start.lstrip()[:1]
+    if first == "<":
         return "looks like HTML or XML"
-    if first in ("{", "[", b"{", b"["):
-        return "looks like JSON"
-    return "starts with neither //OK nor //EX"
+    return "looks like JSON" if first in {"{", "["} else "starts with neither //OK nor //EX"
 
 
 def _text(data: bytes | str) -> str:
@@ -125,9 +112,11 @@ def _text(data: bytes | str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        message = f"not UTF-8 at byte {error.start}"
-        raise MalformedError(message, where=error.start) from None
+        raise MalformedError(f"not UTF-8 at byte {error.start}") from None
 
+
+_Parts: TypeAlias = tuple[list[Token], list[str], int, int]
+"""Tokens in wire order, string table, flags, version."""
 
 # The quick reader
 
@@ -140,15 +129,10 @@ _CUT_END: Final = re.compile(rf"(?:,|\],\[){_INTEGER}(?:,|\],\[){_INTEGER}\]\)")
 _read_json: Final = JSONDecoder().raw_decode
 
 
-def read_quickly(data: bytes | str) -> tuple[list[Token], list[str], int, int] | None:
-    """Read an answer with ``json``, or say nothing.
+def read_quickly(data: bytes | str) -> _Parts | None:
+    """Read an answer with ``json``, or say nothing: where that can't be trusted with it.
 
-    Args:
-        data: the whole answer, starting with ``//OK`` or ``//EX``, which are not looked at.
-
-    Returns:
-        Tokens in wire order, string table, flags, version; ``None`` where the answer is anything
-        that ``json`` can't be trusted with, be it right or wrong.
+    ``//OK`` or ``//EX`` are not looked at.
     """
     try:
         return _read(data if isinstance(data, bytes) else data.encode())
@@ -159,7 +143,7 @@ def read_quickly(data: bytes | str) -> tuple[list[Token], list[str], int, int] |
         return None
 
 
-def _read(data: bytes) -> tuple[list[Token], list[str], int, int]:
+def _read(data: bytes) -> _Parts:
     pieces: list[bytes] = []
     start, seam = _FIRST, b"].concat(["
     # No token has a bracket in it, so the next one ends a seam or opens the string table.
@@ -213,14 +197,8 @@ _PIECES: Final = {
 """Of a string literal, by its quote."""
 
 
-def scan(text: str) -> tuple[list[Token], list[str], int, int]:
-    """Read an answer, in time linear in its length.
-
-    Args:
-        text: the whole answer, starting with ``//OK`` or ``//EX``, which are not looked at.
-
-    Returns:
-        Tokens in wire order, string table, flags, version.
+def scan(text: str) -> _Parts:
+    """Read an answer, in time linear in its length; ``//OK`` or ``//EX`` are not looked at.
 
     Raises:
         MalformedError: with the place at which the text breaks the grammar.
@@ -238,20 +216,18 @@ class _Scanner:
         self._table: list[str] | None = None
         self._table_at = 0
 
-    def answer(self) -> tuple[list[Token], list[str], int, int]:
+    def answer(self) -> _Parts:
         self._expect("[")
         elements: list[Any] = self._array(self._read_tokens, "answer")
         if self._next():
             raise self._unexpected()
         if self._table is None:
-            raise MalformedError(f"no string table before {self._at}", where=self._at)
+            raise MalformedError(f"no string table before {self._at}")
         if len(elements) < 3 or elements[-3] is not self._table:
-            message = f"string table at {self._table_at} is not third from the end"
-            raise MalformedError(message, where=self._table_at)
+            raise MalformedError(f"string table at {self._table_at} is not third from the end")
         *tokens, table, flags, version = elements
         if not isinstance(flags, int) or not isinstance(version, int):
-            message = f"flags and version before {self._at} are not integers"
-            raise MalformedError(message, where=self._at)
+            raise MalformedError(f"flags and version before {self._at} are not integers")
         return tokens, table, flags, version
 
     def _array(self, read: Callable[[list[_Element]], None], name: str) -> list[_Element]:
@@ -261,19 +237,22 @@ class _Scanner:
         """
         self._open.append(f"{name} at {self._at - 1}")
         elements: list[_Element] = []
-        cut = False
-        more = not self._passes("]")
-        while more:
+
+        def read_part() -> None:
             read(elements)
-            if self._passes(","):
-                continue
+            while self._passes(","):
+                read(elements)
             self._expect("]")
-            more = not self._passes(")") if cut else self._passes(".concat(")
-            if more:
-                if cut:
-                    self._expect(",")
+
+        if not self._passes("]"):
+            read_part()
+            if self._passes(".concat("):
                 self._expect("[")
-                cut = True
+                read_part()
+                while not self._passes(")"):
+                    self._expect(",")
+                    self._expect("[")
+                    read_part()
         self._open.pop()
         return elements
 
@@ -284,39 +263,29 @@ class _Scanner:
             self._at = plain.end()
         character = self._next()
         if character in _PIECES:
-            elements.append(self._string())
+            self._read_string(elements)
         elif character == "[" and self._table is None:
             self._table_at = self._at
             self._at += 1
             self._table = self._array(self._read_string, "string table")
             elements.append(self._table)
+        elif number := _NUMBER.match(self._text, self._at):
+            is_double = number[1] or number[2] or number[0][-1] in "Ny"  # of NaN or Infinity
+            try:
+                elements.append(float(number[0]) if is_double else int(number[0]))
+            except ValueError:  # Python converts no more than some thousand digits
+                raise MalformedError(f"the number at {self._at} is too long") from None
+            self._at = number.end()
         else:
-            elements.append(self._number())
+            raise self._unexpected()
 
     def _read_string(self, elements: list[str]) -> None:
-        elements.append(self._string())
-
-    def _number(self) -> int | float:
-        start = self._at
-        match = _NUMBER.match(self._text, start)
-        if match is None:
-            raise self._unexpected()
-        self._at = match.end()
-        if match[1] or match[2] or match[0][-1] in "Ny":  # of NaN or Infinity
-            return float(match[0])
-        try:
-            return int(match[0])
-        except ValueError:  # Python converts no more than some thousand digits
-            message = f"the number at {start} is too long"
-            raise MalformedError(message, where=start) from None
-
-    def _string(self) -> str:
         """Read literals joined by ``+``."""
         parts: list[str] = []
         self._literal(parts)
         while self._passes("+"):
             self._literal(parts)
-        return join_surrogates("".join(parts))
+        elements.append(join_surrogates("".join(parts)))
 
     def _literal(self, parts: list[str]) -> None:
         pieces = _PIECES.get(self._next())
@@ -330,8 +299,6 @@ class _Scanner:
                 self._open.pop()
                 return
             parts.append(piece["plain"] or unescaped(piece))
-        if self._text.startswith("\\", self._at):
-            raise MalformedError(f"bad escape at {self._at}", where=self._at)
         raise self._unexpected()
 
     def _next(self) -> str:
@@ -354,8 +321,11 @@ class _Scanner:
     def _unexpected(self) -> MalformedError:
         """Say that what stands here should not, naming one character at most."""
         at, character = self._at, self._text[self._at : self._at + 1]
-        if not character:
-            what = f"{self._open[-1]} is not closed (ends at {at})" if self._open else ""
-            return MalformedError(what or f"unexpected end at {at}", where=at)
-        shown = f'"{character}"' if " " < character < "\x7f" else f"U+{ord(character):04X}"
-        return MalformedError(f"unexpected {shown} at {at}", where=at)
+        if character == "\\":
+            return MalformedError(f"bad escape at {at}")
+        if character:
+            shown = f'"{character}"' if " " < character < "\x7f" else f"U+{ord(character):04X}"
+            return MalformedError(f"unexpected {shown} at {at}")
+        if self._open:
+            return MalformedError(f"{self._open[-1]} is not closed (ends at {at})")
+        return MalformedError(f"unexpected end at {at}")

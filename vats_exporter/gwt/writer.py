@@ -1,12 +1,10 @@
 """Answers, byte for byte as Google's server code writes them.
 
-The opposite of :mod:`vats_exporter.gwt.response`: :class:`ResponseWriter` takes values in the order
-in which a server writes an object's fields, and :func:`encode_response` makes the text of the
-tokens and strings that come of it. What fields an object has is the caller's business.
-
-Which characters are escaped, and where arrays and strings are cut, is what releases 2.7.0 and
-2.13.1 do. [gwt] Java and Python may know different releases of Unicode, so characters younger than
-either may be escaped by one and not by the other; both forms read the same.
+:class:`ResponseWriter` takes values in the order in which a server writes an object's fields, and
+:func:`encode_response` makes the text of the tokens and strings that come of it. Escapes and cuts
+are those of releases 2.7.0 and 2.13.1. [gwt] Java and Python may know different releases of
+Unicode, so characters younger than either may be escaped by one and not by the other; both forms
+read the same.
 """
 
 from __future__ import annotations
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from vats_exporter.gwt.response import Token
-
-JSON_VERSION: Final = 8
-"""The version whose answers are JSON; one that has to be cut says that it is the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +50,7 @@ GWT_2_13: Final = Style(quote='"', short_hexadecimal=False)
 
 
 class Escapes(dict[int, str]):
-    """A table for ``str.translate`` that fills itself: code point to what stands for it."""
+    """A table for ``str.translate`` that fills itself."""
 
     _SHORT: Final = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
     # Against browsers that take an answer for HTML, and against a break after U+2011.
@@ -88,14 +83,9 @@ _ESCAPED_UNIT: Final = re.compile(r"\\u....|\\x..|\\.|[^\\]")
 
 
 def encode_response(response: Response, *, style: Style = GWT_2_7) -> str:
-    """Write an answer's text.
+    """Write the body of an answer, to be sent as UTF-8.
 
-    Args:
-        response: what to write. Its version 8 becomes 7 where an array or a string has to be cut.
-        style: the release of Google's code to write like.
-
-    Returns:
-        The body of the answer, to be sent as UTF-8.
+    Version 8 is JSON. It becomes 7 where an array or a string has to be cut.
 
     Raises:
         ValueError: the version is not 5 to 8, or is 8 with longs in single quotes.
@@ -103,7 +93,7 @@ def encode_response(response: Response, *, style: Style = GWT_2_7) -> str:
     version = response.version
     if not OLDEST_VERSION <= version <= NEWEST_VERSION:
         raise ValueError(f"no such version: {version}")
-    if version >= JSON_VERSION and style.quote != '"':
+    if version == NEWEST_VERSION and style.quote != '"':
         raise ValueError("an answer that is JSON has no single quotes")
     strings = [_literal(string, style) for string in response.string_table]
     elements = [_token(token, style) for token in response.tokens]
@@ -115,7 +105,7 @@ def encode_response(response: Response, *, style: Style = GWT_2_7) -> str:
         or len(strings) > style.array_part
         or any('"+"' in string for string in strings)  # inside of one it is escaped
     )
-    elements.append(str(JSON_VERSION - 1 if is_cut and version >= JSON_VERSION else version))
+    elements.append(str(min(version, NEWEST_VERSION - is_cut)))
     return f"//{response.status}{_array(elements, style.array_part)}"
 
 
@@ -167,9 +157,6 @@ def _double(value: float) -> str:
 class ResponseWriter:
     """Takes values in the order in which a server writes them and makes an answer of them.
 
-    Strings enter the string table, and objects are counted, as they come; the reversal that the
-    wire wants is done at the end.
-
     >>> writer = ResponseWriter()
     >>> if writer.write_object("java.lang.Boolean/476441737"):
     ...     writer.write_boolean(True)
@@ -184,18 +171,15 @@ class ResponseWriter:
         self._shared: dict[Hashable, int] = {}
 
     def write_object(self, signature: str, *, share: Hashable = None) -> bool:
-        """Start an object, or refer to one that is written already.
+        """Start an object, or refer to one that is written already; then it gives False.
 
         Args:
             signature: its class and hash, ``java.lang.Long/4227064769``.
             share: what it is known by, where the server would meet the same object again (enum
                 constants; ``Boolean.TRUE``); ``None`` for an object that is met once.
-
-        Returns:
-            whether its fields have to be written next: not where a back reference was written.
         """
-        if share is not None and (number := self._shared.get(share)) is not None:
-            self._tokens.append(-number)
+        if share in self._shared:
+            self._tokens.append(-self._shared[share])
             return False
         # The object is counted before its content, so that its fields can refer to it.
         self._objects += 1
@@ -217,21 +201,13 @@ class ResponseWriter:
         """Write a primitive boolean."""
         self._tokens.append(int(value))
 
-    def write_int(self, value: int) -> None:
-        """Write a primitive byte, char, short or int, the ordinal of an enum or a length."""
+    def write_number(self, value: float) -> None:
+        """Write any other primitive number but a long, an enum's ordinal or a length."""
         self._tokens.append(value)
 
     def write_long(self, value: int) -> None:
-        """Write a primitive long.
-
-        Raises:
-            LongError: it has more than 64 bits.
-        """
+        """Write a primitive long; one of more than 64 bits is a ``LongError``."""
         self._tokens.append(encode_long(value))
-
-    def write_double(self, value: float) -> None:
-        """Write a primitive float or double."""
-        self._tokens.append(float(value))
 
     def finish(self, status: Status = "OK") -> Response:
         """Make an answer of all that was written; ``EX`` where it is an exception."""
