@@ -30,28 +30,23 @@ _BEFORE_FOLLOWING: Final = 10
 _FLAGS: Final = {flag.key: Words(flag.key, flag.on.ru) for flag in FLAGS}
 
 
-def _since(_context: object, _option: object, value: str | None) -> float | None:
-    """A time as a person writes it, in seconds since the epoch."""
-    if value is None:
-        return None
-    try:
-        return time.time() - parse_duration(value)
-    except ValueError:
-        pass
+def _since(text: str) -> float:
+    """Read a time as a person writes it; return it in seconds since the epoch."""
+    with suppress(ValueError):
+        return time.time() - parse_duration(text)
     try:
         # Without a zone it is this machine's. Python 3.10 knows the zone Z by its number alone.
-        return datetime.fromisoformat(value.upper().replace("Z", "+00:00")).timestamp()
+        return datetime.fromisoformat(text.upper().replace("Z", "+00:00")).timestamp()
     except (ValueError, OverflowError, OSError):
         raise click.BadParameter(
-            _("{value!r}; write 2h, 7d, 2026-11-01 or 2026-11-01T15:30", value=value)
+            _("{value!r}; write 2h, 7d, 2026-11-01 or 2026-11-01T15:30", value=text)
         ) from None
 
 
-def _phones(_context: object, _option: object, values: Sequence[str]) -> tuple[str, ...]:
-    for value in values:
-        if not read_phone(value):
-            raise click.BadParameter(_("{value!r}; write 79161234567", value=value))
-    return tuple(map(read_phone, values))
+def _phone(text: str) -> str:
+    if phone := read_phone(text):
+        return phone
+    raise click.BadParameter(_("{value!r}; write 79161234567", value=text))
 
 
 @click.command(
@@ -75,11 +70,13 @@ def _phones(_context: object, _option: object, values: Sequence[str]) -> tuple[s
     "Only the trunk that has or had this phone; may be given several times.  [default: all]",
     name="phones",
     multiple=True,
-    callback=_phones,
+    callback=options.parsed(_phone),
     shell_complete=options.complete_phone,
 )
 @options.option(
-    "--since TIME", "Only events since then: 2h, 7d, 2026-11-01, 2026-11-01T15:30.", callback=_since
+    "--since TIME",
+    "Only events since then: 2h, 7d, 2026-11-01, 2026-11-01T15:30.",
+    callback=options.parsed(_since),
 )
 @options.option(
     "-f --follow",

@@ -74,13 +74,13 @@ def examples(*lines: str) -> str:
 
 
 def parsed(parse: Callable[[str], object]) -> Callable[..., object]:
-    """Make the callback of an option that reads each of its values; an empty one stays."""
+    """Make the callback of an option that reads each of its values, if there is one."""
 
     def callback(_context: object, _option: object, value: str | tuple[str, ...] | None) -> object:
         try:
             if isinstance(value, tuple):
                 return tuple(map(parse, value))
-            return parse(value) if value else value
+            return None if value is None else parse(value)
         except ValueError as error:
             raise click.BadParameter(_("{error}", error=error)) from None
 

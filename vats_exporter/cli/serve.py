@@ -113,7 +113,7 @@ def _privacy(text: str) -> set[str]:
     "The URL of the exporter for clients beyond a reverse proxy; /sd names it as the targets' "
     "address. Its path also prefixes every path here, unless --web.route-prefix is given.",
     default="",
-    callback=options.parsed(parse_external_url),
+    callback=options.parsed(lambda url: url and parse_external_url(url)),
 )
 @options.option(
     "--web.route-prefix PATH",
