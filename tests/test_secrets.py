@@ -69,15 +69,14 @@ class Cabinet:
     cookies: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        sessions = self.simulated.sessions
-        begin = sessions.begin
+        begin = self.simulated.begin_session
 
         def begin_and_remember(whose: Account) -> str:
             cookie = begin(whose)
             self.cookies.add(cookie)
             return cookie
 
-        sessions.begin = begin_and_remember  # type: ignore[method-assign,assignment]  # to see what is given out
+        self.simulated.begin_session = begin_and_remember  # type: ignore[method-assign,assignment]  # to see what is given out
         (self.account,) = self.simulated.accounts
         self.simulated.change_password(self.account.name, PASSWORD)
 

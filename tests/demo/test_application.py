@@ -14,7 +14,6 @@ from vats_exporter.demo.application import REFUSED, Stats
 
 if TYPE_CHECKING:
     from tests.demo.browser import Client
-    from tests.demo.conftest import Clock
 
 ENTERPRISE = "/gwt/enterprise/2613189773/"
 
@@ -115,16 +114,6 @@ def test_a_session_is_of_its_account_only(client: Client) -> None:
         other.sign_in(first)
         assert other.get(f"/gwt/enterprise/{first.enterprise.number}/").status_code == 200
         assert other.get(f"/gwt/enterprise/{second.enterprise.number}/").status_code == 403
-
-
-def test_a_session_ends_after_its_lifetime(client: Client, clock: Clock) -> None:
-    client.cabinet.sessions.lifetime = 300
-    client.sign_in(client.cabinet.account("shop"))
-    clock.now += 299
-    assert client.list().status_code == 200
-    clock.now += 1
-    assert client.list().status_code == 302
-    assert client.cabinet.stats()["sessions"] == 0
 
 
 def test_sessions_can_be_ended(signed_in: Client) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import gzip
 import html
 import logging
-import math
 import re
 import secrets
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.demo import http, rpc, script
@@ -23,7 +23,7 @@ from vats_exporter.demo.deployment import MODULE, SERVICES
 from vats_exporter.demo.http import Answer, Incoming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from vats_exporter.demo.deployment import Deployment
     from vats_exporter.demo.enterprise import Account
@@ -31,28 +31,9 @@ if TYPE_CHECKING:
 
 REFUSED: Final = "Неверный логин или пароль"
 
-_LOGIN_PAGE: Final = """\
-<!DOCTYPE html>
-<html lang="ru"><head><meta charset="utf-8"><title>Виртуальная АТС — вход</title></head>
-<body>
-<form action="/j_spring_security_check" method="POST">
-<label>Логин <input type="text" name="j_username"></label>
-<label>Пароль <input type="password" name="j_password"></label>
-<input type="submit" value="Войти">
-</form>
-<script>var lastError = '{error}';</script>
-</body></html>
-"""
-
-_APPLICATION_PAGE: Final = """\
-<!DOCTYPE html>
-<html lang="ru"><head><meta charset="utf-8"><title>Виртуальная АТС</title>
-<script type="text/javascript" src="/{module}/{module}.nocache.js"></script></head>
-<body>
-<noscript>Для работы кабинета нужен JavaScript</noscript>
-<div id="enterprise" data-id="{enterprise}">{login}</div>
-</body></html>
-"""
+_FOLDER: Final = Path(__file__).parent
+_LOGIN_PAGE: Final = (_FOLDER / "login.html").read_text("utf-8")
+_APPLICATION_PAGE: Final = (_FOLDER / "application.html").read_text("utf-8")
 
 COOKIE: Final = "JSESSIONID"
 CALL_FAILED: Final = "The call failed on the server; see server log for details"
@@ -85,15 +66,13 @@ class Application:
     Attributes:
         accounts: the logins it knows.
         deployment: can be replaced while it runs.
-        sessions: of those who are signed in.
+        sessions: whose a cookie is, of those who are signed in.
     """
 
-    def __init__(
-        self, accounts: Iterable[Account], deployment: Deployment, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, accounts: Iterable[Account], deployment: Deployment) -> None:
         self.accounts = tuple(accounts)
         self.deployment = deployment
-        self.sessions = Sessions(clock)
+        self.sessions: dict[str, Account] = {}
         self._stats = Stats()
 
     def describe(self, request: HttpRequest) -> Incoming:
@@ -102,7 +81,7 @@ class Application:
         if path == _SIGN_IN:
             account = self._account(request.form("j_username"))
         else:
-            account = self.sessions.account(request.cookie(COOKIE))
+            account = self.sessions.get(request.cookie(COOKIE))
         if path.removeprefix(_MODULE) in SERVICES:
             incoming = rpc.describe(path.removeprefix(_MODULE), request.text, self.deployment)
         elif _ENTERPRISE.fullmatch(path):
@@ -132,12 +111,12 @@ class Application:
 
     def _page(self, path: str, request: HttpRequest) -> Answer:
         if path == _SIGN_OUT:
-            self.sessions.drop(request.cookie(COOKIE))
+            self.sessions.pop(request.cookie(COOKIE), None)
             return http.redirect(_LOGIN)
         enterprise = _ENTERPRISE.fullmatch(path)
         if path != "/" and not enterprise:
             return http.text("Not Found", status=404)
-        account = self.sessions.account(request.cookie(COOKIE))
+        account = self.sessions.get(request.cookie(COOKIE))
         if account is None:
             return http.redirect(_LOGIN)
         number = account.enterprise.number
@@ -155,7 +134,13 @@ class Application:
         self._stats.sign_in(account.name if account else "", is_refused=is_refused)
         if account is None or is_refused:
             return http.redirect(f"{_LOGIN}?error")
-        return _with_cookie(http.redirect("/"), self.sessions.begin(account), request)
+        return _with_cookie(http.redirect("/"), self.begin_session(account), request)
+
+    def begin_session(self, account: Account) -> str:
+        """Begin a session of an account and return its cookie."""
+        cookie = new_cookie()
+        self.sessions[cookie] = account
+        return cookie
 
     def _script(self, path: str) -> Answer:
         deployment = self.deployment
@@ -170,7 +155,7 @@ class Application:
         return http.text("Not Found", status=404)
 
     def _call(self, service: str, request: HttpRequest) -> Answer:
-        account = self.sessions.account(request.cookie(COOKIE))
+        account = self.sessions.get(request.cookie(COOKIE))
         if account is None:
             return http.redirect(_LOGIN)
         try:
@@ -179,15 +164,13 @@ class Application:
         except rpc.CallFailedError as error:
             _log.debug("%s failed: %s", service, error)
             return http.text(CALL_FAILED, status=500)
-        answer = http.text(body, http.JSON)
-        headers = (*answer.headers, ("Content-Disposition", "attachment"))
+        headers = [("Content-Type", http.JSON), ("Content-Disposition", "attachment")]
         content = body.encode()
-        if len(content) >= _COMPRESSED_FROM and "gzip" in request.headers.get(
-            "Accept-Encoding", ""
-        ):
-            headers += (("Content-Encoding", "gzip"),)
+        accepted = request.headers.get("Accept-Encoding", "")
+        if "gzip" in accepted and len(content) >= _COMPRESSED_FROM:
+            headers.append(("Content-Encoding", "gzip"))
             content = gzip.compress(content, mtime=0)
-        return Answer(200, headers, content)
+        return Answer(200, tuple(headers), content)
 
     def _account(self, login: str | None) -> Account | None:
         return next((account for account in self.accounts if account.login == login), None)
@@ -208,49 +191,6 @@ def _with_cookie(answer: Answer, value: str, request: HttpRequest) -> Answer:
     secure = "; Secure" if request.is_secure else ""
     cookie = ("Set-Cookie", f"{COOKIE}={value}; Path=/{secure}; HttpOnly")
     return replace(answer, headers=(*answer.headers, cookie))
-
-
-class Sessions:
-    """Which cookie belongs to which account, and until when; safe to use from several threads.
-
-    Attributes:
-        lifetime: seconds from sign-in after which a session is over, used or not, if it is begun
-            from now on.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.lifetime = math.inf
-        self._clock = clock
-        # Each method takes one step at it, which no other thread can interrupt.
-        self._sessions: dict[str, tuple[Account, float]] = {}
-
-    def begin(self, account: Account) -> str:
-        """Begin a session and return its cookie."""
-        cookie = new_cookie()
-        self._sessions[cookie] = account, self._clock() + self.lifetime
-        return cookie
-
-    def account(self, cookie: str | None) -> Account | None:
-        """Return whose session a cookie is; ``None`` where it is no one's, or no more."""
-        account, until = self._sessions.get(cookie or "", (None, 0.0))
-        return account if until > self._clock() else None
-
-    def drop(self, cookie: str | None) -> None:
-        """End the session of a cookie, if it is one."""
-        self._sessions.pop(cookie or "", None)
-
-    def end(self, account: Account | None = None) -> int:
-        """End the sessions of an account, or of all, and return how many there were."""
-        sessions = list(self._sessions.items())
-        ended = [cookie for cookie, (owner, _) in sessions if account in (None, owner)]
-        for cookie in ended:
-            self.drop(cookie)
-        return len(ended)
-
-    def __len__(self) -> int:
-        """Count the sessions that are not over."""
-        now = self._clock()
-        return sum(until > now for _, until in list(self._sessions.values()))
 
 
 def new_cookie() -> str:

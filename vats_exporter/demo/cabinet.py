@@ -71,7 +71,7 @@ class SimulatedCabinet(Application):
         address: host and port to listen on; port 0 chooses one at the first start and keeps it.
         deployment: names and habits; ``None`` draws one.
         tls: makes it HTTPS.
-        clock: seconds since the epoch; for sessions and for the truth's time.
+        clock: seconds since the epoch, for the truth's time.
 
     Attributes:
         faults: a hook that makes requests go wrong; ``None`` for none. Can be set at any time.
@@ -87,7 +87,7 @@ class SimulatedCabinet(Application):
         clock: Callable[[], float] = time.time,
     ) -> None:
         accounts = make_accounts(clock=clock) if accounts is None else accounts
-        super().__init__(accounts, deployment or Deployment.make(), clock)
+        super().__init__(accounts, deployment or Deployment.make())
         self.clock = clock
         self.faults: FaultHook | None = None
         self._address = address
@@ -137,7 +137,11 @@ class SimulatedCabinet(Application):
 
     def end_sessions(self, account: str | None = None) -> int:
         """End the sessions of an account, or of all, and return how many there were."""
-        return self.sessions.end(None if account is None else self.account(account))
+        whose = self.accounts if account is None else [self.account(account)]
+        ended = [cookie for cookie, owner in list(self.sessions.items()) if owner in whose]
+        for cookie in ended:
+            self.sessions.pop(cookie, None)
+        return len(ended)
 
     def change_password(self, account: str, password: str) -> None:
         """Change a password, which ends the account's sessions."""

@@ -205,18 +205,17 @@ def make_accounts(
     trunks: int = 25,
     pace: float = 0.0,
     hold: float = 0.0,
-    seed: int = 0,
     clock: Callable[[], float] = time.time,
 ) -> list[Account]:
-    """Invent accounts, each with so many trunks: the same ones for the same seed.
+    """Invent accounts, each with so many trunks: the same ones each time.
 
     A single one is named ``demo``, several ``demo-1``, ``demo-2``, … For ``pace`` and ``hold`` see
     :class:`Enterprise`.
     """
-    draw = random.Random(f"accounts {seed}")  # noqa: S311 - the passwords of a demo
+    draw = random.Random("accounts")  # noqa: S311 - the passwords of a demo
     accounts: list[Account] = []
     for index in range(count):
-        population = Population(seed=seed, account=index)
+        population = Population(account=index)
         enterprise = Enterprise(
             _FIRST_ENTERPRISE + index * _BETWEEN_ENTERPRISES,
             population.make(trunks),

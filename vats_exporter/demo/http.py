@@ -64,10 +64,10 @@ class HttpRequest:
             return None
         return _first(self.text, name)
 
-    def cookie(self, name: str) -> str | None:
-        """Return a cookie's value."""
+    def cookie(self, name: str) -> str:
+        """Return a cookie's value, empty where there is none."""
         cookie = SimpleCookie(self.headers.get("Cookie", "")).get(name)
-        return cookie.value if cookie else None
+        return cookie.value if cookie else ""
 
 
 @dataclass(frozen=True, slots=True)
