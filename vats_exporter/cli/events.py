@@ -70,13 +70,11 @@ def _phone(text: str) -> str:
     "Only the trunk that has or had this phone; may be given several times.  [default: all]",
     name="phones",
     multiple=True,
-    callback=options.parsed(_phone),
+    read=_phone,
     shell_complete=options.complete_phone,
 )
 @options.option(
-    "--since TIME",
-    "Only events since then: 2h, 7d, 2026-11-01, 2026-11-01T15:30.",
-    callback=options.parsed(_since),
+    "--since TIME", "Only events since then: 2h, 7d, 2026-11-01, 2026-11-01T15:30.", read=_since
 )
 @options.option(
     "-f --follow",

@@ -48,12 +48,28 @@ _SERIES: Final = re.compile(r'^vats_trunk_active\{account="([^"]*)",phone="(\d+)
 
 
 def option(
-    usage: str, text: str, *, name: str = "", choices: Sequence[str] = (), **settings: Any
+    usage: str,
+    text: str,
+    *,
+    name: str = "",
+    choices: Sequence[str] = (),
+    read: Callable[[str], object] | None = None,
+    **settings: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare an option as its help shows it: ``--port PORT``, or ``--yes``, which is a switch.
 
     Unless it has a name, its parameter is called as the flag, with ``_`` for dots and hyphens.
+    ``read`` makes of each text that is given what the command gets, or raises a ValueError.
     """
+
+    def callback(_context: object, _option: object, value: str | tuple[str, ...] | None) -> object:
+        if read is None or value is None:
+            return value
+        try:
+            return read(value) if isinstance(value, str) else tuple(map(read, value))
+        except ValueError as error:
+            raise click.BadParameter(_("{error}", error=error)) from None
+
     words = usage.split()
     flags = [one for one in words if one.startswith("-")]
     if choices:
@@ -65,26 +81,12 @@ def option(
     if settings.get("default"):
         settings.setdefault("show_default", True)
     parameter = name or re.sub("[.-]", "_", flags[-1].removeprefix("--"))
-    return click.option(*flags, parameter, help=text, **settings)
+    return click.option(*flags, parameter, help=text, callback=callback, **settings)
 
 
 def examples(*lines: str) -> str:
     """Write the examples under a command's help."""
     return "\b\nExamples:\n" + "".join(f"  vats-exporter {line}\n" for line in lines)
-
-
-def parsed(parse: Callable[[str], object]) -> Callable[..., object]:
-    """Make the callback of an option that reads each of its values, if there is one."""
-
-    def callback(_context: object, _option: object, value: str | tuple[str, ...] | None) -> object:
-        try:
-            if isinstance(value, tuple):
-                return tuple(map(parse, value))
-            return None if value is None else parse(value)
-        except ValueError as error:
-            raise click.BadParameter(_("{error}", error=error)) from None
-
-    return callback
 
 
 def complete_account(context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
@@ -135,7 +137,7 @@ web_config_file = option(
     "TLS, passwords and headers of the HTTP interface, in exporter-toolkit's format. Read again "
     "when it changes.",
     envvar="VATS_EXPORTER_WEB_CONFIG_FILE",
-    callback=lambda _context, _option, value: Path(value) if value else None,
+    read=lambda name: Path(name) if name else None,
 )
 accounts = option(
     "--account NAME",

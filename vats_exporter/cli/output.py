@@ -194,24 +194,24 @@ class Table:
 
     def text(self, rows: Iterable[Sequence[str]], *, grey: Sequence[bool] = ()) -> str:
         """Lay out some rows, the first ones under the titles; *grey* are of less interest."""
-        is_terminal = sys.stdout.isatty()
-        cells = [tuple(map(printable, row)) for row in rows]
-        styles = [_GREY if dim else "" for dim in grey] or [""] * len(cells)
+        lines = [
+            (tuple(map(printable, row)), _GREY if dim else "")
+            for row, dim in zip_longest(rows, grey)
+        ]
         if not self._widths:
             self._widths = [0] * len(self._titles)
-            cells.insert(0, self._titles)
-            styles.insert(0, _BOLD)
-        columns = list(zip(*cells, strict=True))
+            lines.insert(0, (self._titles, _BOLD))
+        columns = list(zip(*(cells for cells, _style in lines), strict=True))
         for place, column in enumerate(columns):
             self._widths[place] = max(self._widths[place], *map(_width, column))
+        is_terminal = sys.stdout.isatty()
         if is_terminal:
             self._narrow(columns)
-        if not is_terminal or os.environ.get("TERM") == "dumb":
-            styles = [""] * len(cells)
+        coloured = is_terminal and os.environ.get("TERM") != "dumb"
         return "".join(
-            f"{style}{line}{_PLAIN if style else ''}\n"
-            for style, row in zip(styles, cells, strict=True)
-            for line in self._lines(row)
+            f"{style}{line}{_PLAIN}\n" if style and coloured else f"{line}\n"
+            for cells, style in lines
+            for line in self._lines(cells)
         )
 
     def _narrow(self, columns: Sequence[Sequence[str]]) -> None:

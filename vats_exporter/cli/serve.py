@@ -95,7 +95,7 @@ def _privacy(text: str) -> set[str]:
     multiple=True,
     default=(":9742",),
     show_default=":9742",
-    callback=options.parsed(parse_listen_address),
+    read=parse_listen_address,
 )
 @options.option(
     "--web.systemd-socket",
@@ -103,22 +103,19 @@ def _privacy(text: str) -> set[str]:
 )
 @options.web_config_file
 @options.option(
-    "--web.telemetry-path PATH",
-    "Path of the metrics.",
-    default="/metrics",
-    callback=options.parsed(parse_metrics_path),
+    "--web.telemetry-path PATH", "Path of the metrics.", default="/metrics", read=parse_metrics_path
 )
 @options.option(
     "--web.external-url URL",
     "The URL of the exporter for clients beyond a reverse proxy; /sd names it as the targets' "
     "address. Its path also prefixes every path here, unless --web.route-prefix is given.",
     default="",
-    callback=options.parsed(lambda url: url and parse_external_url(url)),
+    read=lambda url: url and parse_external_url(url),
 )
 @options.option(
     "--web.route-prefix PATH",
     "Prefix of every path here.  [default: the path of --web.external-url]",
-    callback=options.parsed(parse_prefix),
+    read=parse_prefix,
 )
 @options.option(
     "--web.max-connections N",
@@ -130,7 +127,7 @@ def _privacy(text: str) -> set[str]:
     "--web.read-timeout DURATION",
     "Time limit for receiving a client's request.",
     default="10s",
-    callback=options.parsed(_duration),
+    read=_duration,
 )
 @options.option(
     "--web.enable-lifecycle", "Let a POST to /-/reload reload the configuration, as SIGHUP does."
@@ -139,7 +136,7 @@ def _privacy(text: str) -> set[str]:
     "--collector.privacy WHAT",
     "Keep personal data out of labels: mask-phones, no-names, or both, separated by a comma.",
     multiple=True,
-    callback=options.parsed(_privacy),
+    read=_privacy,
 )
 @options.option(
     "--collector.probe-only",
@@ -200,7 +197,11 @@ def command(**given: Any) -> None:
             addresses = systemd_addresses(os.environ)
         except ValueError as error:
             fail("--web.systemd-socket: {error}", error=error)
-    _raise_descriptor_limit()
+    # As Go programs do: the usual limit of open files, 1024, is for programs that wait by select(),
+    # and each connection is one. Not where the most is no number that can be asked for.
+    with suppress(OSError, ValueError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
         exporter = Exporter(config, *addresses, options=settings, load=load)
     except OSError as error:
@@ -225,17 +226,6 @@ def command(**given: Any) -> None:
         give_signs_of_life(exporter.is_alive)
         wait_for_end(reload)
         notify("STOPPING=1")
-
-
-def _raise_descriptor_limit() -> None:
-    """Raise the limit of open files to what the system allows, as Go programs do.
-
-    The usual limit, 1024, is there for programs that wait with ``select()``; a connection that
-    finds none left is refused, whatever --web.max-connections says.
-    """
-    _usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):  # where the most is no number that can be asked for
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def wait_for_end(reload: Callable[[], object] | None = None) -> None:
