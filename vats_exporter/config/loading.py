@@ -13,14 +13,7 @@ from pydantic import ValidationError
 
 from vats_exporter.address import parse_address
 from vats_exporter.config.models import AccountSettings, Config, SharedSettings
-from vats_exporter.config.problems import (
-    VARIABLE,
-    ConfigError,
-    Problem,
-    known_path,
-    meant,
-    problem_of,
-)
+from vats_exporter.config.problems import VARIABLE, ConfigError, Problem, meant, problem_of
 from vats_exporter.config.yaml_file import Document
 from vats_exporter.expected_off import ExpectedOff
 
@@ -68,7 +61,8 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
         )
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    mistyped = _mistyped(errors)
+    unknown = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
+    mistyped: set[Keys] = {(*keys[:-1], meant(keys, Config)) for keys in unknown}
     passwords = dict(_wrong_passwords(document, mistyped))
     problems += passwords.values()
     problems += [
@@ -118,19 +112,6 @@ def _each_once(errors: list[ErrorDetails], document: Document) -> list[ErrorDeta
         or error["loc"] in document.lines
         or (error["loc"][2:], error["msg"]) not in told
     ]
-
-
-def _mistyped(errors: list[ErrorDetails]) -> set[Keys]:
-    """The keys that were most likely meant by those that are unknown, and where they belong."""
-    found = set()
-    for error in errors:
-        if error["type"] == "extra_forbidden":
-            *parents, key = error["loc"]
-            _, model = known_path(tuple(parents), Config)
-            known = list(model.model_fields) if model is not None else []
-            before = str(key).partition(":")[0]
-            found.add((*parents, meant(key, known) or before))
-    return found
 
 
 def _misplaced(error: ErrorDetails, document: Document) -> Problem | None:

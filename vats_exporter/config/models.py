@@ -13,11 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import (
-    Field,
-    PrivateAttr,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, ReadingSettings

@@ -101,12 +101,17 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((model for model in found if model is not None), None)
 
 
-def meant(key: object, known: Iterable[str]) -> str:
-    """Return the known key that a mistyped one resembles; empty where it resembles none."""
+def meant(keys: Keys, model: type[BaseModel]) -> str:
+    """Return the known key that the last of some keys most likely stands for; empty for none."""
+    _, here = known_path(keys, model)
+    known = list(here.model_fields) if here else []
+    key, colon, _ = str(keys[-1]).partition(":")
+    if colon and key in known:
+        return key
     # What has a colon or a comma in it is a key and a value, which may be a password.
-    if not isinstance(key, str) or not re.fullmatch("[A-Za-z_-]+", key):
+    if colon or not re.fullmatch("[A-Za-z_-]+", key):
         return ""
-    return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.7)), "")
+    return next(iter(difflib.get_close_matches(key, known, n=1, cutoff=0.7)), "")
 
 
 def problem_of(detail: ErrorDetails, model: type[BaseModel], line: int) -> Problem:
@@ -117,18 +122,16 @@ def problem_of(detail: ErrorDetails, model: type[BaseModel], line: int) -> Probl
         if isinstance(detail["input"], str) and VARIABLE.search(detail["input"]):
             message += " (${…} is not replaced by a variable's value)"
         return Problem(path, message, line)
-    known = list(here.model_fields) if here is not None else []
-    key = str(detail["loc"][-1])
-    before = key.partition(":")[0]
-    if close := meant(key, known):
+    key, close = str(detail["loc"][-1]), meant(detail["loc"], model)
+    if close and ":" in key:
+        message = f"a blank is missing after {close}:"
+    elif close:
         path = f"{path}.{key}" if path else key
         message = f"unknown key; did you mean {close}?"
-    elif before != key and before in known:
-        message = f"a blank is missing after {before}:"
     elif detail["input"] is None:
         message = "unknown key without a value; put quotes around a text with a comma"
     else:
-        message = f"unknown key; known here: {', '.join(known)}"
+        message = f"unknown key; known here: {', '.join(here.model_fields if here else ())}"
     return Problem(path, message, line)
 
 

@@ -72,12 +72,8 @@ def parse_duration(text: str) -> float:
         if re.fullmatch("[0-9]+", text):
             raise ValueError(f"has no unit: write {text}s, {text}m or {text}ms")
         raise ValueError("must be a duration such as 15s, 1h30m or 500ms")
-    seconds = 0.0
-    for number, factor in zip(match.groups(default="0"), _SECONDS.values(), strict=True):
-        # Past the longest duration in any unit; int() refuses thousands of digits.
-        if len(number.lstrip("0")) > 19:
-            raise ValueError("is too long a duration")
-        seconds += int(number) * factor
+    pairs = zip(match.groups(default="0"), _SECONDS.values(), strict=True)
+    seconds = sum(float(number) * factor for number, factor in pairs)
     if seconds >= LONGEST:
         raise ValueError("is too long a duration")
     return seconds

@@ -1,4 +1,4 @@
-"""Serving over HTTP: the metrics, probes, service discovery, a landing page, health, reload.
+"""The exporter's HTTP interface.
 
 :mod:`~vats_exporter.web.server` knows sockets, threads and limits, and no path;
 :mod:`~vats_exporter.web.site` knows which path answers what, and no socket; between them,
@@ -88,8 +88,8 @@ class _Parser(BaseHTTPRequestHandler):
 def read_request(head: bytes) -> Request | int:
     """Return a request, or the status that refuses it: 0 for an empty line, which gets no answer.
 
-    A scraper sends the same request every time, so the latest ones are remembered: the library
-    makes an e-mail message of the headers, in three quarters of the time of an answer.
+    A scraper sends the same request every time, and the library takes three quarters of the time
+    of an answer to parse it, so the latest ones are remembered.
     """
     if len(head) > MAX_HEAD:
         return 431
@@ -97,12 +97,11 @@ def read_request(head: bytes) -> Request | int:
     if not parser.parsed:
         return parser.refusal
     headers = {name.lower(): value for name, value in parser.headers.items()}
-    hostless = parser.request_version == "HTTP/1.1" and "host" not in headers
+    if parser.headers.defects or (parser.request_version == "HTTP/1.1" and "host" not in headers):
+        return 400
     try:
         target = urlsplit(parser.path)
     except ValueError:
-        return 400
-    if hostless or parser.headers.defects:
         return 400
     # People and simple clients write names without percent signs.
     query = target.query.encode("latin-1").decode("utf-8", "replace")

@@ -1,8 +1,7 @@
 """Who may ask, and how: TLS, passwords, headers and a rate limit, re-read when their files change.
 
-Once a second at most, the files are looked at; where one has changed, everything is read again and
-replaced as one. What cannot be read, or would take protection away, changes nothing. It is logged
-once, and tried again with each look: what it lacks may be a file that is not there yet.
+What cannot be read, or would take protection away, changes nothing. It is logged once, and tried
+again every second: what it lacks may be a file that is not there yet.
 """
 
 from __future__ import annotations
@@ -156,7 +155,6 @@ class Protection:
         return None
 
     def _take_token(self, limit: RateLimit) -> bool:
-        """Take a token of the bucket; tell whether it had one."""
         with self._lock:
             now = time.monotonic()
             full_at = max(self._bucket_full_at, now) + limit.interval
@@ -170,8 +168,7 @@ class Protection:
         now = time.monotonic()
         if not self._seen or now - self._looked_at < _LOOK_EVERY:
             return
-        # One thread looks; the others continue with the settings in use.
-        if not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(blocking=False):  # another thread looks
             return
         try:
             self._looked_at = now
@@ -188,7 +185,6 @@ class Protection:
             self._lock.release()
 
     def _load(self, before: _Kept | None) -> _Kept:
-        """Read everything, and make of it what is needed."""
         # Each file is looked at before it is read: if it changes in between, the next look tells.
         seen = {self._file: _look_of(self._file)} if self._file else {}
         settings = self._read()

@@ -41,10 +41,8 @@ _LOOK_EVERY: Final = 0.1  # seconds between two looks at deadlines, and at wheth
 _PAUSE: Final = 0.05  # seconds before the next try to accept a connection, where it failed
 _LINGER: Final = 1.0  # seconds for which a client is still heard after its last answer
 _HANDSHAKE: Final = b"\x16"  # the first byte of a client that speaks TLS [RFC 8446, 5.1]
-_FULL: Final = "Too many connections are open."
 _PLAIN_HTTP: Final = "This exporter speaks HTTPS here, and the request was plain HTTP."
 _NO_TLS: Final = "This exporter speaks plain HTTP here, and not HTTPS."
-_BUG: Final = "The exporter failed to make this page; its log says where."
 
 _log = get_logger(__name__)
 
@@ -196,8 +194,8 @@ class _Listener(ThreadingHTTPServer):
         try:
             return super().get_request()
         except OSError as error:
-            # No descriptors left, most likely. An ended connection's thread gives its own back;
-            # until then each turn of the loop would fail the same way.
+            # No descriptors are left, most likely, and each turn of the loop would fail the same
+            # way until an ended connection's thread gives its own back.
             self.web.make_room()
             _warn(_minute(), "connection not accepted", error=error.strerror)
             time.sleep(_PAUSE)
@@ -208,10 +206,7 @@ class _Listener(ThreadingHTTPServer):
         self.web.end_overdue()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the library's signature
-        """Log a bug, and no more of it than is safe.
-
-        An OSError is none: the client is gone, or too slow, or has lost its place.
-        """
+        """Log a bug. An OSError is none: the client is gone, too slow, or has lost its place."""
         error = sys.exc_info()[1]
         if isinstance(error, Exception) and not isinstance(error, OSError):
             _log.error("connection failed", error=describe_unexpected(error))
@@ -246,7 +241,7 @@ class _Connection(StreamRequestHandler):
         try:
             with self.request:
                 if not self._web.admit(self):
-                    self._say_plainly(503, _FULL)
+                    self._say_plainly(503, "Too many connections are open.")
                 elif self._begin():
                     while self._answer_one():
                         pass
@@ -300,10 +295,7 @@ class _Connection(StreamRequestHandler):
         return True
 
     def _linger(self) -> None:
-        """Read what the client still sends: unread, it would reset the connection.
-
-        A reset may overtake the answer.
-        """
+        """Read what the client still sends: unread, it resets the connection before the answer."""
         self._wait(_LINGER)
         socket.socket.shutdown(self.request, socket.SHUT_WR)
         while socket.socket.recv(self.request, 65536):
@@ -339,7 +331,7 @@ class _Connection(StreamRequestHandler):
         return keeps
 
     def _read_head(self) -> bytes:
-        """Read up to the empty line after the headers, or past what a head may take."""
+        # Up to the empty line after the headers, or past what a head may take.
         head = b""
         while not head.endswith((b"\n\r\n", b"\n\n")) and len(head) <= MAX_HEAD:
             line = self.rfile.readline(MAX_HEAD + 1 - len(head))
@@ -349,13 +341,12 @@ class _Connection(StreamRequestHandler):
         return head
 
     def _respond(self, request: Request) -> Response:
-        """Answer a request, whatever happens."""
         try:
             refusal = self._web.protection.refuse(request, self._client)
             return refusal or self._web.respond(request)
         except Exception as error:  # noqa: BLE001 - a page's bug must not end the connection
             _log.error("request failed", path=request.path, error=describe_unexpected(error))
-            return say(500, _BUG)
+            return say(500, "The exporter failed to make this page; its log says where.")
 
     def _send(self, response: Response, *, keeps: bool = False, with_body: bool = True) -> None:
         # A crowd of idle clients cuts off no answer, and slow readers do not hold every place.
