@@ -21,6 +21,7 @@ from vats_exporter.metrics.exposition import (
     accepts_gzip,
     clean,
     encode,
+    escape_column,
     flag_lines,
     header,
     label_column,
@@ -86,7 +87,9 @@ def test_families_have_the_bytes_of_the_client_library(
         ours = Metric(name, "gauge", text, tuple(names), "account")
     for values, value in rows:
         theirs.add_metric(list(values), value)
-    columns = {one: [values[at] for values, _ in rows] for at, one in enumerate(names)}
+    columns = {
+        one: escape_column([values[at] for values, _ in rows]) for at, one in enumerate(names)
+    }
     labels = label_column(columns, len(rows))
     lines = value_lines(ours.name, labels, [value for _, value in rows])
     for form in Format:
@@ -105,10 +108,9 @@ def test_flags_have_the_bytes_of_the_client_library(
     theirs = GaugeMetricFamily("flag", "A flag.", labels=["trunk", "account", "phone"])
     for trunk, phone, flag in rows:
         theirs.add_metric([trunk, account, phone], flag)
-    labels = label_column(
-        {"trunk": [row[0] for row in rows], "account": account, "phone": [row[1] for row in rows]},
-        len(rows),
-    )
+    refs = escape_column([ref for ref, _, _ in rows])
+    phones = escape_column([phone for _, phone, _ in rows])
+    labels = label_column({"trunk": refs, "account": account, "phone": phones}, len(rows))
     metric = Metric("flag", "gauge", "A flag.", ("trunk", "account", "phone"), "trunk")
     for form in Format:
         page = header(metric, form) + flag_lines("flag", labels, [row[2] for row in rows])
@@ -118,7 +120,7 @@ def test_flags_have_the_bytes_of_the_client_library(
 @given(st.lists(ANY_TEXTS, min_size=1, max_size=8))
 def test_a_column_is_written_as_its_texts_are_one_by_one(texts: list[str]) -> None:
     one_by_one = [label_column({"name": text}, 1)[0] for text in texts]
-    assert label_column({"name": texts}, len(texts)) == one_by_one
+    assert label_column({"name": escape_column(texts)}, len(texts)) == one_by_one
     assert all(line.decode() for line in one_by_one)
 
 

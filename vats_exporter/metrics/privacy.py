@@ -7,7 +7,7 @@ person; it stays, so that series, changes and alerts stay those of the same trun
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -28,17 +28,13 @@ class Privacy:
     mask_phones: bool = False
     no_names: bool = False
 
-    def phone(self, trunk: Trunk) -> str:
-        """Return the trunk's ``phone`` label."""
-        return _masked(trunk.phone) if self.mask_phones else trunk.phone
-
-    def name(self, trunk: Trunk) -> str:
-        """Return the trunk's ``name`` label."""
-        return "" if self.no_names else self.text(trunk.name)
-
-    def line(self, trunk: Trunk) -> str:
-        """Return the trunk's ``line`` label, which the cabinet makes of the phone number."""
-        return self.text(trunk.line)
+    def trunk(self, trunk: Trunk) -> Trunk:
+        """Return a trunk as it may be shown; its line is made of its phone."""
+        if not self.mask_phones and not self.no_names:
+            return trunk
+        phone = _masked(trunk.phone) if self.mask_phones else trunk.phone
+        name = "" if self.no_names else self.text(trunk.name)
+        return replace(trunk, phone=phone, name=name, line=self.text(trunk.line))
 
     def text(self, text: str) -> str:
         """Return a text as it may be shown."""

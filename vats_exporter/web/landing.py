@@ -166,14 +166,13 @@ class _Writer:
                 yield self.write("trunks", account=name, count=count, rows=rows, more=more)
 
     def _trunk(self, shown: Shown, trunk: Trunk) -> _Html:
-        name = shown.privacy.name(trunk)
+        trunk = shown.privacy.trunk(trunk)
         # As people write a phone; what is masked stays as it is.
-        phone = shown.privacy.phone(trunk)
-        phone = re.sub(r"^7(\d{3})(\d{3})(\d\d)(\d\d)$", r"+7 \1 \2-\3-\4", phone)
+        phone = re.sub(r"^7(\d{3})(\d{3})(\d\d)(\d\d)$", r"+7 \1 \2-\3-\4", trunk.phone)
         return self.write(
             "trunk",
             phone=phone or trunk.ref,
-            note=self._note(name) if name else "",
+            note=self._note(trunk.name) if trunk.name else "",
             troubles=[self._trouble(shown, trunk, flag) for flag in trunk.troubles],
             query=_query(shown),
         )
