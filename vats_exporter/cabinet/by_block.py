@@ -93,8 +93,8 @@ def find_rows(tokens: Tokens) -> Rows | None:
     first_block = blocks.starts[0]
     headers = sorted(tokens.headers())
     classes = {header.record for header in headers} - {0}
-    gaps = [*zip(blocks.ends, blocks.starts[1:], strict=False)]
-    between = {one: found for one in classes if (found := tokens.in_gaps(one, gaps))}
+    gaps = blocks.ends[:-1], blocks.starts[1:]
+    between = {one: found for one in classes if (found := tokens.in_gaps(one, *gaps))}
     of_rows = [header for header in headers if header.record in between]
     own = [h for h in of_rows if h.length == count and not h.known and h.place < first_block - 2]
     if not own:
@@ -354,8 +354,7 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
     last = len(blocks.ends) - 1
     of_rows = zip(rows.begins, rows.begins_by, blocks.starts, blocks.ends, strict=True)
     edges = [*chain.from_iterable(of_rows)]
-    in_rows: list[tuple[int, str, Collection[int]]] = []
-    tail: list[tuple[int, str]] = []
+    sides, tail, in_rows = set(), [], []
     for number, text in enumerate(tokens.strings):
         if phone := normalise_phone(text):
             place, latest = tokens.earliest[number], tokens.latest[number]
@@ -363,12 +362,13 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
             if latest > place:
                 others = [at for at in range(place + 1, latest + 1) if tokens.all[at] == number]
                 spots = {*spots, *chain.from_iterable(_spots(edges, at) for at in others)}
-            if len(spots) == 1 and 2 * last + 1 in spots:
+            certain = max(spots) if len(spots) == 1 else -1
+            if certain == 2 * last + 1:
                 tail.append((place, phone))
-            else:
-                in_rows.append((place, phone, spots))
-    certain = (spots for _, _, spots in in_rows if len(spots) == 1)
-    sides = {spot % 2 for spots in certain for spot in spots if spot >= 0}
+                continue
+            if certain >= 0:
+                sides.add(certain % 2)
+            in_rows.append((place, phone, spots))
     if not (last or in_rows) and len(tail) == 1:
         sides = {_AFTER}
     if len(sides) != 1:

@@ -12,7 +12,7 @@ import re
 from bisect import bisect_left
 from contextlib import suppress
 from itertools import chain
-from operator import lt
+from operator import le, lt
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
@@ -106,21 +106,27 @@ class Tokens:
         token = self.all[place]
         return self.names[token] if token in self.names and place >= self.earliest[token] else ""
 
-    def each(self, number: int) -> Iterator[int]:
+    def each(self, number: int) -> list[int]:
         """Where a string may be used."""
-        place = self.earliest[number]
+        places = [self.earliest[number]]
         with suppress(ValueError):
             while True:
-                yield place
-                place = self.all.index(number, place + 1)
+                places.append(self.all.index(number, places[-1] + 1))
+        return places
 
     def in_gaps(
-        self, number: int, gaps: Sequence[tuple[int, int]]
+        self, number: int, starts: Sequence[int], ends: Sequence[int]
     ) -> tuple[list[int], list[int]] | None:
         """The first and the last place of a string in each gap, if there is one in all of them."""
-        places = [*self.each(number)]
+        if not starts:
+            return [], []
+        places = self.each(number)
+        places = places[bisect_left(places, starts[0]) : bisect_left(places, ends[-1])]
+        one_each = len(places) == len(starts) and all(map(le, starts, places))
+        if one_each and all(map(lt, places, ends)):
+            return places, places
         first, last, at = [], [], 0
-        for start, end in gaps:
+        for start, end in zip(starts, ends, strict=True):
             at = bisect_left(places, start, at)
             after = bisect_left(places, end, at)
             if at == after:
