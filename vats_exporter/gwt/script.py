@@ -24,6 +24,7 @@ interface, and the number is a string::
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise, takewhile
@@ -88,6 +89,7 @@ _FORWARDS: Final = re.compile(
 )
 
 
+_PATH: Final = re.compile(r"[\w.~/-]+")
 _HASH: Final = re.compile(r"[0-9A-F]{32}")
 _PROXY: Final = re.compile(r"[\w$.]{1,300}_Proxy(?:\.[\w$]{1,200})?")
 _TELLING: Final = re.compile(rf"(['\"])(?:{_HASH.pattern}|{_PROXY.pattern})\1")
@@ -181,13 +183,17 @@ def find_services(source: Source) -> tuple[dict[str, str], tuple[Method, ...]]:
 
     A path with two hashes is left out.
     """
-    policies: dict[str, set[str]] = {}
+    own = source.constants.get("$strongName")
+    policies: dict[str, set[str]] = defaultdict(set)
     methods: dict[Method, None] = {}
     for function in source.functions_around(_telling(source)):
         with suppress(NotFollowedError):
-            for path, policy in _policies(function):
-                policies.setdefault(path.rpartition("/")[2], set()).add(policy)
-            methods |= dict.fromkeys(_methods(function))
+            constants = list(_constants(function))
+            strings = [value for value, _ in constants if isinstance(value, str)]
+            for path, policy in pairwise(strings):
+                if _is(_PATH, path) and _is(_HASH, policy) and policy != own:
+                    policies[path.rpartition("/")[2]].add(policy)
+            methods |= dict.fromkeys(_methods(constants))
     return {path: min(found) for path, found in policies.items() if len(found) == 1}, tuple(methods)
 
 
@@ -201,25 +207,7 @@ def _telling(source: Source) -> Iterator[int]:
             yield use.start(1)
 
 
-def _policies(function: Piece) -> Iterator[tuple[str, str]]:
-    own = function.source.constants.get("$strongName")
-    path = None
-    for node in descendants(function.tree):
-        strings: list[str | None] = []
-        if node.type == "arguments":
-            strings = [function.string(argument) for argument in node.named_children]
-        elif node.type == "assignment_expression" and part(node, "left").type != "identifier":
-            value = part(node, "right")
-            if value.type == "binary_expression":
-                path = function.string(part(value, "right")) or path
-            strings = [path, function.string(value)]
-        for name, policy in pairwise(strings):
-            if name and policy and _HASH.fullmatch(policy) and policy != own:
-                yield name, policy
-
-
-def _methods(function: Piece) -> Iterator[Method]:
-    constants = list(_constants(function))
+def _methods(constants: list[tuple[str | int, int]]) -> Iterator[Method]:
     for place, (proxy, _) in enumerate(constants):
         if _is(_PROXY, proxy):
             name = str(proxy).rpartition("_Proxy")[2][1:]
