@@ -27,17 +27,19 @@ import re
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, pairwise, takewhile
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from vats_exporter.gwt.interpreter import Known
-from vats_exporter.gwt.javascript import NotFollowedError, Piece, Source, descendants, part
+from vats_exporter.gwt.javascript import NotFollowedError, Piece, Source, descendants
 from vats_exporter.gwt.objects import SIGNATURE, NotUnderstood
 from vats_exporter.gwt.streams import Reader, Writer, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from vats_exporter.gwt.interpreter import Follower
     from vats_exporter.gwt.objects import Classes, Fields
 
 
@@ -75,7 +77,6 @@ class Script:
     signatures: Mapping[str, str]
 
 
-F = TypeVar("F", Reader, Writer)
 _SIGNATURE_LITERAL: Final = re.compile(rf"(['\"])(?:{SIGNATURE.pattern})\1", re.ASCII)
 _ENTRY: Final = re.compile(
     r"\[ ?(?:([\w$]{1,200})|(?P<key>['\"]) *(?P=key)) ?\] ?= ?\[|' *' ?: ?\[|\" *\" ?: ?\["
@@ -87,8 +88,6 @@ _NOT_CALLED: Final = {"undefined", "null", "void 0"}
 _FORWARDS: Final = re.compile(
     r"function ?\(([\w$]+)((?:,[\w$]+)?)\) ?\{(?:return )?(?P<name>[\w$]+)\(\1\2\);? ?\}"
 )
-
-
 _PATH: Final = re.compile(r"[\w.~/-]+")
 _HASH: Final = re.compile(r"[0-9A-F]{32}")
 _PROXY: Final = re.compile(r"[\w$.]{1,300}_Proxy(?:\.[\w$]{1,200})?")
@@ -119,13 +118,13 @@ def read_script(*texts: str) -> Script:
             if instantiate or deserialize:
                 made = _follow(Reader(source), instantiate)
                 filled = _follow(Reader(source, is_array=signature[0] == "["), deserialize)
-                classes[signature] = plain(made.fields + filled.fields)
+                classes[signature] = made + filled
         except NotFollowedError as error:
             classes[signature] = NotUnderstood(str(error))
             continue
         with suppress(NotFollowedError):
             if serialize:
-                requests[signature] = plain(_follow(Writer(source), serialize).fields)
+                requests[signature] = _follow(Writer(source), serialize)
     policies, methods = find_services(source)
     signatures = [signature for _, signature in source.literals(_SIGNATURE_LITERAL)]
     return Script(
@@ -165,8 +164,8 @@ def _handlers(source: Source, starts: Iterable[int]) -> list[list[Piece]]:
     return handlers
 
 
-def _follow(follower: F, handlers: list[Piece]) -> F:
-    """Follow the one handler that all tables name; where there is none, there is no field."""
+def _follow(follower: Follower, handlers: list[Piece]) -> Fields:
+    """The fields of the one handler that all tables name; none where there is none."""
     functions = []
     for handler in handlers:
         name = _NAMED.fullmatch(handler.code) or _FORWARDS.fullmatch(handler.code)
@@ -175,7 +174,7 @@ def _follow(follower: F, handlers: list[Piece]) -> F:
         raise NotFollowedError("tables that differ")
     for function in functions[:1]:
         follower.follow(function, [Known.STREAM, Known.OBJECT])
-    return follower
+    return plain(follower.fields)
 
 
 def find_services(source: Source) -> tuple[dict[str, str], tuple[Method, ...]]:
@@ -189,7 +188,7 @@ def find_services(source: Source) -> tuple[dict[str, str], tuple[Method, ...]]:
     for function in source.functions_around(_telling(source)):
         with suppress(NotFollowedError):
             constants = list(_constants(function))
-            strings = [value for value, _ in constants if isinstance(value, str)]
+            strings = [value for value in constants if isinstance(value, str)]
             for path, policy in pairwise(strings):
                 if _is(_PATH, path) and _is(_HASH, policy) and policy != own:
                     policies[path.rpartition("/")[2]].add(policy)
@@ -207,50 +206,46 @@ def _telling(source: Source) -> Iterator[int]:
             yield use.start(1)
 
 
-def _methods(constants: list[tuple[str | int, int]]) -> Iterator[Method]:
-    for place, (proxy, _) in enumerate(constants):
+def _constants(function: Piece) -> Iterator[str | int]:
+    """Strings and numbers in the order of the text."""
+    for node in descendants(function.tree):
+        if node.type == "number" and function.text(node).isdecimal():
+            yield int(function.text(node))
+        elif value := function.string(node):
+            yield value
+
+
+def _methods(constants: list[str | int]) -> Iterator[Method]:
+    """The methods that are told after the names of proxies."""
+    for place, proxy in enumerate(constants, 1):
         if _is(_PROXY, proxy):
-            name = str(proxy).rpartition("_Proxy")[2][1:]
-            method = _method(name, constants[place + 1 : place + 1 + _FAR])
+            method = _method(
+                str(proxy).rpartition("_Proxy")[2][1:], constants[place : place + _FAR]
+            )
             if method is not None:
                 yield method
 
 
-def _constants(function: Piece) -> Iterator[tuple[str | int, int]]:
-    """Strings and numbers in the order of the text, each with the call whose argument it is."""
-    call = -1
-    for node in descendants(function.tree):
-        if node.type == "arguments":
-            call = node.start_byte
-        elif node.type == "number" and function.text(node).isdecimal():
-            yield int(function.text(node)), call
-        elif value := function.string(node):
-            yield value, call
-
-
-def _method(name: str, constants: list[tuple[str | int, int]]) -> Method | None:
-    """The method that the constants after a proxy's name tell."""
+def _method(name: str, constants: list[str | int]) -> Method | None:
+    """The method that the constants after a proxy's name tell; ``name`` where that stands in it."""
     named_first = not name
     if named_first and constants:
-        name, constants = str(constants[0][0]), constants[1:]
-    values = [value for value, _ in constants]
-    for at, interface in enumerate(values):
-        follows = values[at + 1 : at + 2] == [name]
+        name, constants = str(constants[0]), constants[1:]
+    for at, interface in enumerate(constants, 1):
+        follows = constants[at : at + 1] == [name]
         if _is(_CLASS, interface) and (named_first or follows):
             break
     else:
         return None
-    call, rest = constants[at][1], constants[at + 1 + follows :]
-    number, its_call = rest[0] if rest else ("", -1)
-    counted = its_call == call or _is(_TYPE, *(value for value, _ in rest[1:2]))
-    if counted if isinstance(number, int) else number.isdecimal():
-        types = [str(value) for value, _ in rest if _is(_TYPE, value)][: int(number)]
-        complete = len(types) == int(number)
+    number, *rest = *constants[at + follows :], ""
+    if str(number).isdecimal():
+        types = [str(value) for value in rest if _is(_TYPE, value)][: int(number)]
     else:
-        types = [str(value) for value, _ in takewhile(lambda each: _is(_TYPE, each[0]), rest)]
-        complete = True
-    return Method(str(interface), name, tuple(types)) if complete and _is(_METHOD, name) else None
+        types = [str(value) for value in takewhile(partial(_is, _TYPE), (number, *rest))]
+        number = len(types)
+    complete = len(types) == int(number) and _is(_METHOD, name)
+    return Method(str(interface), name, tuple(types)) if complete else None
 
 
-def _is(pattern: re.Pattern[str], value: object = None) -> bool:
+def _is(pattern: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
