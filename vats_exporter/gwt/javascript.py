@@ -42,7 +42,7 @@ _WRAPPER: Final = re.compile(
     r"\s*(?:[\w$]+\s*\.\s*){0,8}(?:onScriptDownloaded|runAsyncCallback[0-9]+)\s*\(\s*\[?\s*(?=[\"'])"
 )
 _SEPARATOR: Final = re.compile(r"\s*,\s*(?=[\"'])")
-_ELEMENT: Final = re.compile("<script", re.IGNORECASE | re.ASCII)
+_ELEMENT: Final = re.compile("<script[^>]{0,999}>", re.IGNORECASE | re.ASCII)
 _ELEMENT_END: Final = re.compile("</script", re.IGNORECASE | re.ASCII)
 _ESCAPED: Final = re.compile(r"\\[^\n]")
 ESCAPE: Final = re.compile(
@@ -84,7 +84,9 @@ def unwrap(text: str) -> str:
     """
     text = text.removeprefix("\ufeff")
     if text.lstrip()[:1] == "<":
-        return "\n".join(_script_elements(text))
+        elements = (_ELEMENT.split(some, maxsplit=1)[1:] for some in _ELEMENT_END.split(text))
+        codes = (code.strip() for code in chain.from_iterable(elements))
+        return "\n".join(code.removeprefix("<!--").removesuffix("-->") for code in codes)
     wrapper = _WRAPPER.match(text)
     if wrapper is None:
         return text
@@ -99,14 +101,6 @@ def unwrap(text: str) -> str:
         if separator is None:
             return "".join(pieces)
         start = separator.end()
-
-
-def _script_elements(text: str) -> Iterator[str]:
-    end = 0
-    while (tag := _ELEMENT.search(text, end)) and (start := text.find(">", tag.end())) >= 0:
-        close = _ELEMENT_END.search(text, start)
-        end = close.start() if close else len(text)
-        yield text[start + 1 : end].strip().removeprefix("<!--").removesuffix("-->")
 
 
 def unescape(literal: str) -> str:
@@ -200,7 +194,10 @@ class Piece:
 
 
 class Source:
-    """The code of one permutation, of its main script and its fragments together."""
+    """The code of one permutation, of its main script and its fragments together.
+
+    What is asked for and not there, or not as GWT's compiler writes it, is a ``NotFollowedError``.
+    """
 
     def __init__(self, *texts: str) -> None:
         # Only a discovery needs the parser; starting the exporter does not pay for it.
@@ -246,11 +243,7 @@ class Source:
         return found
 
     def function(self, name: str) -> Piece:
-        """The function of that name.
-
-        Raises:
-            NotFollowedError: there is none, or there are several that differ.
-        """
+        """The one function of that name: there may be several that are alike."""
         found = self._function(name)
         self._search(len(found.code) // 16)  # whoever asks looks for something in it
         return found
@@ -294,11 +287,7 @@ class Source:
                     break
 
     def piece(self, start: int) -> Piece:
-        """The function or the array that starts there.
-
-        Raises:
-            NotFollowedError: it has no end, or none near.
-        """
+        """The function or the array that starts there."""
         self._search(LONGEST_PIECE)
         depth, farthest = 0, start + LONGEST_PIECE
         for match in _DELIMITERS[self.masked[start]].finditer(self.masked, start, farthest):
@@ -314,11 +303,7 @@ class Source:
             raise NotFollowedError("more functions than a script of GWT has")
 
     def parse(self, code: str) -> Node:
-        """The tree of the one statement or expression that a text is.
-
-        Raises:
-            NotFollowedError: it is no JavaScript, or more than a script of GWT has.
-        """
+        """The tree of the one statement or expression that a text is."""
         self._to_parse -= max(len(code), _LEAST_PARSED)
         if self._to_parse < 0:
             raise NotFollowedError("more code than a script of GWT has")

@@ -16,6 +16,7 @@ object     ``-(i+1)`` of a number that is ``<0``       ``-(i+1)`` of a number th
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.gwt.interpreter import Follower, Found, Known, Token, Value
@@ -91,12 +92,11 @@ class Reader(Follower):
 
     def _property(self, role: str, node: Node) -> None:
         """See that the node is that property of the stream, the same each time."""
-        if self.visit(part(node, "object")) is not Known.STREAM:
-            raise NotFollowedError(f"{role} of something else")
-        self._is_property(role, self.text(part(node, "property")))
+        value, name = self.visit(part(node, "object")), self.text(part(node, "property"))
+        self._is_property(role, value, name)
 
-    def _is_property(self, role: str, name: str) -> None:
-        if self._properties.setdefault(role, name) != name:
+    def _is_property(self, role: str, value: Value, name: str) -> None:
+        if value is not Known.STREAM or self._properties.setdefault(role, name) != name:
             raise NotFollowedError(f"{role} of something else")
 
     def call(self, name: str, values: list[Value]) -> Value:
@@ -107,17 +107,16 @@ class Reader(Follower):
         return None
 
     def _looks_at_characters(self, name: str, place: int, depth: int = 0) -> bool:
-        try:
+        with suppress(NotFollowedError):
             function = self.source.function(name)
-        except NotFollowedError:
-            return False
-        parameter = re.escape((function.parameters + [""] * 9)[place])
-        if re.search(rf"(?<![\w$.]){parameter}\.charCodeAt\(", function.code):
-            return True
-        helpers = re.findall(rf"([\w$]+)\({parameter}[,)]", function.code)
-        return depth < _DEEPEST_HELPER and any(
-            self._looks_at_characters(helper, 0, depth + 1) for helper in helpers
-        )
+            parameter = re.escape((function.parameters + [""] * 9)[place])
+            if re.search(rf"(?<![\w$.]){parameter}\.charCodeAt\(", function.code):
+                return True
+            helpers = re.findall(rf"([\w$]+)\({parameter}[,)]", function.code)
+            return depth < _DEEPEST_HELPER and any(
+                self._looks_at_characters(helper, 0, depth + 1) for helper in helpers
+            )
+        return False
 
     def call_with_stream(self, function: Piece, values: list[Value]) -> Value:
         """A function is called with the stream: it reads an object, or is followed."""
@@ -126,19 +125,16 @@ class Reader(Follower):
         if string := _STRING.fullmatch(function.code):
             given = dict(zip(function.parameters, values, strict=False))
             token = given.get(string[1])
-            if isinstance(token, Token) and given.get(string[2]) is Known.STREAM:
-                self._is_property("strings", string[3])
+            if isinstance(token, Token):
+                self._is_property("strings", given.get(string[2]), string[3])
                 self.mark(token, Kind.STRING)
                 return token
-        before, kinds = len(self.fields), self._kinds(values)
+        before = len(self.fields)
         result = self.follow(function, values)
-        took_nothing = before == len(self.fields) and kinds == self._kinds(values)
+        took_nothing = before == len(self.fields) and not isinstance(result, Token)
         if took_nothing and values != [Known.STREAM, Known.OBJECT]:
             raise NotFollowedError("a helper that takes the stream for nothing")
         return result
-
-    def _kinds(self, values: list[Value]) -> list[Kind]:
-        return [value.kind for value in values if isinstance(value, Token)]
 
 
 class Writer(Follower):
@@ -169,11 +165,10 @@ class Writer(Follower):
 
     def call(self, name: str, values: list[Value]) -> Value:
         """What takes six bits at a time makes a long."""
-        try:
-            code = self.source.function(name).code if len(values) == 1 else ""
-        except NotFollowedError:
-            return None
-        return Kind.LONG if _SIX_BITS.search(code) else None
+        with suppress(NotFollowedError):
+            if len(values) == 1 and _SIX_BITS.search(self.source.function(name).code):
+                return Kind.LONG
+        return None
 
     def call_with_stream(self, function: Piece, values: list[Value]) -> Value:
         """What ends with ``|`` is a token."""
