@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter import __version__
-from vats_exporter.cabinet.client import CLOSES_WITHIN, CabinetClient
+from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.session import CLOSES_WITHIN
 from vats_exporter.config.display import display
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource

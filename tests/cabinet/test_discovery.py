@@ -32,13 +32,12 @@ from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.discovery import find_permutations
 from vats_exporter.cabinet.errors import (
     CabinetError,
-    CabinetTimeoutError,
     NotACabinetError,
     NotGwtError,
     RedeployedError,
     UndecodableError,
 )
-from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
+from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.demo import (
     Account,
     Deployment,
@@ -338,7 +337,7 @@ def test_what_is_in_no_fragment_is_looked_for_once(sign_up: SignUp) -> None:
     assert cabinet.discovery is not None
     before = scripts(simulated)
     for _ in range(3):
-        assert not cabinet.discovery.look_for(cabinet._session.transport, ["NoSuchService"])
+        assert not cabinet.discovery.look_for(cabinet._transport, ["NoSuchService"])
     # The permutation's script, since texts are not kept, and fragments until the numbers end.
     assert scripts(simulated) == before + 1 + 4 + 1
 
@@ -382,10 +381,8 @@ def test_the_selectors_method_comes_from_the_script(sign_up: SignUp) -> None:
 
 def test_a_tail_that_does_not_fit_the_class_is_told(sign_up: SignUp) -> None:
     _, cabinet = sign_up(deployed(), list_tail="{filter}|8|{page}|8|{page_size}|")
-    assert cabinet.list_tail_misfit == ""  # nothing is known before
-    with pytest.raises(CabinetError):
+    with pytest.raises(CabinetError, match="the client writes 11 values"):
         cabinet.read_first_page()
-    assert "the client writes 11 values" in cabinet.list_tail_misfit
 
 
 def test_a_missing_script_is_no_cabinet(cabinet: CabinetClient, server: ReplayServer) -> None:
@@ -422,17 +419,3 @@ def test_few_accounts_hold_a_script_at_a_time(monkeypatch: pytest.MonkeyPatch) -
         assert not counted["permutation"].acquire(timeout=0.3)
         go_on.set()
         assert [one.result(timeout=30.0) for one in reading] == [1] * 5
-
-
-def test_who_waits_too_long_for_its_turn_is_told(
-    server: ReplayServer, make_cabinet: CabinetMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taken = threading.BoundedSemaphore(1)
-    monkeypatch.setattr(discovery, "_turns", taken)
-    cabinet = make_cabinet(server, timeouts=Timeouts(call=0.5))
-    with (
-        taken,
-        pytest.raises(CabinetTimeoutError, match="for other accounts to read their scripts"),
-    ):
-        cabinet.read_trunks()
-    assert cabinet.read_trunks().trunks

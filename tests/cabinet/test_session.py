@@ -73,12 +73,13 @@ def test_a_session_that_ends_between_two_pages_is_renewed_once(
         server.end_sessions()
         return ended
 
+    cabinet.read_first_page()
     server.answer(LIST, gwt(capture("list_page3")), end)
     server.pages = [b"", capture("list_empty")]
     listing = cabinet.read_trunks()
     assert [trunk.ref for trunk in listing.trunks] == ids("list_page3")
     # The page that failed is asked for again, and no other.
-    assert [request.page for request in server.received if request.path == LIST] == [*"ABB"]
+    assert [request.page for request in server.received if request.path == LIST] == [*"AABB"]
     assert server.count(SIGN_IN) == 2
     assert [event.result for event in events if isinstance(event, SignIn)] == ["success"] * 2
     assert server.count(NOCACHE) == 1
@@ -201,10 +202,11 @@ def test_a_redeployment_between_two_pages_is_discovered_and_the_call_repeated(
         server.redeploy(REDEPLOYED)
         return gwt(capture("ex_incompatible_policy"))
 
+    cabinet.read_first_page()
     server.answer(LIST, gwt(capture("list_page3")), redeployed)
     server.pages = [b"", capture("list_empty")]
     assert len(cabinet.read_trunks().trunks) == 3
-    assert [request.page for request in server.received if request.path == LIST] == [*"ABB"]
+    assert [request.page for request in server.received if request.path == LIST] == [*"AABB"]
     assert server.received[-1].headers["x-gwt-permutation"] == REDEPLOYED
     assert server.count(SIGN_IN) == 1
     assert Redeployed(PERMUTATION, REDEPLOYED) in events
@@ -490,7 +492,7 @@ def test_who_waits_behind_a_call_that_is_broken_is_broken_too() -> None:
         cabinet = CabinetClient(settings_of(simulated))
         ref = cabinet.read_trunks().trunks[0].ref
         holding = Holding(simulated, "list", "details")
-        cabinet._session._lock = Yielding(holding.asked["details"])  # type: ignore[assignment]  # a double
+        cabinet._lock = Yielding(holding.asked["details"])  # type: ignore[assignment]  # a double
         waiting = [Failing(cabinet.read_trunks)]
         assert holding.asked["list"].wait(PATIENCE)
         waiting.append(Failing(partial(cabinet.read_details, ref)))
@@ -556,7 +558,7 @@ class Once(Yielding):
 def test_a_cabinet_that_is_about_to_be_used_for_the_first_time_can_be_closed() -> None:
     with SimulatedCabinet() as simulated:
         cabinet = CabinetClient(settings_of(simulated))
-        cabinet._session._lock = Once(threading.Event())  # type: ignore[assignment]  # a double
+        cabinet._lock = Once(threading.Event())  # type: ignore[assignment]  # a double
         cabinet.close()
         assert simulated.stats()["requests"] == {}
 

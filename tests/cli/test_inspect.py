@@ -186,16 +186,16 @@ def test_a_session_that_ended_meanwhile_is_not_taken_for_a_page(
     def end_sessions(incoming: Incoming) -> Fault | None:
         if incoming.call == "list" and incoming.number == 2:
             cabinet.end_sessions()
-            cabinet.redeploy()
         return None
 
     cabinet.faults = end_sessions
     folder = tmp_path / "report"
     ended = run("inspect", *config, "--account", "demo-1", "--save", str(folder))
-    assert ended.status == 0
-    assert "120; the cabinet's total: 120" in ended.stdout
+    # The password that was just sent is not sent again, so the list is not read to its end.
+    assert "again, right after signing in" in ended.stderr
+    assert "1 (100 rows)" in ended.stdout
     pages = []
     for file in sorted(folder.glob("list-*.txt")):
         with contextlib.suppress(GwtError, UndecodableError):
             pages.append(read_page(decode(file.read_bytes())))
-    assert sum(len(page.records) for page in pages) >= 120
+    assert sum(len(page.records) for page in pages) == 100

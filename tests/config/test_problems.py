@@ -160,7 +160,7 @@ EXPECTED: dict[str, list[str]] = {
     ],
     "list_tail_unknown_placeholder": [
         (
-            "line 5: accounts[0].list_tail: value 6 is an unknown placeholder; known are "
+            "line 5: accounts[0].list_tail: value 6 is neither a number, a reference nor one of "
             "{filter}, {enterprise}, {page}, {page_size}"
         ),
     ],

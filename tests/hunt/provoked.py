@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLACES: Final = {
-    "a sign-in": "vats_exporter.cabinet.session:sign_in",
+    "a sign-in": "vats_exporter.cabinet.sign_in:sign_in",
     "a row": "vats_exporter.cabinet.client:read_page",
     "a body": "vats_exporter.cabinet.transport:read_body",
     "a listing": "vats_exporter.cabinet.client:CabinetClient.read_trunks",

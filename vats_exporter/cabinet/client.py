@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vats_exporter import gwt
-from vats_exporter.cabinet import contract, devices, sign_in
+from vats_exporter.cabinet import contract, devices
 from vats_exporter.cabinet.devices import SwitchOutcome, TrunkSwitch
 from vats_exporter.cabinet.errors import (
     CabinetError,
@@ -29,7 +29,7 @@ from vats_exporter.cabinet.errors import (
 )
 from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
 from vats_exporter.cabinet.reading import read_page
-from vats_exporter.cabinet.session import CLOSES_WITHIN, Session
+from vats_exporter.cabinet.session import Session
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.trunks import Trunk, read_phone
 
@@ -44,9 +44,8 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.errors import Trace
     from vats_exporter.cabinet.page import Page
     from vats_exporter.cabinet.session import Build
+    from vats_exporter.cabinet.sign_in import SignInPace
     from vats_exporter.trunks import Listing
-
-__all__ = ["CLOSES_WITHIN", "Cabinet", "CabinetClient"]
 
 
 class UnknownTrunkError(CabinetError):
@@ -61,20 +60,10 @@ class NotSwitchedError(CabinetError):
     result = "incomplete"
 
 
-class CabinetClient:
+class CabinetClient(Session):
     """One cabinet. Thread-safe: one call at a time.
 
     Its calls raise a ``CabinetError`` where they cannot be made.
-
-    Args:
-        settings: how it is reached and read.
-        trace: sees every HTTP call, sign-in and redeployment.
-        observe: is shown every answer by its call's name, body and all.
-        pace: says when a password may be sent; the process's own except in tests.
-
-    Attributes:
-        list_tail_misfit: why ``list_tail`` does not fit the class of the request; empty where it
-            does, or nothing is known yet.
     """
 
     def __init__(
@@ -83,12 +72,9 @@ class CabinetClient:
         *,
         trace: Trace | None = None,
         observe: Observe | None = None,
-        pace: sign_in.SignInPace | None = None,
+        pace: SignInPace | None = None,
     ) -> None:
-        self.list_tail_misfit = ""
-        self._settings = settings
-        self._trace = trace or (lambda _: None)
-        self._session = Session(settings, self._trace, observe, pace or sign_in.PACE)
+        super().__init__(settings, trace=trace, observe=observe, pace=pace)
         self._known = Plausibility()
 
     def __enter__(self) -> Self:
@@ -99,32 +85,18 @@ class CabinetClient:
         """Close the connection."""
         self.close()
 
-    @property
-    def discovery(self) -> Discovery | None:
-        """The cabinet's names, once discovered."""
-        return self._session.discovery
-
-    @property
-    def enterprise(self) -> str:
-        """The enterprise's number, once signed in; empty if only its reference is configured."""
-        return self._session.enterprise
-
-    def credentials_changed(self) -> bool:
-        """Whether login and password are others than those that were last sent."""
-        return self._session.credentials_changed()
-
     def read_trunks(self) -> Listing:
         """Read every trunk, or none."""
-        with self._session.alone():
+        with self._alone():
             try:
                 return self._read_list()
             except DoubtfulError:
-                self._session.doubt()
+                self._signed_in = False
             return self._read_list()
 
     def read_first_page(self) -> Listing:
         """Read one page, which may not hold all trunks, to see whether everything works."""
-        with self._session.alone():
+        with self._alone():
             return self._with_misfit(listing_of([self._read_page(0)], self._settings))
 
     def read_details(self, ref: str, *, renew: bool = True) -> TrunkDetails:
@@ -138,9 +110,9 @@ class CabinetClient:
                 strings = discovery.strings(contract.DETAILS, "getForm")
                 return contract.details_request(strings, trunk=ref, form=form)
 
-            return self._session.call("details", contract.DETAILS, build, renew=renew)
+            return self._call("details", contract.DETAILS, build, renew=renew)
 
-        with self._session.alone():
+        with self._alone():
             try:
                 return devices.read_device_form(read(devices.DEVICE_FORM), ref)
             except RedeployedError:
@@ -150,26 +122,22 @@ class CabinetClient:
 
     def move_selector(self, ref: str, *, enabled: bool) -> None:
         """Move one trunk's selector, without reading it back."""
-        with self._session.alone():
-            self._session.call("selector", contract.SELECTOR, self._selector(ref, enabled=enabled))
+        with self._alone():
+            self._call("selector", contract.SELECTOR, self._selector(ref, enabled=enabled))
 
     def selector_payload(self, ref: str, *, enabled: bool) -> str:
         """Build the request that :meth:`move_selector` would send, and do not send it."""
-        with self._session.alone():
-            return self._selector(ref, enabled=enabled)(self._session.ready(contract.SELECTOR))
+        with self._alone():
+            return self._selector(ref, enabled=enabled)(self._ready(contract.SELECTOR))
 
     def discover(self) -> Discovery:
         """Discover the cabinet's names again, which is needed before a change.
 
         A call whose parameters are all plain Java types also works with a stale policy. [gwt]
         """
-        with self._session.alone():
-            self._session.discovery = None
-            return self._session.ready()
-
-    def close(self) -> None:
-        """Sign out and close the connection; a call under way ends soon, or is broken."""
-        self._session.close()
+        with self._alone():
+            self.discovery = None
+            return self._ready()
 
     def _read_list(self) -> Listing:
         try:
@@ -185,14 +153,13 @@ class CabinetClient:
             raise failed from None
 
     def _with_misfit(self, listing: Listing) -> Listing:
-        misfit = self.list_tail_misfit
+        misfit = self.discovery.misfit if self.discovery else ""
         return replace(listing, warnings=(*listing.warnings, misfit)) if misfit else listing
 
     def _read_page(self, number: int) -> Page:
-        settings, session = self._settings, self._session
+        settings = self._settings
 
         def build(discovery: Discovery) -> str:
-            self.list_tail_misfit = discovery.misfit
             return contract.list_request(
                 discovery.strings(contract.LIST, "list"),
                 tail=discovery.list_tail,
@@ -204,8 +171,8 @@ class CabinetClient:
 
         page = None
         while page is None:
-            response = session.call("list", contract.LIST, build)
-            self._known.session, self._known.reference = session.number, self._reference()
+            response = self._call("list", contract.LIST, build)
+            self._known.session, self._known.reference = self._sessions, self._reference()
             try:
                 page = self._read(response)
             except UndecodableError as error:
@@ -219,9 +186,9 @@ class CabinetClient:
         Before that, what the script lacks is looked for in its fragments; and where it has read
         lists before, it is seen whether the cabinet was redeployed: then there is no page.
         """
-        transport = self._session.transport
+        transport = self._transport
         while True:
-            discovery = self._session.ready()
+            discovery = self._ready()
             self._known.deployed(discovery.permutation)
             try:
                 page = read_page(response, discovery.table)
@@ -231,7 +198,7 @@ class CabinetClient:
                 if discovery.fits:
                     discovery.fits = False
                     if discovery.is_outdated(transport):
-                        self._session.discovery = None
+                        self.discovery = None
                         return None
                 return read_page(response, None, not_by_script=str(error))
             if page.records and discovery.fits is None:
@@ -240,7 +207,7 @@ class CabinetClient:
 
     def _reference(self) -> str:
         """The enterprise as GWT writes it: configured as a number or a reference, or as found."""
-        configured = self._settings.enterprise or self._session.enterprise
+        configured = self._settings.enterprise or self.enterprise
         return gwt.encode_long(int(configured)) if configured.isdecimal() else configured
 
     def _selector(self, ref: str, *, enabled: bool) -> Build:

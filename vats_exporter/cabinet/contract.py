@@ -7,8 +7,7 @@ each fact comes from.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.gwt import Kind, Repeat, build_request, encode_long
@@ -40,8 +39,7 @@ MIGRATION_STATE: Final = "ru.cti.vpbx.shared.enums.MIGRATION_STATE_TYPE"
 DISPATCHER: Final = "ru.cti.vpbx.shared.services.DispatcherService$DISPATCHER"
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """A GWT-RPC service: the last part of its path, its Java interface, its requests' classes."""
 
     path: str
@@ -87,12 +85,17 @@ LIST_TAILS: Final = (
 _LIST_HEAD: Final = ("5", "0", "6", "0", "0")
 """The request object until its tail: its class, null, a Boolean that is false, null. [observed]"""
 
-_OBJECTS: Final = ("6", "7", "8")
-"""The other classes of the list request, each with one value: Boolean, an enum, Long."""
-
 _PLACEHOLDERS: Final = ("{filter}", "{enterprise}", "{page}", "{page_size}")
-_REQUIRED: Final = ("{page}", "{page_size}")
 _VALUE: Final = re.compile(r"-?[\w$.]+", re.ASCII)
+
+_WRITTEN: Final = {
+    # null, one that was written before, or one of the other classes of the request with its value
+    Kind.OBJECT: r"(?:0|-\d+|[678]\|[^|]+)",
+    Kind.LONG: r"(?:[A-Za-z][\w$]*|\{\w+\})",
+    Kind.STRING: "0",
+    Kind.BOOLEAN: "[01]",
+}
+"""How a client writes a value of each kind in a list request; those of others are numbers."""
 
 
 def validate_list_tail(template: str) -> None:
@@ -107,16 +110,10 @@ def validate_list_tail(template: str) -> None:
         raise ValueError('it must end with "|", or the last value is lost')
     values = _values(template)
     for number, value in enumerate(values, 1):
-        if value in _PLACEHOLDERS:
-            continue
-        if not value:
-            raise ValueError(f'value {number} is empty: nothing stands between two "|"')
-        if "{" in value or "}" in value:
+        if value not in _PLACEHOLDERS and not _VALUE.fullmatch(value):
             known = ", ".join(_PLACEHOLDERS)
-            raise ValueError(f"value {number} is an unknown placeholder; known are {known}")
-        if not _VALUE.fullmatch(value):
-            raise ValueError(f"value {number} is neither a number nor a reference")
-    for placeholder in _REQUIRED:
+            raise ValueError(f"value {number} is neither a number, a reference nor one of {known}")
+    for placeholder in ("{page}", "{page_size}"):
         if placeholder not in values:
             raise ValueError(f"the placeholder {placeholder} is missing")
 
@@ -141,37 +138,17 @@ def choose_list_tail(
     """
     if fields is None or any(isinstance(field, Repeat) for field in fields):
         return configured, ""
+    kinds = [field for field in fields if isinstance(field, Kind)]
+    written = re.compile(r"\|".join(_WRITTEN.get(kind, r"-?\d+") for kind in kinds), re.ASCII)
     for tail in LIST_TAILS if configured == LIST_TAILS[0] else (configured,):
-        if _fits([*_LIST_HEAD[1:], *_filled(tail, {"{filter}": str(row_filter)})], fields):
+        values = [*_LIST_HEAD[1:], *_filled(tail, {"{filter}": str(row_filter)})]
+        if written.fullmatch("|".join(values)):
             return tail, ""
-    kinds = ", ".join(str(getattr(field, "value", field)) for field in fields)
     return configured, (
         f"list_tail does not fit {LIST_REQUEST.rpartition('.')[2]}: the client writes "
-        f"{len(fields)} values ({kinds}), of which the tail begins with the fourth"
+        f"{len(fields)} values ({', '.join(kind.value for kind in kinds)}), of which the tail "
+        "begins with the fourth"
     )
-
-
-def _fits(values: Sequence[str], fields: Sequence[Field]) -> bool:
-    """Whether a client would write these values of an object with these fields."""
-    rest = [*reversed(values)]
-    objects = 1  # the request itself
-    for field in fields:
-        value = rest.pop() if rest else ""
-        if field is Kind.OBJECT:
-            if value in _OBJECTS and rest:
-                objects += 1
-                fits = bool(rest.pop())
-            else:
-                fits = value == "0" or value in [f"-{number + 1}" for number in range(objects)]
-        elif field is Kind.LONG:
-            fits = bool(re.fullmatch(r"[A-Za-z][\w$]*|\{\w+\}", value, re.ASCII))
-        elif field is Kind.STRING:
-            fits = value == "0"
-        else:
-            fits = bool(re.fullmatch(r"[01]" if field is Kind.BOOLEAN else r"-?\d+", value))
-        if not fits:
-            return False
-    return not rest
 
 
 def list_request(

@@ -12,7 +12,7 @@ Texts are not kept, only what they tell; accounts whose cabinet serves the same 
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from hashlib import sha256
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Final
@@ -28,7 +28,6 @@ from vats_exporter.cabinet.contract import (
 )
 from vats_exporter.cabinet.errors import (
     CabinetError,
-    CabinetTimeoutError,
     NotACabinetError,
     SessionEndedError,
     UndecodableError,
@@ -84,24 +83,8 @@ _turns: Final = BoundedSemaphore(16)
 """Of accounts that hold a text: hundreds start together, and each may have some 10 MB."""
 
 
-@contextmanager
-def _turn(settings: CabinetSettings) -> Iterator[None]:
-    within = settings.timeouts.call
-    if not _turns.acquire(timeout=within):
-        raise CabinetTimeoutError(
-            f"permutation: waited for other accounts to read their scripts, more than {within:g} s"
-        )
-    try:
-        yield
-    finally:
-        _turns.release()
-
-
 def _read(*texts: str) -> _Findings:
-    digest = sha256()
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    key = digest.digest()
+    key = sha256("\0".join(texts).encode("utf-8", "surrogatepass")).digest()
     with _reading:
         found = _shared.get(key)
         if found is None:
@@ -119,12 +102,12 @@ class Discovery:
         module_base: the address of the GWT module, ``https://vpbx.mts.ru/vpbxGwt/``.
         permutation: strong name of one of its permutations; any works for RPC. [gwt]
         settings: what is set by hand.
-        path: of its script; empty where there is none to read.
-        text: that script.
+        path: of the permutation's script.
+        text: that script; empty where there is none.
 
     Attributes:
-        script: what the permutation's script tells, and the fragments that were read.
-        table: its classes, to read lists by.
+        script: what the script and the fragments that were read tell.
+        table: their classes, to read lists by.
         policies: serialization policy hash by service path.
         signatures: type signature by class name.
         list_tail: the end of the list request.
@@ -191,20 +174,15 @@ class Discovery:
         return self.permutation not in permutations(transport, self._settings)
 
     def look_for(self, transport: Transport, wanted: Iterable[str], text: str = "") -> bool:
-        """Look in the deferred fragments for what the script does not hold.
+        """Look in the deferred fragments for what the script does not hold; whether it was found.
 
-        Args:
-            transport: signed in.
-            wanted: services, by path, and classes, by type signature.
-            text: the permutation's script, where it is at hand, and it is our turn.
-
-        Returns:
-            whether something of it was found.
+        ``wanted`` are services, by path, and classes, by type signature; ``text`` is the script,
+        where it is at hand and it is our turn.
         """
         missing = self._missing(wanted) - self._vain
         if not missing or not self._path:
             return False
-        with nullcontext() if text else _turn(self._settings):
+        with nullcontext() if text else _turns:
             try:
                 texts = [text or _script(transport, "permutation", self._path)]
             except MissingError:
@@ -276,7 +254,7 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
     failed: CabinetError | None = None
     read = 0
     names = permutations(transport, settings)[:_MOST_TRIED]
-    with _turn(settings):
+    with _turns:
         for name in names:
             try:
                 path, text = _permutation(transport, name)

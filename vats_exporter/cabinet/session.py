@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from vats_exporter import gwt
 from vats_exporter.address import parse_address
-from vats_exporter.cabinet import contract
+from vats_exporter.cabinet import contract, sign_in
 from vats_exporter.cabinet.discovery import discover
 from vats_exporter.cabinet.errors import (
     CabinetError,
@@ -30,7 +30,6 @@ from vats_exporter.cabinet.errors import (
     SessionEndedError,
     UndecodableError,
 )
-from vats_exporter.cabinet.sign_in import sign_in
 from vats_exporter.cabinet.transport import Transport
 from vats_exporter.redaction import redact
 
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.discovery import Discovery
     from vats_exporter.cabinet.errors import Trace
     from vats_exporter.cabinet.settings import CabinetSettings
-    from vats_exporter.cabinet.sign_in import SignInPace
 
     Build = Callable[[Discovery], str]
 
@@ -71,40 +69,73 @@ _LONGEST: Final = 200
 
 
 class Session:
-    """The calls to one cabinet. Everything but :meth:`close` is used within :meth:`alone`.
+    """The calls to one cabinet, one at a time. Thread-safe.
+
+    Args:
+        settings: how it is reached and read.
+        trace: sees every HTTP call, sign-in and redeployment.
+        observe: is shown every answer by its call's name, body and all.
+        pace: says when a password may be sent; the process's own except in tests.
 
     Attributes:
         enterprise: the enterprise's number, once signed in; empty where the cabinet does not tell.
         discovery: what the cabinet calls things, once discovered.
-        number: how many sessions there were.
     """
 
     def __init__(
         self,
         settings: CabinetSettings,
-        trace: Trace,
-        observe: Observe | None,
-        pace: SignInPace,
+        *,
+        trace: Trace | None = None,
+        observe: Observe | None = None,
+        pace: sign_in.SignInPace | None = None,
     ) -> None:
         self.enterprise = ""
         self.discovery: Discovery | None = None
-        self.number = 0
         self._settings = settings
-        self._trace = trace
+        self._trace: Trace = trace or (lambda _: None)
         self._observe = observe
-        self._pace = pace
+        self._pace = pace or sign_in.PACE
         self._base_url = parse_address(settings.address, allow_plain_http=settings.allow_plain_http)
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._transport: Transport | None = None
+        self._made: Transport | None = None
         self._signed_in = False
         self._signed_in_as: int | None = None
-        self._renewed: set[type[CabinetError]] = set()  # what ended and was renewed, in a listing
+        self._sessions = 0
+        self._renewed: set[str] = set()  # what was, in the listing under way
         self._unanswered = 0  # lists in a row that were answered with something else
         self._permutation = ""
 
+    def credentials_changed(self) -> bool:
+        """Whether login and password are others than those that were last sent."""
+        return self._signed_in_as not in (None, self._credentials())
+
+    def close(self) -> None:
+        """Sign out and close the connection; a call under way ends soon, or is broken."""
+        self._closing.set()
+        patience = _ENDS_WITHIN
+        while not self._lock.acquire(timeout=patience):
+            # Again and again, since another call may have waited behind the one that was broken.
+            patience = _BREAKS_EVERY
+            if (transport := self._made) is not None:
+                transport.close()
+        try:
+            path, transport = self._settings.sign_out_path, self._made
+            if transport is not None:
+                # Where there is a cookie there may be a session, also after a call that was broken.
+                if path and len(transport.cookies.jar):
+                    with suppress(CabinetError):  # only the trace tells whether it worked
+                        transport.send("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
+                transport.close()
+            self._made = None
+            self._signed_in = False
+            self._closing.clear()
+        finally:
+            self._lock.release()
+
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[None]:
         """Make calls exclusively; no error gets out with a secret in it."""
         with self._lock:
             self._renewed.clear()
@@ -115,49 +146,57 @@ class Session:
                 raise
 
     @property
-    def transport(self) -> Transport:
-        """The transport, whether signed in or not."""
-        if self._transport is None:
-            self._transport = Transport(self._base_url, self._settings, self._trace, self._observe)
-        return self._transport
+    def _transport(self) -> Transport:
+        if self._made is None:
+            self._made = Transport(self._base_url, self._settings, self._trace, self._observe)
+        return self._made
 
-    def credentials_changed(self) -> bool:
-        """Whether login and password are others than those that were last sent."""
-        return self._signed_in_as not in (None, self._credentials())
-
-    def doubt(self) -> None:
-        """Make the next call sign in."""
-        self._signed_in = False
-        self._renewed.clear()
-
-    def ready(self, service: Service | None = None) -> Discovery:
+    def _ready(self, service: Service | None = None) -> Discovery:
         """Sign in and discover if necessary; look for a service in the fragments."""
         if not self._signed_in:
             self._sign_in()
         if self.discovery is None:
-            self.discovery = discover(self.transport, self._settings)
+            self._renewed.add("names")
+            self.discovery = discover(self._transport, self._settings)
             found = self.discovery.permutation
             if self._permutation and self._permutation != found:
                 self._trace(Redeployed(self._permutation, found))
             self._permutation = found
         if service is not None:
-            self.discovery.look_for(self.transport, [service.path])
+            self.discovery.look_for(self._transport, [service.path])
         return self.discovery
 
-    def call(
+    def _sign_in(self) -> None:
+        self._renewed.add("session")
+        who = self._credentials()
+        left = self._pace.left(who)
+        if left <= _WORTH_WAITING:
+            self._closing.wait(left)
+        self._signed_in_as = who
+        self.enterprise = sign_in.sign_in(
+            self._transport, self._settings, self._trace, self._pace, who
+        )
+        self._signed_in = True
+        self._sessions += 1
+
+    def _credentials(self) -> int:
+        """What stands for address, login and password, where these may not be kept."""
+        settings = self._settings
+        return hash((self._base_url, settings.login, settings.current_password()))
+
+    def _call(
         self, name: str, service: Service, build: Build, *, renew: bool = True
     ) -> gwt.Response:
         """Make a GWT-RPC call; sign in or discover again and repeat it if necessary.
 
-        Each at most once, the first time in a call included: what is refused in a session, or under
-        names, that are as fresh as they can be is refused for another reason. Unless ``renew``, the
-        call is made in the session there is, and under the names there are, or fails.
+        What is refused in a session, or under names, that are as fresh as they can be is refused
+        for another reason. Unless ``renew``, the call is made in the session there is, and under
+        the names there are, or fails.
 
         Raises:
             CabinetError: there is no ``//OK`` answer.
         """
-        new_session, new_names = not self._signed_in, self.discovery is None
-        if not renew and (new_session or new_names):
+        if not renew and not (self._signed_in and self.discovery):
             raise SessionEndedError(f"{name}: not signed in")
         while True:
             try:
@@ -166,43 +205,17 @@ class Session:
                 if not renew:
                     raise
                 self._signed_in = False
-                if new_session or SessionEndedError in self._renewed:
+                if "session" in self._renewed:
                     again = f"{error.args[0]} again, right after signing in"
                     raise NotGwtError(again) from None
-                self._renewed.add(SessionEndedError)
             except RedeployedError:
                 # Also without renewing: the list's own names may be as they were, and not notice.
                 self.discovery = None
-                if not renew or new_names or RedeployedError in self._renewed:
+                if not renew or "names" in self._renewed:
                     raise
-                self._renewed.add(RedeployedError)
-
-    def close(self) -> None:
-        """Sign out and close the connection; a call under way ends soon, or is broken."""
-        self._closing.set()
-        broken, patience = False, _ENDS_WITHIN
-        while not self._lock.acquire(timeout=patience):
-            # Again and again, since another call may have waited behind the one that was broken.
-            broken, patience = True, _BREAKS_EVERY
-            if (transport := self._transport) is not None:
-                transport.close()
-        try:
-            path, transport = self._settings.sign_out_path, self._transport
-            if transport is not None:
-                # A call that was broken may have been the one that signs in: then a cookie tells
-                # that there may be a session.
-                if path and (self._signed_in or (broken and len(transport.cookies.jar))):
-                    with suppress(CabinetError):  # only the trace tells whether it worked
-                        transport.send("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
-                transport.close()
-            self._transport = None
-            self._signed_in = False
-            self._closing.clear()
-        finally:
-            self._lock.release()
 
     def _exchange(self, name: str, service: Service, build: Build) -> gwt.Response:
-        discovery = self.ready(service)
+        discovery = self._ready(service)
         body = build(discovery).encode("utf-8")
         headers = {
             "Content-Type": contract.CONTENT_TYPE,
@@ -210,14 +223,12 @@ class Session:
             "X-GWT-Module-Base": discovery.module_base,
         }
         path = contract.MODULE_PATH + service.path
-        answer = self.transport.send(name, path, body, headers, follow=False)
+        answer = self._transport.send(name, path, body, headers, follow=False)
         try:
-            answer.check(name)
-            response = self._decode(name, answer, discovery, service)
-        except (SessionEndedError, RedeployedError):
-            raise
-        except (NotGwtError, GwtExceptionError):
-            if service is contract.LIST:
+            response = _read(name, answer, self._settings.max_response, discovery.unsure(service))
+        except (NotGwtError, GwtExceptionError) as error:
+            ended = isinstance(error, SessionEndedError | RedeployedError)
+            if service is contract.LIST and not ended:
                 # After the first failure in a row, the second, the fourth.
                 self._unanswered += 1
                 if self._unanswered & (self._unanswered - 1) == 0:
@@ -227,46 +238,28 @@ class Session:
             self._unanswered = 0
         return response
 
-    def _decode(
-        self, name: str, answer: Answer, discovery: Discovery, service: Service
-    ) -> gwt.Response:
-        """Read an answer: the ``//OK``, or the error of the tree that it means."""
-        try:
-            response = gwt.decode(answer.body, limit=self._settings.max_response)
-        except gwt.NotAnAnswerError as error:
-            if answer.is_login_page:
-                raise SessionEndedError(f"{name}: the login page") from None
-            raise NotGwtError(f"{name}: {error}") from None
-        except gwt.GwtError as error:
-            raise UndecodableError(f"{name}: {error}") from None
-        if response.status == "OK":
-            return response
-        # A broken answer may have any string of its where the class should stand.
-        found = response.exception_class if _CLASS.fullmatch(response.exception_class) else ""
-        if found != _INCOMPATIBLE:
-            raise GwtExceptionError(f"{name}: the server answers {found or 'an exception'}")
-        reason = f"{found.rpartition('.')[2]}: {_message(response)}{discovery.unsure(service)}"
-        raise RedeployedError(f"{name}: the server reports that names are out of date ({reason})")
 
-    def _credentials(self) -> int:
-        """What stands for address, login and password, where these may not be kept."""
-        settings = self._settings
-        return hash((self._base_url, settings.login, settings.current_password()))
-
-    def _sign_in(self) -> None:
-        who = self._credentials()
-        left = self._pace.left(who)
-        if left <= _WORTH_WAITING:
-            self._closing.wait(left)
-        self._signed_in_as = who
-        self.enterprise = sign_in(self.transport, self._settings, self._trace, self._pace, who)
-        self._signed_in = True
-        self.number += 1
-
-
-def _message(response: gwt.Response) -> str:
-    """GWT's own message about what is out of date: names of classes and methods, no data."""
+def _read(name: str, answer: Answer, limit: int, unsure: str) -> gwt.Response:
+    """Read the answer to a call: the ``//OK``, or the error of the tree that it means."""
+    answer.check(name)
+    try:
+        response = gwt.decode(answer.body, limit=limit)
+    except gwt.NotAnAnswerError as error:
+        if answer.is_login_page:
+            raise SessionEndedError(f"{name}: the login page") from None
+        raise NotGwtError(f"{name}: {error}") from None
+    except gwt.GwtError as error:
+        raise UndecodableError(f"{name}: {error}") from None
+    if response.status == "OK":
+        return response
+    # A broken answer may have any string of its where the class should stand.
+    found = response.exception_class if _CLASS.fullmatch(response.exception_class) else ""
+    if found != _INCOMPATIBLE:
+        raise GwtExceptionError(f"{name}: the server answers {found or 'an exception'}")
+    # GWT's own message about what is out of date: names of classes and methods, no data.
     text = "".join(response.string_table[1:2])[:_LONGEST]
+    said = "".join(letter if letter.isprintable() else " " for letter in text)
     if not _CLASS.search(text):
-        return "no reason given"
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+        said = "no reason given"
+    reason = f"{found.rpartition('.')[2]}: {said}{unsure}"
+    raise RedeployedError(f"{name}: the server reports that names are out of date ({reason})")

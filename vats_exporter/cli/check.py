@@ -94,7 +94,7 @@ def _works(accounts: Sequence[AccountSettings]) -> bool:
                 problem, trunks, notes = outcome.result, "-", [str(outcome)]
             else:
                 problem, (trunks, notes) = "", outcome
-            if misfit := cabinet.list_tail_misfit:
+            if misfit := cabinet.discovery.misfit if cabinet.discovery else "":
                 problem = problem or "undecodable"
                 notes += [] if any(misfit in note for note in notes) else [misfit]
             enterprise = cabinet.enterprise or account.enterprise or "-"
