@@ -130,7 +130,6 @@ def test_the_policies_and_signatures_of_a_capture_are_found(
     expected = truth("permutation_cache")
     assert dict(found.policies) == expected["service_policies"]
     assert set(found.signatures.values()) == set(expected["type_signatures"])
-    assert not found.observed
     assert server.count(SCRIPT) == 1
 
 

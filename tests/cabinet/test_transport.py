@@ -613,7 +613,7 @@ def test_cookies_are_kept_until_they_are_forgotten(
     server.answer(PATH, redirect("/next", cookie="JSESSIONID=geheim-cookie; Path=/; HttpOnly"))
     transport.send("home", PATH)
     assert server.received[-1].headers["cookie"] == "JSESSIONID=geheim-cookie"
-    transport.cookies.jar.clear()
+    transport.cookies.clear()
     transport.send("home", PATH)
     assert "cookie" not in server.received[-1].headers
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import Cookie, CookieJar, CookiePolicy
 from typing import TYPE_CHECKING, Final
-from urllib.request import Request
 
 from vats_exporter.cabinet.errors import NotGwtError, SessionEndedError, UndecodableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from http.client import HTTPResponse
+    from urllib.request import Request
 
 Observe = Callable[[str, "Answer"], None]
 """Is shown every answer, body and all, by its call's name; for a person who looks at them."""
@@ -93,8 +93,8 @@ class Answer:
         return error
 
 
-class Cookies(CookiePolicy):
-    """What the cabinet's cookies are, and which go back, within bounds.
+class CookieRules(CookiePolicy):
+    """Which cookies a jar keeps, and which go back.
 
     One host is asked and no other, so all of them go back to it: also those that a browser loses
     for their ``Version``, ``Domain`` or ``Path``, or for ``Secure`` over plain HTTP. A sign-in
@@ -106,16 +106,6 @@ class Cookies(CookiePolicy):
 
     def __init__(self) -> None:
         self.jar = CookieJar(self)
-
-    def take(self, response: HTTPResponse, url: str) -> None:
-        """Keep the cookies of an answer to a request for an address."""
-        self.jar.extract_cookies(response, Request(url))  # noqa: S310 - nothing is opened
-
-    def header(self, url: str) -> str:
-        """The header ``Cookie`` for an address; empty without any."""
-        request = Request(url)  # noqa: S310 - nothing is opened
-        self.jar.add_cookie_header(request)
-        return request.get_header("Cookie") or ""
 
     def set_ok(self, cookie: Cookie, request: Request) -> bool:
         """Whether the jar keeps a cookie."""

@@ -12,6 +12,7 @@ Everything that can go wrong is one of the tree in :mod:`vats_exporter.cabinet.e
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vats_exporter import gwt
@@ -38,13 +39,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from vats_exporter.cabinet.answers import Observe
     from vats_exporter.cabinet.devices import TrunkDetails
     from vats_exporter.cabinet.discovery import Discovery
-    from vats_exporter.cabinet.errors import Trace
     from vats_exporter.cabinet.page import Page
     from vats_exporter.cabinet.session import Build
-    from vats_exporter.cabinet.sign_in import SignInPace
     from vats_exporter.trunks import Listing
 
 
@@ -66,16 +64,9 @@ class CabinetClient(Session):
     Its calls raise a ``CabinetError`` where they cannot be made.
     """
 
-    def __init__(
-        self,
-        settings: CabinetSettings,
-        *,
-        trace: Trace | None = None,
-        observe: Observe | None = None,
-        pace: SignInPace | None = None,
-    ) -> None:
-        super().__init__(settings, trace=trace, observe=observe, pace=pace)
-        self._known = Plausibility()
+    @cached_property
+    def _known(self) -> Plausibility:
+        return Plausibility()
 
     def __enter__(self) -> Self:
         """Return itself; nothing is done before it is needed."""

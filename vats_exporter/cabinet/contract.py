@@ -18,19 +18,14 @@ if TYPE_CHECKING:
 
     from vats_exporter.gwt import Field
 
-SIGN_IN_PATH: Final = "/j_spring_security_check"
-"""[observed]"""
-
+SIGN_IN_PATH: Final = "/j_spring_security_check"  # [observed]
 HOME_PATH: Final = "/"
 MODULE_PATH: Final = "/vpbxGwt/"
-NOCACHE_PATH: Final = "/vpbxGwt/vpbxGwt.nocache.js"
-"""[observed]"""
+NOCACHE_PATH: Final = "/vpbxGwt/vpbxGwt.nocache.js"  # [observed]
+CONTENT_TYPE: Final = "text/x-gwt-rpc; charset=utf-8"  # [gwt]
 
 ENTERPRISE_PATH: Final = re.compile(r"/gwt/enterprise/(\d{1,19})(?:/|$)", re.ASCII)
 """Where a successful sign-in ends. [observed]"""
-
-CONTENT_TYPE: Final = "text/x-gwt-rpc; charset=utf-8"
-"""[gwt]"""
 
 LONG: Final = "java.lang.Long"
 BOOLEAN: Final = "java.lang.Boolean"

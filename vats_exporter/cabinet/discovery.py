@@ -37,24 +37,18 @@ from vats_exporter.gwt import GwtError, NotUnderstood
 from vats_exporter.gwt.script import read_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from vats_exporter.cabinet.contract import Service
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.transport import Transport
     from vats_exporter.gwt.script import Script
 
-_MOST_READ: Final = 2
-"""Permutations of one deployment whose scripts are read: all hold the same services. [gwt]"""
-
-_MOST_TRIED: Final = 5
-"""Permutations that are asked for: not all of them need have stayed."""
-
-_LONGEST_SCRIPT: Final = 32 * 1024 * 1024
-_MOST_TEXT: Final = 2 * _LONGEST_SCRIPT
-"""Bytes of a script, and of all that are read together. The largest one seen has 11.5 MB."""
-
+_MOST_READ: Final = 2  # scripts of permutations: all hold the same services [gwt]
+_MOST_TRIED: Final = 5  # permutations that are asked for: not all of them need have stayed
 _MOST_FRAGMENTS: Final = 200
+_LONGEST_SCRIPT: Final = 32 * 1024 * 1024  # bytes; the largest one seen has 11.5 MB
+_MOST_TEXT: Final = 2 * _LONGEST_SCRIPT  # with its fragments
 
 _STRONG_NAME: Final = re.compile(
     # With or without the number of a soft permutation, which is decided in the browser. [gwt]
@@ -76,11 +70,10 @@ class _Findings:
 
 
 _shared: WeakValueDictionary[bytes, _Findings] = WeakValueDictionary()
+# One account reads at a time: it takes memory, and the others find it done. Few hold a text at a
+# time: hundreds start together, and each may have some 10 MB.
 _reading: Final = Lock()
-"""One account at a time: reading takes memory, and the others find it done."""
-
 _turns: Final = BoundedSemaphore(16)
-"""Of accounts that hold a text: hundreds start together, and each may have some 10 MB."""
 
 
 def _read(*texts: str) -> _Findings:
@@ -112,7 +105,6 @@ class Discovery:
         signatures: type signature by class name.
         list_tail: the end of the list request.
         misfit: why that does not fit the class of the request; empty where it does.
-        observed: classes whose signature was seen once, and used for want of one in the script.
         fragments: how many deferred fragments were read.
         fits: whether the script reads lists; ``None`` before one with rows was read.
 
@@ -133,7 +125,6 @@ class Discovery:
         self.fragments = 0
         self.fits: bool | None = None
         self._settings = settings
-        self.observed: set[str] = set()
         self._vain: set[str] = set()
         # The linker writes this into a permutation that can load fragments. [gwt]
         self._path = path if "deferredjs" in text else ""
@@ -151,10 +142,7 @@ class Discovery:
 
     def signature(self, name: str) -> str:
         """A class's type signature; the one observed where the script does not name the class."""
-        if name in self.signatures:
-            return self.signatures[name]
-        self.observed.add(name)
-        return OBSERVED_SIGNATURES[name]
+        return self.signatures.get(name) or OBSERVED_SIGNATURES[name]
 
     def strings(self, service: Service, method: str) -> tuple[str, ...]:
         """The strings a request to a service begins with."""
@@ -164,8 +152,9 @@ class Discovery:
     def unsure(self, service: Service) -> str:
         """What may be wrong in a request to a service, as the end of a sentence; often empty."""
         words = f"; {self.misfit}" if self.misfit and service is LIST else ""
-        if self.observed:
-            names = ", ".join(sorted(one.rpartition(".")[2] for one in self.observed))
+        unnamed = [one.rpartition(".")[2] for one in service.classes if one not in self.signatures]
+        if unnamed:
+            names = ", ".join(sorted(unnamed))
             words += f"; not in the script, so the values seen elsewhere were used: {names}"
         return words
 
@@ -182,26 +171,29 @@ class Discovery:
         missing = self._missing(wanted) - self._vain
         if not missing or not self._path:
             return False
-        with nullcontext() if text else _turns:
-            try:
-                texts = [text or _script(transport, "permutation", self._path)]
-            except MissingError:
-                return False  # it was redeployed
-            read = 1
-            for fragment in self._fragments(transport, _MOST_TEXT - len(texts[0])):
+        texts: list[str] = []
+        with nullcontext() if text else _turns, suppress(MissingError):
+            texts.append(text or _script(transport, "permutation", self._path))
+            for number in range(1, _MOST_FRAGMENTS + 1):
+                path = f"{MODULE_PATH}deferredjs/{self.permutation}/{number}.cache.js"
+                fragment = _script(transport, "fragment", path)
+                # Some servers have a page, or nothing, for whatever there is not.
+                is_none = fragment == texts[-1] or fragment.strip()[:1] in ("", "<")
+                if is_none or len(fragment) + sum(map(len, texts)) > _MOST_TEXT:
+                    break
                 texts.append(fragment)
                 # A service and its classes' handlers stand in one fragment with the policy's hash.
                 if _STRONG_NAME.search(fragment) or any(name in fragment for name in missing):
                     self._use(*texts)
-                    read = len(texts)
                     if not self._missing(missing):
                         break
-            if read < len(texts):
-                # Some function may stand in the last fragment, and be called from those before.
-                self._use(*texts)
-        self.fragments = len(texts) - 1
         vain = self._missing(missing)
-        self._vain |= vain
+        if vain and texts:
+            # Some function may stand in the last fragment, and be called from those before.
+            self._use(*texts)
+            vain = self._missing(missing)
+            self._vain |= vain
+        self.fragments = max(self.fragments, len(texts) - 1)
         return vain != missing
 
     def _use(self, *texts: str) -> None:
@@ -221,24 +213,6 @@ class Discovery:
             if name not in self.policies
             and (name not in known or isinstance(known[name], NotUnderstood))
         }
-
-    def _fragments(self, transport: Transport, most: int) -> Iterator[str]:
-        """The deferred fragments in order, as long as there is room.
-
-        Some servers have a page, or nothing, for whatever there is not.
-        """
-        last = ""
-        for number in range(1, _MOST_FRAGMENTS + 1):
-            path = f"{MODULE_PATH}deferredjs/{self.permutation}/{number}.cache.js"
-            try:
-                text = _script(transport, "fragment", path)
-            except MissingError:
-                return
-            most -= len(text)
-            if most < 0 or text == last or text.strip()[:1] in ("", "<"):
-                return
-            last = text
-            yield text
 
 
 def discover(transport: Transport, settings: CabinetSettings) -> Discovery:

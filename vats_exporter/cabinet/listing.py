@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from vats_exporter.cabinet.errors import DoubtfulError, IncompleteError
 from vats_exporter.cabinet.page import read_trunks
@@ -104,13 +104,6 @@ def _check_page(pages: Sequence[Page], page_of: dict[str, int], settings: Cabine
         )
 
 
-class _Shown(NamedTuple):
-    """A list's kind: the classes of its answers, each once, and whether it was empty."""
-
-    classes: tuple[str, ...]
-    empty: bool
-
-
 class Plausibility:
     """What is known of one account's lists.
 
@@ -127,10 +120,11 @@ class Plausibility:
         self.session = 0
         self.doubt = ""
         self._permutation = ""
-        self._showing = ""  # the class of answers that show the reference
-        self._believed: _Shown | None = None
-        self._doubted: tuple[_Shown, int] | None = None
         self._redeployed = False  # in the course of a list
+        self._showing = ""  # the class of answers that show the reference
+        # A list's kind is the classes of its answers, each once, and whether it is empty.
+        self._believed: tuple[tuple[str, ...], bool] | None = None
+        self._doubted: dict[tuple[tuple[str, ...], bool], int] = {}  # and the session it came in
 
     def deployed(self, permutation: str) -> None:
         """Note the current permutation; little is known of another one's answers."""
@@ -140,14 +134,10 @@ class Plausibility:
             self.total_confirmed = False
             self._showing = ""
             if self._believed is not None:
-                self._believed = _Shown((), self._believed.empty)
+                self._believed = (), self._believed[1]
 
     def check_page(self, page: Page, number: int) -> None:
-        """Refuse another enterprise's page.
-
-        Raises:
-            IncompleteError: it is.
-        """
+        """Refuse another enterprise's page."""
         if number == 0:
             self._redeployed = False
         shown = self.reference in page.references
@@ -162,15 +152,12 @@ class Plausibility:
     def check_total(self, pages: Sequence[Page], rows: int) -> str:
         """Compare the number beside a list that ended by itself with its rows.
 
-        Returns:
-            a remark where that number is not known to be the total; empty otherwise.
-
-        Raises:
-            IncompleteError: it is the total, and there are not as many rows.
+        Where that is known to be the total, a difference refuses the list; elsewhere it is a
+        remark, which is returned.
         """
         totals = dict.fromkeys(page.total for page in pages if page.total is not None)
         if totals.keys() <= {rows}:
-            self.total_confirmed = self.total_confirmed or bool(totals)
+            self.total_confirmed |= bool(totals)
             return ""
         shown = ", ".join(map(str, totals))
         if self.total_confirmed:
@@ -191,19 +178,18 @@ class Plausibility:
         """
         last = len(pages) - 1 if self._redeployed else 0
         classes = tuple(dict.fromkeys(page.answer_class for page in pages[last:]))
-        shown = _Shown(classes, not any(page.records for page in pages))
-        before, doubted = self._believed, self._doubted
-        expected = before.classes if before else classes[:1]
+        empty = not any(page.records for page in pages)
+        expected, was_empty = self._believed or (classes[:1], True)
         doubt = ""
-        if before and shown.empty and not before.empty:
+        if empty and not was_empty:
             doubt = "it is empty, and was not before"
         elif expected and classes != expected:
             doubt = f"its answers are {_names(classes)}, and not {_names(expected)} as expected"
-        if doubt and (doubted is None or doubted[0] != shown or doubted[1] == self.session):
-            self._doubted = doubted if doubted and doubted[0] == shown else (shown, self.session)
+        if doubt and self._doubted.get((classes, empty), self.session) == self.session:
+            self._doubted = {(classes, empty): self.session}
             self.doubt = f"list: {doubt}; it is believed once another session has said the same"
             raise DoubtfulError(self.doubt)
-        self._believed, self._doubted, self.doubt = shown, None, ""
+        self._believed, self._doubted, self.doubt = (classes, empty), {}, ""
 
 
 def _names(signatures: Sequence[str]) -> str:

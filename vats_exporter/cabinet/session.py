@@ -44,28 +44,19 @@ if TYPE_CHECKING:
 
     Build = Callable[[Discovery], str]
 
-_WORTH_WAITING: Final = 2.0
-"""Seconds that a sign-in waits rather than fail: listings come as often as passwords are sent."""
-
-_SIGN_OUT_WITHIN: Final = 1.5
-"""Seconds for signing out; the cabinet ends the session by itself some time later."""
-
-_ENDS_WITHIN: Final = 0.25
-"""Seconds that a call under way may still take when the session is to be closed."""
-
-_BREAKS_EVERY: Final = 0.05
-"""Seconds between two attempts to break calls that keep the session from being closed."""
-
+# In seconds:
+_WORTH_WAITING: Final = 2.0  # a sign-in waits rather than fail: lists are read as often
+_SIGN_OUT_WITHIN: Final = 1.5  # the cabinet ends the session by itself some time later
+_ENDS_WITHIN: Final = 0.25  # what a call under way still has when the session is to be closed
+_BREAKS_EVERY: Final = 0.05  # between two attempts to break it, and those that wait behind it
 CLOSES_WITHIN: Final = _ENDS_WITHIN + _BREAKS_EVERY + _SIGN_OUT_WITHIN
 """Seconds that closing takes, unless a call hangs where it cannot be broken: in connecting."""
 
 _INCOMPATIBLE: Final = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
 
+# A class with its package: what an exception's answer names, and what no credential looks like.
 _CLASS: Final = re.compile(r"[a-z]\w*(?:\.[\w$]+){2,}", re.ASCII)
-"""A class with its package: what an exception's answer names, and what no credential looks like."""
-
-_LONGEST: Final = 200
-"""Characters of the server's own words that are told."""
+_LONGEST: Final = 200  # characters of the server's own words that are told
 
 
 class Session:
@@ -116,7 +107,6 @@ class Session:
         self._closing.set()
         patience = _ENDS_WITHIN
         while not self._lock.acquire(timeout=patience):
-            # Again and again, since another call may have waited behind the one that was broken.
             patience = _BREAKS_EVERY
             if (transport := self._made) is not None:
                 transport.close()
@@ -124,7 +114,7 @@ class Session:
             path, transport = self._settings.sign_out_path, self._made
             if transport is not None:
                 # Where there is a cookie there may be a session, also after a call that was broken.
-                if path and len(transport.cookies.jar):
+                if path and len(transport.cookies):
                     with suppress(CabinetError):  # only the trace tells whether it worked
                         transport.send("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
                 transport.close()

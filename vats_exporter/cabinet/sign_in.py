@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 PAUSE: Final = 60.0
 """Seconds between two sendings of a password, at least."""
 
-_REFUSED_LIMIT: Final = 3600.0
-_FAILED_LIMIT: Final = 300.0
+_REFUSED_LIMIT: Final = 3600.0  # seconds, of the pause after a refusal
+_FAILED_LIMIT: Final = 300.0  # and after another answer
 
 
 @dataclass(slots=True)

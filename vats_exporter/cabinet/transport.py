@@ -29,12 +29,13 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urljoin, urlsplit
+from urllib.request import Request
 
 import certifi
 
 from vats_exporter import __version__
 from vats_exporter.address import parse_proxy, proxy_of_environment
-from vats_exporter.cabinet.answers import REDIRECTS, Answer, Cookies, read_body
+from vats_exporter.cabinet.answers import REDIRECTS, Answer, CookieRules, read_body
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -62,17 +63,13 @@ _HEADERS: Final = {
     "Accept": "*/*",
     "Accept-Encoding": "gzip",
 }
-_MAX_REDIRECTS: Final = 10
 _PORTS: Final = {"http": 80, "https": 443}
+_MAX_REDIRECTS: Final = 10
+_MOST_INTERIM: Final = 16  # answers such as 103 Early Hints before the final one
+_LEGACY_RENEGOTIATION: Final = getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)  # Python 3.12 has it
 
+# Connections that the process opens at the same time: hundreds of accounts start at once.
 _OPENING: Final = threading.BoundedSemaphore(32)
-"""Connections that the process opens at the same time: hundreds of accounts start at once."""
-
-_MOST_INTERIM: Final = 16
-"""Interim answers, such as 103 Early Hints, that may come before one answer."""
-
-_LEGACY_RENEGOTIATION: Final = getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)
-"""Python names it from 3.12 on."""
 
 
 class Transport:
@@ -93,14 +90,13 @@ class Transport:
         observe: Observe | None = None,
     ) -> None:
         self.base_url = base_url
-        self.cookies = Cookies()
+        self.cookies = CookieRules().jar
         self._host = urlsplit(base_url).netloc
         self._settings = settings
         self._trace = trace
         self._observe = observe
         self._proxy = _proxy(settings, base_url, self._host)
         self._context = tls_context(settings.tls, self._host)
-        self._lock = threading.Lock()
         self._connection: http.client.HTTPConnection | None = None
         # Kept apart: an answer may still be read after its connection has let go of it.
         self._socket: socket.socket | None = None
@@ -156,7 +152,7 @@ class Transport:
 
         A password is not to be.
         """
-        self.cookies.jar.clear()
+        self.cookies.clear()
         self._drop()
 
     def close(self) -> None:
@@ -169,14 +165,13 @@ class Transport:
             self._connection.close()
 
     def _end(self, why: str) -> None:
-        """Make reads and writes on the connection end."""
-        with self._lock:
-            self._cut = why
-            cut = self._socket or (self._connection.sock if self._connection else None)
-            if cut is not None:
-                with suppress(OSError):
-                    # Below TLS, whose own shutdown would change the object another thread uses.
-                    socket.socket.shutdown(cut, socket.SHUT_RDWR)
+        """Make reads and writes on the connection end; where it is being opened, see `_open`."""
+        self._cut = why
+        cut = self._socket or (self._connection.sock if self._connection else None)
+        if cut is not None:
+            with suppress(OSError):
+                # Below TLS, whose own shutdown would change the object another thread uses.
+                socket.socket.shutdown(cut, socket.SHUT_RDWR)
 
     def _target(self, call: str, path: str, location: str) -> str:
         """The path that a redirect leads to; refuse any other host."""
@@ -240,9 +235,9 @@ class Transport:
             kept, and ended without any answer.
         """
         settings, url, target = self._settings, self.base_url + path, path
-        headers = {**_HEADERS, **headers}
-        if cookie := self.cookies.header(url):
-            headers["Cookie"] = cookie
+        request = Request(url)  # noqa: S310 - not to be opened: a jar of cookies wants one
+        self.cookies.add_cookie_header(request)
+        headers = {**_HEADERS, **headers, **dict(request.header_items())}
         if self._proxy and url.startswith("http:"):
             target, headers = url, {**headers, **self._proxy.headers}
         connection, head = self._connection, None
@@ -254,11 +249,11 @@ class Transport:
             connection.sock.settimeout(settings.timeouts.read)
             connection.request("GET" if body is None else "POST", target, body, headers)
             head = connection.getresponse()
-            self.cookies.take(head, url)
+            self.cookies.extract_cookies(head, request)
             if "set-cookie" in head.headers:
                 # Under this name they take the place of the session's before, also after a reload.
                 owner = f"{settings.login} at {settings.address}"
-                register_secrets(*(one.value or "" for one in self.cookies.jar), owner=owner)
+                register_secrets(*(one.value or "" for one in self.cookies), owner=owner)
             if head.status == 407 and self._proxy:
                 raise proxy_refusal(where, self._proxy.host, head.status)
             text = read_body(head, limit=min(settings.max_response, limit), where=where)
@@ -296,14 +291,12 @@ class Transport:
         if not _OPENING.acquire(timeout=connect):
             raise TimeoutError("too many are being opened")
         try:
-            with self._lock:
-                self._connection, self._socket = connection, None
+            self._connection, self._socket = connection, None
             connection.connect()
         finally:
             _OPENING.release()
-        with self._lock:
-            self._socket = connection.sock
-        if self._cut:
+        self._socket = connection.sock
+        if self._cut:  # before there was a socket to cut
             raise ConnectionAbortedError
         return connection
 
