@@ -155,8 +155,9 @@ def test_a_file_without_authorities_is_named(
     if content is not None:
         path.write_text(content)
     tls = TlsSettings.model_construct(ca_file=path)  # it was right when it was configured
+    address = f"https://127.0.0.1:{server.port}"
     with pytest.raises(TlsError, match=says) as caught:
-        make_cabinet(server, tls=tls).read_trunks()
+        make_cabinet(server, address=address, tls=tls).read_trunks()
     assert str(path) in str(caught.value)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -472,10 +473,12 @@ class Yielding:
     def __init__(self, others: threading.Event) -> None:
         self._lock = threading.Lock()
         self._others = others
+        self._until = time.monotonic() + PATIENCE
         self.release = self._lock.release
 
     def acquire(self, timeout: float = -1) -> bool:
-        if timeout >= 0 and not self._others.is_set():
+        # The other call may have been broken before it asked for anything.
+        if timeout >= 0 and not self._others.is_set() and time.monotonic() < self._until:
             self._others.wait(timeout)
             return False
         return self._lock.acquire(timeout=timeout)

@@ -713,7 +713,7 @@ def test_what_is_no_proxy_is_said_without_quoting_it(
     server: ReplayServer, make_transport: TransportMaker
 ) -> None:
     with pytest.raises(ProxyError, match="only http:// proxies") as caught:
-        make_transport(server, proxy_url="socks5://user:geheim@proxy.local")
+        make_transport(server, proxy_url="socks5://user:geheim@proxy.local").send("list", PATH)
     assert "geheim" not in str(caught.value)
 
 

@@ -62,7 +62,7 @@ class Answer:
         return bool(_LOGIN_FORM.search(text) or _LOGIN_PATH.search(self.path))
 
     def check(self, call: str, where: str = "") -> None:
-        """See that a call was answered with HTTP 200, its redirects not followed.
+        """See that a call, its redirects not followed, was answered: HTTP 200, and no login page.
 
         Raises:
             SessionEndedError: it was sent to the login page, or forbidden. [assumed]
@@ -74,6 +74,10 @@ class Answer:
             raise SessionEndedError(f"{call}: {seen}")
         if self.status != 200:
             raise self.error(where or call)
+        # A permutation's .cache.html is a page as well, and begins with GWT's own names.
+        is_page = self.body[:99].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+        if is_page and self.is_login_page and b"$wnd" not in self.body:
+            raise SessionEndedError(f"{call}: the login page")
 
     def error(self, where: str) -> NotGwtError:
         """Make the error for an HTTP status that is no answer, with when to ask again.

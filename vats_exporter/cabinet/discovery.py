@@ -29,7 +29,6 @@ from vats_exporter.cabinet.contract import (
 from vats_exporter.cabinet.errors import (
     CabinetError,
     NotACabinetError,
-    SessionEndedError,
     UndecodableError,
 )
 from vats_exporter.cabinet.reading import ClassTable
@@ -225,28 +224,27 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
         UndecodableError: the scripts do not name what is needed.
         CabinetError: they cannot be read.
     """
-    failed: CabinetError | None = None
-    read = 0
     names = permutations(transport, settings)[:_MOST_TRIED]
+    missing: list[CabinetError] = []
+    useless: list[CabinetError] = []
     with _turns:
         for name in names:
             try:
                 path, text = _permutation(transport, name)
             except MissingError as error:
-                failed = failed or error
+                missing.append(error)
                 continue
             try:
                 found = Discovery(transport.base_url + MODULE_PATH, name, settings, path, text)
                 found.look_for(transport, [LIST.path], text)
                 found.policy(LIST)
             except UndecodableError as error:
-                failed = failed or error
-                read += 1
-                if read == _MOST_READ:
+                useless.append(error)
+                if len(useless) == _MOST_READ:
                     break
             else:
                 return found
-    raise failed or UndecodableError("nocache: no permutation")
+    raise (useless or missing)[0]
 
 
 def permutations(transport: Transport, settings: CabinetSettings) -> tuple[str, ...]:
@@ -281,9 +279,4 @@ def _script(transport: Transport, call: str, path: str) -> str:
     if answer.status == 404:
         raise MissingError(f"{call}: {path} is not there (HTTP 404)")
     answer.check(call, f"{call}: {path}")
-    text = answer.text
-    # A .cache.html is a page as well, and begins with GWT's own names.
-    is_page = text.lstrip("\ufeff \t\r\n")[:1] == "<" and "$wnd" not in text
-    if is_page and answer.is_login_page:
-        raise SessionEndedError(f"{call}: the login page")
-    return text
+    return answer.text

@@ -85,12 +85,11 @@ class Session:
         self.discovery: Discovery | None = None
         self._settings = settings
         self._trace: Trace = trace or (lambda _: None)
-        self._observe = observe
         self._pace = pace or sign_in.PACE
         self._base_url = parse_address(settings.address, allow_plain_http=settings.allow_plain_http)
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._made: Transport | None = None
+        self._transport = Transport(self._base_url, settings, self._trace, observe)
         self._signed_in = False
         self._signed_in_as: int | None = None
         self._sessions = 0
@@ -108,17 +107,14 @@ class Session:
         patience = _ENDS_WITHIN
         while not self._lock.acquire(timeout=patience):
             patience = _BREAKS_EVERY
-            if (transport := self._made) is not None:
-                transport.close()
+            self._transport.close()
         try:
-            path, transport = self._settings.sign_out_path, self._made
-            if transport is not None:
-                # Where there is a cookie there may be a session, also after a call that was broken.
-                if path and len(transport.cookies):
-                    with suppress(CabinetError):  # only the trace tells whether it worked
-                        transport.send("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
-                transport.close()
-            self._made = None
+            path, transport = self._settings.sign_out_path, self._transport
+            # Where there is a cookie there may be a session, also after a call that was broken.
+            if path and len(transport.cookies):
+                with suppress(CabinetError):  # only the trace tells whether it worked
+                    transport.send("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
+            transport.start_afresh()
             self._signed_in = False
             self._closing.clear()
         finally:
@@ -134,12 +130,6 @@ class Session:
             except CabinetError as error:
                 error.args = tuple(redact(str(argument)) for argument in error.args)
                 raise
-
-    @property
-    def _transport(self) -> Transport:
-        if self._made is None:
-            self._made = Transport(self._base_url, self._settings, self._trace, self._observe)
-        return self._made
 
     def _ready(self, service: Service | None = None) -> Discovery:
         """Sign in and discover if necessary; look for a service in the fragments."""
@@ -235,8 +225,6 @@ def _read(name: str, answer: Answer, limit: int, unsure: str) -> gwt.Response:
     try:
         response = gwt.decode(answer.body, limit=limit)
     except gwt.NotAnAnswerError as error:
-        if answer.is_login_page:
-            raise SessionEndedError(f"{name}: the login page") from None
         raise NotGwtError(f"{name}: {error}") from None
     except gwt.GwtError as error:
         raise UndecodableError(f"{name}: {error}") from None

@@ -76,10 +76,6 @@ class Transport:
     """HTTP calls to one address (scheme, host and port), one at a time.
 
     ``trace`` sees each call; ``observe`` is shown every answer, body and all, by its call's name.
-
-    Raises:
-        TlsError: the file of authorities cannot be used.
-        ProxyError: there is no such proxy.
     """
 
     def __init__(
@@ -95,8 +91,6 @@ class Transport:
         self._settings = settings
         self._trace = trace
         self._observe = observe
-        self._proxy = _proxy(settings, base_url, self._host)
-        self._context = tls_context(settings.tls, self._host)
         self._connection: http.client.HTTPConnection | None = None
         # Kept apart: an answer may still be read after its connection has let go of it.
         self._socket: socket.socket | None = None
@@ -238,14 +232,15 @@ class Transport:
         request = Request(url)  # noqa: S310 - not to be opened: a jar of cookies wants one
         self.cookies.add_cookie_header(request)
         headers = {**_HEADERS, **headers, **dict(request.header_items())}
-        if self._proxy and url.startswith("http:"):
-            target, headers = url, {**headers, **self._proxy.headers}
-        connection, head = self._connection, None
+        connection, head, proxy = self._connection, None, None
         kept = connected = connection is not None and _is_idle(connection.sock)
         try:
+            proxy = _proxy(settings, self.base_url, where)
             if connection is None or not kept:
-                connection = self._open()
+                connection = self._open(proxy, where)
                 connected = True
+            if proxy and url.startswith("http:"):
+                target, headers = url, {**headers, **proxy.headers}
             connection.sock.settimeout(settings.timeouts.read)
             connection.request("GET" if body is None else "POST", target, body, headers)
             head = connection.getresponse()
@@ -254,8 +249,8 @@ class Transport:
                 # Under this name they take the place of the session's before, also after a reload.
                 owner = f"{settings.login} at {settings.address}"
                 register_secrets(*(one.value or "" for one in self.cookies), owner=owner)
-            if head.status == 407 and self._proxy:
-                raise proxy_refusal(where, self._proxy.host, head.status)
+            if head.status == 407 and proxy:
+                raise proxy_refusal(where, proxy.host, head.status)
             text = read_body(head, limit=min(settings.max_response, limit), where=where)
             # Java servers write the session's cookie into paths too, after a semicolon.
             shown = re.sub(r";[^/]*", "", path.partition("?")[0])
@@ -264,29 +259,28 @@ class Transport:
         except CabinetError as error:
             fault = error.with_traceback(None)
         except FAULTS as error:
-            opened = self._connection
-            proxy = self._proxy.host if self._proxy and not connected else ""
-            reached = opened is not None and opened.sock is not None
+            way = proxy.host if proxy and not connected else ""
+            reached = self._connection is not None and self._connection.sock is not None
             fault = translate(
-                error, where, settings.timeouts, connected=connected, proxy=proxy, reached=reached
+                error, where, settings.timeouts, connected=connected, proxy=way, reached=reached
             )
         self._drop()
         ended = head is None and isinstance(fault, UnreachableError) and not self._cut
         return None if kept and ended else fault
 
-    def _open(self) -> http.client.HTTPConnection:
+    def _open(self, proxy: Proxy | None, where: str) -> http.client.HTTPConnection:
         """Open a connection to the cabinet, through the proxy if there is one."""
         self._drop()
         parts, connect = urlsplit(self.base_url), self._settings.timeouts.connect
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        near = urlsplit(self._proxy.url) if self._proxy else parts
+        near = urlsplit(proxy.url) if proxy else parts
         at = near.hostname or "", near.port or port
         connection = http.client.HTTPConnection(*at, timeout=connect)
         if parts.scheme == "https":
-            context = self._context
+            context = tls_context(self._settings.tls, where)
             connection = http.client.HTTPSConnection(*at, timeout=connect, context=context)
-            if self._proxy:
-                connection.set_tunnel(host, port, self._proxy.headers)
+            if proxy:
+                connection.set_tunnel(host, port, proxy.headers)
         connection.response_class = _FinalResponse
         if not _OPENING.acquire(timeout=connect):
             raise TimeoutError("too many are being opened")
@@ -347,10 +341,10 @@ def _context(tls: TlsSettings, _changed: tuple[int, int] | None) -> ssl.SSLConte
     return context
 
 
-def _proxy(settings: CabinetSettings, base_url: str, host: str) -> Proxy | None:
+def _proxy(settings: CabinetSettings, base_url: str, where: str) -> Proxy | None:
     try:
         if settings.proxy_url:
             return parse_proxy(settings.proxy_url)
         return proxy_of_environment(base_url) if settings.proxy_from_environment else None
     except ValueError as error:
-        raise ProxyError(f"{host}: proxy: {error}") from None
+        raise ProxyError(f"{where}: proxy: {error}") from None
