@@ -323,19 +323,20 @@ def reading(
 def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found], list[str]]:
     """Find trunks by phones as people write them, their last seven digits, or references.
 
-    Returns the trunks in the order asked for, each once, and a sentence for each text that names no
-    trunk or more than one.
+    Returns the trunks in the order asked for, each once, and what is told on standard error: a
+    sentence for each text that names no trunk or more than one.
     """
     by_name: dict[str, list[Found]] = defaultdict(list)
     for found in everything:
         phone = found.trunk.phone
         for name in {found.trunk.ref, phone, phone[-7:]} - {""}:
             by_name[name].append(found)
-    together = " ".join(wanted)
-    if len(wanted) > 1 and read_phone(together) and not any(map(read_phone, wanted)):
-        return [], [_("{phone}: put a phone with blanks in quotes", phone=together)]
     chosen: dict[tuple[str, str], Found] = {}
     problems = []
+    together = " ".join(wanted)
+    if len(wanted) > 1 and read_phone(together) and not any(map(read_phone, wanted)):
+        problems.append(_("{phone}: put a phone with blanks in quotes", phone=together))
+        wanted = ()
     for text in wanted:
         phone, digits = read_phone(text), phone_digits(text)
         short = digits if len(digits) == 7 else ""
@@ -360,4 +361,6 @@ def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found
         else:
             said = _("{phone}: neither a phone nor a trunk's reference", phone=text)
         problems.append(said)
+    for problem in problems:
+        tell("{problem}", problem=problem)
     return list(chosen.values()), problems

@@ -95,8 +95,6 @@ def _run(given: Mapping[str, Any], *, enabled: bool) -> None:
             fail("nothing was changed, since an account could not be read")
         if not everyone:
             chosen, problems = options.find(chosen, wanted)
-            for problem in problems:
-                tell("{problem}", problem=problem)
             if problems:
                 fail("nothing was changed")
         moving = _plan(chosen, enabled=enabled, shown=given["dry_run"] or not given["yes"])

@@ -203,8 +203,6 @@ def show_command(
     accounts = options.choose(options.read_config(config_file), account)
     with options.reading(accounts) as (batches, unread):
         chosen, problems = options.find(chain.from_iterable(batches), phones)
-        for problem in problems:
-            tell("{problem}", problem=problem)
         failed = bool(problems or unread)
         one_by_one = track(chosen, len(chosen), "reading the details: {done} of {total}")
         for number, found in enumerate(one_by_one):
