@@ -81,9 +81,8 @@ def _phone(text: str) -> str:
     "Keep showing events as they come, until Ctrl-C; without --since, starts with the last ten.",
 )
 @options.option(
-    "--format",
+    "--format [table|json]",
     "json is one object per line, with times in UTC.",
-    choices=["table", "json"],
     name="format_",
     default="table",
 )

@@ -52,11 +52,10 @@ def option(
     text: str,
     *,
     name: str = "",
-    choices: Sequence[str] = (),
     read: Callable[[str], object] | None = None,
     **settings: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare an option as its help shows it: ``--port PORT``, or ``--yes``, which is a switch.
+    """Declare an option as its help shows it: ``--port PORT``, ``--sort [name|phone]``, ``--yes``.
 
     Unless it has a name, its parameter is called as the flag, with ``_`` for dots and hyphens.
     ``read`` makes of each text that is given what the command gets, or raises a ValueError.
@@ -70,14 +69,14 @@ def option(
         except ValueError as error:
             raise click.BadParameter(_("{error}", error=error)) from None
 
-    words = usage.split()
-    flags = [one for one in words if one.startswith("-")]
-    if choices:
-        settings["type"] = click.Choice(choices)
-    elif words != flags:
-        settings["metavar"] = words[-1]
-    else:
+    *flags, value = usage.split()
+    if value.startswith("-"):
+        flags.append(value)
         settings["is_flag"] = True
+    elif value.startswith("["):
+        settings["type"] = click.Choice(value[1:-1].split("|"))
+    else:
+        settings["metavar"] = value
     if settings.get("default"):
         settings.setdefault("show_default", True)
     parameter = name or re.sub("[.-]", "_", flags[-1].removeprefix("--"))
@@ -146,15 +145,13 @@ accounts = option(
     shell_complete=complete_account,
 )
 log_level = option(
-    "--log.level",
+    f"--log.level [{'|'.join(get_args(setup.Level))}]",
     "debug logs each call.  [default: info]",
-    choices=list(get_args(setup.Level)),
     envvar="VATS_EXPORTER_LOG_LEVEL",
 )
 log_format = option(
-    "--log.format",
+    f"--log.format [{'|'.join(get_args(setup.Format))}]",
     "How a line is written.  [default: logfmt]",
-    choices=list(get_args(setup.Format)),
     envvar="VATS_EXPORTER_LOG_FORMAT",
 )
 

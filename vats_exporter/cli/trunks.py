@@ -78,17 +78,15 @@ command.add_command(selector.disable)
 @options.config_file
 @options.accounts
 @options.option(
-    "--only",
+    f"--only [{'|'.join(_ONLY)}]",
     "Only trunks in this state; given several times, only trunks in all of these states. "
     "unknown: with an unknown pattern.",
-    choices=list(_ONLY),
     multiple=True,
 )
-@options.option("--sort", "Sort order.", choices=list(_SORT), default="account")
+@options.option(f"--sort [{'|'.join(_SORT)}]", "Sort order.", default="account")
 @options.option(
-    "--format",
+    "--format [table|json|csv]",
     "csv uses semicolons and a byte order mark, which Excel needs for Cyrillic.",
-    choices=["table", "json", "csv"],
     name="format_",
     default="table",
 )
