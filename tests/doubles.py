@@ -6,11 +6,13 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vats_exporter.clock import Clock
 from vats_exporter.trunks import Flags, Listing, Trunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vats_exporter.details import DetailedSource
     from vats_exporter.refresh import Refresher
     from vats_exporter.trunks import AccountState
 
@@ -19,7 +21,7 @@ PATIENCE = 10.0
 
 
 @dataclass
-class SetClock:
+class SetClock(Clock):
     wall: float = 1_750_000_000.0
     ticks: float = 100.0
 
@@ -102,7 +104,13 @@ def let_end(refresher: Refresher, timeout: float = 60.0) -> None:
     thread = refresher._thread
     assert thread is not None
     thread.join(timeout)
-    assert not refresher.refreshing
+    assert refresher._running is None
+
+
+def let_details_end(source: DetailedSource, timeout: float = PATIENCE) -> None:
+    """Wait until the details that a listing set off to read are read."""
+    if source._run is not None:
+        source._run.join(timeout)
 
 
 class Ticks:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.doubles import view
+from tests.doubles import SetClock, let_details_end, view
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.devices import Device, TrunkDetails
 from vats_exporter.cabinet.errors import (
@@ -211,18 +211,6 @@ def test_nobody_is_asked_twice_within_the_ttl(steps: list[tuple[float, bool]], c
                 book.failed(ref, now, its_own=True)
 
 
-class Clock:
-    """Both clocks, moved by hand."""
-
-    seconds = 1_000.0
-
-    def now(self) -> float:
-        return AT + self.seconds
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-
 class FakeCabinet:
     """A cabinet of three trunks whose details can fail or be held back."""
 
@@ -261,31 +249,31 @@ def test_details_arrive_with_the_next_listing_and_never_delay_one() -> None:
     source = DetailedSource(cabinet, ttl=HOUR, stale=stale)
     assert [trunk.line for trunk in source.read_trunks().trunks] == ["", "", ""]
     cabinet.hold.set()
-    source.wait()
+    let_details_end(source)
     listing = source.read_trunks()
     assert [trunk.sip_device_enabled for trunk in listing.trunks] == [True, True, True]
     assert listing.warnings == ()
 
 
 def test_details_that_fail_for_long_are_gone_while_the_flags_are_not() -> None:
-    cabinet, clock, limit = FakeCabinet(), Clock(), [STALE]
+    cabinet, clock, limit = FakeCabinet(), SetClock(), [STALE]
     source = DetailedSource(cabinet, ttl=HOUR, stale=lambda: limit[0], clock=clock)
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     read = clock.now()
     cabinet.failing = dict.fromkeys(("Ca0000", "Ca0001", "Ca0002"), GwtExceptionError("odd"))
     shown = []
     for seconds in (0.0, HOUR, STALE - 1, 1.0):
-        clock.seconds += seconds
+        clock.advance(seconds)
         shown.append([trunk.details_at for trunk in source.read_trunks().trunks])
-        source.wait()
+        let_details_end(source)
     assert shown == [[read] * 3, [read] * 3, [read] * 3, [None] * 3]
     limit[0] += 1.0  # a reload
     assert source.read_trunks().trunks[0].sip_device_enabled is True
     cabinet.failing = {}
-    clock.seconds += QUARTER
+    clock.advance(QUARTER)
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert [one.details_at for one in source.read_trunks().trunks] == [clock.now()] * 3
 
 
@@ -297,7 +285,7 @@ def test_a_failure_is_told_and_costs_no_flags() -> None:
         cabinet, ttl=HOUR, stale=stale, on_details=lambda *how: told.append(how)
     )
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert [trunk.line for trunk in source.read_trunks().trunks][1] == ""
     assert told == [
         ("success", ""),
@@ -320,7 +308,7 @@ def test_a_failure_is_told_and_costs_no_flags() -> None:
 def test_a_failure_that_is_not_about_one_trunk_ends_the_run_and_the_rest_stays_due(
     error: CabinetError,
 ) -> None:
-    cabinet, clock = FakeCabinet(), Clock()
+    cabinet, clock = FakeCabinet(), SetClock()
     cabinet.failing = {"Ca0001": error}
     told: list[tuple[str, str]] = []
     source = DetailedSource(
@@ -331,17 +319,17 @@ def test_a_failure_that_is_not_about_one_trunk_ends_the_run_and_the_rest_stays_d
         clock=clock,
     )
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert cabinet.asked == ["Ca0000", "Ca0001"]
     assert told == [("success", ""), (error.result, f"{error}; not asked for then: 1 more")]
 
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert len(cabinet.asked) == 2  # the next run waits
 
-    clock.seconds += PAUSE
+    clock.advance(PAUSE)
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert cabinet.asked[2:] == ["Ca0002"]
 
 
@@ -349,33 +337,33 @@ def test_a_failure_that_is_not_about_one_trunk_ends_the_run_and_the_rest_stays_d
 def test_a_run_begins_no_sooner_than_the_cabinet_wishes_within_an_hour(
     wish: float, pause: float
 ) -> None:
-    cabinet, clock = FakeCabinet(), Clock()
+    cabinet, clock = FakeCabinet(), SetClock()
     busy = NotGwtError("details: HTTP 503")
     busy.retry_after = wish
     cabinet.failing = {"Ca0001": busy}
     source = DetailedSource(cabinet, ttl=HOUR, stale=stale, clock=clock)
     for seconds, asked in ((0.0, 2), (pause - 1.0, 2), (1.0, 3)):
-        clock.seconds += seconds
+        clock.advance(seconds)
         source.read_trunks()
-        source.wait()
+        let_details_end(source)
         assert len(set(cabinet.asked)) == asked
 
 
 def test_a_run_ends_when_its_time_is_up_and_the_rest_stays_due() -> None:
-    cabinet, clock = FakeCabinet(), Clock()
+    cabinet, clock = FakeCabinet(), SetClock()
     read = cabinet.read_details
 
     def slow(ref: str, *, renew: bool = True) -> TrunkDetails:
-        clock.seconds += BUDGET / 2 + 1
+        clock.advance(BUDGET / 2 + 1)
         return read(ref, renew=renew)
 
     cabinet.read_details = slow  # type: ignore[method-assign]  # of this one
     source = DetailedSource(cabinet, ttl=HOUR, stale=stale, clock=clock)
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert cabinet.asked == ["Ca0000", "Ca0001"]
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert cabinet.asked[2:] == ["Ca0002"]
 
 
@@ -396,7 +384,7 @@ def test_a_bug_in_one_trunks_details_does_not_end_the_others(
         cabinet, ttl=HOUR, stale=stale, on_details=lambda *how: told.append(how)
     )
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert [result for result, _ in told] == ["success", "undecodable", "success"]
     assert told[1][1].startswith("unexpected KeyError at test_details.py:")
     assert "geheim" not in repr(told)
@@ -407,7 +395,7 @@ def test_a_warning_about_phones_stays_until_every_trunk_has_one() -> None:
     cabinet.trunks = tuple(replace(trunk, phone="") for trunk in cabinet.trunks)
     source = DetailedSource(cabinet, ttl=HOUR, stale=stale)
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert source.read_trunks().warnings == ("1 of 3 trunks show no phone",)
 
 
@@ -417,7 +405,7 @@ def test_a_listing_that_fails_asks_for_no_details() -> None:
     source = DetailedSource(cabinet, ttl=HOUR, stale=stale)
     with pytest.raises(IncompleteError):
         source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert cabinet.asked == []
 
 
@@ -428,7 +416,7 @@ def test_closing_ends_the_details_under_way() -> None:
     source.read_trunks()
     source.close()
     cabinet.hold.set()
-    source.wait()
+    let_details_end(source)
     assert len(cabinet.asked) <= 1
     assert cabinet.closed == 1
 
@@ -447,7 +435,7 @@ def test_a_real_cabinets_details_equal_its_truth(simulated: SimulatedCabinet) ->
     source = DetailedSource(CabinetClient(settings), ttl=0.0, stale=stale)
     for _ in range(4):  # ten trunks a run, and one more listing to see the last of them
         source.read_trunks()
-        source.wait()
+        let_details_end(source)
     shown = {trunk.ref: trunk for trunk in source.read_trunks().trunks}
     for trunk in account.enterprise.trunks():
         device = trunk.device
@@ -474,9 +462,9 @@ def test_a_session_that_ends_among_the_details_is_renewed_by_the_next_listing(
     simulated.faults = end_sessions
     source = DetailedSource(CabinetClient(settings), ttl=HOUR, stale=stale)
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert len(source.read_trunks().trunks) == 30
-    source.wait()
+    let_details_end(source)
     source.close()
     assert simulated.stats()["refused_sign_ins"] == 0
 
@@ -491,7 +479,7 @@ def test_a_password_that_changes_among_the_details_costs_no_sign_in_but_the_list
             simulated.change_password(account.name, "another")
         return None
 
-    clock, told = Clock(), list[str]()
+    clock, told = SetClock(), list[str]()
     settings = CabinetSettings(
         address=simulated.url, login=account.login, password=account.password
     )
@@ -505,7 +493,7 @@ def test_a_password_that_changes_among_the_details_costs_no_sign_in_but_the_list
     refresher = Refresher("demo", source, ttl=60.0, clock=clock)
     simulated.faults = change_the_password
     assert view(refresher, PATIENCE).result == "success"
-    source.wait()
+    let_details_end(source)
     assert simulated.stats()["refused_sign_ins"] == 0
     assert len(told) == 1
     asked = simulated.stats()["requests"]["details"]
@@ -513,16 +501,16 @@ def test_a_password_that_changes_among_the_details_costs_no_sign_in_but_the_list
     # An hour of scrapes, each of which may set off a run: the listing alone is refused, and backs
     # off: after 1, 2, 4, 8, 16 and 32 minutes.
     for _ in range(60):
-        clock.seconds += 60.0
+        clock.advance(60.0)
         assert view(refresher, PATIENCE).result == "login_refused"
-        source.wait()
+        let_details_end(source)
     assert simulated.stats()["refused_sign_ins"] == 6
     assert simulated.stats()["requests"]["details"] == asked
     refresher.close()
 
 
 def test_details_that_are_forbidden_cost_no_sign_in(simulated: SimulatedCabinet) -> None:
-    account, clock = simulated.accounts[0], Clock()
+    account, clock = simulated.accounts[0], SetClock()
     settings = CabinetSettings(
         address=simulated.url, login=account.login, password=account.password
     )
@@ -532,8 +520,8 @@ def test_details_that_are_forbidden_cost_no_sign_in(simulated: SimulatedCabinet)
     )
     for _ in range(16):
         assert len(source.read_trunks().trunks) == 30
-        source.wait()
-        clock.seconds += 60.0
+        let_details_end(source)
+        clock.advance(60.0)
     source.close()
     assert simulated.stats()["sign_ins"] == 1
     assert simulated.stats()["requests"]["details"] == 5  # after 0, 1, 3, 7 and 15 minutes
@@ -542,7 +530,7 @@ def test_details_that_are_forbidden_cost_no_sign_in(simulated: SimulatedCabinet)
 def test_names_that_are_out_of_date_for_the_details_alone_are_discovered_by_the_next_listing(
     simulated: SimulatedCabinet,
 ) -> None:
-    account, clock = simulated.accounts[0], Clock()
+    account, clock = simulated.accounts[0], SetClock()
     settings = CabinetSettings(
         address=simulated.url,
         login=account.login,
@@ -560,11 +548,11 @@ def test_names_that_are_out_of_date_for_the_details_alone_are_discovered_by_the_
 
     simulated.faults = redeploy
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     assert not any(trunk.line for trunk in source.read_trunks().trunks)
-    clock.seconds += 60.0
+    clock.advance(60.0)
     source.read_trunks()
-    source.wait()
+    let_details_end(source)
     known = source.read_trunks().trunks
     assert any(trunk.line for trunk in known)
     assert simulated.stats()["requests"]["nocache"] == 2
@@ -604,7 +592,7 @@ def test_a_listing_waits_for_the_one_trunk_under_way_and_for_no_more(
     assert waits.wait(PATIENCE)  # the listing has come for the connection
     go_on.set()
     listing.join(PATIENCE)
-    source.wait()
+    let_details_end(source)
     source.close()
     after = asked[asked.index("details") + 3 :]
     assert after[1 if answer else 0] == "list"

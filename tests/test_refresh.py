@@ -142,7 +142,7 @@ def test_a_view_waits_no_longer_than_its_timeout_and_the_refresh_goes_on(clock: 
     began = time.monotonic()
     state = view(refresher, 0.05)
     assert time.monotonic() - began < PATIENCE / 2
-    assert (state.snapshot, refresher.refreshing) == (None, True)
+    assert (state.snapshot, refresher._running is None) == (None, False)
     block.go_on.set()
     let_end(refresher)
     assert view(refresher, PATIENCE).snapshot is not None
@@ -199,7 +199,6 @@ def test_a_failure_keeps_the_last_good_snapshot_with_its_time(
     assert state.snapshot is good
     assert good is not None
     assert good.taken_at == 1_750_000_000.0
-    assert state.refreshed_at == 1_750_000_060.0
 
 
 def test_a_snapshot_goes_when_it_is_stale(clock: SetClock) -> None:
@@ -660,12 +659,12 @@ def test_closing_waits_for_the_refresh_but_not_forever(clock: SetClock) -> None:
     refresher = Refresher("acme", cabinet, clock=clock)
     refresher.start()
     refresher.close(0.01)
-    assert refresher.refreshing
+    assert refresher._running
     assert cabinet.closed == 1
     block.go_on.set()
     assert refresher._thread is not None
     refresher._thread.join(PATIENCE)
-    assert not refresher.refreshing
+    assert refresher._running is None
 
 
 def test_in_a_hurry_who_waits_gets_what_there_is_and_the_refresh_goes_on(clock: SetClock) -> None:
@@ -689,7 +688,7 @@ def test_in_a_hurry_who_waits_gets_what_there_is_and_the_refresh_goes_on(clock: 
     refresher.release()
     for thread in waiting:
         thread.join(PATIENCE)
-    assert (seen, ended, refresher.refreshing) == ([first], [False], True)
+    assert (seen, ended, refresher._running is None) == ([first], [False], False)
     block.go_on.set()
     refresher.close(PATIENCE)
     assert refresher.peek() is not first

@@ -180,7 +180,7 @@ def test_a_reading_from_before_the_reload_counts_no_change_again(
     assert new is not None
     view(new.refresher, 10)
     go_on.set()
-    while old.refresher.refreshing:
+    while old.refresher._running:
         pass
     make_due(new.refresher)
     page = running.page()

@@ -60,7 +60,7 @@ class Exporter:
     """All accounts of a configuration, served, whether or not a cabinet can be reached.
 
     Listens from its construction on, and answers from :meth:`start` on. ``load`` reads the
-    configuration again; ``None`` where there is nothing to read.
+    configuration again.
 
     Attributes:
         url: reaches it from this machine; without a slash at the end.
@@ -86,17 +86,16 @@ class Exporter:
         self._history = History(config.history.file, keep=config.history.keep)
         accounts = (self._account(one, config) for one in config.accounts)
         self._collector = Collector(accounts, history=self._history, probe_only=options.probe_only)
-        limits, protection = options.limits, options.protection
         self._site = Site(
             self._collector,
             urls=options.urls,
             reload=self.reload if options.lifecycle and load is not None else None,
             configuration=lambda: display(self._config, options.privacy),
             # The other half is for requests that wait for no refresh.
-            max_waiting=max(1, limits.max_connections // 2),
+            max_waiting=max(1, options.limits.max_connections // 2),
         )
         self._server = WebServer(
-            addresses, self._site.respond, limits=limits, protection=protection
+            addresses, self._site.respond, limits=options.limits, protection=options.protection
         )
         self.url = self._site.url = self._server.url
         self.is_alive = self._server.is_alive
@@ -139,11 +138,8 @@ class Exporter:
                 return ("the exporter is stopping",)
             gone = self._swap(config)
             self._collector.config_loaded(successful=True)
-            file, accounts = str(config.file), len(config.accounts)
-            _log.info("configuration reloaded", config=file, accounts=accounts)
-            # Nobody waits for the cabinets of accounts that are gone, until the end.
-            self._closing = [thread for thread in self._closing if thread.is_alive()]
-            self._close(gone, STOPPING - CLOSES_WITHIN)
+            _log.info("configuration reloaded", config=str(config.file), accounts=self.accounts)
+            self._close(gone, STOPPING - CLOSES_WITHIN)  # not waited for until the end
         self._collector.refresh(timeout=0)
         return ()
 
@@ -248,6 +244,7 @@ class Exporter:
 
     def _close(self, accounts: Iterable[MonitoredAccount], timeout: float) -> None:
         """Close accounts concurrently, in threads that do not keep the process alive."""
+        self._closing = [thread for thread in self._closing if thread.is_alive()]
         for account in accounts:
             close = partial(account.refresher.close, max(0.0, timeout))
             thread = threading.Thread(target=close, name=f"close {account.name}", daemon=True)

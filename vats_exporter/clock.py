@@ -1,23 +1,12 @@
-"""The machine's clocks, behind a protocol, so that tests can replace them."""
+"""The machine's clocks, as a class, so that tests can replace them."""
 
 from __future__ import annotations
 
 import time
-from typing import Protocol
 
 
-class Clock(Protocol):
+class Clock:
     """A wall clock, and one that only goes forward; both in seconds."""
-
-    def now(self) -> float:
-        """Return the time since the epoch."""
-
-    def monotonic(self) -> float:
-        """Return the time since anything."""
-
-
-class SystemClock:
-    """The machine's clocks."""
 
     def now(self) -> float:
         """Return the time since the epoch."""

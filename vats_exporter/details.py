@@ -28,7 +28,7 @@ from vats_exporter.cabinet.errors import (
     RedeployedError,
     UndecodableError,
 )
-from vats_exporter.clock import SystemClock
+from vats_exporter.clock import Clock
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.refresh import REFUSED_LAST, Source
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vats_exporter.cabinet.devices import TrunkDetails
-    from vats_exporter.clock import Clock
     from vats_exporter.trunks import Listing, Trunk
 
 BUDGET: Final = 30.0  # seconds after which a run asks for no other trunk
@@ -158,7 +157,7 @@ class DetailedSource:
         self._book = DetailsBook(ttl)
         self._stale = stale
         self._on_details = on_details
-        self._clock: Clock = clock or SystemClock()
+        self._clock = clock or Clock()
         self.credentials_changed = cabinet.credentials_changed
         self._no_listing = threading.Event()
         self._closed = False
@@ -182,11 +181,6 @@ class DetailedSource:
         if all(trunk.phone for trunk in trunks):
             warnings = tuple(one for one in warnings if "phone" not in one)
         return replace(listing, trunks=trunks, warnings=warnings)
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until the details under way are read, for some seconds at most."""
-        if self._run is not None:
-            self._run.join(timeout)
 
     def close(self) -> None:
         """Ask for no more details, and close the cabinet."""

@@ -1,14 +1,15 @@
 """Trunks that are off on purpose: listed in the configuration, or in a file beside it.
 
 A trunk is named by its phone or by its reference. The file has one a line, ``#`` begins a comment;
-it is read again when it changed, each time the cabinet was read. What is wrong with it is a warning
-beside the list of trunks, and the entries that were read last stay.
+it is read again each time the cabinet was read. What is wrong with it is a warning beside the list
+of trunks, and the entries that were read last stay.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.gwt import LongError, decode_long
@@ -62,7 +63,6 @@ class ExpectedOff:
     def __init__(self, entries: Sequence[str] = (), file: Path | None = None) -> None:
         self.entries = entries
         self.file = file
-        self._seen: tuple[Path, int, int] | None = None
         self._listed: list[tuple[int, str]] = []
         self._wrong: list[int] = []
 
@@ -72,7 +72,7 @@ class ExpectedOff:
         Returns:
             the same trunks, and warnings: about entries that name no trunk, and about the file.
         """
-        faults = self.faults() if self.file or self._seen else ()
+        faults = self.faults()
         wanted = {*self.entries, *(entry for _, entry in self._listed)}
         if not wanted:
             return trunks, faults
@@ -98,37 +98,30 @@ class ExpectedOff:
         return marked, (*faults, *filter(None, warnings))
 
     def faults(self) -> tuple[str, ...]:
-        """What is wrong with the file, which is read again if it changed."""
+        """Read the file again, and return what is wrong with it."""
         problem = self._read_again()
         wrong = _sentence("expected_off_file: neither a phone nor a reference", "line", self._wrong)
         return tuple(filter(None, (problem, wrong)))
 
     def _read_again(self) -> str:
-        """Read the file if it changed; return why it cannot be read."""
-        if self.file is None:
-            self._seen, self._listed, self._wrong = None, [], []
-            return ""
+        """Return why the file cannot be read; then its latest entries stay."""
+        listed, wrong = [], []
         try:
-            status = self.file.stat()
-            seen = (self.file, status.st_mtime_ns, status.st_size)
-            if seen == self._seen:
-                return ""
-            text = _read_text(self.file)
+            for line, entry in read_lines(_read_text(self.file)) if self.file else ():
+                try:
+                    listed.append((line, read_entry(entry)))
+                except ValueError:
+                    wrong.append(line)
         except OSError as error:
             return f"expected_off_file: cannot be read: {error.strerror}"
         except ValueError as error:
             return f"expected_off_file: {error}"
-        self._seen, self._listed, self._wrong = seen, [], []
-        for line, entry in read_lines(text):
-            try:
-                self._listed.append((line, read_entry(entry)))
-            except ValueError:
-                self._wrong.append(line)
+        self._listed, self._wrong = listed, wrong
         return ""
 
 
 def _read_text(file: Path) -> str:
-    if not file.is_file():  # reading a pipe may never end
+    if not S_ISREG(file.stat().st_mode):  # reading a pipe may never end
         raise ValueError("not a file")
     with file.open("rb") as opened:
         data = opened.read(LARGEST + 1)

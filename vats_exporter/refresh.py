@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vats_exporter.cabinet.errors import CabinetError, IncompleteError
-from vats_exporter.clock import SystemClock
+from vats_exporter.clock import Clock
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.trunks import AccountState, Snapshot
@@ -33,7 +33,6 @@ from vats_exporter.trunks import AccountState, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vats_exporter.clock import Clock
     from vats_exporter.trunks import Listing, Trunk
 
     Mark = Callable[[tuple[Trunk, ...]], tuple[tuple[Trunk, ...], tuple[str, ...]]]
@@ -113,7 +112,7 @@ class Refresher:
         self._credentials_changed: Callable[[], bool] | None = getattr(
             source, "credentials_changed", None
         )
-        self._clock: Clock = clock or SystemClock()
+        self._clock = clock or Clock()
         self._mark = mark or (lambda trunks: (trunks, ()))
         self._on_snapshot = on_snapshot or (lambda _: None)
         self._on_result = on_result or (lambda _: None)
@@ -127,11 +126,6 @@ class Refresher:
         self._refusals = 0
         self._warned: frozenset[str] = frozenset()
         self._read_by = ""
-
-    @property
-    def refreshing(self) -> bool:
-        """Whether a refresh is under way."""
-        return self._running is not None
 
     def start(self) -> threading.Event | None:
         """Start a refresh if one is due; return the one under way, to :meth:`wait` for."""
@@ -290,7 +284,6 @@ class Refresher:
                 snapshot=outcome.snapshot or self._state.snapshot,
                 result=outcome.result,
                 error=outcome.error,
-                refreshed_at=now,
                 duration=outcome.duration,
                 login_retry_at=retry_at,
             )

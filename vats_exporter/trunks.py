@@ -293,7 +293,6 @@ class AccountState:
         snapshot: the snapshot to serve; ``None`` if there is none, or it has become stale.
         result: the latest refresh's result; ``None`` before the first one ended.
         error: the latest refresh's error; empty if it worked.
-        refreshed_at: when the latest refresh ended, in seconds since the epoch.
         duration: seconds the latest refresh took.
         login_retry_at: when a refused login is tried again, in seconds since the epoch.
     """
@@ -302,7 +301,6 @@ class AccountState:
     snapshot: Snapshot | None = None
     result: str | None = None
     error: str = ""
-    refreshed_at: float | None = None
     duration: float | None = None
     login_retry_at: float | None = None
 

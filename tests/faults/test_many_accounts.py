@@ -82,7 +82,7 @@ def test_accounts_that_hang_refuse_or_drip_cost_the_others_no_freshness() -> Non
                     assert snapshot.taken_at >= asked
             assert {states[name].result for name in refusing} == {"login_refused"}
             assert cabinet.stats()["refused_sign_ins"] == len(refusing)
-            assert all(refreshers[name].refreshing for name in hanging | dripping)
+            assert all(refreshers[name]._running for name in hanging | dripping)
         finally:
             over.set()
             for one in refreshers.values():

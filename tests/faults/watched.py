@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from tests.doubles import SetClock
+from tests.doubles import SetClock, let_details_end
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts, TlsSettings
 from vats_exporter.details import DetailedSource
@@ -123,9 +123,9 @@ class Watched:
     def scrape(self) -> Page:
         """Ask for the page as Prometheus does, and wait for what that sets off."""
         page = self._collector.scrape(Format.TEXT, PATIENCE)
-        assert not self._account.refresher.refreshing
+        assert self._account.refresher._running is None
         if self._source is not None:
-            self._source.wait(PATIENCE)
+            let_details_end(self._source, PATIENCE)
         return _read(page)
 
     def look(self) -> Page:

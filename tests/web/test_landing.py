@@ -67,7 +67,7 @@ class Reader(HTMLParser):
 
 def up(name: str = "acme", age: float = 42.0, trunks: Sequence[Trunk] = (TRUNK,)) -> AccountState:
     snapshot = Snapshot(tuple(trunks), NOW - age, 1.0)
-    return AccountState(name, snapshot, "success", "", NOW - age, 1.0)
+    return AccountState(name, snapshot, "success", "", 1.0)
 
 
 def shown(
@@ -194,9 +194,7 @@ def replace_warnings(snapshot: Snapshot, *warnings: str) -> Snapshot:
 
 
 def test_a_failing_account_tells_why_and_keeps_the_age_of_what_is_served() -> None:
-    state = AccountState(
-        "acme", up().snapshot, "not_gwt", "list: HTML where //OK was due", NOW, 1.0
-    )
+    state = AccountState("acme", up().snapshot, "not_gwt", "list: HTML where //OK was due", 1.0)
     texts = Reader(page_of(state)).texts
     assert texts[-6:] == [
         "acme",
@@ -217,9 +215,7 @@ def test_a_failing_account_tells_why_and_keeps_the_age_of_what_is_served() -> No
     ],
 )
 def test_a_refused_login_tells_when_it_is_tried_again(left: float, sentence: str) -> None:
-    state = AccountState(
-        "acme", None, "login_refused", "refused", NOW, 1.0, login_retry_at=NOW + left
-    )
+    state = AccountState("acme", None, "login_refused", "refused", 1.0, login_retry_at=NOW + left)
     texts = Reader(page_of(state)).texts
     assert texts[-7:] == ["acme", "login refused", "refused", sentence, "–", "–", "–"]
 
@@ -261,7 +257,7 @@ def test_the_language_is_the_one_that_the_browser_likes_better(
 
 def test_the_page_is_in_russian_for_those_who_read_it() -> None:
     state = up(trunks=[trunk(1, active=False)])
-    refused = AccountState("new", None, "login_refused", "", NOW, 1.0, login_retry_at=NOW + 300)
+    refused = AccountState("new", None, "login_refused", "", 1.0, login_retry_at=NOW + 300)
     page = page_of(state, refused, language="ru")
     assert '<html lang="ru">' in page
     texts = Reader(page).texts
@@ -272,7 +268,7 @@ def test_the_page_is_in_russian_for_those_who_read_it() -> None:
 
 @pytest.mark.parametrize("result", RESULTS)
 def test_each_result_has_words_in_both_languages(result: str) -> None:
-    state = AccountState("acme", None, result, "", NOW, 1.0)
+    state = AccountState("acme", None, result, "", 1.0)
     english, russian = (Reader(page_of(state, language=one)).texts for one in LANGUAGES)
     assert result not in russian
     assert english[-4].isascii()

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.clock import SystemClock
+from vats_exporter.clock import Clock
 from vats_exporter.history.file import CorruptError, HistoryFile, move_aside
 from vats_exporter.history.ledger import HistoryError, Ledger, events_between, see
 from vats_exporter.logs.logger import get_logger
@@ -66,7 +66,7 @@ class History:
     ) -> None:
         self.problem = ""
         self.errors_total = 0
-        self._clock = clock or SystemClock().monotonic
+        self._clock = clock or Clock().monotonic
         self._live: dict[str, Ledger] = {}
         self._lock = threading.Lock()  # guards it
         self._in_memory = path is None
