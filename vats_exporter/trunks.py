@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -233,6 +233,18 @@ class Trunk:
     def troubles(self) -> tuple[Flag, ...]:
         """The flags because of which calls may not pass."""
         return tuple(flag for flag in FLAGS if flag.troubles(self))
+
+
+TRUNK_FIELDS: Final[dict[str, Callable[[Trunk], Any]]] = {
+    "phone": attrgetter("phone"),
+    "name": attrgetter("name"),
+    **{flag.key: flag.of for flag in ROW_FLAGS},
+    "pattern": attrgetter("pattern"),
+    "known": attrgetter("known"),
+    "trunk": attrgetter("ref"),
+    "id": attrgetter("id"),
+}
+"""What JSON and CSV show of a trunk, by its key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cabinet.answers import CORE, RESPONSE, ROW, Answer, listing, phone, ref
 from tests.cabinet.layouts import JAVA
 from tests.corpus import CORPORA, shapes
 from tests.gwt.compiled import permutation, sample
 from vats_exporter.cli.output import reason
-from vats_exporter.gwt import Kind, encode_response
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Ended, Run
-
-SAVED = Path(__file__).parent / "saved"
 
 ANSWERS = [
     *("ex_application", "ex_incompatible_method", "ex_incompatible_policy", "ex_incompatible_type"),
@@ -30,8 +26,6 @@ ANSWERS = [
     *("list_chunked", "list_empty", "list_escapes", "list_escapes_dq", "list_last_short"),
     *("list_longstring", "list_page100", "list_page3", "list_page3_dq", "list_shared_boolean"),
 ]
-LISTS = [name for name in ANSWERS if name.startswith("list_")]
-OTHERS = [name for name in ANSWERS if not name.startswith("list_")]
 
 
 def truth(wire: Path, name: str) -> dict[str, Any]:
@@ -57,36 +51,6 @@ def test_the_frame_strings_and_tokens_of_a_capture_are_its_truth(
     assert shown["tokens"] == expected["tokens_wire_order"]
 
 
-@pytest.mark.parametrize("name", LISTS)
-def test_the_rows_of_a_list_are_its_truth(run: Run, wire: Path, name: str) -> None:
-    expected = truth(wire, name)["rows"]
-    shown = decoded(run, wire / f"{name}.txt")["rows"]
-    assert [(row["trunk"], row["id"], row["phone"], row["name"]) for row in shown] == [
-        (row["id_b64"], row["id"], row["phone"], row["name"] or "") for row in expected
-    ]
-    assert [(row["active"], row["bound"], row["marked_for_deletion"]) for row in shown] == [
-        (row["active"], row["bound"], row["marked"]) for row in expected
-    ]
-
-
-@pytest.mark.parametrize("name", LISTS)
-def test_a_page_says_by_what_it_was_read_also_where_it_is_empty(
-    run: Run, wire: Path, name: str
-) -> None:
-    shown = decoded(run, wire / f"{name}.txt")
-    assert (shown["read_by"], shown["rows_error"]) == ("block", None)
-
-
-def test_a_row_shows_its_pattern_and_whether_that_is_documented(run: Run, wire: Path) -> None:
-    rows = decoded(run, wire / "list_page3.txt")["rows"]
-    # As the cores in list_page3.json have them at positions 4, 6, 7 and 9.
-    assert [(row["pattern"], row["known"]) for row in rows] == [
-        ("1100", True),
-        ("0011", True),
-        ("1000", False),
-    ]
-
-
 def test_the_keys_stand_in_their_order(run: Run, wire: Path) -> None:
     shown = decoded(run, wire / "list_page3.txt")
     assert list(shown) == [
@@ -97,15 +61,6 @@ def test_the_keys_stand_in_their_order(run: Run, wire: Path) -> None:
         *("phone", "name", "active", "bound", "marked_for_deletion"),
         *("pattern", "known", "trunk", "id"),
     ]
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_an_answer_that_is_no_list_has_no_rows(run: Run, wire: Path, name: str) -> None:
-    shown = decoded(run, wire / f"{name}.txt")
-    assert shown["rows"] == []
-    if name != "getform31_nodevice":  # which holds an empty list, of something
-        why = "the answer is an exception", "no list of rows in the answer"
-        assert (shown["read_by"], shown["rows_error"]) == (None, why[not name.startswith("ex_")])
 
 
 def test_numbers_that_json_lacks_are_named(run: Run, tmp_path: Path) -> None:
@@ -145,42 +100,6 @@ def test_what_is_no_answer_is_one_line_with_the_file_and_the_place(
     ended = run("decode", str(file))
     assert (ended.status, ended.stdout) == (1, "")
     assert ended.stderr == f"{file}: {complaint}\n"
-
-
-@pytest.mark.parametrize("name", ["bom", "u16", "lead"])
-def test_an_answer_that_a_browser_or_an_editor_saved_otherwise_is_the_same(
-    run: Run, tmp_path: Path, name: str
-) -> None:
-    plain = tmp_path / "plain"
-    plain.write_bytes(b'//OK[1,["x"],0,7]')
-    assert decoded(run, SAVED / f"{name}.txt") == decoded(run, plain)
-
-
-@pytest.mark.parametrize(
-    ("before", "encoding", "after"),
-    [
-        ("", "utf-8-sig", "\r\n"),
-        ("", "utf-16", ""),
-        ("\ufeff", "utf-16-be", "\r\n"),
-        ("", "utf-16-le", ""),
-        (" \r\n\r\n", "utf-8", "\n\n"),
-        ("\n", "utf-16", "\n"),
-    ],
-)
-@pytest.mark.parametrize("name", ["list_page3", "list_escapes_dq"])
-def test_a_list_in_any_encoding_has_the_same_rows(
-    run: Run, wire: Path, tmp_path: Path, name: str, before: str, encoding: str, after: str
-) -> None:
-    text = (wire / f"{name}.txt").read_text(encoding="utf-8")
-    file = tmp_path / "saved"
-    file.write_bytes(f"{before}{text}{after}".encode(encoding))
-    assert decoded(run, file) == decoded(run, wire / f"{name}.txt")
-
-
-def test_a_text_cut_within_a_character_is_one_line(run: Run, tmp_path: Path) -> None:
-    file = tmp_path / "saved"
-    file.write_bytes("//OK[]".encode("utf-16")[:-1])
-    assert run("decode", str(file)).stderr == f"{file}: not UTF-16 at byte 12\n"
 
 
 def lines(ended: Ended) -> list[dict[str, Any]]:
@@ -251,46 +170,12 @@ def test_with_a_script_rows_are_read_by_it_in_both_styles(
     assert read > 5
 
 
-def save(folder: Path, name: str, answer: Answer) -> str:
-    (folder / name).write_text(encode_response(answer.response()), encoding="utf-8")
-    return str(folder / name)
-
-
-def two_columns(*phones: tuple[int, int | None]) -> Answer:
-    """A page of rows with two columns of phones."""
-    answer = listing(len(phones))
-    for one, other in phones:
-        answer.begin(ROW)
-        answer.text(phone(one))
-        answer.text(None if other is None else phone(other))
-        answer.core(ref(one), "1100")
-    return answer
-
-
 @pytest.fixture
 def script(tmp_path: Path) -> tuple[str, str]:
-    """The option that names a script of :func:`two_columns`."""
+    """The option that names a script with none of an answer's classes but Java's own."""
     file = tmp_path / "permutation.cache.js"
-    kinds = {kind.value[0]: kind for kind in Kind}
-    fields = {
-        RESPONSE: (Kind.OBJECT, Kind.OBJECT),
-        ROW: tuple(kinds[letter] for letter in "ss" + CORE),
-    }
-    file.write_text(permutation({**JAVA, **fields}), encoding="utf-8")
+    file.write_text(permutation(JAVA), encoding="utf-8")
     return "--script", str(file)
-
-
-def test_which_column_is_the_phones_is_told_over_all_pages(
-    run: Run, script: tuple[str, str], tmp_path: Path
-) -> None:
-    few = save(tmp_path, "few", two_columns((1, 101), (2, 102)))
-    many = save(tmp_path, "many", two_columns(*((number, None) for number in range(3, 9))))
-    alone = json.loads(run("decode", few, *script).stdout)
-    assert [row["phone"] for row in alone["rows"]] == ["", ""]
-    # The same page once more has no other rows, and does not make the phones come twice.
-    together, _, again = lines(run("decode", few, many, few, *script))
-    assert [row["phone"] for row in together["rows"]] == [phone(1), phone(2)]
-    assert again["rows"] == alone["rows"]
 
 
 def test_a_script_that_does_not_fit_leaves_the_rows_to_their_block_and_says_why(
@@ -302,34 +187,6 @@ def test_a_script_that_does_not_fit_leaves_the_rows_to_their_block_and_says_why(
     other = json.loads(run("decode", str(wire / "getform31.txt"), *script).stdout)
     assert "is not in the script" in other["rows_error"]
     assert other["rows_error"].endswith("; by its tokens: no list of rows in the answer")
-
-
-def test_where_script_and_block_differ_there_are_no_rows(
-    run: Run, script: tuple[str, str], tmp_path: Path
-) -> None:
-    # A row that comes twice is one block less.
-    answer = listing(3)
-    for number in (0, 1):
-        answer.row(number)
-        if number == 0:
-            answer.plain(0)
-    answer.plain(-4)
-    ended = run("decode", save(tmp_path, "page", answer), *script)
-    assert json.loads(ended.stdout)["rows_error"] is not None
-
-
-def test_a_reference_that_is_no_number_leaves_the_other_pages_their_rows(
-    run: Run, tmp_path: Path
-) -> None:
-    odd = listing(1)
-    odd.begin(ROW)
-    odd.text(phone(1))
-    odd.core("ZZZZZZZZZZZZ", "1100")
-    good = listing(2)
-    good.rows(2)
-    first, second = lines(run("decode", save(tmp_path, "1", odd), save(tmp_path, "2", good)))
-    assert first["rows_error"].startswith("a row's reference is not a number")
-    assert (first["rows"], first["read_by"], len(second["rows"])) == ([], None, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,42 +1,19 @@
-r"""``decode``: saved answers of the cabinet, as JSON that a person and a program can read.
-
-Strings that cannot be UTF-8 (lone surrogates) are written as ``\ud800``, and numbers that cannot
-be JSON as ``{"double": "NaN"}``.
-"""
+"""``decode``: saved answers of the cabinet, as JSON that a person and a program can read."""
 
 from __future__ import annotations
 
-import json
-import math
 import sys
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.page import read_trunks
-from vats_exporter.cabinet.reading import ClassTable, read_page_anyhow
-from vats_exporter.cli.output import (
-    FAILED,
-    TRUNK_FIELDS,
-    _,
-    as_json,
-    fail,
-    reason,
-    sentence,
-    tell,
-    write,
-)
-from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, decode
+from vats_exporter.cabinet.reading import ClassTable
+from vats_exporter.cli.output import FAILED, _, as_json, fail, sentence, tell, write
+from vats_exporter.gwt import GwtError
+from vats_exporter.tools.saved import read_documents, read_saved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from vats_exporter.cabinet.page import Page
-    from vats_exporter.gwt import Token
-
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 @click.command(
@@ -77,10 +54,7 @@ def command(*, files: Sequence[str], scripts: Sequence[str]) -> None:
     Exits with 1, and says what is wrong and where, if a FILE is not such a response. Among several
     its document has "error", and the others are printed all the same.
     """
-    table = _read_scripts(scripts) if scripts else None
-    answers = [_read(name, table) for name in files]
-    _read_rows(answers)
-    documents = [document for document, _page in answers]
+    documents = read_documents(files, _read_scripts(scripts) if scripts else None)
     failed = sum("error" in document for document in documents)
     if len(files) == 1:
         (document,) = documents
@@ -95,26 +69,6 @@ def command(*, files: Sequence[str], scripts: Sequence[str]) -> None:
         sys.exit(FAILED)
 
 
-def _saved(name: str) -> bytes | str:
-    """Read what was saved from a browser: as UTF-8 or, of UTF-16, as text; without blanks around.
-
-    Raises:
-        ValueError: why it can't be read.
-    """
-    try:
-        with click.open_file(name, "rb") as opened:
-            data: bytes = opened.read(2 * DEFAULT_LIMIT + 1)  # UTF-16 has two bytes a character
-    except OSError as error:
-        raise ValueError(f"cannot read it: {reason(error)}") from None
-    encoding = json.detect_encoding(data)
-    if encoding.startswith("utf-8"):
-        return data.removeprefix(_BYTE_ORDER_MARK).strip()
-    try:
-        return data.decode(encoding, "surrogatepass").strip()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not {encoding.upper()} at byte {error.start}") from None
-
-
 def _read_scripts(names: Sequence[str]) -> ClassTable:
     """Read the classes of a permutation and its fragments."""
     # Imported here: most answers are decoded without a script.
@@ -123,7 +77,7 @@ def _read_scripts(names: Sequence[str]) -> ClassTable:
     texts = []
     for name in names:
         try:
-            saved = _saved(name)
+            saved = read_saved(name)
         except ValueError as error:
             fail("{file}: {error}", file=_shown(name), error=error)
         texts.append(saved if isinstance(saved, str) else saved.decode("utf-8", "replace"))
@@ -142,72 +96,6 @@ def _read_scripts(names: Sequence[str]) -> ClassTable:
     return ClassTable(classes)
 
 
-def _read(name: str, table: ClassTable | None) -> tuple[dict[str, Any], Page | None]:
-    """Read an answer: its document, still without rows, and the page that holds them."""
-    try:
-        response = decode(_saved(name))
-    except (GwtError, ValueError) as error:
-        why = str(error)
-        return {"error": why, "rows": [], "read_by": None, "rows_error": why}, None
-    page, why = None, "the answer is an exception"
-    if response.status == "OK":
-        try:
-            page, why = read_page_anyhow(response, table), ""
-        except UndecodableError as error:
-            why = str(error)
-    document: dict[str, Any] = {
-        "status": response.status,
-        "version": response.version,
-        "flags": response.flags,
-        "string_table": response.string_table,
-        "tokens": [*map(_token, response.tokens)],
-        "rows": [],
-        "read_by": None,
-        "rows_error": why or None,
-    }
-    if table and page and page.not_by_script:
-        document["not_by_script"] = page.not_by_script
-    return document, page
-
-
-def _read_rows(answers: Sequence[tuple[dict[str, Any], Page | None]]) -> None:
-    """Read the rows of all pages, those of one list together."""
-    lists: list[tuple[str, set[str], list[tuple[dict[str, Any], Page]]]] = []
-    for document, page in answers:
-        if page is None:
-            continue
-        refs = {record.ref for record in page.records}
-        for answer_class, shown, pages in lists:
-            if answer_class == page.answer_class and shown.isdisjoint(refs):
-                shown.update(refs)
-                pages.append((document, page))
-                break
-        else:
-            lists.append((page.answer_class, refs, [(document, page)]))
-    for _class, _refs, pages in lists:
-        _read_list(pages)
-
-
-def _read_list(pages: Sequence[tuple[dict[str, Any], Page]]) -> None:
-    """Read the rows of a list's pages; of each page alone where one of them cannot be read."""
-    # Imported here: what only decodes needs no settings.
-    from vats_exporter.cabinet.settings import FlagPositions  # noqa: PLC0415 - see above
-
-    try:
-        trunks, _warnings = read_trunks([page for _document, page in pages], FlagPositions())
-    except UndecodableError as error:
-        if len(pages) == 1:
-            pages[0][0]["rows_error"] = str(error)
-            return
-        for one in pages:
-            _read_list([one])
-        return
-    rows = ({key: of(trunk) for key, of in TRUNK_FIELDS.items()} for trunk in trunks)
-    for document, page in pages:
-        document["rows"] = [*islice(rows, len(page.records))]
-        document["read_by"] = page.read_by
-
-
 def _apart(document: dict[str, Any]) -> str:
     """A document as JSON: a string and a row a line each, and all tokens on one."""
     lines = []
@@ -221,10 +109,3 @@ def _apart(document: dict[str, Any]) -> str:
 
 def _shown(name: str) -> str:
     return _("standard input") if name == "-" else name
-
-
-def _token(token: Token) -> object:
-    if isinstance(token, float) and not math.isfinite(token):
-        name = "NaN" if math.isnan(token) else "Infinity" if token > 0 else "-Infinity"
-        return {"double": name}
-    return token

@@ -17,18 +17,16 @@ import time
 import unicodedata
 from functools import cache, partial
 from itertools import zip_longest
-from operator import attrgetter
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from vats_exporter.redaction import redact
-from vats_exporter.trunks import ROW_FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from vats_exporter.trunks import Trunk, Words
+    from vats_exporter.trunks import Words
 
 Item = TypeVar("Item")
 
@@ -38,17 +36,6 @@ WRONG_CONFIGURATION: Final = 2
 """Exit status for a configuration that cannot be used; click's own for wrong usage."""
 INTERRUPTED: Final = 130
 """Exit status after Ctrl-C, as shells have it."""
-
-TRUNK_FIELDS: Final[dict[str, Callable[[Trunk], Any]]] = {
-    "phone": attrgetter("phone"),
-    "name": attrgetter("name"),
-    **{flag.key: flag.of for flag in ROW_FLAGS},
-    "pattern": attrgetter("pattern"),
-    "known": attrgetter("known"),
-    "trunk": attrgetter("ref"),
-    "id": attrgetter("id"),
-}
-"""What JSON and CSV show of a trunk, by its key."""
 
 LOCALE: Final = Path(__file__).parent / "locale"
 

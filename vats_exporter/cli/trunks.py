@@ -14,8 +14,8 @@ import click
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import VARYING
 from vats_exporter.cli import options, output, selector
-from vats_exporter.cli.output import TRUNK_FIELDS, Table, _, count, facts, tell, track, words, write
-from vats_exporter.trunks import ROW_FLAGS
+from vats_exporter.cli.output import Table, _, count, facts, tell, track, words, write
+from vats_exporter.trunks import ROW_FLAGS, TRUNK_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ from vats_exporter.cabinet import contract
 from vats_exporter.gwt import RequestError, encode_long, parse_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from vats_exporter.gwt import Request
 
@@ -64,7 +64,10 @@ def read_recording(document: object) -> Recording:
     Raises:
         RecordingError: the document is no HAR, or holds no call to a cabinet.
     """
-    requests = _requests(document)[::-1]  # the latest first
+    entries = _at(document, "log", "entries")
+    if not isinstance(entries, list):
+        raise RecordingError("no list log.entries: not a HAR file")
+    requests = [_at(entry, "request") for entry in reversed(entries)]  # the latest first
     odd: Counter[str] = Counter()
     calls = list(_calls(requests, odd))
     if not calls:
@@ -112,30 +115,24 @@ class _Call(NamedTuple):
     request: Request
 
 
-def _requests(document: object) -> list[Mapping[str, Any]]:
-    entries = _mapping(_mapping(document).get("log")).get("entries")
-    if not isinstance(entries, list):
-        raise RecordingError("no list log.entries: not a HAR file")
-    return [_mapping(_mapping(entry).get("request")) for entry in entries]
-
-
-def _calls(requests: Iterable[Mapping[str, Any]], odd: Counter[str]) -> Iterator[_Call]:
+def _calls(requests: Iterable[object], odd: Counter[str]) -> Iterator[_Call]:
     """The calls to a cabinet; counts what looks like one and is none."""
     for request in requests:
         address, path = _place(request)
-        data = _mapping(request.get("postData"))
         service = _SERVICE.fullmatch(path)
-        is_gwt = _text(data.get("mimeType")).startswith("text/x-gwt-rpc")
+        is_gwt = str(_at(request, "postData", "mimeType")).startswith("text/x-gwt-rpc")
         # Anything else may be a form with a password in it, and is not even looked at.
-        if request.get("method") != "POST" or not address or not (service or is_gwt):
+        if _at(request, "method") != "POST" or not address or not (service or is_gwt):
             continue
         if service is None:
             where = path if _PLAIN_PATH.fullmatch(path) else "a path"
             odd[f"to {where} outside of {contract.MODULE_PATH}"] += 1
             continue
         try:
-            text = _text(data.get("text"))
-            if data.get("encoding") == "base64":  # as some tools write requests, too
+            text = str(_at(request, "postData", "text"))
+            if (
+                _at(request, "postData", "encoding") == "base64"
+            ):  # as some tools write requests, too
                 text = base64.b64decode(text, validate=True).decode()
             call = parse_request(text)
         except (RequestError, ValueError):
@@ -149,13 +146,13 @@ def _sentences(odd: Counter[str]) -> tuple[str, ...]:
     return tuple(f"{count} call{'s' * (count != 1)} {what}" for what, count in odd.items())
 
 
-def _place(request: Mapping[str, Any]) -> tuple[str, str]:
+def _place(request: object) -> tuple[str, str]:
     """The address that a request went to, and the path; both empty where the URL is none.
 
     The address is without the usual port, and the path without parameters (``;jsessionid=``).
     """
     try:
-        parts = urlsplit(_text(request.get("url")))
+        parts = urlsplit(str(_at(request, "url")))
         address = parse_address(f"{parts.scheme}://{parts.netloc}", allow_plain_http=True)
     except ValueError:
         return "", ""
@@ -193,9 +190,8 @@ def _moves_selector(call: _Call) -> bool:
     return of_two and classes == [contract.LONG, contract.BOOLEAN]
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _at(value: object, *keys: str) -> Any:
+    """Look into objects within objects; ``None`` where nothing is there."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
