@@ -12,7 +12,6 @@ from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, count, fail, printable, say, sentence, tell, write
 from vats_exporter.config.loading import readable_passwords
-from vats_exporter.config.problems import ConfigError
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.redaction import redact
 
@@ -63,10 +62,7 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
         )
     say(count(number, "{file}: ok, {count} account", "{file}: ok, {count} accounts", file=file))
     if web_config_file is not None:
-        try:
-            options.read_web_config(web_config_file)
-        except ConfigError as error:
-            options.refuse(error)
+        options.read_web_config(web_config_file)
         say("{file}: ok", file=web_config_file)
     if online and not _works(config.accounts):
         sys.exit(output.FAILED)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import yaml
@@ -17,14 +17,11 @@ from vats_exporter.cli import options
 from vats_exporter.cli.output import _, count, fail, write
 from vats_exporter.cli.serve import signals_kept, wait_for_end
 from vats_exporter.config.loading import load
-from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.logs import setup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from vats_exporter.demo import Account as SimulatedAccount
+    from collections.abc import Mapping
 
 _HOST: Final = "127.0.0.1"
 _EXPORTER_PORT: Final = 9742
@@ -79,46 +76,30 @@ _HOLD: Final = 120.0
 @options.web_config_file
 @options.log_format
 @options.log_level
-def command(  # noqa: PLR0913 - an argument an option
-    *,
-    trunks: int,
-    accounts: int,
-    port: int,
-    host: str,
-    cabinet_port: int | None,
-    details: bool,
-    write_config: Path | None,
-    web_config_file: Path | None,
-    log_format: setup.Format | None,
-    log_level: setup.Level | None,
-) -> None:
+@signals_kept()
+def command(**given: Any) -> None:
     """Try everything on a simulated cabinet, without an account.
 
     Starts a cabinet with invented trunks, an HTTP server that speaks the real protocol, and an
     exporter that reads it, both on this machine only. One trunk of each account changes every 15
     seconds. Prints addresses and things to try. Ends with Ctrl-C.
     """
-    setup.configure(form=log_format or "logfmt", level=log_level or "info")
-    try:
-        protection = options.read_web_config(web_config_file)
-    except ConfigError as error:
-        options.refuse(error)
-    simulated = make_accounts(accounts, trunks=trunks, pace=_PACE, hold=_HOLD)
-    with (
-        signals_kept(),
-        tempfile.TemporaryDirectory() as folder,
-        _running_cabinet(simulated, cabinet_port, port) as cabinet,
-    ):
-        address = ListenAddress(host, port)
-        file = write_config or Path(folder, "vats-exporter.yml")
+    setup.configure(form=given["log_format"] or "logfmt", level=given["log_level"] or "info")
+    served = Options(protection=options.read_web_config(given["web_config_file"]))
+    address, written = ListenAddress(given["host"], given["port"]), given["write_config"]
+    with ExitStack() as stack:
+        cabinet = _start_cabinet(given)
+        stack.callback(cabinet.stop)
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        file = written or Path(folder, "vats-exporter.yml")
         try:
-            text = _configuration(cabinet, write_config, details=details)
             file.touch(mode=0o600)  # it holds passwords, invented ones
+            text = _configuration(cabinet, written, details=given["details"])
             file.write_text(text, encoding="utf-8")
         except OSError as error:
             fail("--write-config: cannot write {file}: {error}", file=file, error=error)
         try:
-            exporter = Exporter(load(file), address, options=Options(protection=protection))
+            exporter = Exporter(load(file), address, options=served)
         except OSError as error:
             fail(
                 "--port: cannot listen on {address}: {error}; try --port 0",
@@ -126,16 +107,15 @@ def command(  # noqa: PLR0913 - an argument an option
                 error=error,
             )
         with exporter:
-            write(_invitation(exporter.url, cabinet, write_config))
+            write(_invitation(exporter.url, cabinet, written))
             wait_for_end()
 
 
-@contextmanager
-def _running_cabinet(
-    accounts: Sequence[SimulatedAccount], port: int | None, taken: int
-) -> Iterator[SimulatedCabinet]:
-    """A cabinet on the port asked for; on its usual port, or a free one, if none is."""
-    usual = _CABINET_PORT if taken != _CABINET_PORT else 0
+def _start_cabinet(given: Mapping[str, Any]) -> SimulatedCabinet:
+    """Start it on the port asked for; on its usual port, or a free one, if none is."""
+    accounts = make_accounts(given["accounts"], trunks=given["trunks"], pace=_PACE, hold=_HOLD)
+    port = given["cabinet_port"]
+    usual = _CABINET_PORT if given["port"] != _CABINET_PORT else 0
     cabinet = SimulatedCabinet(accounts, address=(_HOST, usual if port is None else port))
     try:
         cabinet.start()
@@ -145,25 +125,16 @@ def _running_cabinet(
             fail(
                 "--cabinet-port: cannot listen on {address}: {error}", address=address, error=error
             )
-        cabinet = SimulatedCabinet(accounts, address=(_HOST, 0))
-        cabinet.start()
-    try:
-        yield cabinet
-    finally:
-        cabinet.stop()
+        return _start_cabinet({**given, "cabinet_port": 0})
+    return cabinet
 
 
 def _configuration(cabinet: SimulatedCabinet, written: Path | None, *, details: bool) -> str:
     """The file that a person would have written; with a history beside it if it is to stay."""
     document: dict[str, object] = {
         "accounts": [
-            {
-                "name": account.name,
-                "address": cabinet.url,
-                "login": account.login,
-                "password": account.password,
-            }
-            for account in cabinet.accounts
+            {"name": one.name, "address": cabinet.url, "login": one.login, "password": one.password}
+            for one in cabinet.accounts
         ],
         "cache": {"ttl": _TTL, "stale": "15m"},
         "details": {"enabled": details, "ttl": "60s"},
@@ -188,8 +159,11 @@ def _invitation(exporter: str, cabinet: SimulatedCabinet, written: Path | None) 
         "{trunks} in {count} accounts",
         trunks=count(len(trunks), "{count} trunk", "{count} trunks"),
     )
-    told = {"exporter": exporter, "cabinet": cabinet.url, "size": size, "phone": phone}
-    told |= {
+    told = {
+        "exporter": exporter,
+        "cabinet": cabinet.url,
+        "size": size,
+        "phone": phone,
         "login": first.login,
         "password": first.password,
         "ttl": _TTL,

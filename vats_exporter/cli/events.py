@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from vats_exporter.cli import options, output
-from vats_exporter.cli.output import Table, _, count, fail, tell, words, write
+from vats_exporter.cli.output import Table, _, count, fail, sentence, tell, words, write
 from vats_exporter.config.values import parse_duration
 from vats_exporter.history.ledger import HistoryError
 from vats_exporter.history.reading import export, is_known_phone, read_events, read_phones
@@ -185,19 +185,11 @@ def _table() -> Callable[[list[Event]], str]:
 
 
 def _what(event: Event) -> str:
-    kinds = {
-        "changed": words(_FLAGS[event.flag]) if event.flag else "",
-        "appeared": _("appeared"),
-        "gone": _("gone"),
-        "back": _("back"),
-        "renamed": _("renamed"),
-        "renumbered": _("renumbered"),
-    }
-    before, after = event.before, event.after
+    what, before, after = sentence(event.kind), event.before, event.after
     if event.kind == "changed":
         switch = {"0": pgettext("flag", "off"), "1": pgettext("flag", "on")}
-        before, after = switch[before], switch[after]
-    return kinds[event.kind] + (f": {before} → {after}" if before or after else "")
+        what, before, after = words(_FLAGS[event.flag]), switch[before], switch[after]
+    return f"{what}: {before} → {after}" if before or after else what
 
 
 def _as_json(events: list[Event]) -> str:

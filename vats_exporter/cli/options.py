@@ -191,7 +191,7 @@ def load_config(file: Path) -> Config:
 
 
 def read_web_config(file: Path | None) -> Protection | None:
-    """Read what protects the exporter's own address, if anything does; may raise ConfigError."""
+    """Read what protects the exporter's own address, if anything does; end where that is wrong."""
     if file is None:
         return None
     # Imported here, since only serving and checking need it.
@@ -203,7 +203,10 @@ def read_web_config(file: Path | None) -> Protection | None:
         register_secrets(*settings.basic_auth_users.values())
         return settings
 
-    return Protection(read, file)
+    try:
+        return Protection(read, file)
+    except ConfigError as error:
+        refuse(error)
 
 
 def refuse(error: ConfigError) -> NoReturn:
