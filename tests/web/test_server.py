@@ -32,7 +32,7 @@ from tests.web.clients import (
     until,
 )
 from vats_exporter.address import ListenAddress
-from vats_exporter.web import JSON, Request, Response, read_request, say, text
+from vats_exporter.web import JSON, Request, Response, read_request, say
 from vats_exporter.web import server as server_module
 from vats_exporter.web.server import Limits, WebServer
 
@@ -247,7 +247,7 @@ def status(data: bytes) -> int:
 def tell_request(request: Request) -> Response:
     """What the server made of a request."""
     told = [request.method, request.path, request.query, request.headers.get("accept")]
-    return text(200, json.dumps(told, ensure_ascii=False), content_type=JSON)
+    return say(200, json.dumps(told, ensure_ascii=False), content_type=JSON)
 
 
 def told(server: WebServer, target: str, accept: str = "*/*") -> list[str]:
@@ -557,6 +557,6 @@ def test_saying_something_is_one_line_of_text() -> None:
 
 
 def test_a_text_that_no_encoding_holds_is_sent_as_far_as_it_can_be() -> None:
-    response = text(200, '"\ud800"', content_type=JSON)
-    assert b"".join(response.chunks) == b'"?"'
-    assert (response.content_type, response.length) == (JSON, 3)
+    response = say(200, '"\ud800"', content_type=JSON)
+    assert b"".join(response.chunks) == b'"?"\n'
+    assert (response.content_type, response.length) == (JSON, 4)

@@ -54,14 +54,10 @@ class Response:
         return sum(map(len, self.chunks))
 
 
-def text(status: int, body: str, *headers: tuple[str, str], content_type: str = TEXT) -> Response:
-    """Answer with a text."""
+def say(status: int, text: str, *headers: tuple[str, str], content_type: str = TEXT) -> Response:
+    """Answer with a text of whole lines, such as one sentence for people."""
+    body = text.removesuffix("\n") + "\n"
     return Response(status, (body.encode("utf-8", "replace"),), content_type, headers)
-
-
-def say(status: int, sentence: str, *headers: tuple[str, str]) -> Response:
-    """Answer with one sentence for people."""
-    return text(status, f"{sentence}\n", *headers)
 
 
 class _Parser(BaseHTTPRequestHandler):

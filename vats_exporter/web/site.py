@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from vats_exporter.metrics.exposition import accepts_gzip, negotiate
 from vats_exporter.metrics.probe import Probe, latest_refreshes
-from vats_exporter.web import HTML, JSON, Request, Response, say, text
+from vats_exporter.web import HTML, JSON, Request, Response, say
 from vats_exporter.web.landing import Shown, choose_language, render_landing_page
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Site:
             "/probe": self._of_account(self._probe),
             "/refreshes": self._of_account(self._refreshes),
             "/sd": self._targets,
-            "/config": lambda _: text(200, configuration()),
+            "/config": lambda _: say(200, configuration()),
             "/-/healthy": lambda _: say(200, "The exporter is healthy."),
             "/-/ready": self._ready,
             "/-/reload": self._load_again,
@@ -129,7 +129,7 @@ class Site:
         return respond
 
     def _refreshes(self, _request: Request, account: MonitoredAccount) -> Response:
-        return text(200, latest_refreshes(account), _NOT_KEPT)
+        return say(200, latest_refreshes(account), _NOT_KEPT)
 
     def _probe(self, request: Request, account: MonitoredAccount) -> Response:
         with self._waiting(request) as timeout:
@@ -151,7 +151,7 @@ class Site:
         for one in self._collector.accounts:
             labels = {**where, "__param_account": one.name, "instance": one.name, **one.labels}
             targets.append({"targets": [address], "labels": labels})
-        return text(200, json.dumps(targets, ensure_ascii=False), content_type=JSON)
+        return say(200, json.dumps(targets, ensure_ascii=False), content_type=JSON)
 
     def _load_again(self, _request: Request) -> Response:
         if self._reload is None:
@@ -166,7 +166,7 @@ class Site:
         shown = [Shown(one.refresher.peek(), one.changes(), one.privacy) for one in accounts]
         page = render_landing_page(shown, time.time(), language, self._urls.metrics)
         headers = (("Content-Language", language), ("Vary", "Accept-Language"))
-        return text(200, page, _OWN_STYLE, *headers, _NOT_KEPT, content_type=HTML)
+        return say(200, page, _OWN_STYLE, *headers, _NOT_KEPT, content_type=HTML)
 
     def _ready(self, _request: Request) -> Response:
         if self.stopping:
