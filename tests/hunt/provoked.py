@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PLACES: Final = {
     "a sign-in": "vats_exporter.cabinet.sign_in:sign_in",
     "a row": "vats_exporter.cabinet.client:read_page",
-    "a body": "vats_exporter.cabinet.transport:read_body",
+    "a body": "vats_exporter.cabinet.answers:read_body",
     "a listing": "vats_exporter.cabinet.client:CabinetClient.read_trunks",
     "a device": "vats_exporter.cabinet.devices:read_device_form",
     "a trace": "vats_exporter.metrics.counters:AccountCounters.trace",

@@ -35,7 +35,7 @@ import certifi
 
 from vats_exporter import __version__
 from vats_exporter.address import parse_proxy, proxy_of_environment
-from vats_exporter.cabinet.answers import REDIRECTS, Answer, CookieRules, read_body
+from vats_exporter.cabinet import answers
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -47,14 +47,13 @@ from vats_exporter.cabinet.errors import (
     TlsError,
     UnreachableError,
 )
-from vats_exporter.cabinet.failures import FAULTS, proxy_refusal, translate
 from vats_exporter.redaction import register_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vats_exporter.address import Proxy
-    from vats_exporter.cabinet.answers import Observe
+    from vats_exporter.cabinet.answers import Answer, Observe
     from vats_exporter.cabinet.errors import Trace
     from vats_exporter.cabinet.settings import CabinetSettings, TlsSettings
 
@@ -86,7 +85,7 @@ class Transport:
         observe: Observe | None = None,
     ) -> None:
         self.base_url = base_url
-        self.cookies = CookieRules().jar
+        self.cookies = answers.CookieRules().jar
         self._host = urlsplit(base_url).netloc
         self._settings = settings
         self._trace = trace
@@ -130,7 +129,7 @@ class Transport:
                     raise NotACabinetError(f"{call}: {self._host} {often}")
                 answer = self._traced(call, path, body, headers, limit)
                 location = answer.headers.get("location", "").strip()
-                if not follow or answer.status not in REDIRECTS or not location:
+                if not follow or answer.status not in answers.REDIRECTS or not location:
                     return answer
                 path = self._target(call, path, location)
                 if answer.status not in (307, 308):
@@ -250,18 +249,18 @@ class Transport:
                 owner = f"{settings.login} at {settings.address}"
                 register_secrets(*(one.value or "" for one in self.cookies), owner=owner)
             if head.status == 407 and proxy:
-                raise proxy_refusal(where, proxy.host, head.status)
-            text = read_body(head, limit=min(settings.max_response, limit), where=where)
+                raise answers.proxy_refusal(where, proxy.host, head.status)
+            text = answers.read_body(head, limit=min(settings.max_response, limit), where=where)
             # Java servers write the session's cookie into paths too, after a semicolon.
             shown = re.sub(r";[^/]*", "", path.partition("?")[0])
             names = {name.lower(): value for name, value in head.headers.items()}
-            return Answer(head.status, shown, text, names)
+            return answers.Answer(head.status, shown, text, names)
         except CabinetError as error:
             fault = error.with_traceback(None)
-        except FAULTS as error:
+        except answers.FAULTS as error:
             way = proxy.host if proxy and not connected else ""
             reached = self._connection is not None and self._connection.sock is not None
-            fault = translate(
+            fault = answers.translate(
                 error, where, settings.timeouts, connected=connected, proxy=way, reached=reached
             )
         self._drop()
