@@ -18,7 +18,7 @@ from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import CacheSettings, Config, DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.http import Fault, Incoming
-from vats_exporter.history.reading import read_events, read_phones
+from vats_exporter.history.file import read_events, read_phones
 from vats_exporter.logs import setup
 from vats_exporter.refresh import Refresher
 from vats_exporter.trunks import Listing

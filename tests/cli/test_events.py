@@ -14,9 +14,9 @@ import pytest
 
 from tests.history.making import START, snapshot, trunk
 from vats_exporter.cli.events import follow_events
+from vats_exporter.history.file import read_events
 from vats_exporter.history.history import History
 from vats_exporter.history.ledger import HistoryError
-from vats_exporter.history.reading import read_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

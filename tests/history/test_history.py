@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from tests.history.making import START, Clock, at, lock, lock_writes, saved, snapshot, trunk
 from vats_exporter.history import file as file_module
+from vats_exporter.history.file import read_events
 from vats_exporter.history.history import HOUR, PRUNE_LIMIT, History
 from vats_exporter.history.ledger import Change
-from vats_exporter.history.reading import read_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -276,7 +276,7 @@ import sys
 from pathlib import Path
 from tests.history.making import snapshot, trunk
 from vats_exporter.history.history import History
-from vats_exporter.history.reading import read_events
+from vats_exporter.history.file import read_events
 
 path, number = Path(sys.argv[1]), 0
 with History(path) as history:

@@ -15,8 +15,8 @@ import click
 from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, count, fail, sentence, tell, words, write
 from vats_exporter.config.values import parse_duration
+from vats_exporter.history.file import export, is_known_phone, read_events, read_phones
 from vats_exporter.history.ledger import HistoryError
-from vats_exporter.history.reading import export, is_known_phone, read_events, read_phones
 from vats_exporter.trunks import FLAGS, Words, read_phone
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from vats_exporter.cli.output import WRONG_CONFIGURATION, Progress, _, fail, sen
 from vats_exporter.config.loading import load
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.expected_off import ExpectedOff
+from vats_exporter.history.file import read_phones
 from vats_exporter.history.ledger import HistoryError
-from vats_exporter.history.reading import read_phones
 from vats_exporter.logs import setup
 from vats_exporter.redaction import describe_unexpected, register_secrets
 from vats_exporter.trunks import phone_digits, read_phone

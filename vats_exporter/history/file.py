@@ -1,31 +1,35 @@
-"""The SQLite file: opened, loaded, written a refresh at a time, pruned, moved aside if damaged.
+"""The SQLite file: written by one exporter at a time, and read by any process meanwhile.
 
 Every failure is an exception; :mod:`vats_exporter.history.history` decides what follows.
 
 There is no write-ahead log: between two transactions the file is whole by itself, so that a plain
-copy of it is a backup. One process at a time writes, by a lock on a file beside it.
+copy of it is a backup. The writer holds a lock on a file beside it. Each reader's call opens the
+file anew and closes it, so that one that was moved or replaced meanwhile is noticed.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from vats_exporter.history.ledger import HistoryError, Ledger
+from vats_exporter.history.ledger import Event, HistoryError, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from vats_exporter.history.ledger import Event
+    from collections.abc import Collection, Iterable, Iterator
 
 BUSY_TIMEOUT: Final = 0.25
 """Seconds that the writer waits for a reader."""
+
+_READERS_TIMEOUT: Final = 2.0
+"""Seconds that a reader waits for the writer."""
 
 VERSION: Final = 2
 _APPLICATION: Final = 0x56415453
@@ -40,11 +44,32 @@ _TABLES: Final = """
     CREATE INDEX events_by_time ON events (time)"""
 
 
+_EVENTS: Final = """
+    SELECT id, event FROM events
+    WHERE (:accounts IS NULL OR account IN (SELECT value FROM json_each(:accounts)))
+      AND (:phones IS NULL OR phone IN (SELECT value FROM json_each(:phones))
+        OR json_extract(event, '$.before') IN (SELECT value FROM json_each(:phones)))
+      AND (:since IS NULL OR time >= :since)
+      AND id > :after
+    ORDER BY id DESC LIMIT :limit"""
+
+_KNOWN_PHONE: Final = """
+    SELECT EXISTS (SELECT 1 FROM accounts, json_tree(state) WHERE atom = :phone AND key = 0)
+      OR EXISTS (SELECT 1 FROM events WHERE :phone IN (phone, json_extract(event, '$.before')))"""
+
+_PHONES: Final = """
+    SELECT name, json_extract(value, '$[0]') AS phone
+    FROM accounts LEFT JOIN json_each(state, '$.present') ORDER BY name, phone"""
+
+# Numbers only grow within a file, so a file whose greatest is smaller is another one.
+_GREATEST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
+
+
 class CorruptError(HistoryError):
     """The file is damaged, or no database at all."""
 
 
-def connect(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
+def _connect(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     """Open an existing file, in autocommit, to write to it if its rights allow it."""
     mode = "rw" if os.access(path, os.W_OK) else "ro"
     return sqlite3.connect(
@@ -56,7 +81,7 @@ def connect(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     )
 
 
-def is_empty(connection: sqlite3.Connection, path: Path) -> bool:
+def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether nothing is in the file yet; a ``HistoryError`` if it is not the exporter's."""
     pragmas = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
     application, version, tables = (connection.execute(one).fetchone()[0] for one in pragmas)
@@ -95,7 +120,7 @@ class HistoryFile:
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with self._noticing_damage():
-                self._connection = connect(path, busy_timeout=BUSY_TIMEOUT)
+                self._connection = _connect(path, busy_timeout=BUSY_TIMEOUT)
                 opened.callback(self._connection.close)
                 self._status = path.stat()
                 self._prepare()
@@ -145,7 +170,7 @@ class HistoryFile:
 
     def _prepare(self) -> None:
         execute = self._connection.execute
-        if is_empty(self._connection, self._path):
+        if _is_empty(self._connection, self._path):
             with self._transaction():
                 for statement in _TABLES.split(";"):
                     execute(statement)
@@ -189,3 +214,85 @@ def move_aside(path: Path) -> Path:
     with suppress(FileNotFoundError):  # the new file must not inherit it
         Path(f"{path}-journal").rename(f"{aside}-journal")
     return aside
+
+
+def read_events(
+    path: Path,
+    *,
+    accounts: Collection[str] = (),
+    phones: Collection[str] = (),
+    since: float | None = None,
+    after_id: int = 0,
+    limit: int | None = None,
+) -> list[Event]:
+    """Read what happened, in the order in which it was seen; a ``HistoryError`` if it cannot be.
+
+    Of these accounts and phones alone, unless there are none; a phone (eleven digits) may also be
+    one that a trunk had before a renumbering. Since a time in seconds since the epoch. Of several,
+    the latest ``limit``.
+
+    ``after_id`` goes on after an earlier call: with greater numbers alone. Where the file has been
+    replaced by one that does not reach as far, all of it is new.
+    """
+    with _opened(path) as connection:
+        (greatest,) = connection.execute(_GREATEST).fetchone()
+        rows = connection.execute(
+            _EVENTS,
+            {
+                "accounts": json.dumps(list(accounts)) if accounts else None,
+                "phones": json.dumps(list(phones)) if phones else None,
+                "since": since,
+                "after": after_id if after_id <= greatest else 0,
+                "limit": -1 if limit is None else limit,
+            },
+        ).fetchall()
+        return [Event(**{**json.loads(text), "id": number}) for number, text in reversed(rows)]
+
+
+def read_phones(path: Path) -> dict[str, list[str]]:
+    """Return the phones of every account's trunks, in order; errors as of :func:`read_events`."""
+    phones: dict[str, list[str]] = {}
+    with _opened(path) as connection:
+        for account, phone in connection.execute(_PHONES):
+            phones.setdefault(account, []).extend([phone] if phone else [])
+    return phones
+
+
+def is_known_phone(path: Path, phone: str) -> bool:
+    """Whether a trunk has, or had, a phone of eleven digits; errors as of :func:`read_events`."""
+    with _opened(path) as connection:
+        return bool(connection.execute(_KNOWN_PHONE, {"phone": phone}).fetchone()[0])
+
+
+def export(path: Path, target: Path) -> None:
+    """Copy the file as it is at one moment, also while the exporter writes to it.
+
+    Raises:
+        HistoryError: it cannot be read, or the copy cannot be made; nothing is overwritten.
+    """
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise HistoryError(f"{target}: cannot make it: {error.strerror or error}") from None
+    with _opened(path) as connection, closing(sqlite3.connect(target)) as copy:
+        connection.execute("COMMIT")
+        connection.backup(copy)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """One view of the file for all that is asked."""
+    try:
+        # SQLite would only say that it is unable to open it, or wait for ever for a pipe's writer.
+        if not S_ISREG(path.stat().st_mode):
+            raise HistoryError(f"{path}: cannot read it: not a file")
+        with closing(_connect(path, busy_timeout=_READERS_TIMEOUT)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            if _is_empty(connection, path):
+                raise HistoryError(f"{path}: nothing is recorded in it yet")
+            yield connection
+    except OSError as error:
+        raise HistoryError(f"{path}: cannot read it: {error.strerror or error}") from None
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise HistoryError(f"{path}: cannot read it: {error}") from None
