@@ -37,10 +37,8 @@ class LongError(GwtError):
 class ObjectsError(GwtError):
     """Tokens that can't be read by the script's classes.
 
-    Attributes:
-        where: the token, counted from the answer's end, where reading starts, from 0.
-        missing: the signature of a class that the script does not tell; ``""`` where it tells all,
-            and they do not fit.
+    ``where`` is the token, counted from the answer's end, from 0; ``missing`` the signature of a
+    class that the script does not tell, if it does not tell all.
     """
 
     def __init__(self, message: str, *, where: int | None = None, missing: str = "") -> None:
@@ -50,12 +48,7 @@ class ObjectsError(GwtError):
 
 
 class RequestError(GwtError):
-    """A request that Google's server code refuses, with that exception's message.
-
-    Attributes:
-        class_name: the Java class of the exception that it throws; in most cases
-            ``IncompatibleRemoteServiceException``, which reaches the client as ``//EX``.
-    """
+    """A request that Google's server code refuses, with that exception's class and message."""
 
     def __init__(self, message: str, *, class_name: str) -> None:
         super().__init__(message)

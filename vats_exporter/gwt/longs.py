@@ -19,11 +19,7 @@ _MOST_DIGITS: Final = 12
 
 
 def encode_long(value: int) -> str:
-    """Write an integer in the one form that Google's code writes: without leading zeros.
-
-    Raises:
-        LongError: the value does not fit in 64 bits.
-    """
+    """Write an integer, without leading zeros; a ``LongError`` where it has more than 64 bits."""
     if not -(1 << 63) <= value < 1 << 63:
         raise LongError("the number does not fit in 64 bits")
     unsigned = value % (1 << 64)
@@ -31,11 +27,11 @@ def encode_long(value: int) -> str:
 
 
 def decode_long(text: str) -> int:
-    """Read an integer; leading zeros (``A``) too, which Google's reader allows and no code writes.
+    """Read an integer; leading zeros too, which Google's reader allows and no code writes.
 
     Raises:
-        LongError: empty, a foreign character, or more than 64 bits: what Google's reader makes up
-            of these is refused.
+        LongError: empty, a foreign character, or more than 64 bits; Google's reader makes up
+            something.
     """
     if not text:
         raise LongError("a long has no digits")

@@ -7,7 +7,7 @@ is left over each end the reading with one error that says where.
 
 How it works. Each class is compiled once, into steps: runs of fields of one token each, objects,
 and repetitions. Each token gets a letter for what it can be, so that a whole run is checked at
-once, by a set of letters known to fit it; then the run is copied.
+once, by the letters known to fit it or by a regular expression; then the run is copied.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ _FITS: Final[dict[Field, str]] = {
     Kind.ENUM: "01in",
 }
 """Which of the letters of :func:`letters` a token of each kind may have."""
-_MOST_SEEN: Final = 1000
+_MOST_KNOWN: Final = 1000
 
 _JAVA: Final = {
     "java.lang.String": Kind.STRING,
@@ -102,19 +102,17 @@ _JAVA: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Fields of one token each, which of them are strings, and letters known to fit them."""
+    """Fields of one token each: how many, which are strings, which letters fit, some that do."""
 
-    kinds: Fields
+    length: int
     strings: tuple[int, ...]
-    seen: set[str]
+    fitting: re.Pattern[str]
+    known: set[str]
 
     def fits(self, marks: str) -> bool:
-        """Whether tokens with these letters fit; if so, they are seen from now on."""
-        fits = len(marks) == len(self.kinds) and all(
-            mark in _FITS[kind] for mark, kind in zip(marks, self.kinds, strict=True)
-        )
-        if fits and len(self.seen) < _MOST_SEEN:
-            self.seen.add(marks)
+        fits = self.fitting.fullmatch(marks) is not None
+        if fits and len(self.known) < _MOST_KNOWN:
+            self.known.add(marks)
         return fits
 
 
@@ -151,9 +149,7 @@ class ObjectReader:
     def read(self, response: Response, marks: str = "") -> Value:
         """Read all of an ``//OK`` answer; what it refers to twice is the same object.
 
-        Args:
-            response: of format version 7 or later.
-            marks: what :func:`letters` makes of its tokens, if that is known.
+        ``marks`` is what :func:`letters` makes of its tokens, if that is known.
 
         Raises:
             ObjectsError: the tables lack a class of it, or do not fit it.
@@ -215,7 +211,8 @@ def _steps(fields: Fields) -> tuple[_Step, ...]:
         some = tuple(group)
         if is_run:
             strings = tuple(at for at, kind in enumerate(some) if kind is Kind.STRING)
-            steps.append(_Run(some, strings, set()))
+            fitting = "".join(f"[{_FITS[kind]}]" for kind in some)
+            steps.append(_Run(len(some), strings, re.compile(fitting), set()))
         else:
             steps += [_steps(one.fields) if isinstance(one, Repeat) else None for one in some]
     return tuple(steps)
@@ -266,9 +263,9 @@ class _Reading:
                     self.read_fields(found.signature, found.steps, inner)
                     at = self.at
             elif isinstance(step, _Run):
-                end = at + len(step.kinds)
+                end = at + step.length
                 marks = letters[at:end]
-                if marks not in step.seen and not step.fits(marks):
+                if marks not in step.known and not step.fits(marks):
                     raise ObjectsError(f"the fields of {of} do not fit", where=at)
                 run = tokens[at:end]
                 for offset in step.strings:

@@ -1,9 +1,8 @@
 """Requests of a GWT-RPC client: from strings and tokens to text, and back.
 
-A request is ``version|flags|n|`` then ``n`` strings and then the tokens, each ended by ``|``. The
-way back reads as strictly as Google's server does, and refuses with the exception that it would
-throw, so that a simulated server can answer as the real one. What the tokens mean is not known
-here. [gwt]
+A request is ``version|flags|n|`` then ``n`` strings and then the tokens, each ended by ``|``. It is
+read as strictly as Google's server does, and refused with the exception that that would throw, so
+that a simulated server can answer as the real one. [gwt]
 """
 
 from __future__ import annotations
@@ -31,13 +30,9 @@ _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,4000}")
 
 
 class Request(NamedTuple):
-    """A request, taken apart.
+    """A request, taken apart. Its tokens refer to its strings from 1 on; longs are base 64.
 
-    Attributes:
-        version: of the format, 5 to 7.
-        flags: 1 says that type names are obfuscated, 2 that a token comes first.
-        strings: the string table; tokens refer to them from 1 on.
-        tokens: numbers and longs as they stand in the text, in the order of reading.
+    Of its flags, 1 says that type names are obfuscated, 2 that a token comes first.
     """
 
     version: int
@@ -92,22 +87,18 @@ def parse_request(text: str) -> Request:
 
 
 def incompatible(message: str) -> RequestError:
-    """Make the error that a fault in the serialized data becomes on its way out of the server."""
+    """The error that a fault in the serialized data becomes on its way out of the server."""
     return RequestError(message, class_name=INCOMPATIBLE)
 
 
 def out_of_date(message: str) -> RequestError:
-    """Make the error of a client that fits the server no more; its message has a preface."""
+    """The error of a client that fits the server no more; its message has a preface."""
     preface = "This application is out of date, please click the refresh button on your browser."
     return incompatible(f"{preface} ( {message} )")
 
 
 def read_int(tokens: Sequence[str], index: int) -> int:
-    """Read a 32-bit integer as Java does.
-
-    Raises:
-        RequestError: there is no such token, or it is not a 32-bit integer.
-    """
+    """Read a 32-bit integer as Java does, or raise the exception that Java does."""
     if index >= len(tokens):
         raise incompatible("Too few tokens in RPC request")
     token = tokens[index]

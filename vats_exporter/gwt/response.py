@@ -90,7 +90,11 @@ def decode(data: bytes | str, *, limit: int = DEFAULT_LIMIT) -> Response:
     start = data[:64] if isinstance(data, str) else data[:64].decode("latin-1")
     if not start.startswith(("//OK", "//EX")):
         raise NotAnAnswerError(f"not a GWT-RPC answer: {_kind(start)}")
-    tokens, table, flags, version = read_quickly(data) or scan(_text(data))
+    try:
+        found = read_quickly(data) or scan(data if isinstance(data, str) else data.decode())
+    except UnicodeDecodeError as error:
+        raise MalformedError(f"not UTF-8 at byte {error.start}") from None
+    tokens, table, flags, version = found
     if not OLDEST_VERSION <= version <= NEWEST_VERSION:
         raise MalformedError(f"version {version} is not {OLDEST_VERSION} to {NEWEST_VERSION}")
     return Response("OK" if start.startswith("//OK") else "EX", version, flags, table, tokens)
@@ -104,15 +108,6 @@ def _kind(start: str) -> str:
     if first == "<":
         return "looks like HTML or XML"
     return "looks like JSON" if first in {"{", "["} else "starts with neither //OK nor //EX"
-
-
-def _text(data: bytes | str) -> str:
-    if isinstance(data, str):
-        return data
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise MalformedError(f"not UTF-8 at byte {error.start}") from None
 
 
 _Parts: TypeAlias = tuple[list[Token], list[str], int, int]
@@ -130,10 +125,7 @@ _read_json: Final = JSONDecoder().raw_decode
 
 
 def read_quickly(data: bytes | str) -> _Parts | None:
-    """Read an answer with ``json``, or say nothing: where that can't be trusted with it.
-
-    ``//OK`` or ``//EX`` are not looked at.
-    """
+    """Read an answer with ``json``; ``None`` where that can't be trusted, be it right or wrong."""
     try:
         return _read(data if isinstance(data, bytes) else data.encode())
     except (ValueError, TypeError, RecursionError):
@@ -198,11 +190,7 @@ _PIECES: Final = {
 
 
 def scan(text: str) -> _Parts:
-    """Read an answer, in time linear in its length; ``//OK`` or ``//EX`` are not looked at.
-
-    Raises:
-        MalformedError: with the place at which the text breaks the grammar.
-    """
+    """Read an answer in time linear in its length, or raise where it breaks the grammar."""
     return _Scanner(text).answer()
 
 
