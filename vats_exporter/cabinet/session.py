@@ -136,7 +136,6 @@ class Session:
         if not self._signed_in:
             self._sign_in()
         if self.discovery is None:
-            self._renewed.add("names")
             self.discovery = discover(self._transport, self._settings)
             found = self.discovery.permutation
             if self._permutation and self._permutation != found:
@@ -178,6 +177,7 @@ class Session:
         """
         if not renew and not (self._signed_in and self.discovery):
             raise SessionEndedError(f"{name}: not signed in")
+        new_names = self.discovery is None
         while True:
             try:
                 return self._exchange(name, service, build)
@@ -191,8 +191,9 @@ class Session:
             except RedeployedError:
                 # Also without renewing: the list's own names may be as they were, and not notice.
                 self.discovery = None
-                if not renew or "names" in self._renewed:
+                if not renew or new_names or "names" in self._renewed:
                     raise
+                self._renewed.add("names")
 
     def _exchange(self, name: str, service: Service, build: Build) -> gwt.Response:
         discovery = self._ready(service)
