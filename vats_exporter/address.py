@@ -29,13 +29,8 @@ _FIRST_DESCRIPTOR: Final = 3  # of those that systemd passes [sd_listen_fds(3)]
 def parse_address(text: str, *, allow_plain_http: bool = False) -> str:
     """Read a cabinet's address: ``host``, ``host:port``, or either after ``https://``, ``http://``.
 
-    Plain HTTP, where passwords go in the clear, is for loopback unless it is allowed.
-
-    Returns:
-        scheme, host and port, such as ``https://vpbx.mts.ru``, without a slash at the end.
-
-    Raises:
-        ValueError: what is wrong with it, in one sentence.
+    Plain HTTP, where passwords go in the clear, is for loopback unless it is allowed. Returns
+    scheme, host and port, such as ``https://vpbx.mts.ru``, without a slash at the end.
     """
     parts = _split(text, "https")
     if parts.scheme not in ("http", "https"):
@@ -65,11 +60,7 @@ class Proxy:
 
 
 def parse_proxy(text: str) -> Proxy:
-    """Read a proxy's address: ``http://host:port``, with ``login:password@`` if it needs them.
-
-    Raises:
-        ValueError: what is wrong with it, in one sentence.
-    """
+    """Read a proxy's address: ``http://host:port``, with ``login:password@`` if it needs them."""
     parts = _split(text, "http")
     if parts.scheme != "http":
         raise ValueError("only http:// proxies are supported; they work for https:// cabinets too")
@@ -80,11 +71,7 @@ def parse_proxy(text: str) -> Proxy:
 
 
 def proxy_of_environment(base_url: str) -> Proxy | None:
-    """Return the proxy that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name.
-
-    Raises:
-        ValueError: what is wrong with it, in one sentence.
-    """
+    """Return the proxy that ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``, ``NO_PROXY`` name."""
     # Imported here: it is large, and few want it.
     from urllib.request import getproxies_environment, proxy_bypass  # noqa: PLC0415
 

@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.logs.logger import get_logger
@@ -46,7 +46,7 @@ class PasswordCheck:
 
     def __init__(self, users: Mapping[str, str]) -> None:
         self.users: Final = dict(users)
-        self._costliest = max(users.values(), key=lambda hashed: int(hashed[4:6]))
+        self._costliest = max(users.values(), default="", key=lambda hashed: int(hashed[4:6]))
         self._secret = secrets.token_bytes(32)
         self._computing = threading.Lock()
         # Single operations on a list or dict are atomic.
@@ -97,14 +97,6 @@ def read_basic(header: str) -> tuple[str, bytes] | None:
     return (user.decode("utf-8", "replace"), password[:72]) if known else None
 
 
-class _Kept(NamedTuple):
-    """Settings and the objects made of them; replaced together."""
-
-    settings: WebSettings
-    context: ssl.SSLContext | None
-    passwords: PasswordCheck | None
-
-
 class Protection:
     """What stands between a client and the pages.
 
@@ -121,31 +113,31 @@ class Protection:
         self._looked_at = time.monotonic()
         self._bucket_full_at = 0.0
         self._problem = ""
-        self._seen: Mapping[Path, object] = {}
-        self._kept = self._load(None)
+        self._passwords = PasswordCheck({})
+        self._load(None)
 
     @property
     def headers(self) -> Mapping[str, str]:
         """Headers for every answer."""
-        headers = self._kept.settings.http_server_config.headers
+        headers = self._kept[0].http_server_config.headers
         return {name: text for name, text in headers.items() if text}
 
     def tls(self) -> tuple[ssl.SSLContext, list[str]] | None:
         """Return what to wrap a connection with, and the names that its client may have."""
         self._look()
-        settings, context, _ = self._kept
+        settings, context = self._kept
         tls = settings.tls_server_config
         return (context, tls.client_allowed_sans) if context and tls else None
 
     def refuse(self, request: Request, client: str) -> Response | None:
         """Return the answer to a client's request that may not be made; ``None`` if it may."""
         self._look()
-        settings, _, passwords = self._kept
+        settings, passwords = self._kept[0], self._passwords
         limit = settings.rate_limit
         if limit.interval and not self._take_token(limit):
             retry = ("Retry-After", f"{max(1, round(limit.interval))}")
             return say(429, "Too many requests; see rate_limit in --web.config.file.", retry)
-        if passwords is None or request.path in settings.auth_excluded_paths:
+        if not passwords.users or request.path in settings.auth_excluded_paths:
             return None
         is_right = passwords.check(request.headers.get("authorization", ""), client)
         if is_right is None:
@@ -173,7 +165,7 @@ class Protection:
         try:
             self._looked_at = now
             if any(_look_of(file) != look for file, look in self._seen.items()):
-                self._kept = self._load(self._kept)
+                self._load(self._kept[0])
                 _log.info("web configuration reloaded", file=str(self._file))
             self._problem = ""
         except ConfigError as error:
@@ -184,13 +176,13 @@ class Protection:
         finally:
             self._lock.release()
 
-    def _load(self, before: _Kept | None) -> _Kept:
+    def _load(self, before: WebSettings | None) -> None:
         # Each file is looked at before it is read: if it changes in between, the next look tells.
         seen = {self._file: _look_of(self._file)} if self._file else {}
         settings = self._read()
         tls = settings.tls_server_config
         seen |= {file: _look_of(file) for file in (tls.files if tls else ())}
-        problem = _taken_away(before.settings, settings) if before else ""
+        problem = _taken_away(before, settings) if before else ""
         context = None
         try:
             context = tls.context() if tls else None
@@ -199,12 +191,10 @@ class Protection:
         if problem:
             file = self._file or Path("--web.config.file")
             raise ConfigError([Problem("", problem)], file=file)
-        users = settings.basic_auth_users
-        passwords = before.passwords if before else None
-        if passwords is None or passwords.users != users:  # those that are known stay known
-            passwords = PasswordCheck(users) if users else None
+        if settings.basic_auth_users != self._passwords.users:  # what is known stays known
+            self._passwords = PasswordCheck(settings.basic_auth_users)
+        self._kept = (settings, context)  # replaced together
         self._seen = seen
-        return _Kept(settings, context, passwords)
 
 
 def _taken_away(old: WebSettings, new: WebSettings) -> str:
