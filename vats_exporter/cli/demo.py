@@ -21,7 +21,9 @@ from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.logs import setup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from vats_exporter.demo import Account
 
 _HOST: Final = "127.0.0.1"
 _EXPORTER_PORT: Final = 9742
@@ -76,7 +78,6 @@ _HOLD: Final = 120.0
 @options.web_config_file
 @options.log_format
 @options.log_level
-@signals_kept()
 def command(**given: Any) -> None:
     """Try everything on a simulated cabinet, without an account.
 
@@ -87,8 +88,9 @@ def command(**given: Any) -> None:
     setup.configure(form=given["log_format"] or "logfmt", level=given["log_level"] or "info")
     served = Options(protection=options.read_web_config(given["web_config_file"]))
     address, written = ListenAddress(given["host"], given["port"]), given["write_config"]
-    with ExitStack() as stack:
-        cabinet = _start_cabinet(given)
+    accounts = make_accounts(given["accounts"], trunks=given["trunks"], pace=_PACE, hold=_HOLD)
+    with signals_kept(), ExitStack() as stack:
+        cabinet = _start_cabinet(accounts, given)
         stack.callback(cabinet.stop)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         file = written or Path(folder, "vats-exporter.yml")
@@ -111,9 +113,8 @@ def command(**given: Any) -> None:
             wait_for_end()
 
 
-def _start_cabinet(given: Mapping[str, Any]) -> SimulatedCabinet:
+def _start_cabinet(accounts: Sequence[Account], given: Mapping[str, Any]) -> SimulatedCabinet:
     """Start it on the port asked for; on its usual port, or a free one, if none is."""
-    accounts = make_accounts(given["accounts"], trunks=given["trunks"], pace=_PACE, hold=_HOLD)
     port = given["cabinet_port"]
     usual = _CABINET_PORT if given["port"] != _CABINET_PORT else 0
     cabinet = SimulatedCabinet(accounts, address=(_HOST, usual if port is None else port))
@@ -125,7 +126,7 @@ def _start_cabinet(given: Mapping[str, Any]) -> SimulatedCabinet:
             fail(
                 "--cabinet-port: cannot listen on {address}: {error}", address=address, error=error
             )
-        return _start_cabinet({**given, "cabinet_port": 0})
+        return _start_cabinet(accounts, {**given, "cabinet_port": 0})
     return cabinet
 
 

@@ -171,26 +171,22 @@ def command(**given: Any) -> None:
             _log.warning("configuration is suspicious", config=str(file), warning=str(warning))
         return config
 
-    private = set().union(*given["collector_privacy"])
-    external, prefix = given["web_external_url"], given["web_route_prefix"]
     try:
         config = load()
-        settings = Options(
-            protection=options.read_web_config(given["web_config_file"]),
-            limits=Limits(
-                max_connections=given["web_max_connections"], read_timeout=given["web_read_timeout"]
-            ),
-            urls=Urls(
-                given["web_telemetry_path"],
-                urlsplit(external).path if prefix is None else prefix,
-                external,
-            ),
-            lifecycle=given["web_enable_lifecycle"],
-            privacy=Privacy(mask_phones="mask-phones" in private, no_names="no-names" in private),
-            probe_only=given["collector_probe_only"],
-        )
     except ConfigError as error:
         options.refuse(error)
+    private = set().union(*given["collector_privacy"])
+    external, prefix = given["web_external_url"], given["web_route_prefix"]
+    if prefix is None:
+        prefix = urlsplit(external).path
+    settings = Options(
+        protection=options.read_web_config(given["web_config_file"]),
+        limits=Limits(given["web_max_connections"], read_timeout=given["web_read_timeout"]),
+        urls=Urls(given["web_telemetry_path"], prefix, external),
+        lifecycle=given["web_enable_lifecycle"],
+        privacy=Privacy(mask_phones="mask-phones" in private, no_names="no-names" in private),
+        probe_only=given["collector_probe_only"],
+    )
     addresses = given["web_listen_address"]
     if given["web_systemd_socket"]:
         try:
