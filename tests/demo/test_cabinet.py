@@ -123,8 +123,8 @@ def test_the_pace_of_life_can_be_changed_by_hand(client: Client, clock: Clock) -
 @pytest.mark.parametrize(
     ("path", "body", "error"),
     [
-        ("trunks/79161234570", b"{", "not JSON"),
-        ("trunks/79161234570", b"\xff", "not JSON"),
+        ("trunks/79161234570", b"{", "not a JSON object"),
+        ("trunks/79161234570", b"\xff", "not a JSON object"),
         ("trunks/79161234570", b"[]", "not a JSON object"),
         ("trunks/79161234570", b'{"active": 1}', "active: missing, or of the wrong type"),
         ("trunks/79161234570", b'{"name": false}', "name: missing, or of the wrong type"),

@@ -1,9 +1,4 @@
-"""HTTP: requests and answers as values, what can go wrong between the two, and the server.
-
-Everything that can go wrong between a cabinet and its client is made of five things: another
-answer, an answer that is changed, bytes that are none, an answer that comes late, and a connection
-that breaks.
-"""
+"""HTTP: requests and answers as values, what can go wrong between the two, and the server."""
 
 from __future__ import annotations
 
@@ -105,7 +100,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong. What is not given goes right.
+    """What goes wrong with one request. What is not given goes right.
 
     Attributes:
         instead: sent instead of an answer; the cabinet never learns of the request.

@@ -211,10 +211,7 @@ class RequestReader:
         index = self._int()
         if index < 0:
             if -index > len(self._objects):
-                raise RequestError(
-                    f"Index {-index - 1} out of bounds for length {len(self._objects)}",
-                    class_name="java.lang.IndexOutOfBoundsException",
-                )
+                raise _out_of_bounds(-index - 1, len(self._objects))
             return self._objects[-index - 1]
         signature = self._string_at(index)
         if signature is None:
@@ -243,10 +240,7 @@ class RequestReader:
             return values
         value = self._field(fields[0])
         if name in CONSTANTS and not 0 <= value < CONSTANTS[name]:
-            raise RequestError(
-                f"Index {value} out of bounds for length {CONSTANTS[name]}",
-                class_name="java.lang.ArrayIndexOutOfBoundsException",
-            )
+            raise _out_of_bounds(value, CONSTANTS[name])
         self._objects.append(value)
         return value
 
@@ -282,12 +276,14 @@ class RequestReader:
     def _string_at(self, index: int) -> str | None:
         strings = self._request.strings
         if not 0 <= index <= len(strings):
-            raise RequestError(
-                f"Index {index - 1} out of bounds for length {len(strings)}",
-                class_name="java.lang.ArrayIndexOutOfBoundsException",
-            )
+            raise _out_of_bounds(index - 1, len(strings))
         return strings[index - 1] if index else None
 
     def _name(self) -> str:
         """Read a class's name; its hash is not looked at where a class is only named."""
         return (self._string() or "").partition("/")[0]
+
+
+def _out_of_bounds(index: int, length: int) -> RequestError:
+    message = f"Index {index} out of bounds for length {length}"
+    return RequestError(message, class_name="java.lang.IndexOutOfBoundsException")
