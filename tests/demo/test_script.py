@@ -13,12 +13,12 @@ from py_mini_racer import MiniRacer
 from tests.demo.captures import truth
 from tests.demo.deployments import DEPLOYMENTS
 from vats_exporter.demo import Deployment, RowLayout, make_accounts
+from vats_exporter.demo.rpc import list_answer
 from vats_exporter.demo.script import (
     fragment_script,
     permutation_script,
     selection_script,
 )
-from vats_exporter.demo.wire import list_answer
 from vats_exporter.gwt import GWT_2_13
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from tests.hunt.visit import record_visit
 from tests.process import process_put_back
 from vats_exporter.cli import main
 from vats_exporter.demo import Account, Enterprise, Population, SimulatedCabinet
+from vats_exporter.demo.rpc import list_answer
 from vats_exporter.demo.script import permutation_script
-from vats_exporter.demo.wire import list_answer
 from vats_exporter.gwt import decode_long
 
 if TYPE_CHECKING:

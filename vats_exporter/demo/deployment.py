@@ -1,4 +1,4 @@
-"""What one deployment of the cabinet's application is: its names, its classes, its habits.
+"""What one deployment of the cabinet's application is: its names, classes and habits of writing.
 
 A redeployment changes the permutations' strong names, the hashes of the services' policies and the
 signatures of the application's own classes; the signatures of Java's classes come with GWT and
@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
+from itertools import chain, cycle
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from vats_exporter.gwt import GWT_2_7, Kind, Repeat, Style
+from vats_exporter.gwt import GWT_2_7, Kind, Repeat, ResponseWriter, Style, encode_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from vats_exporter.demo.population import SimulatedTrunk
     from vats_exporter.gwt import Fields
+    from vats_exporter.gwt.response import Status
 
 LONG: Final = "java.lang.Long"
 BOOLEAN: Final = "java.lang.Boolean"
@@ -341,3 +343,44 @@ class Deployment:
             LIST_RESPONSE: (*(_OBJECT,) * (2 + self.other_lists), _NUMBER),
         }
         return {name: fields[name] for name in self.signatures}
+
+    def write(self, answer: Object, status: Status = "OK") -> str:
+        """Write an answer of an object and all that it holds, as Google's server code does."""
+        writer = _ObjectWriter(self)
+        writer.write(answer)
+        return encode_response(writer.finish(status), style=self.style)
+
+
+class _ObjectWriter(ResponseWriter):
+    """Writes objects by the fields of a deployment's classes."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        super().__init__()
+        self._deployment = deployment
+        self._fields = deployment.class_fields()
+        self._write: dict[Any, Callable[[Any], None]] = {
+            Kind.NUMBER: self.write_number,
+            Kind.BOOLEAN: self.write_boolean,
+            Kind.LONG: self.write_long,
+            Kind.STRING: self.write_string,
+            Kind.OBJECT: self.write,
+            Kind.ENUM: self.write_number,
+        }
+
+    def write(self, one: Object | None) -> None:
+        if one is None:
+            self.write_null()
+            return
+        is_boolean = one.name == BOOLEAN
+        is_shared = one.is_shared or (is_boolean and self._deployment.shared_booleans)
+        share = one[:2] if is_shared else None
+        if self.write_object(self._deployment.signature(one.name), share=share):
+            for kind, value in zip(_kinds(self._fields[one.name]), one.values, strict=False):
+                self._write[kind](value)
+
+
+def _kinds(fields: Fields) -> Iterable[Any]:
+    """The kinds of an object's values, without end where it is a collection."""
+    if isinstance(fields[-1], Repeat):
+        return chain(fields[:-1], cycle(fields[-1].fields))
+    return fields

@@ -14,37 +14,44 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from vats_exporter.demo import wire
-from vats_exporter.demo.deployment import (
-    BOOLEAN,
-    CONSTANTS,
-    DETAILS_SERVICE,
-    LIST_REQUEST,
-    LIST_SERVICE,
-    MODULE,
-    REQUEST_FIELDS,
-    SELECTOR_SERVICE,
-    SERVICES,
-    VALUES,
-    Object,
-)
+from vats_exporter.demo import deployment as names
+from vats_exporter.demo.deployment import Object, array_list, boxed
 from vats_exporter.demo.enterprise import NoDeviceError, NoTrunkError
 from vats_exporter.demo.http import Incoming
-from vats_exporter.gwt import GwtError, Kind, RequestError, decode_long, encode_long, parse_request
+from vats_exporter.gwt import (
+    GwtError,
+    Kind,
+    RequestError,
+    ResponseWriter,
+    decode_long,
+    encode_long,
+    encode_response,
+    parse_request,
+)
 from vats_exporter.gwt.errors import LongError
 from vats_exporter.gwt.request import INCOMPATIBLE, incompatible, out_of_date, read_int
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vats_exporter.demo.deployment import Deployment
     from vats_exporter.demo.enterprise import Enterprise
     from vats_exporter.demo.population import SimulatedTrunk
     from vats_exporter.gwt import Field, Request
 
-DEVICE_FORM: Final = 31
-MOBILE_FORM: Final = 32
-DEFAULT_PAGE_SIZE: Final = 100
+_DEVICE_FORM: Final = 31
+_MOBILE_FORM: Final = 32
+_DEVICE_FORM_KIND: Final = 3
+_MOBILE_FORM_KIND: Final = 1
+_LINE_KIND: Final = 2
+_PAGE_SIZE: Final = 100
+_INCOMPATIBLE_SIGNATURE: Final = f"{INCOMPATIBLE}/3936916533"
 
-_CALLS: Final = {LIST_SERVICE: "list", DETAILS_SERVICE: "details", SELECTOR_SERVICE: "selector"}
+_CALLS: Final = {
+    names.LIST_SERVICE: "list",
+    names.DETAILS_SERVICE: "details",
+    names.SELECTOR_SERVICE: "selector",
+}
 
 
 class CallFailedError(Exception):
@@ -77,9 +84,9 @@ def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterpri
     except RequestError as error:
         if error.class_name != INCOMPATIBLE:
             raise CallFailedError(f"{error.class_name}: {error}") from error
-        return wire.incompatible(deployment, str(error))
+        return incompatible_client(deployment, str(error))
     except _ApplicationError as error:
-        return wire.application_error(deployment, *error.args)
+        return application_error(deployment, *error.args)
 
 
 class _ApplicationError(Exception):
@@ -89,11 +96,11 @@ class _ApplicationError(Exception):
 def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[Any]]:
     request = parse_request(payload)
     reader = RequestReader(request, deployment, deployment.policies[path])
-    if urlsplit(reader.module_base).path != f"/{MODULE}/":
+    if urlsplit(reader.module_base).path != f"/{names.MODULE}/":
         # The server looks for the policy's file under the path that the client says it is from.
         reader = RequestReader(request, deployment, "")
-    service = SERVICES[path]
-    if reader.service not in {known.interface for known in SERVICES.values()}:
+    service = names.SERVICES[path]
+    if reader.service not in {known.interface for known in names.SERVICES.values()}:
         raise incompatible(
             f"Could not locate requested interface '{reader.service}' in default classloader"
         )
@@ -118,14 +125,14 @@ def _list(parameters: list[Any], deployment: Deployment, enterprise: Enterprise)
     # Clients of an older deployment give the enterprise in the field after its own. [user]
     if isinstance(fields["deleted"], list):  # -1, which is the request itself [gwt]
         raise incompatible(
-            f"java.lang.IllegalArgumentException: Can not set {BOOLEAN}"
-            f" field {LIST_REQUEST}.deleted to {LIST_REQUEST}"
+            f"java.lang.IllegalArgumentException: Can not set {names.BOOLEAN}"
+            f" field {names.LIST_REQUEST}.deleted to {names.LIST_REQUEST}"
         )
     asked = fields["enterprise"] if fields["enterprise"] is not None else fields["department"]
     if asked != enterprise.number:
         raise _ApplicationError("ACCESS_DENIED", "Нет доступа к предприятию")
     page = fields["page"] if isinstance(fields["page"], int) else 0
-    size = fields["pageSize"] if isinstance(fields["pageSize"], int) else DEFAULT_PAGE_SIZE
+    size = fields["pageSize"] if isinstance(fields["pageSize"], int) else _PAGE_SIZE
     if page < 0 or size <= 0:
         raise CallFailedError("java.lang.IllegalArgumentException: page or size out of range")
     trunks = enterprise.trunks()
@@ -133,7 +140,7 @@ def _list(parameters: list[Any], deployment: Deployment, enterprise: Enterprise)
     if fields["deleted"] is True:
         trunks = tuple(trunk for trunk in trunks if trunk.state.marked)
     shown = trunks[page * size : (page + 1) * size]
-    return wire.list_answer(deployment, enterprise.number, shown, len(trunks))
+    return list_answer(deployment, enterprise.number, shown, len(trunks))
 
 
 def _get_form(parameters: list[Any], deployment: Deployment, enterprise: Enterprise) -> str:
@@ -141,10 +148,10 @@ def _get_form(parameters: list[Any], deployment: Deployment, enterprise: Enterpr
     if form is None:
         raise CallFailedError("java.lang.NullPointerException")
     trunk = _find(key, enterprise)
-    if form == DEVICE_FORM and not trunk.mobile:
-        return wire.device_form_answer(deployment, enterprise.number, trunk)
-    if form == MOBILE_FORM and trunk.mobile:
-        return wire.mobile_form_answer(deployment, enterprise.number, trunk)
+    if form == _DEVICE_FORM and not trunk.mobile:
+        return device_form_answer(deployment, enterprise.number, trunk)
+    if form == _MOBILE_FORM and trunk.mobile:
+        return mobile_form_answer(deployment, enterprise.number, trunk)
     raise _ApplicationError("FORM_NOT_APPLICABLE", "Форма недоступна для данного типа абонента")
 
 
@@ -157,7 +164,7 @@ def _set_enabled(parameters: list[Any], deployment: Deployment, enterprise: Ente
         enterprise.change(trunk.ref, enabled=is_enabled)
     except NoDeviceError:
         raise _ApplicationError("DEVICE_NOT_FOUND", "У абонента нет устройства") from None
-    return wire.write_answer(deployment, Object(BOOLEAN, (True,)))
+    return deployment.write(Object(names.BOOLEAN, (True,)))
 
 
 _METHODS: Final = {"list": _list, "getForm": _get_form, "setEnabled": _set_enabled}
@@ -172,9 +179,58 @@ def _find(key: object, enterprise: Enterprise) -> SimulatedTrunk:
         raise _ApplicationError("ABONENT_NOT_FOUND", "Абонент не найден") from None
 
 
+def list_answer(
+    deployment: Deployment, enterprise: int, trunks: Sequence[SimulatedTrunk], total: int
+) -> str:
+    """Write a page of the list of subscribers; ``total`` counts the trunks of all pages."""
+    lengths = range(deployment.other_lists)
+    queues = [Object(names.QUEUE, (f"Очередь {at + 1}", at, at % 2 == 0)) for at in lengths]
+    others = (array_list(queues[:length]) for length in lengths)
+    rows = array_list([deployment.layout.row(trunk) for trunk in trunks])
+    values = (boxed(enterprise), *others, rows, total)
+    return deployment.write(Object(names.LIST_RESPONSE, values))
+
+
+def device_form_answer(deployment: Deployment, enterprise: int, trunk: SimulatedTrunk) -> str:
+    """Write form 31: the list of a trunk's devices, one or none."""
+    device = trunk.device
+    records = []
+    if device is not None:
+        values = (
+            *(boxed(trunk.id), device.enabled, boxed(device.id), _LINE_KIND),
+            *(device.line, device.sip_login, device.sip_password),
+            *("UDP", "SIP-phone", "Generic SIP Phone"),
+        )
+        records.append(Object(names.DEVICE_RECORD, values))
+    form = (array_list(records), None, boxed(enterprise), _DEVICE_FORM_KIND)
+    return deployment.write(Object(names.DEVICE_FORM, form))
+
+
+def mobile_form_answer(deployment: Deployment, enterprise: int, trunk: SimulatedTrunk) -> str:
+    """Write form 32: a plain mobile subscriber."""
+    values = (trunk.phone, trunk.state.active, boxed(enterprise), _MOBILE_FORM_KIND)
+    return deployment.write(Object(names.MOBILE_FORM, values))
+
+
+def application_error(deployment: Deployment, code: str, message: str) -> str:
+    """Write ``//EX`` with the application's own exception: a word, and a sentence for the user."""
+    # The message stands in Java's Exception, a superclass, once more.
+    error = Object(names.APPLICATION_ERROR, (code, message, message))
+    return deployment.write(error, "EX")
+
+
+def incompatible_client(deployment: Deployment, message: str) -> str:
+    """Write ``//EX`` with ``IncompatibleRemoteServiceException``."""
+    writer = ResponseWriter()
+    writer.write_object(_INCOMPATIBLE_SIGNATURE)
+    writer.write_string(message)
+    return encode_response(writer.finish("EX"), style=deployment.style)
+
+
 def _named(request: object) -> dict[str, Any]:
     """Return the fields of a list request by name, and none of anything else."""
-    return dict(zip(REQUEST_FIELDS, request, strict=False)) if isinstance(request, list) else {}
+    values = request if isinstance(request, list) else []
+    return dict(zip(names.REQUEST_FIELDS, values, strict=False))
 
 
 class RequestReader:
@@ -227,20 +283,20 @@ class RequestReader:
                 f" when an object of type class {expected} is expected"
             )
         fields = self._fields[name]
-        if not self._has_policy and (name not in VALUES or name in CONSTANTS):
+        if not self._has_policy and (name not in names.VALUES or name in names.CONSTANTS):
             raise incompatible(
                 f"Type '{name}' was not assignable to"
                 " 'com.google.gwt.user.client.rpc.IsSerializable' and did not have a custom field"
                 " serializer. For security purposes, this type will not be deserialized."
             )
-        if name not in VALUES:
+        if name not in names.VALUES:
             values: list[Any] = []
             self._objects.append(values)  # before its fields, which may refer to it
             values += map(self._field, fields)
             return values
         value = self._field(fields[0])
-        if name in CONSTANTS and not 0 <= value < CONSTANTS[name]:
-            raise _out_of_bounds(value, CONSTANTS[name])
+        if name in names.CONSTANTS and not 0 <= value < names.CONSTANTS[name]:
+            raise _out_of_bounds(value, names.CONSTANTS[name])
         self._objects.append(value)
         return value
 
