@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -223,7 +224,7 @@ def test_following_shows_each_event_once(tmp_path: Path, monkeypatch: pytest.Mon
 
         monkeypatch.setattr(time, "sleep", wait)
         with pytest.raises(KeyboardInterrupt):
-            follow_events(lambda after: read_events(path, after_id=after), as_text, last=0)
+            follow_events(partial(read_events, path), as_text, last=0)
 
     assert batches == [[1], [2]]
 
@@ -233,7 +234,8 @@ def test_a_file_that_cannot_be_read_for_a_while_is_told_once_and_read_again(
 ) -> None:
     answers = iter([HistoryError("gone"), HistoryError("gone"), [], HistoryError("gone")])
 
-    def read(_after: int) -> list[Event]:
+    def read(*, after_id: int) -> list[Event]:
+        assert after_id == 0
         answer = next(answers, None)
         if answer is None:
             raise KeyboardInterrupt

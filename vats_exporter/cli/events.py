@@ -6,9 +6,10 @@ import sys
 import time
 from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partial
 from gettext import pgettext
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -20,7 +21,7 @@ from vats_exporter.history.ledger import HistoryError
 from vats_exporter.trunks import FLAGS, Words, read_phone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from vats_exporter.history.ledger import Event
 
@@ -68,7 +69,6 @@ def _phone(text: str) -> str:
 @options.option(
     "--phone PHONE",
     "Only the trunk that has or had this phone; may be given several times.  [default: all]",
-    name="phones",
     multiple=True,
     read=_phone,
     shell_complete=options.complete_phone,
@@ -83,26 +83,14 @@ def _phone(text: str) -> str:
 @options.option(
     "--format [table|json]",
     "json is one object per line, with times in UTC.",
-    name="format_",
     default="table",
 )
 @options.option(
     "--export FILE",
     "Copy the whole history to a new file instead, for a backup; the exporter may be running.",
-    name="target",
     type=click.Path(path_type=Path),
 )
-def command(
-    config_file: Path | None,
-    *,
-    history_file: Path | None,
-    account: Sequence[str],
-    phones: Sequence[str],
-    since: float | None,
-    follow: bool,
-    format_: str,
-    target: Path | None,
-) -> None:
+def command(**given: Any) -> None:
     """Show what happened to the trunks: which flag changed, which trunk came or went.
 
     Reads the exporter's history (history.file), whether or not the exporter is running. The time
@@ -111,38 +99,35 @@ def command(
 
     Exits with 1 if the file cannot be read, or does not contain the account or phone.
     """
-    path = history_file or _configured(config_file)
-    as_text = _as_json if format_ == "json" else _table()
-
-    def read(after_id: int, limit: int | None = None) -> list[Event]:
-        return read_events(
-            path, accounts=account, phones=phones, since=since, after_id=after_id, limit=limit
-        )
-
+    path = given["history_file"] or _configured(given["config_file"])
+    accounts, phones, since = given["account"], given["phone"], given["since"]
+    read = partial(read_events, path, accounts=accounts, phones=phones, since=since)
+    as_text = _as_json if given["format"] == "json" else _table()
     try:
-        if target is not None:
-            export(path, target)
-            tell("copied to {file}", file=target)
+        if copy := given["export"]:
+            export(path, copy)
+            tell("copied to {file}", file=copy)
             return
-        options.refuse_unknown_accounts(account, read_phones(path), path)
+        options.refuse_unknown_accounts(accounts, read_phones(path), path)
         for phone in phones:
             if not is_known_phone(path, phone):
                 fail("{phone}: no trunk has or had this phone", phone=phone)
-        events = read(0, _BEFORE_FOLLOWING if follow and since is None else None)
+        few = given["follow"] and since is None
+        events = read(limit=_BEFORE_FOLLOWING if few else None)
     except HistoryError as error:
         fail("{error}", error=error)
     if events:
         write(as_text(events))
-    if follow:
+    if given["follow"]:
         with suppress(KeyboardInterrupt):
             follow_events(read, as_text, last=events[-1].id or 0 if events else 0)
         sys.exit(output.INTERRUPTED)
-    elif format_ == "table":
+    elif given["format"] == "table":
         tell(count(len(events), "{count} event", "{count} events"))
 
 
 def follow_events(
-    read: Callable[[int], list[Event]], as_text: Callable[[list[Event]], str], *, last: int
+    read: Callable[..., list[Event]], as_text: Callable[[list[Event]], str], *, last: int
 ) -> NoReturn:
     """Write the events after a number as they come.
 
@@ -152,7 +137,7 @@ def follow_events(
     while True:
         time.sleep(_POLL)
         try:
-            events = read(last)
+            events = read(after_id=last)
         except HistoryError as error:
             if str(error) != told:
                 tell("{error}", error=error)

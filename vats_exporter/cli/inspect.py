@@ -15,7 +15,6 @@ from vats_exporter.cli import options
 from vats_exporter.cli.output import Table, _, facts, fail, printable, sentence, tell, words, write
 from vats_exporter.gwt import encode_long
 from vats_exporter.logs import setup
-from vats_exporter.redaction import redact
 from vats_exporter.tools.inspection import Inspection, anonymous_answers, inspect
 from vats_exporter.trunks import ROW_FLAGS
 
@@ -69,7 +68,7 @@ def command(*, config_file: Path | None, account: str | None, folder: Path | Non
     if folder is not None and found.answers:
         _save(folder, found)
     if found.error:
-        fail("{account}: {error}", account=chosen.name, error=sentence(redact(found.error)))
+        fail("{account}: {error}", account=chosen.name, error=sentence(found.error))
 
 
 def _report(account: AccountSettings, found: Inspection, names: Discovery) -> str:

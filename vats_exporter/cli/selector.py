@@ -20,7 +20,6 @@ from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, count, fail, sentence, tell, track, write
 from vats_exporter.expected_off import read_lines
 from vats_exporter.logs.logger import get_logger
-from vats_exporter.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -177,7 +176,7 @@ def _switch(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
             if found.account not in stopped:
                 switch.carry_out(found.cabinet, found.trunk.ref, enabled=enabled)
                 if switch.stops:
-                    stopped[found.account] = sentence(redact(switch.error))
+                    stopped[found.account] = sentence(switch.error)
     except KeyboardInterrupt:
         interrupted = True
     # No Ctrl-C cuts off the word of what was done: it is the only one there is.
@@ -190,7 +189,7 @@ def _switch(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
             found.trunk.name or "-",
             _state(switch.before),
             _state(switch.after),
-            sentence(": ".join(filter(None, (switch.outcome.value, redact(switch.error))))),
+            sentence(": ".join(filter(None, (switch.outcome.value, switch.error)))),
         ]
         for found, switch in both
     ]

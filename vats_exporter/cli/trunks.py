@@ -87,38 +87,31 @@ command.add_command(selector.disable)
 @options.option(
     "--format [table|json|csv]",
     "csv uses semicolons and a byte order mark, which Excel needs for Cyrillic.",
-    name="format_",
     default="table",
 )
-def list_command(
-    config_file: Path | None,
-    *,
-    account: Sequence[str],
-    only: Sequence[str],
-    sort: str,
-    format_: str,
-) -> None:
+def list_command(**given: Any) -> None:
     """List the trunks and their flags.
 
     Exits with 1 if an account could not be read; the others are still listed.
     """
-    accounts = options.choose(options.read_config(config_file), account)
+    accounts = options.choose(options.read_config(given["config_file"]), given["account"])
     expected = any(one.expected_off or one.expected_off_file for one in accounts)
-    as_text = {"table": _table(expected=expected), "json": _as_json, "csv": _as_csv}[format_]
-    wanted = [_ONLY[word] for word in only]
+    form, sort = given["format"], given["sort"]
+    as_text = {"table": _table(expected=expected), "json": _as_json, "csv": _as_csv}[form]
+    wanted = [_ONLY[word] for word in given["only"]]
     read = shown = 0
     unknown = False
     with options.reading(sorted(accounts, key=attrgetter("name"))) as (batches, failed):
         # A table sorted by account is written as the accounts are read.
-        at_once = sort != "account" or format_ != "table"
+        at_once = sort != "account" or form != "table"
         for batch in [list(chain.from_iterable(batches))] if at_once else batches:
             chosen = [one for one in batch if all(of(one.trunk) is value for of, value in wanted)]
             write(as_text(sorted(chosen, key=_SORT[sort])))
             read += len(batch)
             shown += len(chosen)
             unknown |= not all(found.trunk.known for found in chosen)
-    if format_ == "table":
-        if only:
+    if form == "table":
+        if wanted:
             tell(count(read, "{shown} of {count} trunk", "{shown} of {count} trunks", shown=shown))
         else:
             tell(count(shown, "{count} trunk", "{count} trunks"))
