@@ -156,9 +156,3 @@ def get_encrypted(
         assert connection.getresponse().read() == body
         certificate = connection.sock.getpeercert(binary_form=True) or b""
     return answer.status, body, certificate
-
-
-def touch(file: Path) -> None:
-    """Make a change visible whatever the clock's grain is."""
-    later = time.time_ns() + 2_000_000_000
-    os.utime(file, ns=(later, later))

@@ -20,7 +20,6 @@ from tests.web.clients import (
     get,
     get_encrypted,
     hashed,
-    touch,
     until,
     write_certificate,
 )
@@ -43,11 +42,10 @@ if TYPE_CHECKING:
 def test_a_renewed_certificate_is_served_without_a_restart(
     serve: Serve, tmp_path: Path, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
-    files = (tmp_path / "server.crt", tmp_path / "server.key")
-    server = serve(protected=WebSettings(tls_server_config=tls))
+    as_it_stands(tmp_path)
+    server = serve(protected=read_web_config(tmp_path / "web.yml"))
     before = get_encrypted(server, authority)[2]
     write_certificate(tmp_path, authority)
-    touch(files[0])
     assert get_encrypted(server, authority)[2] != before
 
 

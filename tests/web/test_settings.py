@@ -293,12 +293,13 @@ def test_an_inline_certificate_goes_with_an_empty_name_of_a_file(folder: Path) -
     assert tls.cert == (folder / "server.crt").read_text()
 
 
-def test_the_files_to_watch_are_those_that_were_named(folder: Path) -> None:
-    tls = load(
-        folder, TLS + "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.crt\n"
-    ).tls_server_config
-    assert tls is not None
-    assert {file.name for file in tls.files} == {"server.crt", "server.key", "ca.crt"}
+def test_settings_differ_where_one_of_their_files_does(folder: Path) -> None:
+    text = TLS + "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.crt\n"
+    before = load(folder, text)
+    assert load(folder, text) == before
+    certificate = (folder / "ca.crt").read_text()
+    (folder / "ca.crt").write_text(certificate + "\n")
+    assert load(folder, text) != before
 
 
 def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_passphrase(

@@ -1,7 +1,7 @@
-"""Who may ask, and how: TLS, passwords, headers and a rate limit, re-read when their files change.
+"""Who may ask, and how: TLS, passwords, headers and a rate limit, read again every second.
 
-What cannot be read, or would take protection away, changes nothing. It is logged once, and tried
-again every second: what it lacks may be a file that is not there yet.
+What cannot be read, or would take protection away, changes nothing and is logged once: it may lack
+a file that is not there yet.
 """
 
 from __future__ import annotations
@@ -100,12 +100,14 @@ def read_basic(header: str) -> tuple[str, bytes] | None:
 class Protection:
     """What stands between a client and the pages.
 
-    ``read`` reads the settings, again when ``file`` or one that it names changes; without it,
-    nothing is protected. A :class:`ConfigError` says why they cannot be used.
+    ``read`` reads the settings from ``file``; without it, nothing is protected. A
+    :class:`ConfigError` says why they cannot be used.
     """
 
     def __init__(
-        self, read: Callable[[], WebSettings] = WebSettings, file: Path | None = None
+        self,
+        read: Callable[[], WebSettings] = WebSettings,
+        file: Path = Path("--web.config.file"),
     ) -> None:
         self._read = read
         self._file = file
@@ -156,16 +158,14 @@ class Protection:
             return True
 
     def _look(self) -> None:
-        """Read the files again if one has changed since the latest look."""
         now = time.monotonic()
-        if not self._seen or now - self._looked_at < _LOOK_EVERY:
+        if now - self._looked_at < _LOOK_EVERY:
             return
         if not self._lock.acquire(blocking=False):  # another thread looks
             return
         try:
             self._looked_at = now
-            if any(_look_of(file) != look for file, look in self._seen.items()):
-                self._load(self._kept[0])
+            if self._load(self._kept[0]):
                 _log.info("web configuration reloaded", file=str(self._file))
             self._problem = ""
         except ConfigError as error:
@@ -176,25 +176,23 @@ class Protection:
         finally:
             self._lock.release()
 
-    def _load(self, before: WebSettings | None) -> None:
-        # Each file is looked at before it is read: if it changes in between, the next look tells.
-        seen = {self._file: _look_of(self._file)} if self._file else {}
+    def _load(self, before: WebSettings | None) -> bool:
+        """Read the settings, and use them if they or their files changed; tell whether they did."""
         settings = self._read()
+        if settings == before:
+            return False
         tls = settings.tls_server_config
-        seen |= {file: _look_of(file) for file in (tls.files if tls else ())}
-        problem = _taken_away(before, settings) if before else ""
-        context = None
+        context, problem = None, _taken_away(before, settings) if before else ""
         try:
             context = tls.context() if tls else None
         except (OSError, ValueError) as error:  # a file was replaced since it was read
             problem = f"tls_server_config: {error}"
         if problem:
-            file = self._file or Path("--web.config.file")
-            raise ConfigError([Problem("", problem)], file=file)
+            raise ConfigError([Problem("", problem)], file=self._file)
         if settings.basic_auth_users != self._passwords.users:  # what is known stays known
             self._passwords = PasswordCheck(settings.basic_auth_users)
         self._kept = (settings, context)  # replaced together
-        self._seen = seen
+        return True
 
 
 def _taken_away(old: WebSettings, new: WebSettings) -> str:
@@ -214,12 +212,3 @@ def _taken_away(old: WebSettings, new: WebSettings) -> str:
             "certificate, restart"
         )
     return ""
-
-
-def _look_of(file: Path) -> object:
-    """Return what tells a changed file from an unchanged one."""
-    try:
-        status = file.stat()
-    except OSError as error:
-        return error.errno
-    return (status.st_mtime_ns, status.st_size, status.st_ino)

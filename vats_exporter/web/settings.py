@@ -19,6 +19,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
@@ -172,6 +173,8 @@ class TlsServerSettings(values.Section):
     """Whether the server's order of suites decides."""
     curve_preferences: Annotated[list[str], AfterValidator(_curves)] = Field(default_factory=list)
     """The curve of the key exchange, by Go's name."""
+    _contents: list[bytes] = PrivateAttr(default_factory=list)
+    """Of its files. Settings are equal only while these are the same, too."""
 
     @model_validator(mode="before")
     @classmethod
@@ -212,12 +215,10 @@ class TlsServerSettings(values.Section):
             )
         if self.min_version > self.max_version:
             raise ValueError("min_version is newer than max_version")
+        with contextlib.suppress(OSError):  # one that is gone again is a change
+            files = filter(None, (self.cert_file, self.key_file, self.client_ca_file))
+            self._contents = [file.read_bytes() for file in files]
         return self
-
-    @property
-    def files(self) -> list[Path]:
-        """The files that it names."""
-        return [one for one in (self.cert_file, self.key_file, self.client_ca_file) if one]
 
     @property
     def verify_mode(self) -> ssl.VerifyMode:
