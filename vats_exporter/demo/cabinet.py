@@ -27,14 +27,14 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.demo import http
 from vats_exporter.demo.application import Application
 from vats_exporter.demo.deployment import Deployment
-from vats_exporter.demo.enterprise import NoTrunkError, make_accounts
+from vats_exporter.demo.enterprise import make_accounts
 from vats_exporter.demo.http import Fault, Server
 
 if TYPE_CHECKING:
@@ -226,8 +226,7 @@ class SimulatedCabinet(Application):
 
     def _owner(self, phone: str) -> Account:
         for account in self.accounts:
-            with suppress(NoTrunkError):
-                account.enterprise.find(phone)
+            if any(trunk.phone == phone for trunk in account.enterprise.trunks()):
                 return account
         raise LookupError(f"no trunk {phone}")
 

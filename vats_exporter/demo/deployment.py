@@ -201,7 +201,6 @@ ROW_COLUMNS: Final = {
 EXTRA_COLUMNS: Final = {
     "email": Column(_STRING, lambda trunk: f"{trunk.inner_number}@example.com"),
     "tariff": Column(_STRING, lambda _: "Единый"),
-    "paid_until": Column(_OBJECT, lambda trunk: Object(DATE, (trunk.created,))),
     "limit": Column(_OBJECT, lambda trunk: boxed(trunk.balance)),
     "weight": Column(_NUMBER, lambda trunk: trunk.balance / 7),
     "is_roaming": Column(_OBJECT, lambda trunk: boxed(trunk.state.bound)),
@@ -215,7 +214,6 @@ COLUMNS: Final = ROW_COLUMNS | EXTRA_COLUMNS
 
 Reading: TypeAlias = Literal["a", "b", "c", "d", "e"]
 """What stands at the positions 5 and 4 of a row, and holds whether the trunk is active."""
-
 
 _ZERO: Final = Column(_NUMBER, lambda _: 0)
 _NULL: Final = Column(_OBJECT, lambda _: None)

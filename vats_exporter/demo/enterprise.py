@@ -40,14 +40,6 @@ _BETWEEN_ENTERPRISES: Final = 1_009
 _FIRST_LOGIN: Final = 9_160_000_001
 
 
-class NoTrunkError(LookupError):
-    """The enterprise has no such trunk."""
-
-
-class NoDeviceError(ValueError):
-    """The trunk has no SIP device."""
-
-
 class Enterprise:
     """A customer's company in the cabinet, safe to use from several threads.
 
@@ -103,7 +95,7 @@ class Enterprise:
         """Return one trunk as of now.
 
         Raises:
-            NoTrunkError: no trunk has such a reference or phone.
+            LookupError: no trunk has such a reference or phone.
         """
         with self._lock:
             self._live()
@@ -112,7 +104,7 @@ class Enterprise:
             for trunk in self._trunks.values():
                 if trunk.phone == key:
                     return trunk
-        raise NoTrunkError(f"no trunk {key}")
+        raise LookupError(f"no trunk {key}")
 
     def change(
         self, key: str, *, enabled: bool | None = None, name: str | None = None, **flags: bool
@@ -123,7 +115,7 @@ class Enterprise:
         becomes the opposite of ``active`` unless it is given itself.
 
         Raises:
-            NoDeviceError: it has no SIP device.
+            ValueError: it has no SIP device.
         """
         if "active" in flags:
             flags.setdefault("off", not flags["active"])
@@ -132,7 +124,7 @@ class Enterprise:
             device = trunk.device
             if enabled is not None:
                 if device is None:
-                    raise NoDeviceError(f"trunk {key} has no SIP device")
+                    raise ValueError(f"trunk {key} has no SIP device")
                 device = replace(device, enabled=enabled)
             state = trunk.state._replace(**flags)
             name = trunk.name if name is None else name

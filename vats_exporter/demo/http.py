@@ -83,8 +83,8 @@ class Incoming:
     """A request about to be answered.
 
     Attributes:
-        call: ``sign_in``, ``login_page``, ``home``, ``enterprise``, ``nocache``, ``permutation``,
-            ``list``, ``details``, ``selector`` or ``other``.
+        call: ``sign_in``, ``sign_out``, ``login_page``, ``home``, ``enterprise``, ``nocache``,
+            ``permutation`` (or a fragment of it), ``list``, ``details``, ``selector``, ``other``.
         number: which request of its call it is, from 1, since the cabinet was made.
         account: the account's name; empty for who has no session.
         page: of the list, from 0; ``None`` for other calls.
@@ -165,7 +165,7 @@ class Server(ThreadingHTTPServer):
         tls: makes it HTTPS.
     """
 
-    daemon_threads = False  # the parent waits at its end for the others only
+    daemon_threads = False  # so that server_close waits for the connections' threads
     request_queue_size = 128
 
     def __init__(
@@ -271,7 +271,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers:
             self.send_header(name, value)
         if not isinstance(answer.body, bytes):
-            self.send_header("Connection", "close")  # which also sees to it
+            self.send_header("Connection", "close")  # which the parent sees to
         elif "Content-Length" not in dict(answer.headers):
             self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()

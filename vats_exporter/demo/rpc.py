@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from vats_exporter.demo import deployment as names
 from vats_exporter.demo.deployment import Object, array_list, boxed
-from vats_exporter.demo.enterprise import NoDeviceError, NoTrunkError
 from vats_exporter.demo.http import Incoming
 from vats_exporter.gwt import (
     GwtError,
@@ -160,10 +159,9 @@ def _set_enabled(parameters: list[Any], deployment: Deployment, enterprise: Ente
     if not isinstance(is_enabled, bool):
         raise CallFailedError("java.lang.NullPointerException")
     trunk = _find(key, enterprise)
-    try:
-        enterprise.change(trunk.ref, enabled=is_enabled)
-    except NoDeviceError:
-        raise _ApplicationError("DEVICE_NOT_FOUND", "У абонента нет устройства") from None
+    if trunk.device is None:
+        raise _ApplicationError("DEVICE_NOT_FOUND", "У абонента нет устройства")
+    enterprise.change(trunk.ref, enabled=is_enabled)
     return deployment.write(Object(names.BOOLEAN, (True,)))
 
 
@@ -175,7 +173,7 @@ def _find(key: object, enterprise: Enterprise) -> SimulatedTrunk:
         raise CallFailedError("java.lang.NullPointerException")
     try:
         return enterprise.find(encode_long(key))
-    except NoTrunkError:
+    except LookupError:
         raise _ApplicationError("ABONENT_NOT_FOUND", "Абонент не найден") from None
 
 
