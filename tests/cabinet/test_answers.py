@@ -177,15 +177,29 @@ def sent(jar: CookieJar, url: str) -> str:
         "; Path=no-path",
         "; Domain=127.0.0.1",
         "; Max-Age=3600",
-        "; Secure",
-        "; Domain=other.example",
-        "; Path=/elsewhere",
     ],
 )
-def test_a_cookie_goes_back_whatever_it_says(attributes: str) -> None:
-    jar = answered(f"JSESSIONID=abc123{attributes}")
+def test_what_a_browser_sends_back_is_sent_back(attributes: str) -> None:
+    rules = CookieRules()
+    jar = answered(f"JSESSIONID=abc123{attributes}", jar=rules.jar)
     assert sent(jar, HOME) == "JSESSIONID=abc123"
+    assert rules.lost == ""
     assert [cookie.value for cookie in jar] == ["abc123"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ("; Secure", "marked Secure, and the address begins with http://"),
+        ("; Domain=other.example", r"another host (Domain)"),
+        ("; Path=/elsewhere", r"another path (Path)"),
+        ("x" * 5000, "longer than 4096 characters"),
+    ],
+)
+def test_a_cookie_that_is_lost_says_why(attributes: str, says: str) -> None:
+    rules = CookieRules()
+    assert sent(answered(f"JSESSIONID=abc123{attributes}", jar=rules.jar), HOME) == ""
+    assert says in rules.lost
 
 
 def test_a_cookie_for_a_part_of_the_host_goes_there_alone() -> None:

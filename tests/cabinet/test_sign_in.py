@@ -39,7 +39,7 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.cabinet.sign_in import SignInPace
+from vats_exporter.cabinet.sign_in import LostCookieError, SignInPace
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:
@@ -325,6 +325,7 @@ def pauses(error: CabinetError | None, times: int) -> list[float]:
     [
         (None, [60.0] * 4),
         (LoginRefusedError("no"), [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0]),
+        (LostCookieError("no"), [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0]),
         (NotACabinetError("no"), [60.0, 120.0, 240.0, 300.0, 300.0]),
         (NotGwtError("no"), [60.0, 120.0, 240.0, 300.0, 300.0]),
         (UnreachableError("no"), [60.0] * 4),
@@ -413,13 +414,19 @@ def test_a_password_file_is_read_again_before_each_sign_in(
         assert not cabinet.credentials_changed()
 
 
-@pytest.mark.parametrize(
-    "attributes", ["Secure", "Domain=example.org", "Path=/elsewhere", 'Version=1; Path="/"']
-)
-def test_a_cookie_that_a_browser_may_lose_is_no_refused_password(
-    cabinet: CabinetClient, server: ReplayServer, attributes: str
+def test_a_cookie_that_does_not_come_back_is_no_refused_password(
+    cabinet: CabinetClient, server: ReplayServer, hides: Hides
 ) -> None:
-    server.answer(SIGN_IN, redirect("/", cookie=f"JSESSIONID=x; {attributes}"))
+    for attributes, says in (
+        ("; Secure", "marked Secure"),
+        ("; Domain=example.org", "another host"),
+        ("; Path=/elsewhere", "another path"),
+    ):
+        server.answer(SIGN_IN, redirect("/", cookie=f"JSESSIONID={COOKIE}{attributes}"))
+        with pytest.raises(NotACabinetError, match=says) as caught:
+            cabinet.read_first_page()
+        hides(caught.value)
+    server.answer(SIGN_IN, redirect("/", cookie='JSESSIONID=x; Version=1; Path="/"'))
     server._sessions.add("x")
     assert len(cabinet.read_first_page().trunks) == 3
 

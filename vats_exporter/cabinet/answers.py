@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.cookiejar import Cookie, CookieJar, CookiePolicy
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.cabinet.errors import (
@@ -151,36 +151,43 @@ class Answer:
         return error
 
 
-class CookieRules(CookiePolicy):
-    """Which cookies a jar keeps, and which go back.
+class CookieRules(DefaultCookiePolicy):
+    """Which cookies a jar keeps and sends back: those that browsers do, within bounds.
 
-    One host is asked and no other, so all of them go back to it: also those that a browser loses
-    for their ``Version``, ``Domain`` or ``Path``, or for ``Secure`` over plain HTTP. A sign-in
-    without its cookie ends at the login page, as if the password were wrong. Browsers keep some
-    fifty cookies of 4 KB for a host, and attributes as long at most, which bounds what is held.
+    Browsers look neither at ``Version`` nor at a ``Path`` that is no path. They keep some fifty
+    cookies of 4 KB for a host, and attributes as long at most, which bounds what a client holds.
+
+    Attributes:
+        lost: why a cookie is not kept, or does not go back to the host's root; empty if all do.
     """
 
-    netscape, rfc2965, hide_cookie2 = True, False, False
-
     def __init__(self) -> None:
+        super().__init__()
         self.jar = CookieJar(self)
+        self.lost = ""
 
     def set_ok(self, cookie: Cookie, request: Request) -> bool:
         """Whether the jar keeps a cookie."""
         cookie.version = 0
-        if not request.selector.startswith(cookie.path):
+        if not cookie.path.startswith("/"):
             cookie.path = "/"
         kept = {(one.domain, one.path, one.name) for one in self.jar}
         length = len(cookie.name) + len(cookie.value or "")
         attributes = sum(len(str(value)) for value in vars(cookie).values()) - length
-        return (
-            max(length, attributes) <= _LONGEST_COOKIE
-            and len(kept | {(cookie.domain, cookie.path, cookie.name)}) <= _MOST_COOKIES
-        )
-
-    def return_ok(self, cookie: Cookie, request: Request) -> bool:
-        """Whether a cookie goes with a request."""
-        return request.selector.startswith(cookie.path) and not cookie.is_expired()
+        keeps = False
+        if max(length, attributes) > _LONGEST_COOKIE:
+            self.lost = f"it is longer than {_LONGEST_COOKIE} characters"
+        elif len(kept | {(cookie.domain, cookie.path, cookie.name)}) > _MOST_COOKIES:
+            self.lost = f"there are more than {_MOST_COOKIES}"
+        elif not super().set_ok(cookie, request):
+            self.lost = "it is for another host (Domain)"
+        else:
+            keeps = True
+            if cookie.secure and request.type != "https":
+                self.lost = "it is marked Secure, and the address begins with http://"
+            elif cookie.path != "/":
+                self.lost = "it is for another path (Path)"
+        return keeps
 
 
 def read_body(source: http.client.HTTPResponse, *, limit: float, where: str) -> bytes:

@@ -43,6 +43,10 @@ _REFUSED_LIMIT: Final = 3600.0  # seconds, of the pause after a refusal
 _FAILED_LIMIT: Final = 300.0  # and after another answer
 
 
+class LostCookieError(NotACabinetError):
+    """The sign-in ended at the login page, and no cookie of the cabinet's went back to it."""
+
+
 @dataclass(slots=True)
 class _Sent:
     """When a password was last sent, and with what result."""
@@ -92,7 +96,7 @@ class SignInPace:
             sent.error = error
             # After a success, or no answer, the network is back as suddenly as it went.
             limit = self._pause
-            if isinstance(error, LoginRefusedError):
+            if isinstance(error, LoginRefusedError | LostCookieError):
                 limit = _REFUSED_LIMIT
             elif isinstance(error, NotGwtError):
                 limit = _FAILED_LIMIT
@@ -113,6 +117,7 @@ def sign_in(
 
     Raises:
         LoginRefusedError: the redirects end at the login page again.
+        LostCookieError: they do, because of a cookie.
         NotACabinetError: they end anywhere else.
         NotGwtError: an HTTP error, or the password may not be sent yet, as ``pace`` says.
     """
@@ -155,6 +160,8 @@ def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
     if answer.status >= 400 and answer.status != 401:
         raise answer.error("sign_in")
     if answer.status == 401 or (match is None and answer.is_login_page):
+        if answer.status != 401 and transport.lost_cookie:
+            raise LostCookieError(f"sign_in: ended at the login page: {transport.lost_cookie}")
         raise LoginRefusedError("sign_in: the cabinet refused login and password")
     if match is not None and int(match[1]) < 1 << 63:
         return match[1]

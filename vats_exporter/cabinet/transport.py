@@ -85,7 +85,8 @@ class Transport:
         observe: Observe | None = None,
     ) -> None:
         self.base_url = base_url
-        self.cookies = answers.CookieRules().jar
+        self._cookie_rules = answers.CookieRules()
+        self.cookies = self._cookie_rules.jar
         self._host = urlsplit(base_url).netloc
         self._settings = settings
         self._trace = trace
@@ -146,7 +147,16 @@ class Transport:
         A password is not to be.
         """
         self.cookies.clear()
+        self._cookie_rules.lost = ""
         self._drop()
+
+    @property
+    def lost_cookie(self) -> str:
+        """Why no cookie goes back, in one sentence; empty where one does, or none came."""
+        request = Request(f"{self.base_url}/")  # noqa: S310 - not to be opened
+        self.cookies.add_cookie_header(request)
+        lost = "" if request.has_header("Cookie") else self._cookie_rules.lost
+        return f"the cabinet's cookie does not go back to it: {lost}" if lost else ""
 
     def close(self) -> None:
         """Close the connection, and so end a call under way; a later call opens another."""
