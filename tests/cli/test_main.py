@@ -72,7 +72,7 @@ def test_ctrl_c_ends_a_command_with_130(run: Run, monkeypatch: pytest.MonkeyPatc
     def interrupt(_: bytes) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vats_exporter.cli.decode.decode", interrupt)
+    monkeypatch.setattr("vats_exporter.tools.saved.decode", interrupt)
     ended = run("decode", __file__)
     assert (ended.status, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
 
@@ -83,7 +83,7 @@ def test_a_bug_is_one_line_without_what_the_exception_quotes(
     def choke(_: bytes) -> None:
         raise RuntimeError("hunter2")
 
-    monkeypatch.setattr("vats_exporter.cli.decode.decode", choke)
+    monkeypatch.setattr("vats_exporter.tools.saved.decode", choke)
     ended = run("decode", __file__)
     assert (ended.status, ended.stdout) == (1, "")
     assert re.fullmatch(
@@ -104,7 +104,7 @@ def test_an_exception_that_nobody_can_catch_is_told_without_its_message(
         gc.collect()
         raise GwtError("odd")
 
-    monkeypatch.setattr("vats_exporter.cli.decode.decode", leave_one)
+    monkeypatch.setattr("vats_exporter.tools.saved.decode", leave_one)
     ended = run("decode", __file__)
     assert re.fullmatch(
         r"vats-exporter: unexpected RuntimeError at test_main\.py:\d+, ignored\n.*: odd\n",
