@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vats_exporter.clock import Clock
+from vats_exporter.refresh import Clock
 from vats_exporter.trunks import Flags, Listing, Trunk
 
 if TYPE_CHECKING:

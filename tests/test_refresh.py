@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,7 +33,7 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
     UnreachableError,
 )
-from vats_exporter.refresh import Outcome, Refresher
+from vats_exporter.refresh import Clock, Outcome, Refresher
 from vats_exporter.trunks import Listing
 
 if TYPE_CHECKING:
@@ -789,3 +790,19 @@ def test_a_corrected_wall_clock_neither_hurries_nor_delays_a_refresh(
     clock.advance(60)
     assert view(refresher, PATIENCE).snapshot is not None
     assert cabinet.reads == 2
+
+
+def test_the_time_is_the_systems() -> None:
+    before = time.time()
+    shown = Clock().now()
+    assert before <= shown <= time.time()
+
+
+def test_the_machines_clock_goes_on_while_the_machine_is_suspended() -> None:
+    uptime = Path("/proc/uptime")
+    if not uptime.exists():
+        pytest.skip("/proc/uptime, which counts the time of suspension, is Linux's")
+    before = float(uptime.read_text().split()[0])
+    shown = Clock().monotonic()
+    after = float(uptime.read_text().split()[0])
+    assert before - 0.02 <= shown <= after + 0.02

@@ -28,9 +28,8 @@ from vats_exporter.cabinet.errors import (
     RedeployedError,
     UndecodableError,
 )
-from vats_exporter.clock import Clock
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.refresh import REFUSED_LAST, Source
+from vats_exporter.refresh import REFUSED_LAST, Clock, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -29,11 +29,7 @@ _NAMED: Final = 3
 
 
 def read_entry(text: str) -> str:
-    """Read the name of a trunk: a phone, returned as eleven digits, or a reference.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """Read a phone, returned as eleven digits, or a trunk's reference; else a ``ValueError``."""
     if phone := read_phone(text):
         return phone
     ref = text.strip()
@@ -69,8 +65,7 @@ class ExpectedOff:
     def mark(self, trunks: tuple[Trunk, ...]) -> tuple[tuple[Trunk, ...], tuple[str, ...]]:
         """Mark those of an account's trunks that are expected to be off.
 
-        Returns:
-            the same trunks, and warnings: about entries that name no trunk, and about the file.
+        With them come warnings: about entries that name no trunk, and about the file.
         """
         faults = self.faults()
         wanted = {*self.entries, *(entry for _, entry in self._listed)}

@@ -21,11 +21,11 @@ revives nor ends a snapshot; times that people see come from the wall clock.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vats_exporter.cabinet.errors import CabinetError, IncompleteError
-from vats_exporter.clock import Clock
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.trunks import AccountState, Snapshot
@@ -47,6 +47,18 @@ scrapes every ``ttl`` come a few milliseconds early half of the time, and would 
 snapshot two ttl old."""
 
 _log = get_logger(__name__)
+
+
+class Clock:
+    """The machine's clocks, in seconds: a wall clock, and one that only goes forward."""
+
+    def now(self) -> float:
+        """Return the time since the epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return a time that passes while the machine is suspended, too: what is fresh ages."""
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Source(Protocol):

@@ -145,13 +145,9 @@ _BUT_DIGITS: Final = str.maketrans("", "", "+ ()-")
 
 
 def normalise_phone(text: str) -> str:
-    """Write a phone as eleven digits, ``79161234567``.
+    """Write a phone that the cabinet shows as eleven digits, ``79161234567``.
 
-    Args:
-        text: as the cabinet shows it, with or without ``+``, blanks, hyphens and brackets.
-
-    Returns:
-        the digits; an empty string for what is no Russian phone.
+    It may have ``+``, blanks, hyphens and brackets; what is no Russian phone gives an empty string.
     """
     # Most texts of a list are shorter than any phone, or begin with a letter.
     if len(text) < 10 or text[0].isalpha() or _PHONE.fullmatch(text) is None:
@@ -165,12 +161,8 @@ def normalise_phone(text: str) -> str:
 def phone_digits(text: str) -> str:
     """Return the digits of what a person typed or pasted for a phone, or for a part of one.
 
-    Args:
-        text: with ``tel:``, blanks, hyphens and brackets of any kind, and the marks of writing
-            direction that telephones copy with a number.
-
-    Returns:
-        the digits; an empty string for what has anything else in it.
+    It may have ``tel:``, blanks, hyphens and brackets of any kind, and the marks of writing
+    direction that telephones copy with a number; what has anything else gives an empty string.
     """
     plain = unicodedata.normalize("NFKC", text.strip())
     if plain[:4].casefold() == "tel:":
@@ -186,11 +178,8 @@ def phone_digits(text: str) -> str:
 def read_phone(text: str) -> str:
     """Write a phone that a person typed or pasted as eleven digits, ``79161234567``.
 
-    Args:
-        text: as for :func:`phone_digits`; also dialled from abroad, with ``00`` or ``8~10``.
-
-    Returns:
-        the digits; an empty string for what is no Russian phone.
+    As :func:`phone_digits`; it may also be dialled from abroad, with ``00`` or ``8~10``. What is no
+    Russian phone gives an empty string.
     """
     digits = phone_digits(text)
     for prefix in ("00", "810"):

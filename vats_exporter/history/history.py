@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.clock import Clock
 from vats_exporter.history.file import CorruptError, HistoryFile, move_aside
 from vats_exporter.history.ledger import HistoryError, Ledger, events_between, see
 from vats_exporter.logs.logger import get_logger
@@ -62,11 +61,11 @@ class History:
         path: Path | None = None,
         *,
         keep: float = 90 * 86400.0,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.problem = ""
         self.errors_total = 0
-        self._clock = clock or Clock().monotonic
+        self._clock = clock
         self._live: dict[str, Ledger] = {}
         self._lock = threading.Lock()  # guards it
         self._in_memory = path is None

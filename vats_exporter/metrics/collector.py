@@ -41,11 +41,10 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric as Family
 
-    from vats_exporter.clock import Clock
     from vats_exporter.history.history import History
     from vats_exporter.history.ledger import Changes
     from vats_exporter.metrics.exposition import TrunkLines
-    from vats_exporter.refresh import Outcome, Source
+    from vats_exporter.refresh import Clock, Outcome, Source
     from vats_exporter.trunks import AccountState, Snapshot
 
 _REFRESHES: Final = 10
