@@ -36,8 +36,7 @@ def read_saved(name: str) -> bytes | str:
         ValueError: why it can't be read.
     """
     try:
-        standard = nullcontext(sys.stdin.buffer)
-        with standard if name == "-" else Path(name).open("rb") as opened:
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as opened:
             data: bytes = opened.read(2 * DEFAULT_LIMIT + 1)  # UTF-16 has two bytes a character
     except OSError as error:
         raise ValueError(f"cannot read it: {error.strerror or error}") from None
