@@ -25,7 +25,12 @@ Keys = tuple[str | int, ...]
 VARIABLE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 """What other programs replace by an environment variable's value."""
 
-_FIXED: Final = {
+_MESSAGES: Final = {
+    "value_error": "{error}",  # raised by the models' own validators, which quote no value
+    "literal_error": "must be {expected}",
+    "string_too_long": "must have at most {max_length} characters",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
     "missing": "missing",
     **dict.fromkeys(("string_type", "string_sub_type"), "must be a text"),
     "int_type": "must be a whole number, without quotes",
@@ -38,7 +43,7 @@ _FIXED: Final = {
     "list_type": 'must be a list, each entry starting with "- "',
     "too_short": "must not be empty",
 }
-_LIMITS: Final = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}
+"""What is said of pydantic's errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,10 @@ def problem_of(detail: ErrorDetails, model: type[BaseModel], line: int) -> Probl
     """Describe what pydantic found in terms of the YAML file."""
     path, here = known_path(detail["loc"], model)
     if detail["type"] != "extra_forbidden":
-        message = _message(detail)
+        message = _MESSAGES.get(detail["type"], "not a valid value")
+        message = message.format(**detail.get("ctx", {}))
+        if detail["type"] == "literal_error":
+            message = message.replace("'", "")
         if isinstance(detail["input"], str) and VARIABLE.search(detail["input"]):
             message += " (${…} is not replaced by a variable's value)"
         return Problem(path, message, line)
@@ -133,18 +141,3 @@ def problem_of(detail: ErrorDetails, model: type[BaseModel], line: int) -> Probl
     else:
         message = f"unknown key; known here: {', '.join(here.model_fields if here else ())}"
     return Problem(path, message, line)
-
-
-def _message(detail: ErrorDetails) -> str:
-    kind = detail["type"]
-    context = detail.get("ctx", {})
-    if kind == "value_error":
-        return str(context["error"])  # raised by the models' own validators, which quote no value
-    if kind == "literal_error":
-        return f"must be {context['expected']}".replace("'", "")
-    if kind == "string_too_long":
-        return f"must have at most {context['max_length']} characters"
-    if kind in _LIMITS:
-        limit, words = _LIMITS[kind]
-        return f"must be {words} {context[limit]}"
-    return _FIXED.get(kind, "not a valid value")
