@@ -7,10 +7,10 @@ import re
 import sys
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar, get_args
 
 import click
 
@@ -77,8 +77,7 @@ def option(
         settings["type"] = click.Choice(value[1:-1].split("|"))
     else:
         settings["metavar"] = value
-    if settings.get("default"):
-        settings.setdefault("show_default", True)
+    settings.setdefault("show_default", bool(settings.get("default")))
     parameter = name or re.sub("[.-]", "_", flags[-1].removeprefix("--"))
     return click.option(*flags, parameter, help=text, callback=callback, **settings)
 
@@ -242,8 +241,7 @@ def refuse_unknown_accounts(
             fail("no account {name!r} in {file}; {hint}", name=name, file=file, hint=hint)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A trunk, the name of its account, and its cabinet, signed in to."""
 
     account: str
@@ -331,8 +329,7 @@ def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found
         phone = found.trunk.phone
         for name in {found.trunk.ref, phone, phone[-7:]} - {""}:
             by_name[name].append(found)
-    chosen: dict[tuple[str, str], Found] = {}
-    problems = []
+    chosen, problems = [], []
     together = " ".join(wanted)
     if len(wanted) > 1 and read_phone(together) and not any(map(read_phone, wanted)):
         problems.append(_("{phone}: put a phone with blanks in quotes", phone=together))
@@ -342,7 +339,7 @@ def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found
         short = digits if len(digits) == 7 else ""
         matches = by_name.get(text.strip()) or by_name.get(phone or short, [])
         if len(matches) == 1:
-            chosen[matches[0].account, matches[0].trunk.ref] = matches[0]
+            chosen += matches
             continue
         trunks = ", ".join(
             _(
@@ -363,4 +360,4 @@ def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found
         problems.append(said)
     for problem in problems:
         tell("{problem}", problem=problem)
-    return list(chosen.values()), problems
+    return list(dict.fromkeys(chosen)), problems
