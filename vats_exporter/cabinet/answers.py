@@ -237,13 +237,8 @@ def translate(
 ) -> CabinetError:
     """Say what an exception means, without anything it quotes.
 
-    Args:
-        error: as caught.
-        where: the call and the host, for the message.
-        timeouts: for the message.
-        connected: it came after the connection had been made, TLS included.
-        proxy: host and port of the proxy that the connection was to go through; empty without one.
-        reached: whether that was reached.
+    ``connected``: it came after the connection had been made, TLS included. Before that, it may be
+    that of a ``proxy``, given by host and port, which was ``reached`` or not.
     """
     kind: type[CabinetError] = UnreachableError
     words = "connection closed without a whole answer"

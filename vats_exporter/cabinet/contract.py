@@ -155,10 +155,7 @@ def list_request(
     page: int,
     page_size: int,
 ) -> str:
-    """Build the request for one page of subscribers, counted from 0.
-
-    ``strings`` are those that it begins with, ``enterprise`` is the enterprise's reference.
-    """
+    """Build the request for one page, from 0; ``enterprise`` is the enterprise's reference."""
     known = {
         "{filter}": str(row_filter),
         "{enterprise}": enterprise,

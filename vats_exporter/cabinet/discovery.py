@@ -106,9 +106,6 @@ class Discovery:
         misfit: why that does not fit the class of the request; empty where it does.
         fragments: how many deferred fragments were read.
         fits: whether the script reads lists; ``None`` before one with rows was read.
-
-    Raises:
-        UndecodableError: the script cannot be read.
     """
 
     def __init__(
@@ -171,27 +168,28 @@ class Discovery:
         if not missing or not self._path:
             return False
         texts: list[str] = []
-        with nullcontext() if text else _turns, suppress(MissingError):
-            texts.append(text or _script(transport, "permutation", self._path))
-            for number in range(1, _MOST_FRAGMENTS + 1):
-                path = f"{MODULE_PATH}deferredjs/{self.permutation}/{number}.cache.js"
-                fragment = _script(transport, "fragment", path)
-                # Some servers have a page, or nothing, for whatever there is not.
-                is_none = fragment == texts[-1] or fragment.strip()[:1] in ("", "<")
-                if is_none or len(fragment) + sum(map(len, texts)) > _MOST_TEXT:
-                    break
-                texts.append(fragment)
-                # A service and its classes' handlers stand in one fragment with the policy's hash.
-                if _STRONG_NAME.search(fragment) or any(name in fragment for name in missing):
-                    self._use(*texts)
-                    if not self._missing(missing):
+        with nullcontext() if text else _turns:
+            with suppress(MissingError):
+                texts.append(text or _script(transport, "permutation", self._path))
+                for number in range(1, _MOST_FRAGMENTS + 1):
+                    path = f"{MODULE_PATH}deferredjs/{self.permutation}/{number}.cache.js"
+                    fragment = _script(transport, "fragment", path)
+                    # Some servers have a page, or nothing, for whatever there is not.
+                    is_none = fragment == texts[-1] or fragment.strip()[:1] in ("", "<")
+                    if is_none or len(fragment) + sum(map(len, texts)) > _MOST_TEXT:
                         break
-        vain = self._missing(missing)
-        if vain and texts:
-            # Some function may stand in the last fragment, and be called from those before.
-            self._use(*texts)
+                    texts.append(fragment)
+                    # A service and its classes' handlers stand in one fragment with the hash.
+                    if _STRONG_NAME.search(fragment) or any(name in fragment for name in missing):
+                        self._use(*texts)
+                        if not self._missing(missing):
+                            break
             vain = self._missing(missing)
-            self._vain |= vain
+            if vain and texts:
+                # Some function may stand in the last fragment, and be called from those before.
+                self._use(*texts)
+                vain = self._missing(missing)
+                self._vain |= vain
         self.fragments = max(self.fragments, len(texts) - 1)
         return vain != missing
 
@@ -219,10 +217,6 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
 
     A permutation that did not come whole ends it: another one is asked for only where one is not
     there, or was read and does not tell what is needed.
-
-    Raises:
-        UndecodableError: the scripts do not name what is needed.
-        CabinetError: they cannot be read.
     """
     names = permutations(transport, settings)[:_MOST_TRIED]
     missing: list[CabinetError] = []

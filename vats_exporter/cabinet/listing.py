@@ -40,12 +40,7 @@ MAX_ROWS: Final = 1_000_000
 def read_all(
     read_page: Callable[[int], Page], settings: CabinetSettings, known: Plausibility
 ) -> Listing:
-    """Read all pages, by their number from 0.
-
-    Raises:
-        IncompleteError: the pages do not make up one list, or not one to be believed.
-        CabinetError: of ``read_page``.
-    """
+    """Read all pages, by their number from 0; an ``IncompleteError`` if they make up no list."""
     pages: list[Page] = []
     page_of: dict[str, int] = {}
     while True:

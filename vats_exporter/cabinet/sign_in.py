@@ -36,11 +36,10 @@ if TYPE_CHECKING:
     from vats_exporter.cabinet.settings import CabinetSettings
     from vats_exporter.cabinet.transport import Transport
 
-PAUSE: Final = 60.0
-"""Seconds between two sendings of a password, at least."""
-
-_REFUSED_LIMIT: Final = 3600.0  # seconds, of the pause after a refusal
-_FAILED_LIMIT: Final = 300.0  # and after another answer
+# Seconds between two sendings of a password: at least, and at most after refusals, or failures.
+_PAUSE: Final = 60.0
+_REFUSED_LIMIT: Final = 3600.0
+_FAILED_LIMIT: Final = 300.0
 
 
 class LostCookieError(NotACabinetError):
@@ -65,7 +64,7 @@ class SignInPace:
     """
 
     def __init__(
-        self, *, pause: float = PAUSE, clock: Callable[[], float] = time.monotonic
+        self, *, pause: float = _PAUSE, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._pause = pause
         self._clock = clock
