@@ -16,7 +16,7 @@ from vats_exporter.gwt import (
     decode_long,
     encode_response,
 )
-from vats_exporter.gwt.writer import Escapes
+from vats_exporter.gwt.writer import escaped
 
 WIRE = Path(__file__).parent.parent / "wire"
 PACKAGE = "ru.cti.vpbx.shared"
@@ -236,8 +236,7 @@ def test_an_unknown_version_is_not_written() -> None:
     ],
 )
 def test_what_could_be_mistaken_on_the_way_is_escaped(character: str, old: str, new: str) -> None:
-    assert character.translate(Escapes(short_hexadecimal=True)) == old
-    assert character.translate(Escapes(short_hexadecimal=False)) == new
+    assert (escaped(character, True), escaped(character, False)) == (old, new)
 
 
 def test_an_answer_of_version_8_says_so_where_only_its_version_is_cut_off() -> None:

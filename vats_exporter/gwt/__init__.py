@@ -10,8 +10,6 @@ from vats_exporter.gwt.errors import MalformedError as MalformedError
 from vats_exporter.gwt.errors import NotAnAnswerError as NotAnAnswerError
 from vats_exporter.gwt.errors import ObjectsError as ObjectsError
 from vats_exporter.gwt.errors import RequestError as RequestError
-from vats_exporter.gwt.longs import decode_long as decode_long
-from vats_exporter.gwt.longs import encode_long as encode_long
 from vats_exporter.gwt.objects import SIGNATURE as SIGNATURE
 from vats_exporter.gwt.objects import Field as Field
 from vats_exporter.gwt.objects import Fields as Fields
@@ -30,8 +28,10 @@ from vats_exporter.gwt.response import Response as Response
 from vats_exporter.gwt.response import Status as Status
 from vats_exporter.gwt.response import Token as Token
 from vats_exporter.gwt.response import decode as decode
+from vats_exporter.gwt.response import decode_long as decode_long
 from vats_exporter.gwt.writer import GWT_2_7 as GWT_2_7
 from vats_exporter.gwt.writer import GWT_2_13 as GWT_2_13
 from vats_exporter.gwt.writer import ResponseWriter as ResponseWriter
 from vats_exporter.gwt.writer import Style as Style
+from vats_exporter.gwt.writer import encode_long as encode_long
 from vats_exporter.gwt.writer import encode_response as encode_response

@@ -23,12 +23,8 @@ if TYPE_CHECKING:
 
     from vats_exporter.gwt.javascript import Piece, Source
 
-DEEPEST: Final = 160
-"""Expressions, statements and calls within each other; real handlers have up to 60."""
-MOST_STEPS: Final = 20_000
-"""Expressions and statements followed for one handler; real ones take up to 2,000."""
-MOST_STEPS_IN_ALL: Final = 1_000_000
-"""The same for all handlers of a script; real ones take about 100 for a class."""
+MOST_STEPS: Final = 20_000  # expressions and statements of a handler; real ones take up to 2,000
+MOST_STEPS_IN_ALL: Final = 1_000_000  # of a script; real ones take about 100 for a class
 _IN_ORDER: Final = {
     *("expression_statement", "else_clause", "empty_statement", "throw_statement"),
     *("array", "string", "string_fragment", "true", "false", "null", "undefined"),
@@ -40,11 +36,9 @@ class Known(Enum):
     """What an expression may be, besides a field."""
 
     STREAM = auto()
-    PART = auto()
-    """A part of the stream that is written to: its text, its table of strings."""
+    PART = auto()  # of the stream that is written to: its text, its table of strings
     OBJECT = auto()
-    LENGTH = auto()
-    """The length of the object, which is an array then."""
+    LENGTH = auto()  # of the object, which is an array then
     ZERO = auto()
 
 
@@ -80,7 +74,7 @@ class Follower:
         self._frames: list[Frame] = []
         self._is_array = is_array
         self._steps = min(MOST_STEPS, MOST_STEPS_IN_ALL - source.steps)
-        self._depth = self._loops = self._conditions = 0
+        self._loops = self._conditions = 0
 
     def follow(self, function: Piece, values: list[Value]) -> Value:
         """Follow a call, and give what it returns."""
@@ -95,7 +89,7 @@ class Follower:
     def _spend(self, steps: int) -> None:
         self._steps -= steps
         self.source.steps += steps
-        if self._steps < 0 or self._depth > DEEPEST:
+        if self._steps < 0:
             raise NotFollowedError("too much code to be followed")
 
     def emit(self, kind: Kind = Kind.NUMBER) -> Token:
@@ -108,10 +102,8 @@ class Follower:
 
     def visit(self, node: Node) -> Value:
         """Follow a statement or an expression, and give its value."""
-        self._depth += 1
         self._spend(1)
         value: Value = getattr(self, f"_on_{node.type}", self._on_other)(node)
-        self._depth -= 1
         return value
 
     def away(self, value: Value) -> None:
@@ -181,9 +173,7 @@ class Follower:
         for declarator in node.named_children:
             name = self.text(part(declarator, "name"))
             initial = declarator.child_by_field_name("value")
-            self.frame.variables.setdefault(name, None)
-            if initial is not None:
-                self.frame.variables[name] = self.visit(initial)
+            self.frame.variables[name] = initial and self.visit(initial)
 
     def _on_return_statement(self, node: Node) -> None:
         for value in node.named_children:

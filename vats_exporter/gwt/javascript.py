@@ -24,25 +24,19 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node
 
-LONGEST_PIECE: Final = 64 * 1024
-"""Characters; the longest handler seen in real scripts has 9,000."""
-MOST_PARSED: Final = 6 * 1024 * 1024
-"""Characters parsed of one script; real ones need about 500 for a class."""
-_LEAST_PARSED: Final = 128
-"""Characters that parsing a few counts as."""
-_BROKEN: Final = 16
-"""How many times broken code counts, which the parser may need long for."""
-_MOST_KEPT: Final = 512
-"""Functions kept for another use: helpers are used often, handlers once."""
-_MOST_SIBLINGS: Final = 8
-"""Functions right before a place, among which the one around it is."""
+LONGEST_PIECE: Final = 64 * 1024  # characters; the longest handler seen has 9,000
+MOST_PARSED: Final = 6 * 1024 * 1024  # characters; real scripts need about 500 for a class
+_LEAST_PARSED: Final = 128  # characters that parsing a few counts as
+_BROKEN: Final = 16  # times that broken code counts, which may take long
+_MOST_KEPT: Final = 512  # functions: helpers are used often, handlers once
+_MOST_SIBLINGS: Final = 8  # functions right before a place, of which one is around it
 _LONGEST_NAME: Final = 256
 
 _WRAPPER: Final = re.compile(
     r"\s*(?:[\w$]+\s*\.\s*){0,8}(?:onScriptDownloaded|runAsyncCallback[0-9]+)\s*\(\s*\[?\s*(?=[\"'])"
 )
 _SEPARATOR: Final = re.compile(r"\s*,\s*(?=[\"'])")
-_ELEMENT: Final = re.compile("<script[^>]{0,999}>", re.IGNORECASE | re.ASCII)
+_ELEMENT: Final = re.compile("<script[^>]{0,200}>", re.IGNORECASE | re.ASCII)
 _ELEMENT_END: Final = re.compile("</script", re.IGNORECASE | re.ASCII)
 _ESCAPED: Final = re.compile(r"\\[^\n]")
 ESCAPE: Final = re.compile(
@@ -77,11 +71,7 @@ class NotFollowedError(Exception):
 
 
 def unwrap(text: str) -> str:
-    """The JavaScript of a ``.cache.js``, a ``.cache.html`` or a deferred fragment.
-
-    Raises:
-        MalformedError: a wrapper whose string literal has no end.
-    """
+    """The JavaScript of a ``.cache.js``, a ``.cache.html`` or a deferred fragment."""
     text = text.removeprefix("\ufeff")
     if text.lstrip()[:1] == "<":
         elements = (_ELEMENT.split(some, maxsplit=1)[1:] for some in _ELEMENT_END.split(text))
@@ -245,7 +235,7 @@ class Source:
     def function(self, name: str) -> Piece:
         """The one function of that name: there may be several that are alike."""
         found = self._function(name)
-        self._search(len(found.code) // 16)  # whoever asks looks for something in it
+        self._search(len(found.code))  # whoever asks looks for something in it
         return found
 
     def _find_function(self, name: str) -> Piece:

@@ -30,17 +30,12 @@ if TYPE_CHECKING:
 class Kind(Enum):
     """How one field stands in an answer."""
 
-    NUMBER = "number"
-    """A byte, char, short, int, float or double: the client reads all of them alike."""
+    NUMBER = "number"  # a byte, char, short, int, float or double, which are read alike
     BOOLEAN = "boolean"
-    LONG = "long"
-    """One token in GWT's base 64."""
-    STRING = "string"
-    """An index into the string table, 0 for null."""
-    OBJECT = "object"
-    """A class's index and the object's fields; a negative number for one met before; 0 for null."""
-    ENUM = "enum"
-    """The constant's ordinal. Read by an enum class itself; a field of one is an OBJECT."""
+    LONG = "long"  # one token in GWT's base 64
+    STRING = "string"  # an index into the string table, 0 for null
+    OBJECT = "object"  # its class's index and its fields; negative: one met before; 0: null
+    ENUM = "enum"  # the constant's ordinal, in an enum's own class; a field of one is an OBJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +144,8 @@ class ObjectReader:
     def read(self, response: Response, marks: str = "") -> Value:
         """Read all of an ``//OK`` answer; what it refers to twice is the same object.
 
-        ``marks`` is what :func:`letters` makes of its tokens, if that is known.
-
-        Raises:
-            ObjectsError: the tables lack a class of it, or do not fit it.
+        ``marks`` is what :func:`letters` makes of its tokens, if that is known. An
+        :class:`ObjectsError` says that the tables lack a class of it, or do not fit it.
         """
         marks = marks or letters(response.tokens, len(response.string_table))
         reading = _Reading(response, marks, self._type)

@@ -46,8 +46,7 @@ def build_request(
 ) -> str:
     """Write a request; the strings are escaped here, longs among the tokens are base 64.
 
-    Raises:
-        ValueError: a token is empty or holds ``|`` and so would be read as something else.
+    A token that would be read as something else is a ``ValueError``.
     """
     written = [str(token) for token in tokens]
     if any(not token or "|" in token for token in written):
@@ -57,11 +56,7 @@ def build_request(
 
 
 def parse_request(text: str) -> Request:
-    """Take a request apart. What stands after the last ``|`` is not a token and not looked at.
-
-    Raises:
-        RequestError: with the class and the message of the exception that Google's server throws.
-    """
+    """Take a request apart. What stands after the last ``|`` is not a token and not looked at."""
     if not text:
         name = "java.lang.IllegalArgumentException"
         raise RequestError("encodedRequest cannot be empty", class_name=name)

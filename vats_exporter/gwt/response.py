@@ -10,24 +10,24 @@ An answer is a JavaScript expression. Of JavaScript, this much is read::
     number  = as in JSON
 
 Blanks may stand between any two of these. Google's writer cuts an array past 32,768 elements with
-``].concat([`` and then ``],[``, between any two elements of a row, before the table, the flags or
-the version; it cuts the table in the same way. A cut leaves no part empty. [gwt]
+``].concat([`` and then ``],[``, anywhere, and the table in the same way; no part is empty. [gwt]
 
 How it works. Nearly all answers *are* JSON but for a few places, and ``json`` reads them eleven
 times faster than Python code can. So :func:`read_quickly` mends those places where it is certain
-what they are, and has no opinion of other answers: joined strings, rare escapes, mixed quotes, a
-table that is cut, faults. :func:`scan` reads any answer and says where it breaks the grammar. Where
-both read one, they read the same.
+what they are, and leaves the other answers (joined strings, rare escapes, mixed quotes, a cut
+table, faults) to :func:`scan`, which says where they break the grammar. Where both read an answer,
+they read the same.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from dataclasses import dataclass, field
 from json import JSONDecoder
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
-from vats_exporter.gwt.errors import MalformedError, NotAnAnswerError
+from vats_exporter.gwt.errors import LongError, MalformedError, NotAnAnswerError
 from vats_exporter.gwt.javascript import ESCAPE, join_surrogates, unescaped
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ Status = Literal["OK", "EX"]
 Token = int | float | str
 """A number, or the text of a string; longs are strings."""
 
-DEFAULT_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes past which an answer is refused unread."""
+DEFAULT_LIMIT: Final = 64 * 1024 * 1024  # bytes, past which an answer is refused unread
+LAST_DIGITS: Final = b"$_"
+_FOREIGN: Final = re.compile(r"[^A-Za-z0-9$_]")
+_JSON: Final = "looks like JSON"
+_OTHERS: Final = {"": "empty", "<": "looks like HTML or XML", "{": _JSON, "[": _JSON}
 OLDEST_VERSION: Final = 5
 NEWEST_VERSION: Final = 8
 
@@ -53,7 +56,7 @@ class Response:
         flags: 1 says that type names are obfuscated, 2 that a token is required; any integer.
         string_table: the strings; tokens refer to them from 1 on.
         tokens: in wire order, which is the reverse of the order of reading. Longs are their base 64
-            as ``str`` (see :func:`vats_exporter.gwt.decode_long`), everything else is a number.
+            as ``str`` (see :func:`decode_long`), everything else is a number.
     """
 
     status: Status
@@ -64,10 +67,7 @@ class Response:
 
     @property
     def exception_class(self) -> str:
-        """The Java class of the exception that an ``EX`` carries, without its hash; ``""`` if none.
-
-        An answer's object starts with the index of its class in the string table. [gwt]
-        """
+        """The Java class of the exception in an ``EX``, without its hash; ``""`` if none."""
         index = self.tokens[-1] if self.status == "EX" and self.tokens else 0
         if not isinstance(index, int) or not 0 < index <= len(self.string_table):
             return ""
@@ -75,11 +75,7 @@ class Response:
 
 
 def decode(data: bytes | str, *, limit: int = DEFAULT_LIMIT) -> Response:
-    """Take an answer apart.
-
-    Args:
-        data: the whole body of the answer, as bytes (UTF-8) or as text.
-        limit: its greatest length, in bytes; for text, in characters.
+    """Take an answer apart, given its whole body; ``limit`` is its greatest length.
 
     Raises:
         NotAnAnswerError: it starts with neither ``//OK`` nor ``//EX``.
@@ -89,7 +85,8 @@ def decode(data: bytes | str, *, limit: int = DEFAULT_LIMIT) -> Response:
         raise MalformedError(f"the answer has {len(data)} bytes, more than {limit}")
     start = data[:64] if isinstance(data, str) else data[:64].decode("latin-1")
     if not start.startswith(("//OK", "//EX")):
-        raise NotAnAnswerError(f"not a GWT-RPC answer: {_kind(start)}")
+        kind = _OTHERS.get(start.lstrip()[:1], "starts with neither //OK nor //EX")
+        raise NotAnAnswerError(f"not a GWT-RPC answer: {kind}")
     try:
         found = read_quickly(data) or scan(data if isinstance(data, str) else data.decode())
     except UnicodeDecodeError as error:
@@ -100,14 +97,24 @@ def decode(data: bytes | str, *, limit: int = DEFAULT_LIMIT) -> Response:
     return Response("OK" if start.startswith("//OK") else "EX", version, flags, table, tokens)
 
 
-def _kind(start: str) -> str:
-    """Name what came instead of an answer, without quoting it."""
-    if not start:
-        return "empty"
-    first = start.lstrip()[:1]
-    if first == "<":
-        return "looks like HTML or XML"
-    return "looks like JSON" if first in {"{", "["} else "starts with neither //OK nor //EX"
+def decode_long(text: str) -> int:
+    """Read an integer of 64 bits in GWT's base 64: ``Bk`` is 100, ``P__________`` is -1.
+
+    This is not the base 64 of e-mail: a digit is six bits of the number, the most significant one
+    first, and nothing is padded. Zeros (``A``) may lead, though no code writes them. [gwt]
+
+    Raises:
+        LongError: empty, a foreign character, or more than 64 bits.
+    """
+    if not text:
+        raise LongError("a long has no digits")
+    if foreign := _FOREIGN.search(text):
+        raise LongError(f"a long has a foreign character at {foreign.start()}")
+    digits = text.lstrip("A").rjust(12, "A")  # of nine bytes, the first of which has to be 0
+    unsigned = int.from_bytes(b64decode(digits[:12], LAST_DIGITS), "big")
+    if len(digits) > 12 or unsigned >= 1 << 64:
+        raise LongError("a long has more than 64 bits")
+    return unsigned - (1 << 64) if unsigned >> 63 else unsigned
 
 
 _Parts: TypeAlias = tuple[list[Token], list[str], int, int]

@@ -45,12 +45,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A remote method that the script calls.
+    """A remote method that the script calls, and its service's Java interface.
 
-    Attributes:
-        interface: the service's Java interface.
-        name: the method.
-        parameters: the types as a request names them: ``java.lang.Long/4227064769``, ``Z``.
+    Its parameters' types are as a request names them: ``java.lang.Long/4227064769``, ``Z``.
     """
 
     interface: str
@@ -81,8 +78,7 @@ _SIGNATURE_LITERAL: Final = re.compile(rf"(['\"])(?:{SIGNATURE.pattern})\1", re.
 _ENTRY: Final = re.compile(
     r"\[ ?(?:([\w$]{1,200})|(?P<key>['\"]) *(?P=key)) ?\] ?= ?\[|' *' ?: ?\[|\" *\" ?: ?\["
 )
-_MOST_ENTRIES: Final = 200_000
-"""Of tables; far more than a real script has."""
+_MOST_ENTRIES: Final = 200_000  # of tables; far more than a real script has
 _NAMED: Final = re.compile(r"(?P<name>[\w$]+)")
 _NOT_CALLED: Final = {"undefined", "null", "void 0"}
 _FORWARDS: Final = re.compile(
@@ -96,17 +92,14 @@ _USE: Final = re.compile(r"[(,=:] ?([\w$]{1,256})(?=[,);}])")
 _METHOD: Final = re.compile(r"[A-Za-z_$][\w$]*")
 _CLASS: Final = re.compile(r"[\w$]+(?:\.[\w$]+)+")
 _TYPE: Final = re.compile(r"\[*(?:[ZBCDFIJS]|L?[\w$]+(?:\.[\w$]+)+;?)(?:/[0-9]{1,10})?")
-_FAR: Final = 128
-"""Constants after a proxy's name among which its method is looked for."""
+_FAR: Final = 128  # constants after a proxy's name among which its method is looked for
 
 
 def read_script(*texts: str) -> Script:
     """Read the texts of one permutation: the main script and its fragments together.
 
-    Functions of one are called from another, so a text alone tells less.
-
-    Raises:
-        MalformedError: a text whose wrapper is broken.
+    Functions of one are called from another, so a text alone tells less. One whose wrapper is
+    broken is a ``MalformedError``.
     """
     source = Source(*texts)
     classes: dict[str, Fields | NotUnderstood | None] = {}
@@ -119,10 +112,10 @@ def read_script(*texts: str) -> Script:
                 made = _follow(Reader(source), instantiate)
                 filled = _follow(Reader(source, is_array=signature[0] == "["), deserialize)
                 classes[signature] = made + filled
-        except NotFollowedError as error:
+        except (NotFollowedError, RecursionError) as error:
             classes[signature] = NotUnderstood(str(error))
             continue
-        with suppress(NotFollowedError):
+        with suppress(NotFollowedError, RecursionError):
             if serialize:
                 requests[signature] = _follow(Writer(source), serialize)
     policies, methods = find_services(source)
@@ -192,7 +185,11 @@ def find_services(source: Source) -> tuple[dict[str, str], tuple[Method, ...]]:
             for path, policy in pairwise(strings):
                 if _is(_PATH, path) and _is(_HASH, policy) and policy != own:
                     policies[path.rpartition("/")[2]].add(policy)
-            methods |= dict.fromkeys(_methods(constants))
+            for place, proxy in enumerate(constants, 1):
+                if _is(_PROXY, proxy):
+                    name = str(proxy).rpartition("_Proxy")[2][1:]
+                    if method := _method(name, constants[place : place + _FAR]):
+                        methods[method] = None
     return {path: min(found) for path, found in policies.items() if len(found) == 1}, tuple(methods)
 
 
@@ -213,17 +210,6 @@ def _constants(function: Piece) -> Iterator[str | int]:
             yield int(function.text(node))
         elif value := function.string(node):
             yield value
-
-
-def _methods(constants: list[str | int]) -> Iterator[Method]:
-    """The methods that are told after the names of proxies."""
-    for place, proxy in enumerate(constants, 1):
-        if _is(_PROXY, proxy):
-            method = _method(
-                str(proxy).rpartition("_Proxy")[2][1:], constants[place : place + _FAR]
-            )
-            if method is not None:
-                yield method
 
 
 def _method(name: str, constants: list[str | int]) -> Method | None:

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from base64 import b64encode
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from math import isinf, isnan
 from typing import TYPE_CHECKING, Final, Literal
 
-from vats_exporter.gwt.longs import encode_long
-from vats_exporter.gwt.response import NEWEST_VERSION, OLDEST_VERSION, Response, Status
+from vats_exporter.gwt.errors import LongError
+from vats_exporter.gwt.response import LAST_DIGITS, NEWEST_VERSION, OLDEST_VERSION, Response, Status
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -27,68 +29,47 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    r"""What differs between releases of Google's server code, and its sizes.
+    """What differs between releases of Google's server code, and its sizes."""
 
-    Attributes:
-        quote: what encloses longs.
-        short_hexadecimal: whether escapes below U+0100 are ``\xNN`` rather than ``\u00NN``.
-        array_part: elements after which an array is cut; later parts hold one more.
-        string_part: characters after which a string is cut, as escaped.
-    """
-
-    quote: Literal["'", '"'] = "'"
-    short_hexadecimal: bool = True
-    array_part: int = 1 << 15
-    string_part: int = 0xFFFF - 5
+    quote: Literal["'", '"'] = "'"  # what encloses longs
+    short_hexadecimal: bool = True  # whether characters below U+0100 are escaped by two digits
+    array_part: int = 1 << 15  # elements after which an array is cut; later parts hold one more
+    string_part: int = 0xFFFF - 5  # characters, as escaped, after which a string is cut
 
 
-GWT_2_7: Final = Style()
-"""Releases up to 2.7, as the cabinet has it. [observed]"""
-
-GWT_2_13: Final = Style(quote='"', short_hexadecimal=False)
-"""Releases from 2.8 on."""
+GWT_2_7: Final = Style()  # releases up to 2.7, as the cabinet has it [observed]
+GWT_2_13: Final = Style(quote='"', short_hexadecimal=False)  # releases from 2.8 on
 
 
-class Escapes(dict[int, str]):
-    """A table for ``str.translate`` that fills itself."""
-
-    _SHORT: Final = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
-    # Against browsers that take an answer for HTML, and against a break after U+2011.
-    _MARKED: Final = frozenset("'&<=>\u2011")
-
-    def __init__(self, *, short_hexadecimal: bool) -> None:
-        super().__init__(self._SHORT)
-        self._short_hexadecimal = short_hexadecimal
-
-    def __missing__(self, code: int) -> str:
-        character = chr(code)
-        if code > 0xFFFF:  # two surrogates, each escaped
-            units = character.encode("utf-16-be").hex().upper()
-            escaped = f"\\u{units[:4]}\\u{units[4:]}"
-        elif character == " " or not (
-            # Marks, separators, and "other": control, format, surrogate, private, unassigned.
-            character in self._MARKED or unicodedata.category(character)[0] in "MZC"
-        ):
-            escaped = character
-        elif code < 0x100 and self._short_hexadecimal:
-            escaped = f"\\x{code:02X}"
-        else:
-            escaped = f"\\u{code:04X}"
-        self[code] = escaped
-        return escaped
+_SHORT: Final = str.maketrans('\b\t\n\f\r"\\', 'btnfr"\\')
+_MARKED: Final = "'&<=>\u2011"
+"""Against browsers that take an answer for HTML, and against a break after U+2011."""
 
 
-_ESCAPES: Final = {short: Escapes(short_hexadecimal=short) for short in (False, True)}
+@cache
+def escaped(character: str, short_hexadecimal: bool) -> str:  # noqa: FBT001 - called for each
+    """What stands for a character in a string's literal."""
+    code = ord(character)
+    if code in _SHORT:
+        return "\\" + character.translate(_SHORT)
+    if code > 0xFFFF:  # two surrogates, each escaped
+        units = character.encode("utf-16-be").hex().upper()
+        return f"\\u{units[:4]}\\u{units[4:]}"
+    # Marks, separators, and "other": control, format, surrogate, private, unassigned.
+    is_odd = character != " " and unicodedata.category(character)[0] in "MZC"
+    if not is_odd and character not in _MARKED:
+        return character
+    return f"\\x{code:02X}" if code < 0x100 and short_hexadecimal else f"\\u{code:04X}"
+
+
 _ESCAPED_UNIT: Final = re.compile(r"\\u....|\\x..|\\.|[^\\]")
 
 
 def encode_response(response: Response, *, style: Style = GWT_2_7) -> str:
     """Write the body of an answer, to be sent as UTF-8.
 
-    Version 8 is JSON. It becomes 7 where an array or a string has to be cut.
-
-    Raises:
-        ValueError: the version is not 5 to 8, or is 8 with longs in single quotes.
+    Version 8 is JSON; it becomes 7 where an array or a string has to be cut. An unknown version is
+    a ``ValueError``, as is 8 with longs in single quotes.
     """
     version = response.version
     if not OLDEST_VERSION <= version <= NEWEST_VERSION:
@@ -120,18 +101,18 @@ def _array(elements: list[str], part: int) -> str:
 
 
 def _literal(string: str, style: Style) -> str:
-    escaped = string.translate(_ESCAPES[style.short_hexadecimal])
-    if len(escaped) <= style.string_part:
-        return f'"{escaped}"'
+    text = "".join([escaped(character, style.short_hexadecimal) for character in string])
+    if len(text) <= style.string_part:
+        return f'"{text}"'
     nodes: list[str] = []
     start = length = 0
-    for unit in _ESCAPED_UNIT.finditer(escaped):
+    for unit in _ESCAPED_UNIT.finditer(text):
         # A part ends with the character that fills it, not before; the last one is never empty.
         if length >= style.string_part:
-            nodes.append(escaped[start : unit.start()])
+            nodes.append(text[start : unit.start()])
             start, length = unit.start(), 0
         length += unit.end() - unit.start()
-    nodes.append(escaped[start:])
+    nodes.append(text[start:])
     return '"' + '"+"'.join(nodes) + '"'
 
 
@@ -154,15 +135,16 @@ def _double(value: float) -> str:
     return f"{'-' * sign}{first}.{rest}E{int(exponent) + len(digits) - 1}"
 
 
-class ResponseWriter:
-    """Takes values in the order in which a server writes them and makes an answer of them.
+def encode_long(value: int) -> str:
+    """Write an integer as ``decode_long`` reads it; a ``LongError`` if it has more than 64 bits."""
+    if not -(1 << 63) <= value < 1 << 63:
+        raise LongError("the number does not fit in 64 bits")
+    unsigned = value % (1 << 64)
+    return b64encode(unsigned.to_bytes(9, "big"), LAST_DIGITS).decode().lstrip("A") or "A"
 
-    >>> writer = ResponseWriter()
-    >>> if writer.write_object("java.lang.Boolean/476441737"):
-    ...     writer.write_boolean(True)
-    >>> encode_response(writer.finish())
-    '//OK[1,1,["java.lang.Boolean/476441737"],0,7]'
-    """
+
+class ResponseWriter:
+    """Takes values in the order in which a server writes them and makes an answer of them."""
 
     def __init__(self) -> None:
         self._tokens: list[Token] = []
