@@ -224,6 +224,7 @@ def test_a_method_is_told_by_releases_before_2_4_too() -> None:
         "f=s(e,1);w(f,'Z')",
         f"f=s(e,'{INTERFACE}',2);w(f,'{LONG}');o(f,c)",
         f"f=s(e,'{INTERFACE}',1);w(f,unknown);o(f,c)",
+        f"f=s(e,'{INTERFACE}',{'9' * 5000});w(f,'Z');o(f,c)",
     ],
 )
 def test_a_method_that_is_not_told_whole_is_left_out(call: str) -> None:

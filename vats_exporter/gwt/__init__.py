@@ -25,7 +25,6 @@ from vats_exporter.gwt.request import build_request as build_request
 from vats_exporter.gwt.request import parse_request as parse_request
 from vats_exporter.gwt.response import DEFAULT_LIMIT as DEFAULT_LIMIT
 from vats_exporter.gwt.response import Response as Response
-from vats_exporter.gwt.response import Status as Status
 from vats_exporter.gwt.response import Token as Token
 from vats_exporter.gwt.response import decode as decode
 from vats_exporter.gwt.response import decode_long as decode_long

@@ -41,6 +41,7 @@ DEFAULT_LIMIT: Final = 64 * 1024 * 1024  # bytes, past which an answer is refuse
 LAST_DIGITS: Final = b"$_"
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9$_]")
 _JSON: Final = "looks like JSON"
+# What comes instead of an answer, by how it begins; it is never quoted.
 _OTHERS: Final = {"": "empty", "<": "looks like HTML or XML", "{": _JSON, "[": _JSON}
 OLDEST_VERSION: Final = 5
 NEWEST_VERSION: Final = 8

@@ -27,7 +27,6 @@ import re
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice, pairwise, takewhile
 from typing import TYPE_CHECKING, Final
 
@@ -181,13 +180,12 @@ def find_services(source: Source) -> tuple[dict[str, str], tuple[Method, ...]]:
     for function in source.functions_around(_telling(source)):
         with suppress(NotFollowedError):
             constants = list(_constants(function))
-            strings = [value for value in constants if isinstance(value, str)]
-            for path, policy in pairwise(strings):
-                if _is(_PATH, path) and _is(_HASH, policy) and policy != own:
+            for path, policy in pairwise(one for one in constants if not one.isdecimal()):
+                if _PATH.fullmatch(path) and _HASH.fullmatch(policy) and policy != own:
                     policies[path.rpartition("/")[2]].add(policy)
             for place, proxy in enumerate(constants, 1):
-                if _is(_PROXY, proxy):
-                    name = str(proxy).rpartition("_Proxy")[2][1:]
+                if _PROXY.fullmatch(proxy):
+                    name = proxy.rpartition("_Proxy")[2][1:]
                     if method := _method(name, constants[place : place + _FAR]):
                         methods[method] = None
     return {path: min(found) for path, found in policies.items() if len(found) == 1}, tuple(methods)
@@ -203,35 +201,32 @@ def _telling(source: Source) -> Iterator[int]:
             yield use.start(1)
 
 
-def _constants(function: Piece) -> Iterator[str | int]:
+def _constants(function: Piece) -> Iterator[str]:
     """Strings and numbers in the order of the text."""
     for node in descendants(function.tree):
         if node.type == "number" and function.text(node).isdecimal():
-            yield int(function.text(node))
+            yield function.text(node)
         elif value := function.string(node):
             yield value
 
 
-def _method(name: str, constants: list[str | int]) -> Method | None:
+def _method(name: str, constants: list[str]) -> Method | None:
     """The method that the constants after a proxy's name tell; ``name`` where that stands in it."""
     named_first = not name
     if named_first and constants:
-        name, constants = str(constants[0]), constants[1:]
+        name, *constants = constants
     for at, interface in enumerate(constants, 1):
         follows = constants[at : at + 1] == [name]
-        if _is(_CLASS, interface) and (named_first or follows):
+        if _CLASS.fullmatch(interface) and (named_first or follows):
             break
     else:
         return None
     number, *rest = *constants[at + follows :], ""
-    if str(number).isdecimal():
-        types = [str(value) for value in rest if _is(_TYPE, value)][: int(number)]
+    if number.isdecimal():
+        count = int(number[:9])
+        types = [value for value in rest if _TYPE.fullmatch(value)][:count]
     else:
-        types = [str(value) for value in takewhile(partial(_is, _TYPE), (number, *rest))]
-        number = len(types)
-    complete = len(types) == int(number) and _is(_METHOD, name)
-    return Method(str(interface), name, tuple(types)) if complete else None
-
-
-def _is(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
+        types = list(takewhile(_TYPE.fullmatch, (number, *rest)))
+        count = len(types)
+    is_whole = len(types) == count and _METHOD.fullmatch(name)
+    return Method(interface, name, tuple(types)) if is_whole else None

@@ -40,7 +40,6 @@ class Style:
 GWT_2_7: Final = Style()  # releases up to 2.7, as the cabinet has it [observed]
 GWT_2_13: Final = Style(quote='"', short_hexadecimal=False)  # releases from 2.8 on
 
-
 _SHORT: Final = str.maketrans('\b\t\n\f\r"\\', 'btnfr"\\')
 _MARKED: Final = "'&<=>\u2011"
 """Against browsers that take an answer for HTML, and against a break after U+2011."""
