@@ -41,10 +41,7 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
     """Read and check a configuration, apply its defaults and resolve its paths.
 
     Relative paths start from its folder; ``password_env`` looks into the process's own environment
-    unless another is given.
-
-    Raises:
-        ConfigError: with all that is wrong with it.
+    unless another is given. A :class:`ConfigError` has all that is wrong.
     """
     document = Document(file, Config)
     problems, raw = document.problems, document.value

@@ -48,17 +48,12 @@ _MESSAGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, or that is warned of.
+    """One thing that is wrong, or that is warned of."""
 
-    Attributes:
-        path: the key, e.g. ``accounts[1].password_file``; empty for the whole file.
-        line: where it stands, from 1, like *column*; 0 for the whole file, or the whole line.
-    """
-
-    path: str
+    path: str  # the key, e.g. accounts[1].password_file; empty for the whole file
     message: str
-    line: int = 0
-    column: int = 0
+    line: int = 0  # from 1; 0 for the whole file
+    column: int = 0  # from 1; 0 for the whole line
 
     def __str__(self) -> str:
         """The place and the message, as they stand after the file's name."""

@@ -30,10 +30,8 @@ Value = dict[str, "Value"] | list["Value"] | str | None
 _MOST_VALUES: Final = 200_000
 """More values than a thousand accounts need; aliases of aliases reach it quickly."""
 
-_TAG: Final = "tag:yaml.org,2002:"
-_TAGS: Final = frozenset(
-    _TAG + name for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
-)
+_KINDS: Final = ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
+_TAGS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
 _SYNTAX: Final = {
@@ -67,10 +65,8 @@ class Plain(str):
 class Document:
     """What a YAML file holds, and where; of equal keys the first one counts.
 
-    Problems leave the rest readable, and name the keys that a model has.
-
-    Raises:
-        ConfigError: the file is not there, not text, or not YAML.
+    Problems leave the rest readable, and name the keys that a model has. A :class:`ConfigError`
+    says that the file is not there, not text, or not YAML.
     """
 
     def __init__(self, file: Path, model: type[BaseModel]) -> None:
