@@ -41,10 +41,9 @@ _MOST_DIFFERING: Final = 20
     "--save DIR",
     "Save the cabinet's responses there, with everything personal and secret replaced, to attach "
     "to a bug report.",
-    name="folder",
     type=click.Path(file_okay=False, path_type=Path),
 )
-def command(*, config_file: Path | None, account: str | None, folder: Path | None) -> None:
+def command(*, config_file: Path | None, account: str | None, save: Path | None) -> None:
     """Show what an account's cabinet says, and how it is read.
 
     Signs in, reads every page, and shows what was discovered, whether rows were read by the
@@ -62,11 +61,11 @@ def command(*, config_file: Path | None, account: str | None, folder: Path | Non
         fail("which account? there are {names}; say --account NAME", names=names)
     (chosen,) = accounts
     setup.configure(level="error")
-    found = inspect(chosen, details=folder is not None)
+    found = inspect(chosen, details=save is not None)
     if found.discovery is not None:
         write(_report(chosen, found, found.discovery))
-    if folder is not None and found.answers:
-        _save(folder, found)
+    if save is not None and found.answers:
+        _save(save, found)
     if found.error:
         fail("{account}: {error}", account=chosen.name, error=sentence(found.error))
 

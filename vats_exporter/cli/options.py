@@ -48,17 +48,12 @@ _SERIES: Final = re.compile(r'^vats_trunk_active\{account="([^"]*)",phone="(\d+)
 
 
 def option(
-    usage: str,
-    text: str,
-    *,
-    name: str = "",
-    read: Callable[[str], object] | None = None,
-    **settings: Any,
+    usage: str, text: str, *, read: Callable[[str], object] | None = None, **settings: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare an option as its help shows it: ``--port PORT``, ``--sort [name|phone]``, ``--yes``.
 
-    Unless it has a name, its parameter is called as the flag, with ``_`` for dots and hyphens.
-    ``read`` makes of each text that is given what the command gets, or raises a ValueError.
+    Its parameter is called as the flag, with ``_`` for dots and hyphens. ``read`` makes of
+    each text that is given what the command gets, or raises a ValueError.
     """
 
     def callback(_context: object, _option: object, value: str | tuple[str, ...] | None) -> object:
@@ -78,7 +73,7 @@ def option(
     else:
         settings["metavar"] = value
     settings.setdefault("show_default", bool(settings.get("default")))
-    parameter = name or re.sub("[.-]", "_", flags[-1].removeprefix("--"))
+    parameter = re.sub("[.-]", "_", flags[-1].removeprefix("--"))
     return click.option(*flags, parameter, help=text, callback=callback, **settings)
 
 

@@ -60,7 +60,7 @@ def _command(name: str, *, enabled: bool, example: str) -> click.Command:
         "Read phones from a file, one per line; - is standard input.",
         type=click.File("r", encoding="utf-8"),
     )
-    @options.option("--all", "All trunks of the chosen accounts.", name="everyone")
+    @options.option("--all", "All trunks of the chosen accounts.")
     @options.option("--yes", "Do not ask.")
     @options.option(
         "--dry-run",
@@ -80,7 +80,7 @@ disable = _command("disable", enabled=False, example="trunks disable 123-45-67 -
 
 
 def _run(given: Mapping[str, Any], *, enabled: bool) -> None:
-    wanted, file, everyone = given["phones"], given["file"], given["everyone"]
+    wanted, file, everyone = given["phones"], given["file"], given["all"]
     if sum(map(bool, (wanted, file, everyone))) != 1:
         raise click.UsageError(_("give phones, or --file, or --all: one of them"))
     if file:
