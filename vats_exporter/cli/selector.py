@@ -205,8 +205,9 @@ def _switch(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
         )
     )
     undone = {found.account for found, one in both if one.outcome is SwitchOutcome.PENDING}
-    for account in undone & stopped.keys():
-        tell("{account}: stopped: {error}", account=account, error=stopped[account])
+    for account, error in stopped.items():
+        if account in undone:
+            tell("{account}: stopped: {error}", account=account, error=error)
     if interrupted:
         tell("interrupted: what is not done is left as it was")
     elif undone:

@@ -19,7 +19,6 @@ from vats_exporter.trunks import ROW_FLAGS, TRUNK_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from vats_exporter.cabinet.devices import TrunkDetails
     from vats_exporter.cli.options import Found
@@ -183,17 +182,15 @@ def _cell(value: str | int) -> str | int:
 @options.accounts
 @options.option("--show-secrets", "Also show the SIP login and the SIP password.")
 @selector.phones(required=True, metavar="PHONE...")
-def show_command(
-    config_file: Path | None, *, account: Sequence[str], show_secrets: bool, phones: Sequence[str]
-) -> None:
+def show_command(**given: Any) -> None:
     """Show everything the cabinet says about some trunks.
 
     PHONE is a phone number in any notation, its last seven digits, or a trunk's reference. Reads
     each trunk's device form as well. Exits with 1 if a trunk does not exist or could not be read.
     """
-    accounts = options.choose(options.read_config(config_file), account)
+    accounts = options.choose(options.read_config(given["config_file"]), given["account"])
     with options.reading(accounts) as (batches, unread):
-        chosen, problems = options.find(chain.from_iterable(batches), phones)
+        chosen, problems = options.find(chain.from_iterable(batches), given["phones"])
         failed = bool(problems or unread)
         one_by_one = track(chosen, len(chosen), "reading the details: {done} of {total}")
         for number, found in enumerate(one_by_one):
@@ -203,7 +200,7 @@ def show_command(
                 tell("{phone}: {error}", phone=found.label, error=error)
                 failed = True
                 continue
-            write(("\n" if number else "") + _card(found, details, secrets=show_secrets))
+            write(("\n" if number else "") + _card(found, details, secrets=given["show_secrets"]))
     if failed:
         sys.exit(output.FAILED)
 
