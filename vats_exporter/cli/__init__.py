@@ -54,11 +54,9 @@ class _LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         name = cmd_name
+        if near := name not in COMMANDS and difflib.get_close_matches(name, COMMANDS, 1):
+            ctx.fail(_("No such command {name!r}; did you mean {near}?", name=name, near=near[0]))
         if name not in COMMANDS:
-            if near := difflib.get_close_matches(name, COMMANDS, 1):
-                ctx.fail(
-                    _("No such command {name!r}; did you mean {near}?", name=name, near=near[0])
-                )
             return None
         if name != "serve":
             # Blocked from the start, for the one command that takes it as a request to reload.
@@ -181,6 +179,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     speak(_language(sys.argv[1:] if arguments is None else arguments))
     try:
         in_language(_commands).main(arguments, prog_name="vats-exporter")
-    except Exception as error:  # noqa: BLE001  # a traceback's messages may quote a password
-        bug = describe_unexpected(error)
-        fail("vats-exporter: {error}; please report it", error=bug)
+    except Exception as bug:  # noqa: BLE001  # a traceback's messages may quote a password
+        fail("vats-exporter: {error}; please report it", error=describe_unexpected(bug))

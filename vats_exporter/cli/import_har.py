@@ -90,11 +90,11 @@ def configuration(found: Recording, name: str) -> str:
 
 
 def _tell_findings(found: Recording) -> None:
-    usual = _("the usual one") if found.list_tail == DEFAULT_LIST_TAIL else found.list_tail
+    tail = found.list_tail
     facts = {
         "address": found.address,
         "enterprise": found.enterprise,
-        "list_tail": usual if found.list_tail else "",
+        "list_tail": _("the usual one") if tail == DEFAULT_LIST_TAIL else tail,
         "selector_method": found.selector_method,
     }
     for key, value in facts.items():
