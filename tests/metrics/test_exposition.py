@@ -91,7 +91,8 @@ def test_families_have_the_bytes_of_the_client_library(
         one: escape_column([values[at] for values, _ in rows]) for at, one in enumerate(names)
     }
     labels = label_column(columns, len(rows))
-    lines = value_lines(ours.name, labels, [value for _, value in rows])
+    values = [value for _, value in rows]
+    lines = value_lines(ours.name, zip(labels, values, strict=True))
     for form in Format:
         assert ended(form, header(ours, form) + lines) == oracle(form, theirs)
         assert ended(form, encode([theirs], form)) == oracle(form, theirs)

@@ -26,7 +26,8 @@ TRUNK = Trunk(
 
 
 def page(privacy: Privacy, *trunks: Trunk) -> str:
-    return b"".join(render_trunks("office", Snapshot(trunks, 0.0, 0.0), None, privacy)).decode()
+    lines = render_trunks("office", Snapshot(trunks, 0.0, 0.0), None, privacy)
+    return b"".join(lines.values()).decode()
 
 
 def test_nothing_is_held_back_unless_asked_for() -> None:

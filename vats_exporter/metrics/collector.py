@@ -23,7 +23,6 @@ from vats_exporter.logs.setup import dropped_lines
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.counters import AccountCounters
 from vats_exporter.metrics.exposition import (
-    NO_TRUNKS,
     Exposition,
     Format,
     counter,
@@ -85,7 +84,7 @@ class MonitoredAccount:
         self._history = history
         self._recording = threading.Lock()
         self._retired = False
-        self._rendered: tuple[Snapshot | None, TrunkLines] = (None, NO_TRUNKS)
+        self._rendered: tuple[Snapshot | None, TrunkLines] = (None, {})
         self.refresher: Final = Refresher(
             name,
             connect(self.counters),
@@ -101,7 +100,7 @@ class MonitoredAccount:
         """Count the trunks' changes in another history from now on."""
         if history is not self._history:
             self._history = history
-            self._rendered = (None, NO_TRUNKS)  # the lines tell changes
+            self._rendered = (None, {})  # the lines tell changes
 
     def changes(self) -> Changes:
         """Return how often, and when last, each flag of its trunks changed."""
@@ -120,7 +119,7 @@ class MonitoredAccount:
         # One tuple, read and replaced whole: the refresh's thread and a scrape's may both come.
         rendered, lines = self._rendered
         if snapshot is None:
-            return NO_TRUNKS
+            return {}
         if rendered is not snapshot:
             changes = None if self._history is None else self.changes()
             lines = render_trunks(self.name, snapshot, changes, self.privacy)
