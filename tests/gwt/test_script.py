@@ -165,6 +165,11 @@ def test_a_services_path_and_hash_are_found_side_by_side(code: str) -> None:
     assert policies == {"greet": HASH}
 
 
+def test_a_hash_may_have_no_letter() -> None:
+    policies, _ = find_services(Source(f"function p(){{P(a,'greet',7,'{'1' * 32}')}}"))
+    assert policies == {"greet": "1" * 32}
+
+
 @pytest.mark.parametrize(
     "code",
     [

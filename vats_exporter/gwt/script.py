@@ -180,7 +180,8 @@ def find_services(source: Source) -> tuple[dict[str, str], tuple[Method, ...]]:
     for function in source.functions_around(_telling(source)):
         with suppress(NotFollowedError):
             constants = list(_constants(function))
-            for path, policy in pairwise(one for one in constants if not one.isdecimal()):
+            strings = (one for one in constants if not one.isdecimal() or _HASH.fullmatch(one))
+            for path, policy in pairwise(strings):
                 if _PATH.fullmatch(path) and _HASH.fullmatch(policy) and policy != own:
                     policies[path.rpartition("/")[2]].add(policy)
             for place, proxy in enumerate(constants, 1):
