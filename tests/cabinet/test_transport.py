@@ -410,6 +410,28 @@ def test_no_thread_is_left_behind(transport: Transport, server: ReplayServer) ->
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("step", ["_is_idle", "connect", "putrequest"])
+def test_a_call_closed_before_it_is_sent_is_not_sent(
+    transport: Transport, server: ReplayServer, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    transport.send("nocache", NOCACHE)
+    where = module if step == "_is_idle" else HTTPConnection
+    real = getattr(where, step)
+
+    def close_first(*given: Any, **options: Any) -> Any:
+        done = real(*given, **options)
+        monkeypatch.undo()
+        transport.close()
+        return done
+
+    monkeypatch.setattr(where, step, close_first)
+    if step == "connect":
+        transport.start_afresh()
+    with pytest.raises(UnreachableError, match="the connection was closed"):
+        transport.send("list", NOCACHE)
+    assert len(server.received) == 1
+
+
 def test_closing_ends_a_call_under_way(
     server: ReplayServer, make_transport: TransportMaker
 ) -> None:

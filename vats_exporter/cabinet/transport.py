@@ -250,7 +250,7 @@ class Transport:
                 connected = True
             if proxy and url.startswith("http:"):
                 target, headers = url, {**headers, **proxy.headers}
-            connection.sock.settimeout(settings.timeouts.read)
+            cast("socket.socket", self._socket).settimeout(settings.timeouts.read)
             connection.request("GET" if body is None else "POST", target, body, headers)
             head = connection.getresponse()
             self.cookies.extract_cookies(head, request)
@@ -291,6 +291,7 @@ class Transport:
             if proxy:
                 connection.set_tunnel(host, port, proxy.headers)
         connection.response_class = _FinalResponse
+        connection.auto_open = 0  # what was closed from outside stays closed
         if not _OPENING.acquire(timeout=connect):
             raise TimeoutError("too many are being opened")
         try:
