@@ -9,7 +9,7 @@ import threading
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from typing import TYPE_CHECKING, Any, Protocol
 from unittest import mock
 
@@ -18,7 +18,9 @@ import pytest
 from tests.cabinet.proxy import ForwardingProxy
 from tests.cabinet.replay import NOCACHE, ReplayServer, Reply, html, redirect
 from vats_exporter import __version__
+from vats_exporter.cabinet import answers
 from vats_exporter.cabinet import transport as module
+from vats_exporter.cabinet.answers import read_body
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -54,7 +56,7 @@ def make_transport(stack: ExitStack, events: list[TraceEvent]) -> TransportMaker
         settings = {"timeouts": Timeouts(connect=5, read=5, call=10), **changes}
         given = CabinetSettings().model_copy(update=settings)
         transport = Transport(server.url, given, events.append)
-        stack.callback(transport.close)
+        stack.callback(transport.start_afresh)
         return transport
 
     return make
@@ -430,6 +432,24 @@ def test_a_call_closed_before_it_is_sent_is_not_sent(
     with pytest.raises(UnreachableError, match="the connection was closed"):
         transport.send("list", NOCACHE)
     assert len(server.received) == 1
+
+
+def test_an_answer_that_is_closed_in_the_middle_is_none(
+    transport: Transport, server: ReplayServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never() -> Iterator[bytes]:
+        yield from (HEAD, b"Transfer-Encoding: chunked\r\n\r\n", b"3\r\nabc\r\n")
+        server.stopping.wait()
+
+    def read_and_close(answer: HTTPResponse, **options: Any) -> bytes:
+        assert answer.read(1) == b"a"
+        transport.close()  # as another thread does
+        return read_body(answer, **options)
+
+    monkeypatch.setattr(answers, "read_body", read_and_close)
+    server.answer(PATH, Reply(raw=never()))
+    with pytest.raises(UnreachableError, match="the connection was closed"):
+        transport.send("list", PATH)
 
 
 def test_closing_ends_a_call_under_way(

@@ -159,9 +159,12 @@ class Transport:
         return f"the cabinet's cookie does not go back to it: {lost}" if lost else ""
 
     def close(self) -> None:
-        """Close the connection, and so end a call under way; a later call opens another."""
+        """End a call under way; a later call opens another connection.
+
+        Its connection and answer are for its own thread to close: ``http.client`` stumbles over
+        those that are gone in the middle.
+        """
         self._end("closed")
-        self._drop()
 
     def _drop(self) -> None:
         if self._connection is not None:
