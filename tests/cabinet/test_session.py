@@ -62,10 +62,18 @@ REDEPLOYED = "49826FB6F3AD24BF916A9026ED9BE186"
         redirect("/login"),
         redirect("/login;jsessionid=123?error=1", status="303 See Other"),
         html(capture("login_page").decode()),
+        html("\r\n" * 60 + capture("login_page").decode()),
         Reply(status="401 Unauthorized"),
         Reply(status="403 Forbidden", body=b"<html>Forbidden</html>"),
     ],
-    ids=["redirect", "redirect with a parameter", "login page", "401", "403"],
+    ids=[
+        "redirect",
+        "redirect with a parameter",
+        "login page",
+        "page after empty lines",
+        "401",
+        "403",
+    ],
 )
 def test_a_session_that_ends_between_two_pages_is_renewed_once(
     cabinet: CabinetClient, server: ReplayServer, events: list[TraceEvent], ended: Reply

@@ -129,7 +129,8 @@ class Answer:
         if self.status != 200:
             raise self.error(where or call)
         # A permutation's .cache.html is a page as well, and begins with GWT's own names.
-        is_page = self.body[:99].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+        # Servers leave an empty line for each directive of a page.
+        is_page = self.body[:_LOOKED_AT].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
         if is_page and self.is_login_page and b"$wnd" not in self.body:
             raise SessionEndedError(f"{call}: the login page")
 
