@@ -32,12 +32,13 @@ from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.discovery import find_permutations
 from vats_exporter.cabinet.errors import (
     CabinetError,
+    CabinetTimeoutError,
     NotACabinetError,
     NotGwtError,
     RedeployedError,
     UndecodableError,
 )
-from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.demo import (
     Account,
     Deployment,
@@ -418,3 +419,17 @@ def test_few_accounts_hold_a_script_at_a_time(monkeypatch: pytest.MonkeyPatch) -
         assert not counted["permutation"].acquire(timeout=0.3)
         go_on.set()
         assert [one.result(timeout=30.0) for one in reading] == [1] * 5
+
+
+def test_who_waits_too_long_for_its_turn_is_told(
+    server: ReplayServer, make_cabinet: CabinetMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(discovery, "_turns", taken)
+    cabinet = make_cabinet(server, timeouts=Timeouts(call=0.5))
+    with (
+        taken,
+        pytest.raises(CabinetTimeoutError, match="for other accounts to read their scripts"),
+    ):
+        cabinet.read_trunks()
+    assert cabinet.read_trunks().trunks

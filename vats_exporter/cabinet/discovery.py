@@ -12,7 +12,7 @@ Texts are not kept, only what they tell; accounts whose cabinet serves the same 
 from __future__ import annotations
 
 import re
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Final
@@ -28,6 +28,7 @@ from vats_exporter.cabinet.contract import (
 )
 from vats_exporter.cabinet.errors import (
     CabinetError,
+    CabinetTimeoutError,
     NotACabinetError,
     UndecodableError,
 )
@@ -36,7 +37,7 @@ from vats_exporter.gwt import GwtError, NotUnderstood
 from vats_exporter.gwt.script import read_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from vats_exporter.cabinet.contract import Service
     from vats_exporter.cabinet.settings import CabinetSettings
@@ -73,6 +74,20 @@ _shared: WeakValueDictionary[bytes, _Findings] = WeakValueDictionary()
 # time: hundreds start together, and each may have some 10 MB.
 _reading: Final = Lock()
 _turns: Final = BoundedSemaphore(16)
+
+
+@contextmanager
+def _turn(settings: CabinetSettings) -> Iterator[None]:
+    """Wait no longer than a call may take: accounts that hang may have all turns."""
+    within = settings.timeouts.call
+    if not _turns.acquire(timeout=within):
+        raise CabinetTimeoutError(
+            f"permutation: waited for other accounts to read their scripts, more than {within:g} s"
+        )
+    try:
+        yield
+    finally:
+        _turns.release()
 
 
 def _read(*texts: str) -> _Findings:
@@ -168,7 +183,7 @@ class Discovery:
         if not missing or not self._path:
             return False
         texts: list[str] = []
-        with nullcontext() if text else _turns:
+        with nullcontext() if text else _turn(self._settings):
             with suppress(MissingError):
                 texts.append(text or _script(transport, "permutation", self._path))
                 for number in range(1, _MOST_FRAGMENTS + 1):
@@ -221,7 +236,7 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
     names = permutations(transport, settings)[:_MOST_TRIED]
     missing: list[CabinetError] = []
     useless: list[CabinetError] = []
-    with _turns:
+    with _turn(settings):
         for name in names:
             try:
                 path, text = _permutation(transport, name)
