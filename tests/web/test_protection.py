@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import itertools
+import os
 import ssl
 import threading
 import time
@@ -222,6 +224,27 @@ def test_a_certificate_may_come_after_the_file_that_names_it(
         "web configuration reloaded"
     ]
     get_encrypted(server, authority)
+
+
+@pytest.mark.usefixtures("looks_at_once")
+def test_a_key_that_goes_while_it_is_read_changes_nothing(
+    serve: Serve,
+    tmp_path: Path,
+    tls: TlsServerSettings,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    as_it_stands(tmp_path)
+    server = serve(protected=read_web_config(tmp_path / "web.yml"))
+
+    def load(*files: object, **options: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load)
+    with capture_logs() as logs:
+        assert get_encrypted(server, authority)[0] == 200
+    (line,) = [line for line in logs if line["log_level"] != "debug"]
+    assert "key_file: cannot be read: No such file" in str(line["error"])
 
 
 @pytest.mark.usefixtures("looks_at_once")

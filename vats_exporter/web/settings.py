@@ -309,6 +309,8 @@ def _load(context: ssl.SSLContext, certificate: _Pem, key: _Pem) -> None:
             if error.reason == "KEY_VALUES_MISMATCH":
                 raise ValueError("is not the key of the certificate") from None
             raise ValueError("holds no key in PEM form") from None
+        except OSError as error:  # it is gone since it was looked at, or no descriptor is left
+            raise ValueError(f"cannot be read: {error.strerror}") from None
 
 
 @contextlib.contextmanager
