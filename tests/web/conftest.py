@@ -32,7 +32,7 @@ def say_path(request: Request) -> Response:
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Starts servers: a page, how they are protected, and limits other than the usual ones."""
-    server_module._warn.cache_clear()
+    server_module._warned.cache_clear()
     with contextlib.ExitStack() as stack:
 
         def start(

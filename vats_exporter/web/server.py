@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY: Final = 0.1  # seconds between two looks at deadlines, and at whether to stop
 _PAUSE: Final = 0.05  # seconds before the next try to accept a connection, where it failed
+_MOST_WARNINGS: Final = 100  # a minute
 _LINGER: Final = 1.0  # seconds for which a client is still heard after its last answer
 _HANDSHAKE: Final = b"\x16"  # the first byte of a client that speaks TLS [RFC 8446, 5.1]
 _PLAIN_HTTP: Final = "This exporter speaks HTTPS here, and the request was plain HTTP."
@@ -47,10 +48,18 @@ _NO_TLS: Final = "This exporter speaks plain HTTP here, and not HTTPS."
 _log = get_logger(__name__)
 
 
-@lru_cache(maxsize=256)
-def _warn(_minute: int, event: str, **facts: str) -> None:
-    """Log a warning, once a minute, whatever clients do: a call that is remembered does nothing."""
-    _log.warning(event, **facts)
+def _warn(event: str, **facts: str | None) -> None:
+    """Log a warning: the same one once a minute, and so many in all, whatever clients do."""
+    warned, warning = _warned(_minute()), (event, *facts.values())
+    if warning not in warned and len(warned) < _MOST_WARNINGS:
+        warned.add(warning)
+        _log.warning(event, **facts)
+
+
+@lru_cache(maxsize=1)
+def _warned(_minute: int) -> set[tuple[str | None, ...]]:
+    """Return the warnings of a minute, to be added to."""
+    return set()
 
 
 def _minute() -> int:
@@ -197,7 +206,7 @@ class _Listener(ThreadingHTTPServer):
             # No descriptors are left, most likely, and each turn of the loop would fail the same
             # way until an ended connection's thread gives its own back.
             self.web.make_room()
-            _warn(_minute(), "connection not accepted", error=error.strerror)
+            _warn("connection not accepted", error=error.strerror)
             time.sleep(_PAUSE)
             raise
 
@@ -285,12 +294,12 @@ class _Connection(StreamRequestHandler):
             reason = (failure.reason or "").replace("_", " ").lower()
             details = getattr(failure, "verify_message", "")
             error = f"{reason}: {details}" if details else reason
-            _warn(_minute(), "TLS handshake failed", client=self._client, error=error)
+            _warn("TLS handshake failed", client=self._client, error=error)
             return False
         _, allowed = self._tls
         if allowed and not has_allowed_name(self.request.getpeercert(), allowed):
             error = "its certificate has none of client_allowed_sans"
-            _warn(_minute(), "TLS client refused", client=self._client, error=error)
+            _warn("TLS client refused", client=self._client, error=error)
             return False
         return True
 
