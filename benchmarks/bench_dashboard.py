@@ -143,9 +143,8 @@ def _ready(url: str) -> bool:
         return False
 
 
-def measure(server: Server, scene: Scene) -> bool:
-    """Print the figures; return whether the goals are met."""
-    met = True
+def measure(server: Server, scene: Scene) -> None:
+    """Print the figures, beside the goals."""
     chosen = {"vats-trunk": {"account": scene.example.account, "trunk": scene.example.ref}}
     for uid in ("vats-trunks", "vats-trunk"):
         view = View(built()[uid], scene.start, scene.end, {"account": ".+", **chosen.get(uid, {})})
@@ -156,7 +155,6 @@ def measure(server: Server, scene: Scene) -> bool:
             mark = " (in the collapsed row)" if query.inside else ""
             print("  {:6.3f} {:6.3f}".format(*times[query]), f" {query.where}{mark}")
         slowest = max(seconds for seconds, _ in times.values())
-        met = met and slowest <= SLOWEST
         print(f"slowest query {slowest:.3f} s  (goal at most {SLOWEST:g} s)")
         for name, some in (
             ("as it opens", [query for query in queries if not query.inside]),
@@ -166,13 +164,11 @@ def measure(server: Server, scene: Scene) -> bool:
             with ThreadPoolExecutor(BROWSER) as pool:
                 list(pool.map(server.ask, some))
             took, used = time.perf_counter() - began, server.cpu() - before
-            met = met and used <= CPU
             print(f"refresh, {name}: {used:.2f} s of CPU  (goal at most {CPU:g} s), {took:.2f} s")
-    return met
 
 
-def main() -> int:
-    """Print the figures; exit 1 where a goal is missed."""
+def main() -> None:
+    """Print the figures, beside the goals."""
     parser = argparse.ArgumentParser(description="What the dashboards cost Prometheus.")
     parser.add_argument("--trunks", type=int, default=10_000)
     parser.add_argument("--hours", type=float, default=6.0)
@@ -182,7 +178,7 @@ def main() -> int:
     for program in ("promtool", "prometheus"):
         if shutil.which(program) is None:
             print(f"{program} is not on PATH: nothing is measured")
-            return 0
+            return
     scene = Scene(arguments.scene, arguments.trunks, arguments.hours, time.time())
     with tempfile.TemporaryDirectory() as folder:
         blocks = Path(folder) / "data"
@@ -194,9 +190,9 @@ def main() -> int:
             if arguments.serve:
                 print(f"{server.url} from {server.start:.0f} to {server.end:.0f}", flush=True)
                 sys.stdin.readline()
-                return 0
-            return 0 if measure(server, scene) else 1
+                return
+            measure(server, scene)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -17,7 +17,6 @@ import json
 import re
 import shutil
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -215,8 +214,8 @@ class Evaluations:
                 self.rules.setdefault(key, []).append(rule["evaluationTime"])
 
 
-def measure(url: str, minute: float, invented: Invented) -> bool:
-    """Print the figures; return whether the goal is met."""
+def measure(url: str, minute: float, invented: Invented) -> None:
+    """Print the figures."""
     seen = Evaluations()
     seen.look(url)
     seen.groups.clear()
@@ -245,11 +244,10 @@ def measure(url: str, minute: float, invented: Invented) -> bool:
     print(f"all groups, when all are due: {at_once:.3f} s")
     slowest = max(statistics.median(taken) for taken in seen.groups.values())
     print(f"slowest group {slowest:.3f} s  (goal at most {SECONDS:g} s)")
-    return slowest <= SECONDS
 
 
-def main() -> int:
-    """Print the figures; exit 1 where the goal is missed."""
+def main() -> None:
+    """Print the figures, beside the goal."""
     parser = argparse.ArgumentParser(description="What the rules cost Prometheus.")
     parser.add_argument("--trunks", type=int, default=10_000)
     parser.add_argument("--off", type=int, default=3_500)
@@ -258,7 +256,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if shutil.which("prometheus") is None:
         print("prometheus is not on PATH: nothing is measured")
-        return 0
+        return
     minute = arguments.minute
     invented = Invented(arguments.trunks, arguments.off)
     with (
@@ -271,8 +269,8 @@ def main() -> int:
         firing = 'count(ALERTS{alertname="VatsTrunkInactive", alertstate="firing"})'
         while count(url, firing) < arguments.off:
             time.sleep(minute)
-        return 0 if measure(url, minute, invented) else 1
+        measure(url, minute, invented)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
