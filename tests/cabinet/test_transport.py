@@ -302,6 +302,20 @@ def test_an_endless_body_is_refused(server: ReplayServer, make_transport: Transp
         make_transport(server, max_response=1_000_000).send("list", PATH)
 
 
+def test_a_chunk_of_less_than_nothing_is_refused(
+    transport: Transport, server: ReplayServer
+) -> None:
+    many = [b"x" * 100_000] * 200
+    server.answer(PATH, Reply(raw=[HEAD, b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", *many]))
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotACabinetError, match="not HTTP"):
+            transport.send("list", PATH)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_an_endless_body_that_unpacks_to_nothing_is_refused(
     server: ReplayServer, make_transport: TransportMaker
 ) -> None:

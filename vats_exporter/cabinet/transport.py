@@ -328,6 +328,12 @@ class _FinalResponse(http.client.HTTPResponse):
             self.headers = self.msg = cast("http.client.HTTPMessage", None)
         raise http.client.HTTPException("too many interim answers")
 
+    def _safe_read(self, amt: int) -> bytes:
+        # http.client's own reads up to the end of all, whatever that takes, for a chunk of -1 byte.
+        if amt < 0:
+            raise http.client.HTTPException("a chunk of a negative length")
+        return cast("bytes", super()._safe_read(amt))  # type: ignore[misc]  # not in typeshed
+
 
 def tls_context(tls: TlsSettings, where: str) -> ssl.SSLContext:
     """The context that verifies a cabinet's certificate; a file that changed is read again."""
