@@ -53,6 +53,15 @@ def test_a_terminal_folds_at_blanks_and_nowhere_else(terminal: Callable[[int], N
     assert "79161234567  Абрикосов\n" in Table("Phone", "Name").text([["79161234567", "Абрикосов"]])
 
 
+def test_no_rows_come_later_in_a_terminal_that_is_too_narrow_for_the_titles(
+    terminal: Callable[[int], None],
+) -> None:
+    terminal(8)
+    table = Table("Account", "Phone")
+    assert table.text([]) == "\x1b[1mAccount  Phone\x1b[0m\n"
+    assert table.text([]) == ""
+
+
 def test_a_pipe_gets_rows_whole_and_without_colours() -> None:
     text = Table("Name").text([["long " * 100]], grey=[True])
     assert text == "Name\n" + ("long " * 100).rstrip() + "\n"

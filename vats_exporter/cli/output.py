@@ -192,7 +192,7 @@ class Table:
         for place, column in enumerate(columns):
             self._widths[place] = max(self._widths[place], *map(_width, column))
         is_terminal = sys.stdout.isatty()
-        if is_terminal:
+        if is_terminal and columns:
             self._narrow(columns)
         coloured = is_terminal and os.environ.get("TERM") != "dumb"
         return "".join(
