@@ -302,6 +302,31 @@ def test_a_hangup_while_it_starts_is_kept_for_later(start: Start, lonely: str) -
     assert running.end(signal.SIGTERM).status == 0
 
 
+@pytest.mark.parametrize(
+    ("option", "number", "status"),
+    [
+        ("--config.file", signal.SIGTERM, -signal.SIGTERM),
+        ("--config.file", signal.SIGINT, 130),
+        ("--web.config.file", signal.SIGTERM, -signal.SIGTERM),
+    ],
+)
+def test_a_signal_ends_it_while_it_reads_a_pipe_that_does_not_end(
+    lonely: str, tmp_path: Path, option: str, number: int, status: int
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    program = [sys.executable, "-m", "vats_exporter", "serve", "--config.file", lonely]
+    with (
+        subprocess.Popen([*program, option, str(pipe)], stderr=subprocess.DEVNULL) as process,
+        pipe.open("wb"),  # once the other end is open
+    ):
+        process.send_signal(number)
+        try:
+            assert process.wait(10) == status
+        finally:
+            process.kill()
+
+
 def test_a_storm_of_hangups_around_its_end_changes_nothing_about_it(
     start: Start, lonely: str
 ) -> None:

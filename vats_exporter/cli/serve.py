@@ -28,9 +28,11 @@ from vats_exporter.web.server import Limits
 from vats_exporter.web.site import Urls, parse_external_url, parse_metrics_path, parse_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from vats_exporter.config.models import Config
+    from vats_exporter.web.protection import Protection
 
 _log = get_logger(__name__)
 
@@ -144,7 +146,6 @@ def _privacy(text: str) -> set[str]:
 )
 @options.log_format
 @options.log_level
-@signals_kept(signal.SIGHUP)
 def command(**given: Any) -> None:
     """Export the trunks of the configured accounts to Prometheus.
 
@@ -159,9 +160,20 @@ def command(**given: Any) -> None:
     Exits with 2 if the configuration is invalid, after one line per mistake.
     """
     file = options.find_config(given["config_file"])
-
-    def load() -> Config:
+    # A pipe that is given for a file may never end: meanwhile a signal ends the process at once.
+    try:
         config = options.load_config(file)
+    except ConfigError as error:
+        options.refuse(error)
+    protection = options.read_web_config(given["web_config_file"])
+    _serve(file, config, protection, given)
+
+
+@signals_kept(signal.SIGHUP)
+def _serve(
+    file: Path, config: Config, protection: Protection | None, given: Mapping[str, Any]
+) -> None:
+    def log_as_told(config: Config) -> Config:
         setup.configure(
             form=given["log_format"] or config.log.format,
             level=given["log_level"] or config.log.level,
@@ -171,16 +183,13 @@ def command(**given: Any) -> None:
             _log.warning("configuration is suspicious", config=str(file), warning=str(warning))
         return config
 
-    try:
-        config = load()
-    except ConfigError as error:
-        options.refuse(error)
+    log_as_told(config)
     private = set().union(*given["collector_privacy"])
     external, prefix = given["web_external_url"], given["web_route_prefix"]
     if prefix is None:
         prefix = urlsplit(external).path
     settings = Options(
-        protection=options.read_web_config(given["web_config_file"]),
+        protection=protection,
         limits=Limits(given["web_max_connections"], read_timeout=given["web_read_timeout"]),
         urls=Urls(given["web_telemetry_path"], prefix, external),
         lifecycle=given["web_enable_lifecycle"],
@@ -199,7 +208,12 @@ def command(**given: Any) -> None:
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
-        exporter = Exporter(config, *addresses, options=settings, load=load)
+        exporter = Exporter(
+            config,
+            *addresses,
+            options=settings,
+            load=lambda: log_as_told(options.load_config(file)),
+        )
     except OSError as error:
         fail(
             "--web.listen-address: cannot listen on {address}: {error}",
