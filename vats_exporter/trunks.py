@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -144,6 +145,7 @@ _BETWEEN_DIGITS: Final = {"Zs", "Cf", "Pd", "Ps", "Pe"}
 _BUT_DIGITS: Final = str.maketrans("", "", "+ ()-")
 
 
+@lru_cache(maxsize=1 << 15)  # each refresh shows the same texts again
 def normalise_phone(text: str) -> str:
     """Write a phone that the cabinet shows as eleven digits, ``79161234567``.
 

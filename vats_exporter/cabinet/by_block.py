@@ -122,31 +122,32 @@ def find_rows(tokens: Tokens) -> Rows | None:
 
 def _find_blocks(tokens: Tokens) -> Blocks:
     """Find all blocks of an answer."""
-    blocks = Blocks([], [], [], [])
+    wire, long, first = tokens.all, tokens.long, tokens.earliest[tokens.long]
+    starts, ends, kinds, records = [], [], [], []
     unusual = 0
     known: dict[tuple[str, int], tuple[int | None, ...]] = {}
     for match in _BLOCK.finditer(tokens.letters):
         place = match.start()
-        if tokens.all[place] != tokens.long or place < tokens.earliest[tokens.long]:
+        if wire[place] != long or place < first:
             continue
         spelled, short = match.groups()
         letters = spelled or short
-        start, flag = place - len(letters), tokens.all[place - 3]
+        start, flag = place - len(letters), wire[place - 3]
         values = known.get((letters, flag))
         if values is None:
             others = _VALUES - letters.count("0") - letters.count("1") if spelled else 0
             if others > _MOST_OTHERS:
                 continue
             unusual += others > 0
-            seven = tokens.all[start : start + _SEVEN]
-            two = tokens.all[place - 2 : place]
+            seven, two = wire[start : start + _SEVEN], wire[place - 2 : place]
             values = (*two[::-1], flag if spelled else flag or None, *seven[::-1])
             if not others:
                 known[letters, flag] = values
-        blocks.starts.append(start)
-        blocks.ends.append(place + 1)
-        blocks.kinds.append(tokens.all[start + _SEVEN] if spelled else 0)
-        blocks.records.append(Record(tokens.all[place + 1], values))
+        starts.append(start)
+        ends.append(place + 1)
+        kinds.append(wire[start + _SEVEN] if spelled else 0)
+        records.append(Record(wire[place + 1], values))
+    blocks = Blocks(starts, ends, kinds, records)
     _check_blocks(tokens, blocks, unusual)
     return blocks
 
