@@ -283,6 +283,16 @@ def test_a_password_goes_on_with_one_redirect_and_no_more(
     assert sum(b"j_password" in request.body for request in server.received) == 2
 
 
+def test_a_password_is_not_sent_again_where_it_was_sent_on_and_the_connection_breaks(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
+    server.answer(SIGN_IN, redirect("/on", status="307 Temporary Redirect"))
+    server.always("/on", Reply(raw=[], then="close"))
+    with pytest.raises(UnreachableError):
+        cabinet.read_trunks()
+    assert sum(b"j_password" in request.body for request in server.received) == 2
+
+
 def test_a_circle_of_redirects_is_no_cabinet(
     cabinet: CabinetClient, server: ReplayServer, hides: Hides
 ) -> None:

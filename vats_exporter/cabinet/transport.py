@@ -135,8 +135,10 @@ class Transport:
                 path = self._target(call, path, location)
                 if answer.status not in (307, 308):
                     body, headers = None, {}
-                elif body is not None and len(visited) > 1:
-                    raise NotACabinetError(f"{call}: {self._host} redirects the form twice")
+                elif body is not None:
+                    if len(visited) > 1:
+                        raise NotACabinetError(f"{call}: {self._host} redirects the form twice")
+                    self._drop()  # as at first, over a connection of its own: once, whatever breaks
         finally:
             timer.cancel()
             timer.join()
