@@ -293,6 +293,26 @@ def test_a_password_is_not_sent_again_where_it_was_sent_on_and_the_connection_br
     assert sum(b"j_password" in request.body for request in server.received) == 2
 
 
+@pytest.mark.parametrize(
+    ("cookies", "kind"),
+    [
+        (["JSESSIONID=geheim-cookie; Secure", "ROUTE=node1"], LostCookieError),
+        (["ROUTE=node1; Secure"], LostCookieError),
+        (["JSESSIONID=geheim-cookie", "ROUTE=node1; Secure"], LoginRefusedError),
+        (["JSESSIONID=geheim-cookie", "JSESSIONID=geheim-cookie2; Path=/part"], LoginRefusedError),
+    ],
+)
+def test_a_sessions_cookie_that_is_lost_is_told_whatever_others_go_back(
+    cabinet: CabinetClient, server: ReplayServer, cookies: list[str], kind: type[CabinetError]
+) -> None:
+    head = "".join(f"Set-Cookie: {cookie}\r\n" for cookie in cookies)
+    raw = f"HTTP/1.1 302 Found\r\nLocation: /login\r\n{head}Content-Length: 0\r\n\r\n".encode()
+    server.answer(SIGN_IN, Reply(raw=[raw]))
+    with pytest.raises(CabinetError) as caught:
+        cabinet.read_trunks()
+    assert type(caught.value) is kind
+
+
 def test_a_circle_of_redirects_is_no_cabinet(
     cabinet: CabinetClient, server: ReplayServer, hides: Hides
 ) -> None:

@@ -159,13 +159,13 @@ class CookieRules(DefaultCookiePolicy):
     cookies of 4 KB for a host, and attributes as long at most, which bounds what a client holds.
 
     Attributes:
-        lost: why a cookie is not kept, or does not go back to the host's root; empty if all do.
+        lost: why cookies are not kept, or do not go back to the host's root, by their names.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.jar = CookieJar(self)
-        self.lost = ""
+        self.lost: dict[str, str] = {}
 
     def set_ok(self, cookie: Cookie, request: Request) -> bool:
         """Whether the jar keeps a cookie."""
@@ -175,19 +175,21 @@ class CookieRules(DefaultCookiePolicy):
         kept = {(one.domain, one.path, one.name) for one in self.jar}
         length = len(cookie.name) + len(cookie.value or "")
         attributes = sum(len(str(value)) for value in vars(cookie).values()) - length
-        keeps = False
+        why, keeps = "", False
         if max(length, attributes) > _LONGEST_COOKIE:
-            self.lost = f"it is longer than {_LONGEST_COOKIE} characters"
+            why = f"it is longer than {_LONGEST_COOKIE} characters"
         elif len(kept | {(cookie.domain, cookie.path, cookie.name)}) > _MOST_COOKIES:
-            self.lost = f"there are more than {_MOST_COOKIES}"
+            why = f"there are more than {_MOST_COOKIES}"
         elif not super().set_ok(cookie, request):
-            self.lost = "it is for another host (Domain)"
+            why = "it is for another host (Domain)"
         else:
             keeps = True
             if cookie.secure and request.type != "https":
-                self.lost = "it is marked Secure, and the address begins with http://"
+                why = "it is marked Secure, and the address begins with http://"
             elif cookie.path != "/":
-                self.lost = "it is for another path (Path)"
+                why = "it is for another path (Path)"
+        if why and len(self.lost) < _MOST_COOKIES:
+            self.lost[cookie.name[:100]] = why
         return keeps
 
 

@@ -149,16 +149,20 @@ class Transport:
         A password is not to be.
         """
         self.cookies.clear()
-        self._cookie_rules.lost = ""
+        self._cookie_rules.lost.clear()
         self._drop()
 
     @property
     def lost_cookie(self) -> str:
-        """Why no cookie goes back, in one sentence; empty where one does, or none came."""
+        """Why no cookie goes back, or the session's does not, in one sentence; empty if it does."""
         request = Request(f"{self.base_url}/")  # noqa: S310 - not to be opened
         self.cookies.add_cookie_header(request)
-        lost = "" if request.has_header("Cookie") else self._cookie_rules.lost
-        return f"the cabinet's cookie does not go back to it: {lost}" if lost else ""
+        sent = request.get_header("Cookie", "")
+        for name, why in self._cookie_rules.lost.items():
+            # Others may go back beside JSESSIONID, such as that of a server that shares the load.
+            if not sent or ("sess" in name.lower() and f"{name}=" not in sent):
+                return f"the cabinet's cookie does not go back to it: {why}"
+        return ""
 
     def close(self) -> None:
         """End a call under way; a later call opens another connection.
