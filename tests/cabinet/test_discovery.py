@@ -6,11 +6,13 @@ import contextlib
 import json
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -433,3 +435,15 @@ def test_who_waits_too_long_for_its_turn_is_told(
     ):
         cabinet.read_trunks()
     assert cabinet.read_trunks().trunks
+
+
+def test_texts_are_told_from_others_without_a_copy_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = mock.Mock()
+    monkeypatch.setattr(discovery, "_shared", known)
+    texts = ["a" * 2_000_000, "b" * 2_000_000, "c" * 2_000_000]
+    tracemalloc.start()
+    try:
+        assert discovery._read(*texts) is known.get.return_value
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()

@@ -91,7 +91,11 @@ def _turn(settings: CabinetSettings) -> Iterator[None]:
 
 
 def _read(*texts: str) -> _Findings:
-    key = sha256("\0".join(texts).encode("utf-8", "surrogatepass")).digest()
+    digest = sha256()
+    for text in texts:  # one after the other: joined, they would be held twice more
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        digest.update(b"\0")
+    key = digest.digest()
     with _reading:
         found = _shared.get(key)
         if found is None:
