@@ -130,6 +130,16 @@ def test_a_shell_gets_what_completes_commands(
     assert "trunks" in run().stdout
 
 
+def test_a_shell_that_completes_after_a_mistyped_command_gets_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_VATS_EXPORTER_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "vats-exporter trunk li")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    ended = run()
+    assert (ended.stdout.strip(), ended.stderr) == ("", "")
+
+
 @pytest.mark.parametrize(
     ("variables", "russian"),
     [

@@ -54,9 +54,12 @@ class _LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         name = cmd_name
-        if near := name not in COMMANDS and difflib.get_close_matches(name, COMMANDS, 1):
-            ctx.fail(_("No such command {name!r}; did you mean {near}?", name=name, near=near[0]))
         if name not in COMMANDS:
+            near = difflib.get_close_matches(name, COMMANDS, 1)
+            if near and not ctx.resilient_parsing:  # a shell that completes wants no error
+                ctx.fail(
+                    _("No such command {name!r}; did you mean {near}?", name=name, near=near[0])
+                )
             return None
         if name != "serve":
             # Blocked from the start, for the one command that takes it as a request to reload.
