@@ -46,8 +46,7 @@ if TYPE_CHECKING:
     from vats_exporter.refresh import Clock, Outcome, Source
     from vats_exporter.trunks import AccountState, Snapshot
 
-_REFRESHES: Final = 10
-"""Refreshes of an account that can be looked at."""
+_REFRESHES: Final = 10  # of an account that can be looked at
 
 
 class MonitoredAccount:
@@ -146,8 +145,7 @@ class MonitoredAccount:
             self.trunk_lines(outcome.snapshot)  # rendered here, so that no scrape waits for it
 
 
-Seen = tuple[tuple["AccountState", int], ...]
-"""Of each account, its state and the version of its counters."""
+Seen = tuple[tuple["AccountState", int], ...]  # of each account, and its counters' version
 
 
 class Collector:

@@ -31,14 +31,10 @@ if TYPE_CHECKING:
     from vats_exporter.metrics.table import Metric
     from vats_exporter.refresh import Outcome
 
-BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Upper bounds of the latency histogram, in seconds; one without a bound follows."""
-
+BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # of latencies, in seconds
+# How signing in usually ends; counted from 0 on, so that the first of each is seen as a rise.
 SIGN_IN_RESULTS: Final = ("success", "login_refused", "unreachable", "timeout", "not_gwt")
-"""How signing in usually ends; counted from 0 on, so that the first of each is seen as a rise."""
-
-_STEPS: Final = 200
-"""Events that are kept to be looked at; a refresh of 10,000 trunks makes about that many."""
+_STEPS: Final = 200  # kept to be looked at; a refresh of 10,000 trunks makes about that many
 
 _log = get_logger(__name__)
 

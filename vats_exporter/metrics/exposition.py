@@ -37,9 +37,7 @@ _number: Callable[[float], str] = floatToGoString
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SEPARATOR: Final = "\x00"
 _END: Final = b"# EOF\n"
-
-_SMALL: Final = 1 << 20
-"""Bytes of a page up to which it is sent as one piece; a larger one is never copied."""
+_SMALL: Final = 1 << 20  # bytes of a page that is sent as one piece; a larger one is not copied
 
 
 class Format(Enum):
@@ -156,8 +154,7 @@ def value_lines(name: str, samples: Iterable[tuple[bytes, float]]) -> bytes:
     return b"".join(pieces)
 
 
-TrunkLines = dict["Metric", bytes]
-"""The samples of an account's trunks, family by family."""
+TrunkLines = dict["Metric", bytes]  # the samples of an account's trunks, family by family
 
 _HEADERS: Final = {
     form: {metric: header(metric, form) for metric in table.METRICS if metric.scope == "trunk"}

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from vats_exporter.trunks import Trunk
 
-SHOWN_DIGITS: Final = 4
-"""Last digits of a number that stay: enough to know one's own by, too few to call it."""
+SHOWN_DIGITS: Final = 4  # at a number's end: enough to know one's own by, too few to call it
 
 _NUMBER: Final = re.compile(r"\+?\d(?:[\W_]{0,5}\d){6,}")
 """Seven digits or more, as people write phones in a name: with dashes, dots, brackets and spaces

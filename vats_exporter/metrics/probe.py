@@ -57,10 +57,7 @@ class Probe:
         account, state, moment = self._account, self._state, self._now()
         result = state.result or "not read yet"
         if not self._in_time:
-            result = (
-                "not in time, so no success; the refresh continues, and the next probe finds "
-                "what it brings"
-            )
+            result = "not in time, so no success; the refresh continues, for the next probe to find"
         waited = "since too many wait already"
         if self._timeout:
             waited = f"of {self._timeout:g} s that the scraper gives"
@@ -73,9 +70,8 @@ class Probe:
         if state.error:
             lines.append(f"error     {redact(state.error)}")
         if state.login_retry_at is not None:
-            lines.append(
-                f"login     tried again in {max(0.0, state.login_retry_at - moment):.0f} s"
-            )
+            left = max(0.0, state.login_retry_at - moment)
+            lines.append(f"login     tried again in {left:.0f} s")
         if (snapshot := state.snapshot) is None:
             lines.append("snapshot  none")
         else:
