@@ -713,6 +713,13 @@ def test_a_name_of_the_file_that_means_something_in_an_address_is_only_a_name(
     assert [event.kind for event in read_events(path)] == ["gone"]
 
 
+def test_no_copy_is_left_of_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    with pytest.raises(HistoryError, match="cannot read it: No such file"):
+        export(tmp_path / "missing.db", copy)
+    assert not copy.exists()
+
+
 def test_an_export_is_a_file_of_its_own_that_is_never_written_over(written: Path) -> None:
     copy = written.with_name("copy.db")
     export(written, copy)

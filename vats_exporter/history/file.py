@@ -270,13 +270,14 @@ def export(path: Path, target: Path) -> None:
     Raises:
         HistoryError: it cannot be read, or the copy cannot be made; nothing is overwritten.
     """
-    try:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except OSError as error:
-        raise HistoryError(f"{target}: cannot make it: {error.strerror or error}") from None
-    with _opened(path) as connection, closing(sqlite3.connect(target)) as copy:
-        connection.execute("COMMIT")
-        connection.backup(copy)
+    with _opened(path) as connection:
+        try:
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError as error:
+            raise HistoryError(f"{target}: cannot make it: {error.strerror or error}") from None
+        with closing(sqlite3.connect(target)) as copy:
+            connection.execute("COMMIT")
+            connection.backup(copy)
 
 
 @contextmanager
