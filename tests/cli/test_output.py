@@ -106,6 +106,17 @@ def test_progress_is_erased_before_anything_else_is_said(
     )
 
 
+def test_no_progress_is_left_once_all_is_done(
+    terminal: Callable[[int], None],
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal(80)
+    monkeypatch.setattr(output, "_PATIENCE", -1.0)
+    assert list(track([1], 1, "reading the details: {done} of {total}")) == [1]
+    assert capfdbinary.readouterr().err == b"\r\x1b[Kreading the details: 1 of 1\r\x1b[K"
+
+
 def test_a_short_wait_and_a_log_file_get_no_progress(
     terminal: Callable[[int], None],
     capfdbinary: pytest.CaptureFixture[bytes],

@@ -264,8 +264,9 @@ class Progress:
 
 
 def track(items: Iterable[Item], total: int, message: str) -> Iterator[Item]:
-    """Go through items, and say how far it is: the message has *done* and *total*."""
+    """Go through items, and say how far it is until all are done: by *done* and *total*."""
     progress = Progress()
     for done, item in enumerate(items, 1):
         yield item
         progress.say(message, done=done, total=total)
+    progress.erase()
