@@ -315,11 +315,11 @@ def _texts(tokens: Tokens, rows: Rows) -> dict[Column, list[str]]:
     alike = len(widths) == len(shown) == 1
     for distance in (*range(1 - min(widths), 0), *range(1, rows.rest + 1)):
         column = _column(tokens, starts if distance < 0 else ends, distance)
+        if not column:
+            continue
         beside = alike and {distance - 1, distance + 1} & shown
         differ = all(column) and len({*column}) ** 2 >= len(column)
-        if column and (
-            (beside and differ) or all(is_written_as_a_name(text) for text in column if text)
-        ):
+        if (beside and differ) or all(map(is_written_as_a_name, filter(None, column))):
             texts[(distance,)] = column
     return texts
 
@@ -356,9 +356,9 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
     of_rows = zip(rows.begins, rows.begins_by, blocks.starts, blocks.ends, strict=True)
     edges = [*chain.from_iterable(of_rows)]
     sides, tail, in_rows = set(), [], []
-    for number, text in enumerate(tokens.strings):
-        if phone := normalise_phone(text):
-            place, latest = tokens.earliest[number], tokens.latest[number]
+    told = zip(map(normalise_phone, tokens.strings), tokens.earliest, tokens.latest, strict=True)
+    for number, (phone, place, latest) in enumerate(told):
+        if phone:
             spots: Collection[int] = _spots(edges, place)
             if latest > place:
                 others = [at for at in range(place + 1, latest + 1) if tokens.all[at] == number]
