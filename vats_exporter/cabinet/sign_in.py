@@ -43,7 +43,7 @@ _FAILED_LIMIT: Final = 300.0
 
 
 class LostCookieError(NotACabinetError):
-    """The sign-in ended at the login page, and no cookie of the cabinet's went back to it."""
+    """The sign-in ended at the login page, and no cookie, or not the session's, went back."""
 
 
 @dataclass(slots=True)
@@ -159,8 +159,8 @@ def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
     if answer.status >= 400 and answer.status != 401:
         raise answer.error("sign_in")
     if answer.status == 401 or (match is None and answer.is_login_page):
-        if answer.status != 401 and transport.lost_cookie:
-            raise LostCookieError(f"sign_in: ended at the login page: {transport.lost_cookie}")
+        if answer.status != 401 and (lost := transport.lost_cookie):
+            raise LostCookieError(f"sign_in: ended at the login page: {lost}")
         raise LoginRefusedError("sign_in: the cabinet refused login and password")
     if match is not None and int(match[1]) < 1 << 63:
         return match[1]

@@ -155,9 +155,7 @@ class Transport:
     @property
     def lost_cookie(self) -> str:
         """Why no cookie goes back, or the session's does not, in one sentence; empty if it does."""
-        request = Request(f"{self.base_url}/")  # noqa: S310 - not to be opened
-        self.cookies.add_cookie_header(request)
-        sent = request.get_header("Cookie", "")
+        sent = self._request("/").get_header("Cookie", "")
         for name, why in self._cookie_rules.lost.items():
             # Others may go back beside JSESSIONID, such as that of a server that shares the load.
             if not sent or ("sess" in name.lower() and f"{name}=" not in sent):
@@ -247,8 +245,7 @@ class Transport:
             kept, and ended without any answer.
         """
         settings, url, target = self._settings, self.base_url + path, path
-        request = Request(url)  # noqa: S310 - not to be opened: a jar of cookies wants one
-        self.cookies.add_cookie_header(request)
+        request = self._request(path)
         headers = {**_HEADERS, **headers, **dict(request.header_items())}
         connection, head, proxy = self._connection, None, None
         kept = connected = connection is not None and _is_idle(connection.sock)
@@ -285,6 +282,12 @@ class Transport:
         self._drop()
         ended = head is None and isinstance(fault, UnreachableError) and not self._cut
         return None if kept and ended else fault
+
+    def _request(self, path: str) -> Request:
+        """What a jar of cookies wants, with those that go to a path; it is not to be opened."""
+        request = Request(self.base_url + path)  # noqa: S310
+        self.cookies.add_cookie_header(request)
+        return request
 
     def _open(self, proxy: Proxy | None, where: str) -> http.client.HTTPConnection:
         """Open a connection to the cabinet, through the proxy if there is one."""
