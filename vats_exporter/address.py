@@ -12,13 +12,10 @@ import os
 import re
 import socket
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from urllib.parse import SplitResult
+from typing import Final
+from urllib.parse import SplitResult, unquote, urlsplit
 
 PROXY_PORT: Final = 3128
 _LOCAL: Final = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to reach it

@@ -7,34 +7,31 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from typing_extensions import Self
 
 from vats_exporter import __version__
+from vats_exporter.address import ListenAddress
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.session import CLOSES_WITHIN
 from vats_exporter.config.display import display
+from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource
 from vats_exporter.history.history import History
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
+from vats_exporter.metrics.counters import AccountCounters
 from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.redaction import describe_unexpected
+from vats_exporter.refresh import Source
+from vats_exporter.web.protection import Protection
 from vats_exporter.web.server import Limits, WebServer
 from vats_exporter.web.site import Site, Urls
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from typing_extensions import Self
-
-    from vats_exporter.address import ListenAddress
-    from vats_exporter.config.models import AccountSettings, Config
-    from vats_exporter.metrics.counters import AccountCounters
-    from vats_exporter.refresh import Source
-    from vats_exporter.web.protection import Protection
 
 # Seconds for everything under way to end (a stop may take five), and of these the seconds for
 # clients to take their answers, which no longer wait for a cabinet.

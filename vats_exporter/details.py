@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
+from vats_exporter.cabinet.devices import TrunkDetails
 from vats_exporter.cabinet.errors import (
     CabinetError,
     GwtExceptionError,
@@ -30,12 +32,7 @@ from vats_exporter.cabinet.errors import (
 )
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.refresh import REFUSED_LAST, Clock, Source
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from vats_exporter.cabinet.devices import TrunkDetails
-    from vats_exporter.trunks import Listing, Trunk
+from vats_exporter.trunks import Listing, Trunk
 
 BUDGET: Final = 30.0  # seconds after which a run asks for no other trunk
 MIN_BATCH: Final = 10  # trunks asked for in one run at least

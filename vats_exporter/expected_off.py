@@ -8,18 +8,14 @@ of trunks, and the entries that were read last stay.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vats_exporter.gwt import LongError, decode_long
-from vats_exporter.trunks import normalise_phone, read_phone
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from vats_exporter.trunks import Trunk
+from vats_exporter.trunks import Trunk, normalise_phone, read_phone
 
 LARGEST: Final = 4 * 1024 * 1024
 """Bytes of a file that are read; a hundred thousand phones need less."""

@@ -22,20 +22,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from vats_exporter.cabinet.errors import CabinetError, IncompleteError
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.trunks import AccountState, Snapshot
+from vats_exporter.trunks import AccountState, Listing, Snapshot, Trunk
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from vats_exporter.trunks import Listing, Trunk
-
-    Mark = Callable[[tuple[Trunk, ...]], tuple[tuple[Trunk, ...], tuple[str, ...]]]
+Mark = Callable[[tuple[Trunk, ...]], tuple[tuple[Trunk, ...], tuple[str, ...]]]
 
 REFUSED_FIRST: Final = 60.0
 REFUSED_LAST: Final = 3600.0

@@ -13,12 +13,13 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from urllib.request import Request
 
 from vats_exporter.cabinet.errors import (
     CabinetError,
@@ -31,12 +32,7 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
     UnreachableError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from urllib.request import Request
-
-    from vats_exporter.cabinet.settings import Timeouts
+from vats_exporter.cabinet.settings import Timeouts
 
 Observe = Callable[[str, "Answer"], None]
 """Is shown every answer, body and all, by its call's name; for a person who looks at them."""

@@ -17,21 +17,17 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, pairwise
 from operator import lt, sub
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.page import FLAG, Page, Record, guess_total, is_written_as_a_name
+from vats_exporter.cabinet.page import FLAG, Column, Page, Record, guess_total, is_written_as_a_name
 from vats_exporter.cabinet.references import resolve
 from vats_exporter.cabinet.tokens import Blocks, Header, Rows, Tokens
+from vats_exporter.gwt import Response
 from vats_exporter.trunks import normalise_phone
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
-
-    from vats_exporter.cabinet.page import Column
-    from vats_exporter.gwt import Response
 
 _BLOCK: Final = re.compile(
     r"is(?:(?<=(?P<spelled>[01in]{7}[in][01][01in]{2})is)|(?<=(?P<short>[01]{7}[0-][01]{2})is))"

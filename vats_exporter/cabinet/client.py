@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
+
+from typing_extensions import Self
 
 from vats_exporter import gwt
 from vats_exporter.cabinet import contract, devices
-from vats_exporter.cabinet.devices import SwitchOutcome, TrunkSwitch
+from vats_exporter.cabinet.devices import SwitchOutcome, TrunkDetails, TrunkSwitch
+from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import (
     CabinetError,
     DoubtfulError,
@@ -29,21 +32,11 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
 )
 from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
+from vats_exporter.cabinet.page import Page
 from vats_exporter.cabinet.reading import read_page
-from vats_exporter.cabinet.session import Session
+from vats_exporter.cabinet.session import Build, Session
 from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.trunks import Trunk, read_phone
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from typing_extensions import Self
-
-    from vats_exporter.cabinet.devices import TrunkDetails
-    from vats_exporter.cabinet.discovery import Discovery
-    from vats_exporter.cabinet.page import Page
-    from vats_exporter.cabinet.session import Build
-    from vats_exporter.trunks import Listing
+from vats_exporter.trunks import Listing, Trunk, read_phone
 
 
 class UnknownTrunkError(CabinetError):

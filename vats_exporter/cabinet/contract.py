@@ -7,16 +7,12 @@ each fact comes from.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.gwt import Kind, Repeat, build_request, encode_long
+from vats_exporter.gwt import Field, Kind, Repeat, build_request, encode_long
 from vats_exporter.gwt.script import Method
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from vats_exporter.gwt import Field
 
 SIGN_IN_PATH: Final = "/j_spring_security_check"  # [observed]
 HOME_PATH: Final = "/"

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from vats_exporter.cabinet.errors import (
     CabinetError,
@@ -26,13 +27,8 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
     UnreachableError,
 )
-from vats_exporter.gwt import SIGNATURE
+from vats_exporter.gwt import SIGNATURE, Response
 from vats_exporter.trunks import normalise_phone
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vats_exporter.gwt import Response
 
 DEVICE_FORM: Final = 31
 MOBILE_FORM: Final = 32

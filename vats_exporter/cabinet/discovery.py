@@ -12,10 +12,11 @@ Texts are not kept, only what they tell; accounts whose cabinet serves the same 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
 from threading import BoundedSemaphore, Lock
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from weakref import WeakValueDictionary
 
 from vats_exporter.cabinet.contract import (
@@ -24,6 +25,7 @@ from vats_exporter.cabinet.contract import (
     MODULE_PATH,
     NOCACHE_PATH,
     OBSERVED_SIGNATURES,
+    Service,
     choose_list_tail,
 )
 from vats_exporter.cabinet.errors import (
@@ -33,16 +35,10 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
 )
 from vats_exporter.cabinet.reading import ClassTable
+from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.cabinet.transport import Transport
 from vats_exporter.gwt import GwtError, NotUnderstood
-from vats_exporter.gwt.script import read_script
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from vats_exporter.cabinet.contract import Service
-    from vats_exporter.cabinet.settings import CabinetSettings
-    from vats_exporter.cabinet.transport import Transport
-    from vats_exporter.gwt.script import Script
+from vats_exporter.gwt.script import Script, read_script
 
 _MOST_READ: Final = 2  # scripts of permutations: all hold the same services [gwt]
 _MOST_TRIED: Final = 5  # permutations that are asked for: not all of them need have stayed

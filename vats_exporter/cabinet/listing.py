@@ -18,20 +18,15 @@ An answer can be well-formed and still not be the list (CONTRACT, sections 3 and
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vats_exporter.cabinet.errors import DoubtfulError, IncompleteError
-from vats_exporter.cabinet.page import read_trunks
-from vats_exporter.trunks import Listing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from vats_exporter.cabinet.page import Page
-    from vats_exporter.cabinet.settings import CabinetSettings
-    from vats_exporter.trunks import Trunk
+from vats_exporter.cabinet.page import Page, read_trunks
+from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.trunks import Listing, Trunk
 
 MAX_ROWS: Final = 1_000_000
 """More subscribers than any enterprise has: past it the cabinet is taken to repeat itself."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
@@ -25,9 +26,7 @@ from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.gwt import LongError, decode_long
 from vats_exporter.trunks import FLAG_POSITIONS, Flags, Trunk, normalise_phone
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
+if TYPE_CHECKING:  # a saved answer is decoded without pydantic
     from vats_exporter.cabinet.settings import FlagPositions
 
 VARYING: Final = (4, 6, 7, 9)

@@ -16,22 +16,28 @@ another: which of two is *the* list cannot be known.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from vats_exporter.cabinet.by_block import read_by_block
 from vats_exporter.cabinet.errors import DifferError, TableError, UndecodableError
-from vats_exporter.cabinet.page import FLAG, Page, Record, guess_total
-from vats_exporter.gwt import GwtObject, Kind, ObjectReader, ObjectsError, Repeat, letters
+from vats_exporter.cabinet.page import FLAG, Column, Page, Record, guess_total
+from vats_exporter.gwt import (
+    Fields,
+    GwtObject,
+    Kind,
+    NotUnderstood,
+    ObjectReader,
+    ObjectsError,
+    ObjectType,
+    Repeat,
+    Response,
+    letters,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from vats_exporter.cabinet.page import Column
-    from vats_exporter.gwt import Fields, NotUnderstood, ObjectType, Response
-
-    Values = tuple[int | None, ...]
+Values = tuple[int | None, ...]
 
 _FLAGS: Final = frozenset({Kind.NUMBER, Kind.BOOLEAN, Kind.STRING, Kind.OBJECT})
 """Kinds of fields that a 0 can stand in: two of them are null then."""

@@ -10,17 +10,13 @@ possible.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from itertools import accumulate, product
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import FLAG, Record
-from vats_exporter.cabinet.tokens import COLLECTIONS, NUMBERS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from vats_exporter.cabinet.tokens import Rows, Tokens
+from vats_exporter.cabinet.tokens import COLLECTIONS, NUMBERS, Rows, Tokens
 
 _BEGIN_WITH_A_VALUE: Final = (NUMBERS | COLLECTIONS) - {"java.util.Arrays$ArrayList"} | {
     *("java.lang.Long", "java.lang.String", "java.math.BigDecimal", "java.math.BigInteger"),

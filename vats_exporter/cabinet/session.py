@@ -14,13 +14,16 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vats_exporter import gwt
 from vats_exporter.address import parse_address
 from vats_exporter.cabinet import contract, sign_in
-from vats_exporter.cabinet.discovery import discover
+from vats_exporter.cabinet.answers import Answer, Observe
+from vats_exporter.cabinet.contract import Service
+from vats_exporter.cabinet.discovery import Discovery, discover
 from vats_exporter.cabinet.errors import (
     CabinetError,
     GwtExceptionError,
@@ -28,21 +31,14 @@ from vats_exporter.cabinet.errors import (
     Redeployed,
     RedeployedError,
     SessionEndedError,
+    Trace,
     UndecodableError,
 )
+from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.transport import Transport
 from vats_exporter.redaction import redact
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from vats_exporter.cabinet.answers import Answer, Observe
-    from vats_exporter.cabinet.contract import Service
-    from vats_exporter.cabinet.discovery import Discovery
-    from vats_exporter.cabinet.errors import Trace
-    from vats_exporter.cabinet.settings import CabinetSettings
-
-    Build = Callable[[Discovery], str]
+Build = Callable[[Discovery], str]
 
 # In seconds:
 _WORTH_WAITING: Final = 2.0  # a sign-in waits rather than fail: lists are read as often

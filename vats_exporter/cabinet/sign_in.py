@@ -14,10 +14,11 @@ maintenance page.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from vats_exporter.cabinet.contract import ENTERPRISE_PATH, HOME_PATH, SIGN_IN_PATH
@@ -27,14 +28,10 @@ from vats_exporter.cabinet.errors import (
     NotACabinetError,
     NotGwtError,
     SignIn,
+    Trace,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from vats_exporter.cabinet.errors import Trace
-    from vats_exporter.cabinet.settings import CabinetSettings
-    from vats_exporter.cabinet.transport import Transport
+from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.cabinet.transport import Transport
 
 # Seconds between two sendings of a password: at least, and at most after refusals, or failures.
 _PAUSE: Final = 60.0

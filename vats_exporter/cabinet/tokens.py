@@ -10,19 +10,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from operator import le, lt
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.gwt import SIGNATURE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from vats_exporter.cabinet.page import Record
-    from vats_exporter.gwt import Response
+from vats_exporter.cabinet.page import Record
+from vats_exporter.gwt import SIGNATURE, Response
 
 COLLECTIONS: Final = frozenset(
     f"java.util.{name}"

@@ -25,17 +25,19 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 from urllib.parse import urljoin, urlsplit
 from urllib.request import Request
 
 import certifi
 
 from vats_exporter import __version__
-from vats_exporter.address import parse_proxy, proxy_of_environment
+from vats_exporter.address import Proxy, parse_proxy, proxy_of_environment
 from vats_exporter.cabinet import answers
+from vats_exporter.cabinet.answers import Answer, Observe
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -45,17 +47,11 @@ from vats_exporter.cabinet.errors import (
     NotACabinetError,
     ProxyError,
     TlsError,
+    Trace,
     UnreachableError,
 )
+from vats_exporter.cabinet.settings import CabinetSettings, TlsSettings
 from vats_exporter.redaction import register_secrets
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from vats_exporter.address import Proxy
-    from vats_exporter.cabinet.answers import Answer, Observe
-    from vats_exporter.cabinet.errors import Trace
-    from vats_exporter.cabinet.settings import CabinetSettings, TlsSettings
 
 _HEADERS: Final = {
     "User-Agent": f"vats-exporter/{__version__}",  # the cabinet's operator sees who calls

@@ -15,18 +15,16 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from inspect import cleandoc
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import click
 
 from vats_exporter import __version__
 from vats_exporter.cli.output import INTERRUPTED, LOCALE, _, fail, tell
 from vats_exporter.redaction import describe_unexpected
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, count, fail, printable, say, sentence, tell, write
 from vats_exporter.config.loading import readable_passwords
+from vats_exporter.config.models import AccountSettings
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.redaction import redact
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from vats_exporter.cabinet.client import CabinetClient
-    from vats_exporter.config.models import AccountSettings
 
 
 @click.command(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -11,9 +12,6 @@ from vats_exporter.cabinet.reading import ClassTable
 from vats_exporter.cli.output import FAILED, _, as_json, fail, sentence, tell, write
 from vats_exporter.gwt import GwtError
 from vats_exporter.tools.saved import read_documents, read_saved
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 @click.command(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 import yaml
@@ -17,13 +18,8 @@ from vats_exporter.cli import options
 from vats_exporter.cli.output import _, count, fail, write
 from vats_exporter.cli.serve import signals_kept, wait_for_end
 from vats_exporter.config.loading import load
-from vats_exporter.demo import SimulatedCabinet, make_accounts
+from vats_exporter.demo import Account, SimulatedCabinet, make_accounts
 from vats_exporter.logs import setup
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from vats_exporter.demo import Account
 
 _HOST: Final = "127.0.0.1"
 _EXPORTER_PORT: Final = 9742

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial
 from gettext import pgettext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -17,13 +18,8 @@ from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, count, fail, sentence, tell, words, write
 from vats_exporter.config.values import parse_duration
 from vats_exporter.history.file import export, is_known_phone, read_events, read_phones
-from vats_exporter.history.ledger import HistoryError
+from vats_exporter.history.ledger import Event, HistoryError
 from vats_exporter.trunks import FLAGS, Words, read_phone
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from vats_exporter.history.ledger import Event
 
 _POLL: Final = 1.0
 """Seconds between two looks at the file while following it."""

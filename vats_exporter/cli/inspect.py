@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from vats_exporter.cabinet import contract
+from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import DifferError
 from vats_exporter.cabinet.page import KNOWN_PATTERNS, VARYING
 from vats_exporter.cli import options
 from vats_exporter.cli.output import Table, _, facts, fail, printable, sentence, tell, words, write
+from vats_exporter.config.models import AccountSettings
 from vats_exporter.gwt import encode_long
 from vats_exporter.logs import setup
 from vats_exporter.tools.inspection import Inspection, anonymous_answers, inspect
 from vats_exporter.trunks import ROW_FLAGS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vats_exporter.cabinet.discovery import Discovery
-    from vats_exporter.config.models import AccountSettings
 
 _MOST_DIFFERING: Final = 20
 """Rows that are shown where both readings differ."""

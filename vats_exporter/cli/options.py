@@ -6,34 +6,29 @@ import difflib
 import re
 import sys
 from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar, get_args
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar, get_args
 
 import click
 
+from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError, PageRead, UndecodableError
 from vats_exporter.cli.output import WRONG_CONFIGURATION, Progress, _, fail, sentence, tell
 from vats_exporter.config.loading import load
-from vats_exporter.config.problems import ConfigError
+from vats_exporter.config.models import AccountSettings, Config
+from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.file import read_phones
 from vats_exporter.history.ledger import HistoryError
 from vats_exporter.logs import setup
 from vats_exporter.redaction import describe_unexpected, register_secrets
-from vats_exporter.trunks import phone_digits, read_phone
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-
-    from vats_exporter.cabinet.client import CabinetClient
-    from vats_exporter.config.models import AccountSettings, Config
-    from vats_exporter.config.problems import Problem
-    from vats_exporter.trunks import Trunk
-    from vats_exporter.web.protection import Protection
-    from vats_exporter.web.settings import WebSettings
+from vats_exporter.trunks import Trunk, phone_digits, read_phone
+from vats_exporter.web.protection import Protection
+from vats_exporter.web.settings import WebSettings
 
 Outcome = TypeVar("Outcome")
 

@@ -15,18 +15,15 @@ import sys
 import textwrap
 import time
 import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache, partial
 from itertools import zip_longest
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from vats_exporter.redaction import redact
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
-
-    from vats_exporter.trunks import Words
+from vats_exporter.trunks import Words
 
 Item = TypeVar("Item")
 

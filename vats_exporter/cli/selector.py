@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
 from vats_exporter.cabinet.devices import SwitchOutcome, TrunkSwitch
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options, output
+from vats_exporter.cli.options import Found
 from vats_exporter.cli.output import Table, _, count, fail, sentence, tell, track, write
 from vats_exporter.expected_off import read_lines
 from vats_exporter.logs.logger import get_logger
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from vats_exporter.cli.options import Found
 
 _log = get_logger(__name__)
 

@@ -9,8 +9,10 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
@@ -19,20 +21,15 @@ from vats_exporter.address import parse_listen_address, systemd_addresses
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, fail
+from vats_exporter.config.models import Config
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.config.values import parse_duration
 from vats_exporter.logs import setup
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.privacy import Privacy
+from vats_exporter.web.protection import Protection
 from vats_exporter.web.server import Limits
 from vats_exporter.web.site import Urls, parse_external_url, parse_metrics_path, parse_prefix
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-
-    from vats_exporter.config.models import Config
-    from vats_exporter.web.protection import Protection
 
 _log = get_logger(__name__)
 

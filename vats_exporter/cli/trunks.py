@@ -5,24 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Callable, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
+from vats_exporter.cabinet.devices import TrunkDetails
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import VARYING
 from vats_exporter.cli import options, output, selector
+from vats_exporter.cli.options import Found
 from vats_exporter.cli.output import Table, _, count, facts, tell, track, words, write
-from vats_exporter.trunks import ROW_FLAGS, TRUNK_FIELDS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from vats_exporter.cabinet.devices import TrunkDetails
-    from vats_exporter.cli.options import Found
-    from vats_exporter.trunks import Trunk
+from vats_exporter.trunks import ROW_FLAGS, TRUNK_FIELDS, Trunk
 
 _ONLY: Final[dict[str, tuple[Callable[[Trunk], bool | None], bool]]] = {
     **{

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
+from vats_exporter.config.models import Config
 from vats_exporter.config.values import HIDDEN
+from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.redaction import redact
-
-if TYPE_CHECKING:
-    from vats_exporter.config.models import Config
-    from vats_exporter.metrics.privacy import Privacy
 
 
 def display(config: Config, privacy: Privacy) -> str:

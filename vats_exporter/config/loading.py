@@ -6,25 +6,19 @@ A warning is of what is valid, and most likely not meant as it is written.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from vats_exporter.address import parse_address
 from vats_exporter.config.models import AccountSettings, Config, SharedSettings
-from vats_exporter.config.problems import VARIABLE, ConfigError, Problem, meant, problem_of
-from vats_exporter.config.yaml_file import Document
+from vats_exporter.config.problems import VARIABLE, ConfigError, Keys, Problem, meant, problem_of
+from vats_exporter.config.yaml_file import Document, Value
 from vats_exporter.expected_off import ExpectedOff
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from pydantic_core import ErrorDetails
-
-    from vats_exporter.config.problems import Keys
-    from vats_exporter.config.yaml_file import Value
 
 _PASSWORD_KEYS: Final = ("password", "password_file", "password_env")
 """An account has exactly one of these."""

@@ -11,19 +11,16 @@ give the values themselves: ``Timeouts(read=30.0)``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, ReadingSettings
 from vats_exporter.config import values
+from vats_exporter.config.problems import Problem
 from vats_exporter.config.values import format_duration
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from vats_exporter.config.problems import Problem
 
 
 class SharedSettings(ReadingSettings):

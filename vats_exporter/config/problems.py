@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from pydantic import BaseModel
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails
 
 Keys = tuple[str | int, ...]
 """Where something stands in a file, from its top down: keys and indices."""

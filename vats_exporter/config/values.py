@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 import ssl
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -27,9 +28,6 @@ from pydantic import (
 from vats_exporter.config.yaml_file import Plain
 from vats_exporter.expected_off import read_entry
 from vats_exporter.metrics.table import METRICS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 RESERVED_LABELS: Final = {label for metric in METRICS for label in metric.labels} | {"le"}
 """Labels of the exporter's own metrics, which a target's labels would push aside."""

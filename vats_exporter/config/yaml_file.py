@@ -10,19 +10,14 @@ Messages quote nothing of the file: what stands where YAML breaks may be a passw
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import yaml
+from pydantic import BaseModel
 
-from vats_exporter.config.problems import ConfigError, Problem, known_path
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from pydantic import BaseModel
-
-    from vats_exporter.config.problems import Keys
+from vats_exporter.config.problems import ConfigError, Keys, Problem, known_path
 
 Value = dict[str, "Value"] | list["Value"] | str | None
 """What a file holds."""

@@ -13,21 +13,16 @@ import re
 import secrets
 import threading
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from vats_exporter.demo import http, rpc, script
-from vats_exporter.demo.deployment import MODULE, SERVICES
-from vats_exporter.demo.http import Answer, Incoming
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from vats_exporter.demo.deployment import Deployment
-    from vats_exporter.demo.enterprise import Account
-    from vats_exporter.demo.http import HttpRequest
+from vats_exporter.demo.deployment import MODULE, SERVICES, Deployment
+from vats_exporter.demo.enterprise import Account
+from vats_exporter.demo.http import Answer, HttpRequest, Incoming
 
 REFUSED: Final = "Неверный логин или пароль"
 

@@ -26,26 +26,21 @@ from __future__ import annotations
 
 import itertools
 import json
+import ssl
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from typing_extensions import Self
 
 from vats_exporter.demo import http
 from vats_exporter.demo.application import Application
 from vats_exporter.demo.deployment import Deployment
-from vats_exporter.demo.enterprise import make_accounts
-from vats_exporter.demo.http import Fault, Server
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from typing_extensions import Self
-
-    from vats_exporter.demo.enterprise import Account
-    from vats_exporter.demo.http import Answer, FaultHook, HttpRequest
-    from vats_exporter.demo.population import SimulatedTrunk
+from vats_exporter.demo.enterprise import Account, make_accounts
+from vats_exporter.demo.http import Answer, Fault, FaultHook, HttpRequest, Server
+from vats_exporter.demo.population import SimulatedTrunk
 
 _PREFIX: Final = "/_demo/"
 

@@ -12,18 +12,14 @@ other columns, nested objects, other lists, and the names of the request's field
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, cycle
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from vats_exporter.gwt import GWT_2_7, Kind, Repeat, ResponseWriter, Style, encode_response
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from vats_exporter.demo.population import SimulatedTrunk
-    from vats_exporter.gwt import Fields
-    from vats_exporter.gwt.response import Status
+from vats_exporter.demo.population import SimulatedTrunk
+from vats_exporter.gwt import GWT_2_7, Fields, Kind, Repeat, ResponseWriter, Style, encode_response
+from vats_exporter.gwt.response import Status
 
 LONG: Final = "java.lang.Long"
 BOOLEAN: Final = "java.lang.Boolean"

@@ -11,8 +11,9 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vats_exporter.demo.population import (
     ABNORMAL_SHARES,
@@ -21,9 +22,6 @@ from vats_exporter.demo.population import (
     Population,
     SimulatedTrunk,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 _MOST_CHANGES_AT_ONCE: Final = 100
 """Changes that are caught up on after a long time without a look; earlier ones are skipped."""

@@ -6,22 +6,19 @@ import json
 import logging
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from email.message import Message
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from threading import Event
+from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Iterable, Mapping
-    from contextlib import AbstractContextManager
-    from email.message import Message
-    from threading import Event
 
 HTML: Final = "text/html;charset=UTF-8"
 SCRIPT: Final = "application/javascript"

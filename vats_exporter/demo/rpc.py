@@ -10,16 +10,21 @@ The application's own refusals (whose trunk it is, which form applies) are inven
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from vats_exporter.demo import deployment as names
-from vats_exporter.demo.deployment import Object, array_list, boxed
+from vats_exporter.demo.deployment import Deployment, Object, array_list, boxed
+from vats_exporter.demo.enterprise import Enterprise
 from vats_exporter.demo.http import Incoming
+from vats_exporter.demo.population import SimulatedTrunk
 from vats_exporter.gwt import (
+    Field,
     GwtError,
     Kind,
+    Request,
     RequestError,
     ResponseWriter,
     decode_long,
@@ -29,14 +34,6 @@ from vats_exporter.gwt import (
 )
 from vats_exporter.gwt.errors import LongError
 from vats_exporter.gwt.request import INCOMPATIBLE, incompatible, out_of_date, read_int
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vats_exporter.demo.deployment import Deployment
-    from vats_exporter.demo.enterprise import Enterprise
-    from vats_exporter.demo.population import SimulatedTrunk
-    from vats_exporter.gwt import Field, Request
 
 _DEVICE_FORM: Final = 31
 _MOBILE_FORM: Final = 32

@@ -13,8 +13,9 @@ import random
 import re
 import string
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vats_exporter.demo.deployment import (
     CONSTANTS,
@@ -25,14 +26,9 @@ from vats_exporter.demo.deployment import (
     MODULE,
     SERVICES,
     VALUES,
+    Deployment,
 )
-from vats_exporter.gwt import Kind, Repeat
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from vats_exporter.demo.deployment import Deployment
-    from vats_exporter.gwt import Field, Fields
+from vats_exporter.gwt import Field, Fields, Kind, Repeat
 
 _FOLDER: Final = Path(__file__).parent
 _SELECTION: Final = (_FOLDER / "selection.js").read_text("utf-8")

@@ -15,13 +15,18 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vats_exporter.gwt.javascript import NotFollowedError, descendants, part, stripped
+from vats_exporter.gwt.javascript import (
+    NotFollowedError,
+    Piece,
+    Source,
+    descendants,
+    part,
+    stripped,
+)
 from vats_exporter.gwt.objects import Kind
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the parser is loaded when a script is first read
     from tree_sitter import Node
-
-    from vats_exporter.gwt.javascript import Piece, Source
 
 MOST_STEPS: Final = 20_000  # expressions and statements of a handler; real ones take up to 2,000
 MOST_STEPS_IN_ALL: Final = 1_000_000  # of a script; real ones take about 100 for a class

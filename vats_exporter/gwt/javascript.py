@@ -13,15 +13,14 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.gwt.errors import MalformedError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
+if TYPE_CHECKING:  # the parser is loaded when a script is first read
     from tree_sitter import Node
 
 LONGEST_PIECE: Final = 64 * 1024  # characters; the longest handler seen has 9,000

@@ -13,18 +13,15 @@ once, by the letters known to fit it or by a regular expression; then the run is
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from vats_exporter.gwt.errors import ObjectsError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from vats_exporter.gwt.response import Response
+from vats_exporter.gwt.response import Response
 
 
 class Kind(Enum):

@@ -8,13 +8,11 @@ that a simulated server can answer as the real one. [gwt]
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from vats_exporter.gwt.errors import RequestError
 from vats_exporter.gwt.javascript import join_surrogates
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 OLDEST_VERSION: Final = 5
 NEWEST_VERSION: Final = 7

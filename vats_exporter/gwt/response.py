@@ -23,15 +23,13 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from json import JSONDecoder
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from vats_exporter.gwt.errors import LongError, MalformedError, NotAnAnswerError
 from vats_exporter.gwt.javascript import ESCAPE, join_surrogates, unescaped
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Status = Literal["OK", "EX"]
 Token = int | float | str

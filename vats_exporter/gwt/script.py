@@ -25,21 +25,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise, takewhile
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from vats_exporter.gwt.interpreter import Known
+from vats_exporter.gwt.interpreter import Follower, Known
 from vats_exporter.gwt.javascript import NotFollowedError, Piece, Source, descendants
-from vats_exporter.gwt.objects import SIGNATURE, NotUnderstood
+from vats_exporter.gwt.objects import SIGNATURE, Classes, Fields, NotUnderstood
 from vats_exporter.gwt.streams import Reader, Writer, plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from vats_exporter.gwt.interpreter import Follower
-    from vats_exporter.gwt.objects import Classes, Fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from vats_exporter.gwt.interpreter import Follower, Found, Known, Token, Value
-from vats_exporter.gwt.javascript import NotFollowedError, descendants, part, stripped
-from vats_exporter.gwt.objects import Kind, Repeat
+from vats_exporter.gwt.javascript import (
+    NotFollowedError,
+    Piece,
+    Source,
+    descendants,
+    part,
+    stripped,
+)
+from vats_exporter.gwt.objects import Fields, Kind, Repeat
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the parser is loaded when a script is first read
     from tree_sitter import Node
-
-    from vats_exporter.gwt.javascript import Piece, Source
-    from vats_exporter.gwt.objects import Fields
 
 _DEEPEST_HELPER: Final = 3
 _COMPARED: Final = re.compile(r"([\w$]+) ?(?:<|>=) ?0(?![\w.])")

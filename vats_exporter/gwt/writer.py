@@ -12,19 +12,22 @@ from __future__ import annotations
 import re
 import unicodedata
 from base64 import b64encode
+from collections.abc import Hashable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from math import isinf, isnan
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from vats_exporter.gwt.errors import LongError
-from vats_exporter.gwt.response import LAST_DIGITS, NEWEST_VERSION, OLDEST_VERSION, Response, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    from vats_exporter.gwt.response import Token
+from vats_exporter.gwt.response import (
+    LAST_DIGITS,
+    NEWEST_VERSION,
+    OLDEST_VERSION,
+    Response,
+    Status,
+    Token,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,14 @@ import json
 import os
 import sqlite3
 import time
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import quote
 
 from vats_exporter.history.ledger import Event, HistoryError, Ledger
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
 
 BUSY_TIMEOUT: Final = 0.25
 """Seconds that the writer waits for a reader."""

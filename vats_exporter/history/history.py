@@ -15,21 +15,17 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from typing_extensions import Self
 
 from vats_exporter.history.file import CorruptError, HistoryFile, move_aside
-from vats_exporter.history.ledger import HistoryError, Ledger, events_between, see
+from vats_exporter.history.ledger import Changes, Event, HistoryError, Ledger, events_between, see
 from vats_exporter.logs.logger import get_logger
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from typing_extensions import Self
-
-    from vats_exporter.history.ledger import Changes, Event
-    from vats_exporter.trunks import Snapshot
+from vats_exporter.trunks import Snapshot
 
 PATIENCE: Final = 2.0
 """Seconds that a record waits for the file; a disk that hangs must not stop a refresh."""

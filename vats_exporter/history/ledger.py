@@ -12,18 +12,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from vats_exporter import trunks
-from vats_exporter.trunks import Flags
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from vats_exporter.trunks import Snapshot, Trunk
+from vats_exporter.trunks import Flags, Snapshot, Trunk
 
 FLAGS: Final = tuple(flag.key for flag in trunks.FLAGS)
 """The flags whose changes are counted, as the label ``flag`` names them."""

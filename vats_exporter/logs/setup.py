@@ -9,15 +9,13 @@ import queue
 import re
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Final, Literal, TextIO
+from typing import Final, Literal, TextIO
 
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import Redaction, describe_unexpected
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Format = Literal["logfmt", "json"]
 Level = Literal["debug", "info", "warn", "error"]

@@ -11,20 +11,25 @@ import platform
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import Metric as Family
 
 from vats_exporter import __version__
 from vats_exporter.expected_off import ExpectedOff
+from vats_exporter.history.history import History
+from vats_exporter.history.ledger import Changes
 from vats_exporter.logs.setup import dropped_lines
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.counters import AccountCounters
 from vats_exporter.metrics.exposition import (
     Exposition,
     Format,
+    TrunkLines,
     counter,
     encode,
     gauge,
@@ -33,18 +38,8 @@ from vats_exporter.metrics.exposition import (
     state_families,
 )
 from vats_exporter.metrics.privacy import Privacy
-from vats_exporter.refresh import Refresher
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from prometheus_client.core import Metric as Family
-
-    from vats_exporter.history.history import History
-    from vats_exporter.history.ledger import Changes
-    from vats_exporter.metrics.exposition import TrunkLines
-    from vats_exporter.refresh import Clock, Outcome, Source
-    from vats_exporter.trunks import AccountState, Snapshot
+from vats_exporter.refresh import Clock, Outcome, Refresher, Source
+from vats_exporter.trunks import AccountState, Snapshot
 
 _REFRESHES: Final = 10  # of an account that can be looked at
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client.core import Metric as Family
 
 from vats_exporter.cabinet.errors import (
     RESULTS,
@@ -17,19 +19,13 @@ from vats_exporter.cabinet.errors import (
     PageRead,
     Redeployed,
     SignIn,
+    TraceEvent,
 )
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import clean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from prometheus_client.core import Metric as Family
-
-    from vats_exporter.cabinet.errors import TraceEvent
-    from vats_exporter.metrics.table import Metric
-    from vats_exporter.refresh import Outcome
+from vats_exporter.metrics.table import Metric
+from vats_exporter.refresh import Outcome
 
 BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # of latencies, in seconds
 # How signing in usually ends; counted from 0 on, so that the first of each is seen as a rise.

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import threading
 import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 from itertools import repeat
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -21,16 +22,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.utils import floatToGoString
 
+from vats_exporter.history.ledger import Changes
 from vats_exporter.metrics import table
-from vats_exporter.trunks import FLAGS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from vats_exporter.history.ledger import Changes
-    from vats_exporter.metrics.privacy import Privacy
-    from vats_exporter.metrics.table import Metric
-    from vats_exporter.trunks import AccountState, Snapshot, Trunk
+from vats_exporter.metrics.privacy import Privacy
+from vats_exporter.metrics.table import Metric
+from vats_exporter.trunks import FLAGS, AccountState, Snapshot, Trunk
 
 _number: Callable[[float], str] = floatToGoString
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from vats_exporter.trunks import Trunk
+from vats_exporter.trunks import Trunk
 
 SHOWN_DIGITS: Final = 4  # at a number's end: enough to know one's own by, too few to call it
 

@@ -9,17 +9,13 @@ succeeded, though it serves the snapshot before.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
 from vats_exporter.metrics import table as metrics
+from vats_exporter.metrics.collector import MonitoredAccount
 from vats_exporter.metrics.exposition import Exposition, Format, encode, gauge, join_trunks
 from vats_exporter.redaction import redact
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from vats_exporter.metrics.collector import MonitoredAccount
 
 
 class Probe:

@@ -5,13 +5,11 @@ The reference in the documentation, the dashboard and the rules are tested again
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from vats_exporter.trunks import FLAGS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MetricType = Literal["gauge", "counter", "histogram"]
 Scope = Literal["trunk", "account", "probe", "exporter"]

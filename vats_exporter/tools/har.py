@@ -11,18 +11,14 @@ from __future__ import annotations
 import base64
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from vats_exporter.address import parse_address
 from vats_exporter.cabinet import contract
-from vats_exporter.gwt import RequestError, encode_long, parse_request
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from vats_exporter.gwt import Request
+from vats_exporter.gwt import Request, RequestError, encode_long, parse_request
 
 _STRONG_NAME: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 _SERVICE: Final = re.compile(rf"{contract.MODULE_PATH}(\w+)", re.ASCII)

@@ -17,21 +17,18 @@ import secrets
 import string
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from vats_exporter.cabinet.answers import Answer
 from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import CabinetError, DifferError
+from vats_exporter.cabinet.page import Page
 from vats_exporter.cabinet.reading import read_page_anyhow
+from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.gwt import GWT_2_7, GWT_2_13, SIGNATURE, GwtError, decode, encode_response
 from vats_exporter.redaction import redact
-from vats_exporter.trunks import Listing
-
-if TYPE_CHECKING:
-    from vats_exporter.cabinet.answers import Answer
-    from vats_exporter.cabinet.discovery import Discovery
-    from vats_exporter.cabinet.page import Page
-    from vats_exporter.cabinet.settings import CabinetSettings
-    from vats_exporter.trunks import Trunk
+from vats_exporter.trunks import Listing, Trunk
 
 _FILES: Final = {
     "nocache": "vpbxGwt.nocache.js",

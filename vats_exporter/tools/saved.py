@@ -5,24 +5,18 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.page import read_trunks
-from vats_exporter.cabinet.reading import read_page_anyhow
-from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, decode
+from vats_exporter.cabinet.page import Page, read_trunks
+from vats_exporter.cabinet.reading import ClassTable, read_page_anyhow
+from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, Token, decode
 from vats_exporter.trunks import TRUNK_FIELDS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vats_exporter.cabinet.page import Page
-    from vats_exporter.cabinet.reading import ClassTable
-    from vats_exporter.gwt import Token
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 

@@ -7,23 +7,20 @@ are in ``landing.html``. All that is put into a part is escaped, unless it is a 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from html import escape
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from vats_exporter import __version__
+from vats_exporter.history.ledger import Changes
 from vats_exporter.metrics.exposition import clean
+from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.redaction import redact
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from vats_exporter.history.ledger import Changes
-    from vats_exporter.metrics.privacy import Privacy
-    from vats_exporter.trunks import AccountState, Flag, Trunk
+from vats_exporter.trunks import AccountState, Flag, Trunk
 
 Language = Literal["en", "ru"]
 

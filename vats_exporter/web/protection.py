@@ -9,22 +9,17 @@ from __future__ import annotations
 import base64
 import hmac
 import secrets
+import ssl
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.logs.logger import get_logger
-from vats_exporter.web import say
-from vats_exporter.web.settings import WebSettings
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Mapping
-
-    from vats_exporter.web import Request, Response
-    from vats_exporter.web.settings import RateLimit
+from vats_exporter.web import Request, Response, say
+from vats_exporter.web.settings import RateLimit, WebSettings
 
 _LOOK_EVERY: Final = 1.0  # seconds between two looks at the files
 _WAITING: Final = 128  # requests that wait for a password to be computed at the same time

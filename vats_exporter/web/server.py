@@ -16,26 +16,22 @@ import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
+from io import BufferedReader
 from socketserver import StreamRequestHandler
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from vats_exporter.address import ListenAddress
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.web import MAX_HEAD, Request, read_request, say
+from vats_exporter.web import MAX_HEAD, Request, Response, read_request, say
 from vats_exporter.web.protection import Protection
 from vats_exporter.web.settings import has_allowed_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from io import BufferedReader
-
-    from vats_exporter.web import Response
 
 _LOOK_EVERY: Final = 0.1  # seconds between two looks at deadlines, and at whether to stop
 _PAUSE: Final = 0.05  # seconds before the next try to accept a connection, where it failed

@@ -12,8 +12,9 @@ import os
 import re
 import ssl
 import tempfile
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -31,9 +32,6 @@ from typing_extensions import Self
 from vats_exporter.config import values
 from vats_exporter.config.problems import ConfigError, problem_of
 from vats_exporter.config.yaml_file import Document
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
 
 _CURVES: Final = {
     "CurveP256": "prime256v1",

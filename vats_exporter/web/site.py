@@ -7,21 +7,17 @@ import math
 import re
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-from vats_exporter.metrics.exposition import accepts_gzip, negotiate
+from vats_exporter.metrics.collector import Collector, MonitoredAccount
+from vats_exporter.metrics.exposition import Exposition, Format, accepts_gzip, negotiate
 from vats_exporter.metrics.probe import Probe, latest_refreshes
 from vats_exporter.web import HTML, JSON, Request, Response, say
 from vats_exporter.web.landing import Shown, choose_language, render_landing_page
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from vats_exporter.metrics.collector import Collector, MonitoredAccount
-    from vats_exporter.metrics.exposition import Exposition, Format
 
 _NOT_KEPT: Final = ("Cache-Control", "no-store")
 _OWN_STYLE: Final = ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
