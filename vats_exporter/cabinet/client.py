@@ -160,7 +160,8 @@ class CabinetClient(Session):
             try:
                 page = self._read(response)
             except UndecodableError as error:
-                raise UndecodableError(f"list: page {number + 1}: {error}") from None
+                error.args = (f"list: page {number + 1}: {error}",)
+                raise
         self._trace(PageRead(page.read_by))
         return page
 
