@@ -138,13 +138,14 @@ def _patterns(account: AccountSettings, found: Inspection) -> str:
         rows.append([pattern, str(len(trunks)), example.phone or example.ref, *flags, meaning])
     titles = [words(flag.title) for flag in ROW_FLAGS]
     table = Table(_("Pattern"), _("Trunks"), _("Example"), *titles, _("Meaning"), right={1})
+    read = ", ".join(
+        _("{flag} at {position}", flag=words(flag.on), position=position)
+        for flag, position in zip(ROW_FLAGS, account.flags.in_order, strict=True)
+    )
     line = _(
         "A pattern is a row's values at {positions}. Read as configured: {flags}.",
         positions=", ".join(map(str, VARYING)),
-        flags=", ".join(
-            _("{flag} at {position}", flag=words(flag.on), position=position)
-            for flag, position in zip(ROW_FLAGS, account.flags.in_order, strict=True)
-        ),
+        flags=read,
     )
     return f"{table.text(rows)}{line}\n"
 
