@@ -108,7 +108,7 @@ def scripts(data: bytes) -> None:
 
 def login_page(data: bytes) -> None:
     """Look whether a page is the login page."""
-    assert Answer(200, "/", data, {}).is_login_page in {True, False}
+    assert Answer(200, "/", data).is_login_page in {True, False}
 
 
 END = '"x"],0,7]'

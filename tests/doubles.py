@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vats_exporter.cabinet.answers import Answer, CallCompleted
 from vats_exporter.refresh import Clock
 from vats_exporter.trunks import Flags, Listing, Trunk
 
@@ -34,6 +35,11 @@ class SetClock(Clock):
     def advance(self, seconds: float) -> None:
         self.wall += seconds
         self.ticks += seconds
+
+
+def answered(call: str, status: int, duration: float, size: int) -> CallCompleted:
+    """The trace's event for an answer of so many bytes."""
+    return CallCompleted(call, Answer(status, "/", bytes(size)), duration)
 
 
 @dataclass

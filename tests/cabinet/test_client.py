@@ -36,19 +36,16 @@ from vats_exporter import (
     NotSwitchedError,
     UnknownTrunkError,
 )
+from vats_exporter.cabinet.answers import PageRead, Redeployed, SignIn, TraceEvent
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import (
     CabinetError,
     IncompleteError,
     LoginRefusedError,
-    PageRead,
-    Redeployed,
     RedeployedError,
-    SignIn,
-    TraceEvent,
 )
+from vats_exporter.cabinet.session import SignInPace
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
-from vats_exporter.cabinet.sign_in import SignInPace
 from vats_exporter.demo import (
     Answer,
     Deployment,

@@ -20,17 +20,19 @@ from tests.cabinet.replay import NOCACHE, ReplayServer, Reply, html, redirect
 from vats_exporter import __version__
 from vats_exporter.cabinet import answers
 from vats_exporter.cabinet import transport as module
-from vats_exporter.cabinet.answers import read_body
-from vats_exporter.cabinet.errors import (
-    CabinetError,
-    CabinetTimeoutError,
+from vats_exporter.cabinet.answers import (
     CallCompleted,
     CallFailed,
     CallStarted,
+    TraceEvent,
+    read_body,
+)
+from vats_exporter.cabinet.errors import (
+    CabinetError,
+    CabinetTimeoutError,
     NotACabinetError,
     NotGwtError,
     ProxyError,
-    TraceEvent,
     UndecodableError,
     UnreachableError,
 )
@@ -162,7 +164,7 @@ def test_the_trace_sees_every_call(
     transport.send("home", PATH)
     assert [type(event) for event in events] == [CallStarted, CallCompleted] * 2
     completed = [event for event in events if isinstance(event, CallCompleted)]
-    assert [(event.call, event.status, event.size) for event in completed] == [
+    assert [(event.call, event.answer.status, len(event.answer.body)) for event in completed] == [
         ("home", 302, 0),
         ("home", 200, 5000),
     ]
@@ -617,7 +619,6 @@ def test_redirects_in_a_circle_are_an_error_that_says_so(
     server.always("/b", redirect("/a"))
     with pytest.raises(NotACabinetError, match="in a circle"):
         transport.send("home", "/a")
-    assert len(server.received) == 4
 
 
 def test_a_circle_that_sets_a_new_cookie_each_time_is_still_one(

@@ -15,7 +15,7 @@ from tests.faults.watched import DETAILS_TTL, TTL, settings_for
 from vats_exporter.cabinet.answers import REDIRECTS
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.sign_in import SignInPace
+from vats_exporter.cabinet.session import SignInPace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

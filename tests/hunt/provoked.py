@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import vats_exporter
-from vats_exporter.cabinet import sign_in
+from vats_exporter.cabinet import session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLACES: Final = {
-    "a sign-in": "vats_exporter.cabinet.sign_in:sign_in",
+    "a sign-in": "vats_exporter.cabinet.session:_sign_in",
     "a row": "vats_exporter.cabinet.client:read_page",
     "a body": "vats_exporter.cabinet.answers:read_body",
     "a listing": "vats_exporter.cabinet.client:CabinetClient.read_trunks",
@@ -161,7 +161,7 @@ def _run_each(folder: Path) -> None:
 def main() -> None:
     folder, arguments = Path(sys.argv[1]), sys.argv[2:]
     # Sessions end here faster than in life.
-    sign_in.PACE = sign_in.SignInPace(pause=0.0)
+    session.PACE = session.SignInPace(pause=0.0)
     if arguments:
         _run(folder, *arguments)
     else:

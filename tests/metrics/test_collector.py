@@ -22,15 +22,12 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 import vats_exporter
-from tests.doubles import SetClock, let_end
+from tests.doubles import SetClock, answered, let_end
+from vats_exporter.cabinet.answers import CallFailed, Redeployed, SignIn
 from vats_exporter.cabinet.errors import (
     RESULTS,
     CabinetTimeoutError,
-    CallCompleted,
-    CallFailed,
     LoginRefusedError,
-    Redeployed,
-    SignIn,
     UnreachableError,
 )
 from vats_exporter.history.history import History
@@ -46,7 +43,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric as ClientFamily
 
-    from vats_exporter.cabinet.errors import Trace, TraceEvent
+    from vats_exporter.cabinet.answers import Trace, TraceEvent
     from vats_exporter.metrics.counters import AccountCounters
 
 PATIENCE = 10.0
@@ -229,8 +226,8 @@ def test_a_page_before_the_first_refresh_tells_no_times(clock: SetClock) -> None
 
 def test_calls_to_the_cabinet_are_counted_and_timed(clock: SetClock) -> None:
     events = (
-        CallCompleted("list", 200, 0.07, 1000),
-        CallCompleted("list", 503, 40.0, 10),
+        answered("list", 200, 0.07, 1000),
+        answered("list", 503, 40.0, 10),
         CallFailed("nocache", CabinetTimeoutError("slow"), 15.0),
         SignIn("success", 0.2),
         Redeployed("A" * 32, "B" * 32),
@@ -427,7 +424,7 @@ def test_a_page_where_nothing_changed_is_the_same_object(
     pages = {form: collector.page(form) for form in Format}
     collector.refresh(PATIENCE)
     assert {form: collector.page(form) for form in Format} == pages
-    cabinet.trace(CallCompleted("list", 200, 0.1, 10))
+    cabinet.trace(answered("list", 200, 0.1, 10))
     assert all(collector.page(form) is not pages[form] for form in Format)
 
 
@@ -464,7 +461,7 @@ def test_a_scrape_gives_what_refreshing_and_looking_would(clock: SetClock) -> No
     first = own()
     assert any("CaLztv" in line for line in first)
     assert own() == first
-    cabinet.trace(CallCompleted("list", 200, 0.1, 10))
+    cabinet.trace(answered("list", 200, 0.1, 10))
     assert 'vats_requests_total{account="acme",call="list",status="200"} 1.0' in own()
     cabinet.answer = (OFF,)
     assert any("CaLztv" in line for line in own())
@@ -531,7 +528,7 @@ def test_pages_are_what_the_client_library_reads_and_writes(
             Trunk(f"Ca{at}", at, phone, text, Flags(flag, not flag, flag), "1100", flag)
             for at, (phone, text, flag) in enumerate(rows)
         )
-        events = (CallCompleted("list", 200, 0.3, 10), SignIn("success", 0.1))
+        events = (answered("list", 200, 0.3, 10), SignIn("success", 0.1))
         made.append(MonitoredAccount(name, ScriptedCabinet(trunks, events).connect, clock=clock))
     collector.accounts = tuple(made)
     collector.refresh(PATIENCE)
@@ -561,7 +558,7 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
             replace(OFF, expected_off=True),
         ),
         (
-            CallCompleted("list", 200, 0.07, 1000),
+            answered("list", 200, 0.07, 1000),
             SignIn("success", 0.2),
             Redeployed("A" * 32, "B" * 32),
         ),

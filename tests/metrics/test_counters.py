@@ -8,22 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.doubles import answered
 from tests.process import capture_logs
-from vats_exporter.cabinet.errors import (
-    RESULTS,
-    CabinetTimeoutError,
-    CallCompleted,
+from vats_exporter.cabinet.answers import (
     CallFailed,
     CallStarted,
     PageRead,
     Redeployed,
     SignIn,
 )
+from vats_exporter.cabinet.errors import RESULTS, CabinetTimeoutError
 from vats_exporter.metrics.counters import BUCKETS, SIGN_IN_RESULTS, AccountCounters
 from vats_exporter.refresh import Outcome
 
 if TYPE_CHECKING:
-    from vats_exporter.cabinet.errors import TraceEvent
+    from vats_exporter.cabinet.answers import TraceEvent
 
 
 def counted(counters: AccountCounters, name: str) -> dict[tuple[str, ...], float]:
@@ -52,9 +51,9 @@ def test_closed_lists_are_counted_from_zero_and_the_rest_from_its_first() -> Non
 
 def test_calls_are_counted_by_status_or_by_what_kept_them_from_one() -> None:
     counters = AccountCounters("acme")
-    counters.trace(CallCompleted("list", 200, 0.1, 10))
-    counters.trace(CallCompleted("list", 200, 0.1, 10))
-    counters.trace(CallCompleted("list", 503, 0.1, 10))
+    counters.trace(answered("list", 200, 0.1, 10))
+    counters.trace(answered("list", 200, 0.1, 10))
+    counters.trace(answered("list", 503, 0.1, 10))
     counters.trace(CallFailed("nocache", CabinetTimeoutError("slow"), 15.0))
     assert counted(counters, "vats_requests_total") == {
         ("list", "200"): 2,
@@ -69,7 +68,7 @@ def test_calls_are_counted_by_status_or_by_what_kept_them_from_one() -> None:
 )
 def test_a_duration_counts_in_every_bucket_it_fits(duration: float, fits: float) -> None:
     counters = AccountCounters("acme")
-    counters.trace(CallCompleted("list", 200, duration, 10))
+    counters.trace(answered("list", 200, duration, 10))
     buckets = counted(counters, "vats_request_duration_seconds_bucket")
     assert {float(bound): value for (_, bound), value in buckets.items()} == {
         bound: float(bound >= fits) for bound in (*BUCKETS, math.inf)
@@ -79,7 +78,7 @@ def test_a_duration_counts_in_every_bucket_it_fits(duration: float, fits: float)
 
 def test_calls_that_were_not_answered_have_a_duration_too() -> None:
     counters = AccountCounters("acme")
-    counters.trace(CallCompleted("list", 200, 1.0, 10))
+    counters.trace(answered("list", 200, 1.0, 10))
     counters.trace(CallFailed("list", CabinetTimeoutError("slow"), 15.0))
     assert counted(counters, "vats_request_duration_seconds_sum") == {("list",): 16.0}
     assert counted(counters, "vats_request_duration_seconds_count") == {("list",): 2.0}
@@ -108,7 +107,7 @@ def test_details_are_there_with_every_result_from_the_first_one_on() -> None:
 
 def test_nothing_tells_when_a_counter_was_created() -> None:
     counters = AccountCounters("acme")
-    counters.trace(CallCompleted("list", 200, 0.1, 10))
+    counters.trace(answered("list", 200, 0.1, 10))
     names = {sample.name for family in counters.families() for sample in family.samples}
     assert not [name for name in names if name.endswith("_created")]
 
@@ -127,7 +126,7 @@ def test_threads_that_count_at_once_lose_nothing() -> None:
 
     def count() -> None:
         for _ in range(500):
-            counters.trace(CallCompleted("list", 200, 0.1, 10))
+            counters.trace(answered("list", 200, 0.1, 10))
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for one in threads:
@@ -141,7 +140,7 @@ def test_threads_that_count_at_once_lose_nothing() -> None:
     ("event", "line"),
     [
         (
-            CallCompleted("list", 200, 0.1234, 10),
+            answered("list", 200, 0.1234, 10),
             {
                 "event": "call answered",
                 "call": "list",

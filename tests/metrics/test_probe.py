@@ -12,15 +12,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.doubles import let_end, make_due
-from vats_exporter.cabinet.errors import (
-    CallCompleted,
-    CallFailed,
-    CallStarted,
-    LoginRefusedError,
-    Redeployed,
-    UnreachableError,
-)
+from tests.doubles import answered, let_end, make_due
+from vats_exporter.cabinet.answers import CallFailed, CallStarted, Redeployed
+from vats_exporter.cabinet.errors import LoginRefusedError, UnreachableError
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format
 from vats_exporter.redaction import register_secrets
@@ -56,7 +50,7 @@ class Office:
             assert self.gate.wait(PATIENCE)
         if self.error is not None:
             raise self.error
-        self.counters.trace(CallCompleted("list", 200, 0.25, 12345))
+        self.counters.trace(answered("list", 200, 0.25, 12345))
         return Listing(
             (Trunk(self.ref, 1, "79161234567", "", Flags(True, True, False), "1100", True),)
         )

@@ -2,10 +2,14 @@
 
 Of the exceptions of ``http.client``, ``socket`` and ``ssl`` only their kinds are used, and of their
 words only those that OpenSSL, the system and ``http.client`` wrote: one may quote the request.
+
+The trace is the one hook that sees everything a cabinet is asked: metrics, debug logs and the
+answers that ``inspect`` keeps hang on it.
 """
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import math
 import re
@@ -13,12 +17,13 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from typing import Final
+from io import BytesIO
+from typing import Final, Literal, NamedTuple
 from urllib.request import Request
 
 from vats_exporter.cabinet.errors import (
@@ -34,8 +39,11 @@ from vats_exporter.cabinet.errors import (
 )
 from vats_exporter.cabinet.settings import Timeouts
 
-Observe = Callable[[str, "Answer"], None]
-"""Is shown every answer, body and all, by its call's name; for a person who looks at them."""
+CALLS: Final = (
+    *("sign_in", "home", "nocache", "permutation", "fragment"),
+    *("list", "details", "selector", "sign_out"),
+)
+"""The names of the calls to a cabinet."""
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SESSION_ENDED: Final = REDIRECTS | {401, 403}
@@ -48,8 +56,6 @@ _LOGIN_PATH: Final = re.compile(r"/(?:login|signin|sign-in|auth)\b", re.IGNORECA
 _LOOKED_AT: Final = 256 * 1024
 _MOST_COOKIES: Final = 50
 _LONGEST_COOKIE: Final = 4096
-_PIECE: Final = 64 * 1024
-_GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS
 
 FAULTS: Final = (http.client.HTTPException, OSError, ValueError)
 """What the libraries raise about an answer; some let what they stumble over through as it is."""
@@ -88,17 +94,15 @@ _CURES: Final[dict[int | str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # all of it but the status may hold a cookie
 class Answer:
-    """An HTTP answer: the path it came from, after redirects; its body, unpacked.
-
-    The headers, whose names are in small letters, may hold a cookie: they are never logged.
-    """
+    """An HTTP answer: the path it came from, after redirects; its body, unpacked; two headers."""
 
     status: int
     path: str
     body: bytes
-    headers: Mapping[str, str]
+    location: str = ""
+    retry_after: str = ""
 
     @property
     def text(self) -> str:
@@ -135,17 +139,63 @@ class Answer:
 
         ``Retry-After`` counts in seconds or names a date. [RFC 9110, 10.2.3]
         """
-        header, seconds = self.headers.get("retry-after", ""), 0.0
-        if re.fullmatch("[0-9]{1,9}", header):
-            seconds = float(header)
+        seconds = 0.0
+        if re.fullmatch("[0-9]{1,9}", self.retry_after):
+            seconds = float(self.retry_after)
         else:
             with suppress(ValueError):
-                date = parsedate_to_datetime(header).timestamp()
+                date = parsedate_to_datetime(self.retry_after).timestamp()
                 seconds = max(0.0, math.ceil(date - time.time()))
         later = f", to be tried again after {seconds:.0f} s" if seconds else ""
         error = NotGwtError(f"{where}: HTTP {self.status}{later}")
         error.retry_after = seconds
         return error
+
+
+class CallStarted(NamedTuple):
+    """An HTTP call, one of :data:`CALLS`, is about to be made."""
+
+    call: str
+
+
+class CallCompleted(NamedTuple):
+    """An HTTP call was answered, whatever the answer."""
+
+    call: str
+    answer: Answer
+    duration: float
+
+
+class CallFailed(NamedTuple):
+    """An HTTP call got no whole answer."""
+
+    call: str
+    error: CabinetError
+    duration: float
+
+
+class SignIn(NamedTuple):
+    """A sign-in ended: ``success``, or the result word of the error."""
+
+    result: str
+    duration: float
+
+
+class Redeployed(NamedTuple):
+    """The cabinet's permutation, by its strong name, changed."""
+
+    old: str
+    new: str
+
+
+class PageRead(NamedTuple):
+    """A page of the list was read: by the script's classes, or by the rows' block alone."""
+
+    read_by: Literal["script", "block"]
+
+
+TraceEvent = CallStarted | CallCompleted | CallFailed | SignIn | Redeployed | PageRead
+Trace = Callable[[TraceEvent], None]
 
 
 class CookieRules(DefaultCookiePolicy):
@@ -171,58 +221,48 @@ class CookieRules(DefaultCookiePolicy):
         kept = {(one.domain, one.path, one.name) for one in self.jar}
         length = len(cookie.name) + len(cookie.value or "")
         attributes = sum(len(str(value)) for value in vars(cookie).values()) - length
-        why, keeps = "", False
+        why = ""
         if max(length, attributes) > _LONGEST_COOKIE:
             why = f"it is longer than {_LONGEST_COOKIE} characters"
         elif len(kept | {(cookie.domain, cookie.path, cookie.name)}) > _MOST_COOKIES:
             why = f"there are more than {_MOST_COOKIES}"
         elif not super().set_ok(cookie, request):
             why = "it is for another host (Domain)"
-        else:
-            keeps = True
-            if cookie.secure and request.type != "https":
-                why = "it is marked Secure, and the address begins with http://"
-            elif cookie.path != "/":
-                why = "it is for another path (Path)"
+        keeps = not why
+        if keeps and cookie.secure and request.type != "https":
+            why = "it is marked Secure, and the address begins with http://"
+        elif keeps and cookie.path != "/":
+            why = "it is for another path (Path)"
         if why and len(self.lost) < _MOST_COOKIES:
             self.lost[cookie.name[:100]] = why
         return keeps
 
 
-def read_body(source: http.client.HTTPResponse, *, limit: float, where: str) -> bytes:
-    """Read a body to its end, and unpack it, in bounded pieces.
-
-    A small body can unpack to more than there is memory, and an endless one to nothing at all: so
-    ``limit`` bounds its bytes both as sent and as unpacked.
+def read_body(source: http.client.HTTPResponse, *, limit: int, where: str) -> bytes:
+    """Read a body to its end, and unpack it; ``limit`` bounds its bytes as sent and as unpacked.
 
     Raises:
         UndecodableError: it is longer, cut off, or not compressed as its head says.
     """
+    wrong = ""
+    body = source.read(limit + 1)
     packed = source.headers.get("content-encoding", "").strip().lower()
-    body, sent, unpacker = bytearray(), 0, None
-    while piece := source.read(_PIECE):
-        if packed not in ("", "identity", "gzip", "x-gzip"):
-            raise UndecodableError(f"{where}: the answer is compressed in a way not asked for")
-        sent += len(piece)
-        if "gzip" not in packed:
-            body += piece
-            piece = b""
-        while piece and len(body) <= limit:  # one or more members of gzip
-            unpacker = unpacker or zlib.decompressobj(_GZIP_FORMAT)
-            try:
-                body += unpacker.decompress(piece, _PIECE)
-            except zlib.error:
-                raise UndecodableError(f"{where}: the answer's compression is broken") from None
-            piece = unpacker.unconsumed_tail
-            if unpacker.eof:
-                piece, unpacker = unpacker.unused_data, None
-        if max(sent, len(body)) > limit:
-            raise UndecodableError(f"{where}: the answer is longer than {limit} bytes")
-    if source.length:
-        raise UndecodableError(f"{where}: the answer is cut off")
-    if unpacker is not None:
-        raise UndecodableError(f"{where}: the compressed answer is cut off")
-    return bytes(body)
+    if len(body) <= limit and source.length:
+        wrong = "the answer is cut off"
+    elif body and packed in ("gzip", "x-gzip"):
+        try:
+            body = gzip.GzipFile(fileobj=BytesIO(body)).read(limit + 1)
+        except EOFError:
+            wrong = "the compressed answer is cut off"
+        except (OSError, zlib.error):
+            wrong = "the answer's compression is broken"
+    elif body and packed not in ("", "identity"):
+        wrong = "the answer is compressed in a way not asked for"
+    if not wrong and len(body) > limit:
+        wrong = f"the answer is longer than {limit} bytes"
+    if wrong:
+        raise UndecodableError(f"{where}: {wrong}")
+    return body
 
 
 def translate(

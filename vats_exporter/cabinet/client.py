@@ -11,6 +11,7 @@ Everything that can go wrong is one of the tree in :mod:`vats_exporter.cabinet.e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,7 @@ from typing_extensions import Self
 
 from vats_exporter import gwt
 from vats_exporter.cabinet import contract, devices
+from vats_exporter.cabinet.answers import PageRead
 from vats_exporter.cabinet.devices import SwitchOutcome, TrunkDetails, TrunkSwitch
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import (
@@ -26,7 +28,6 @@ from vats_exporter.cabinet.errors import (
     DoubtfulError,
     GwtExceptionError,
     IncompleteError,
-    PageRead,
     RedeployedError,
     TableError,
     UndecodableError,
@@ -89,25 +90,27 @@ class CabinetClient(Session):
         Unless ``renew``, signing in and discovering are left to the next listing.
         """
 
-        def read(form: int) -> gwt.Response:
-            def build(discovery: Discovery) -> str:
-                strings = discovery.strings(contract.DETAILS, "getForm")
+        def ask(form: int, read: Callable[[gwt.Response, str], TrunkDetails]) -> TrunkDetails:
+            def build(names: Discovery) -> str:
+                strings = names.strings(contract.DETAILS, "getForm")
                 return contract.details_request(strings, trunk=ref, form=form)
 
-            return self._call("details", contract.DETAILS, build, renew=renew)
+            service = contract.DETAILS
+            return self._call("details", service, build, lambda one: read(one, ref), renew=renew)
 
         with self._alone():
             try:
-                return devices.read_device_form(read(devices.DEVICE_FORM), ref)
+                return ask(devices.DEVICE_FORM, devices.read_device_form)
             except RedeployedError:
                 raise
             except GwtExceptionError:
-                return devices.read_mobile_form(read(devices.MOBILE_FORM), ref)
+                return ask(devices.MOBILE_FORM, devices.read_mobile_form)
 
     def move_selector(self, ref: str, *, enabled: bool) -> None:
         """Move one trunk's selector, without reading it back."""
+        build = self._selector(ref, enabled=enabled)
         with self._alone():
-            self._call("selector", contract.SELECTOR, self._selector(ref, enabled=enabled))
+            self._call("selector", contract.SELECTOR, build, lambda _: None)
 
     def selector_payload(self, ref: str, *, enabled: bool) -> str:
         """Build the request that :meth:`move_selector` would send, and do not send it."""
@@ -153,42 +156,38 @@ class CabinetClient(Session):
                 page_size=settings.page_size,
             )
 
-        page = None
-        while page is None:
-            response = self._call("list", contract.LIST, build)
-            self._known.session, self._known.reference = self._sessions, self._reference()
+        def read(response: gwt.Response) -> Page:
             try:
-                page = self._read(response)
+                return self._read(response)
             except UndecodableError as error:
-                error.args = (f"list: page {number + 1}: {error}",)
-                raise
+                raise UndecodableError(f"list: page {number + 1}: {error}") from None
+
+        page = self._call("list", contract.LIST, build, read)
         self._trace(PageRead(page.read_by))
         return page
 
-    def _read(self, response: gwt.Response) -> Page | None:
+    def _read(self, response: gwt.Response) -> Page:
         """Read a page by the script, or by its rows alone where the script does not read it.
 
         Before that, what the script lacks is looked for in its fragments; and where it has read
-        lists before, it is seen whether the cabinet was redeployed: then there is no page.
+        lists before, it is seen whether the cabinet was redeployed.
         """
-        transport = self._transport
-        while True:
-            discovery = self._ready()
-            self._known.deployed(discovery.permutation)
-            try:
-                page = read_page(response, discovery.table)
-            except TableError as error:
-                if error.missing and discovery.look_for(transport, [error.missing]):
-                    continue
-                if discovery.fits:
-                    discovery.fits = False
-                    if discovery.is_outdated(transport):
-                        self.discovery = None
-                        return None
-                return read_page(response, None, not_by_script=str(error))
-            if page.records and discovery.fits is None:
-                discovery.fits = True
-            return page
+        discovery = self._ready()
+        self._known.session, self._known.reference = self._sessions, self._reference()
+        self._known.deployed(discovery.permutation)
+        try:
+            page = read_page(response, discovery.table)
+        except TableError as error:
+            if error.missing and discovery.look_for(self._transport, [error.missing]):
+                return self._read(response)
+            if discovery.fits:
+                discovery.fits = False
+                if discovery.is_outdated(self._transport):
+                    raise RedeployedError("list: the script does not read it any more") from None
+            return read_page(response, None, not_by_script=str(error))
+        if page.records and discovery.fits is None:
+            discovery.fits = True
+        return page
 
     def _reference(self) -> str:
         """The enterprise as GWT writes it: configured as a number or a reference, or as found."""

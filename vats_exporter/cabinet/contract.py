@@ -20,7 +20,7 @@ MODULE_PATH: Final = "/vpbxGwt/"
 NOCACHE_PATH: Final = "/vpbxGwt/vpbxGwt.nocache.js"  # [observed]
 CONTENT_TYPE: Final = "text/x-gwt-rpc; charset=utf-8"  # [gwt]
 
-ENTERPRISE_PATH: Final = re.compile(r"/gwt/enterprise/(\d{1,19})(?:/|$)", re.ASCII)
+ENTERPRISE_PATH: Final = re.compile(r"/gwt/enterprise/(\d{1,18})(?:/|$)", re.ASCII)
 """Where a successful sign-in ends. [observed]"""
 
 LONG: Final = "java.lang.Long"

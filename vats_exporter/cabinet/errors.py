@@ -1,4 +1,4 @@
-"""What can go wrong with a cabinet, as a tree; and what can be watched of its calls.
+"""What can go wrong with a cabinet, as a tree.
 
 Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of ``http.client`` or
 ``ssl`` gets past the transport. Each class carries the word that metrics and logs use for it
@@ -22,27 +22,18 @@ Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of 
         └── DoubtfulError         incomplete      a list that is not believed until it is repeated
 
 Messages say where and what; they never hold a password, a cookie or a SIP credential.
-
-The trace is the one hook that sees everything a cabinet is asked: metrics and debug logs hang on
-it. Its events carry names, statuses, sizes and seconds; never a body, a header or a credential.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar, Final, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import ClassVar, Final
 
 RESULTS: Final = (
     *("success", "login_refused", "unreachable", "timeout"),
     *("not_gwt", "gwt_exception", "undecodable", "incomplete"),
 )
 """Every value of the label ``result`` of ``vats_refreshes_total``."""
-
-CALLS: Final = (
-    *("sign_in", "home", "nocache", "permutation", "fragment"),
-    *("list", "details", "selector", "sign_out"),
-)
-"""The names of the calls to a cabinet."""
 
 
 class CabinetError(Exception):
@@ -148,50 +139,3 @@ class IncompleteError(CabinetError):
 
 class DoubtfulError(IncompleteError):
     """A whole list that counts only once another session has confirmed it."""
-
-
-class CallStarted(NamedTuple):
-    """An HTTP call, one of :data:`CALLS`, is about to be made."""
-
-    call: str
-
-
-class CallCompleted(NamedTuple):
-    """An HTTP call was answered, whatever the answer; its body has so many bytes, unpacked."""
-
-    call: str
-    status: int
-    duration: float
-    size: int
-
-
-class CallFailed(NamedTuple):
-    """An HTTP call got no whole answer."""
-
-    call: str
-    error: CabinetError
-    duration: float
-
-
-class SignIn(NamedTuple):
-    """A sign-in ended: ``success``, or the result word of the error."""
-
-    result: str
-    duration: float
-
-
-class Redeployed(NamedTuple):
-    """The cabinet's permutation, by its strong name, changed."""
-
-    old: str
-    new: str
-
-
-class PageRead(NamedTuple):
-    """A page of the list was read: by the script's classes, or by the rows' block alone."""
-
-    read_by: Literal["script", "block"]
-
-
-TraceEvent = CallStarted | CallCompleted | CallFailed | SignIn | Redeployed | PageRead
-Trace = Callable[[TraceEvent], None]

@@ -1,8 +1,11 @@
 """One account's session: signed in to and discovered when first needed, and again when it ends.
 
-Two things end at any time: the session, and the deployment. An answer tells: the login page where
-``//OK`` was due, or an ``IncompatibleRemoteServiceException``. Then the cabinet is signed in to, or
-discovered, again, and the call repeated: each once in a listing, however many pages that has.
+Both a success and a refusal of a sign-in end in HTTP 200 and HTML, so what counts is where the
+redirects end: at the enterprise's address, or at the login page again. [observed] [assumed]
+
+A session and a deployment end at any time. An answer tells: the login page where ``//OK`` was due,
+or an ``IncompatibleRemoteServiceException``. Then the cabinet is signed in to, or discovered,
+again, and the call repeated: each once in a listing, however many pages that has.
 
 How the end of a session looks is a guess [assumed]. So a list that was answered with anything else
 than ``//OK`` puts the session in doubt as well: the next listing signs in first. If that does not
@@ -14,34 +17,43 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeVar
+from urllib.parse import urlencode
 
 from vats_exporter import gwt
 from vats_exporter.address import parse_address
-from vats_exporter.cabinet import contract, sign_in
-from vats_exporter.cabinet.answers import Answer, Observe
+from vats_exporter.cabinet import contract
+from vats_exporter.cabinet.answers import Answer, Redeployed, SignIn, Trace
 from vats_exporter.cabinet.contract import Service
 from vats_exporter.cabinet.discovery import Discovery, discover
 from vats_exporter.cabinet.errors import (
     CabinetError,
     GwtExceptionError,
+    LoginRefusedError,
+    NotACabinetError,
     NotGwtError,
-    Redeployed,
     RedeployedError,
     SessionEndedError,
-    Trace,
     UndecodableError,
 )
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.transport import Transport
 from vats_exporter.redaction import redact
 
+T = TypeVar("T")
 Build = Callable[[Discovery], str]
 
-# In seconds:
-_WORTH_WAITING: Final = 2.0  # a sign-in waits rather than fail: lists are read as often
+# Seconds between two sendings of a password: at least, and at most after refusals, or failures.
+_PAUSE: Final = 60.0
+_REFUSED_LIMIT: Final = 3600.0
+_FAILED_LIMIT: Final = 300.0
+_WORTH_WAITING: Final = 2.0  # a sign-in waits so many rather than fail: lists are read as often
+
+# Seconds of closing:
 _SIGN_OUT_WITHIN: Final = 1.5  # the cabinet ends the session by itself some time later
 _ENDS_WITHIN: Final = 0.25  # what a call under way still has when the session is to be closed
 _BREAKS_EVERY: Final = 0.05  # between two attempts to break it, and those that wait behind it
@@ -55,13 +67,81 @@ _CLASS: Final = re.compile(r"[a-z]\w*(?:\.[\w$]+){2,}", re.ASCII)
 _LONGEST: Final = 200  # characters of the server's own words that are told
 
 
+class LostCookieError(NotACabinetError):
+    """The sign-in ended at the login page, and no cookie, or not the session's, went back."""
+
+
+@dataclass(slots=True)
+class _Sent:
+    """When a password was last sent, and with what result."""
+
+    at: float
+    pause: float
+    failures: int = 0
+    error: CabinetError | None = None
+
+
+class SignInPace:
+    """Holds sign-ins back until a password may be sent again. Thread-safe.
+
+    There are ``pause`` seconds between two sendings, at least. After failures they double: up to an
+    hour where the password may be the reason, so that no account is locked, and up to five minutes
+    where the cabinet answers something else, such as a maintenance page. ``who`` is a number for
+    address, login and password, so that a changed password is tried at once.
+    """
+
+    def __init__(
+        self, *, pause: float = _PAUSE, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pause = pause
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sent: dict[int, _Sent] = {}
+
+    def left(self, who: int) -> float:
+        """Seconds until a password may be sent; 0 for now."""
+        sent = self._sent.get(who)
+        return max(0.0, sent.at + sent.pause - self._clock()) if sent else 0.0
+
+    def send(self, who: int) -> None:
+        """Note that a password is sent now, or raise the last error if it may not be sent yet."""
+        with self._lock:
+            now, sent = self._clock(), self._sent.get(who)
+            if sent and (left := self.left(who)):
+                said = f"the password was sent {now - sent.at:.0f} s ago, and is not sent again"
+                last = sent.error or NotGwtError("sign_in")
+                held = type(last)(f"{last}{';' if sent.error else ':'} {said} for {left:.0f} s")
+                held.retry_after = left
+                raise held
+            self._sent[who] = _Sent(now, self._pause, sent.failures if sent else 0)
+
+    def ended(self, who: int, error: CabinetError | None) -> float:
+        """Note how that went; return the seconds until the password may be sent again."""
+        with self._lock:
+            sent = self._sent[who]
+            sent.error = error
+            # After a success, or no answer, the network is back as suddenly as it went.
+            limit = self._pause
+            if isinstance(error, LoginRefusedError | LostCookieError):
+                limit = _REFUSED_LIMIT
+            elif isinstance(error, NotGwtError):
+                limit = _FAILED_LIMIT
+            sent.failures = sent.failures + 1 if limit > self._pause else 0
+            # The exponent is bounded: 2.0 to the power of a month of failures is no float.
+            sent.pause = min(self._pause * 2.0 ** min(max(sent.failures - 1, 0), 32), limit)
+            return self.left(who)
+
+
+PACE = SignInPace()
+"""Of this process: a reload, which makes new clients, changes nothing."""
+
+
 class Session:
     """The calls to one cabinet, one at a time. Thread-safe.
 
     Args:
         settings: how it is reached and read.
         trace: sees every HTTP call, sign-in and redeployment.
-        observe: is shown every answer by its call's name, body and all.
         pace: says when a password may be sent; the process's own except in tests.
 
     Attributes:
@@ -74,18 +154,17 @@ class Session:
         settings: CabinetSettings,
         *,
         trace: Trace | None = None,
-        observe: Observe | None = None,
-        pace: sign_in.SignInPace | None = None,
+        pace: SignInPace | None = None,
     ) -> None:
         self.enterprise = ""
         self.discovery: Discovery | None = None
         self._settings = settings
         self._trace: Trace = trace or (lambda _: None)
-        self._pace = pace or sign_in.PACE
+        self._pace = pace or PACE
         self._base_url = parse_address(settings.address, allow_plain_http=settings.allow_plain_http)
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._transport = Transport(self._base_url, settings, self._trace, observe)
+        self._transport = Transport(self._base_url, settings, self._trace)
         self._signed_in = False
         self._signed_in_as: int | None = None
         self._sessions = 0
@@ -142,17 +221,28 @@ class Session:
         return self.discovery
 
     def _sign_in(self) -> None:
+        """Send the password, as soon as it may be, and trace what came of it."""
         self._renewed.add("session")
         who = self._credentials()
         left = self._pace.left(who)
         if left <= _WORTH_WAITING:
             self._closing.wait(left)
         self._signed_in_as = who
-        self.enterprise = sign_in.sign_in(
-            self._transport, self._settings, self._trace, self._pace, who
-        )
-        self._signed_in = True
-        self._sessions += 1
+        self._pace.send(who)
+        start, failed = time.monotonic(), None
+        try:
+            self.enterprise = _sign_in(self._transport, self._settings)
+            self._signed_in = True
+            self._sessions += 1
+        except CabinetError as error:
+            failed = error
+            raise
+        finally:
+            again = self._pace.ended(who, failed)
+            if failed:
+                failed.retry_after = max(failed.retry_after, again)
+            result = failed.result if failed else "success"
+            self._trace(SignIn(result, time.monotonic() - start))
 
     def _credentials(self) -> int:
         """What stands for address, login and password, where these may not be kept."""
@@ -160,23 +250,26 @@ class Session:
         return hash((self._base_url, settings.login, settings.current_password()))
 
     def _call(
-        self, name: str, service: Service, build: Build, *, renew: bool = True
-    ) -> gwt.Response:
-        """Make a GWT-RPC call; sign in or discover again and repeat it if necessary.
+        self,
+        name: str,
+        service: Service,
+        build: Build,
+        read: Callable[[gwt.Response], T],
+        *,
+        renew: bool = True,
+    ) -> T:
+        """Make a GWT-RPC call, and read its ``//OK``.
 
-        What is refused in a session, or under names, that are as fresh as they can be is refused
-        for another reason. Unless ``renew``, the call is made in the session there is, and under
-        the names there are, or fails.
-
-        Raises:
-            CabinetError: there is no ``//OK`` answer.
+        Sign in or discover again and repeat it if necessary; unless ``renew``, which is for calls
+        in the session there is and under the names there are. What is refused where these are as
+        fresh as they can be is refused for another reason.
         """
         if not renew and not (self._signed_in and self.discovery):
             raise SessionEndedError(f"{name}: not signed in")
         new_names = self.discovery is None
         while True:
             try:
-                return self._exchange(name, service, build)
+                return read(self._exchange(name, service, build))
             except SessionEndedError as error:
                 if not renew:
                     raise
@@ -214,6 +307,49 @@ class Session:
         if service is contract.LIST:
             self._unanswered = 0
         return response
+
+
+def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
+    """Send the form; return the enterprise's number, empty where the settings alone tell it.
+
+    Raises:
+        LoginRefusedError: the redirects end at the login page again.
+        LostCookieError: they do, because of a cookie.
+        NotACabinetError: they end anywhere else.
+        NotGwtError: an HTTP error.
+    """
+    transport.start_afresh()
+    form = {"j_username": settings.login, "j_password": settings.current_password()}
+    body = b""
+    with suppress(UnicodeEncodeError):  # its message would quote what it could not encode
+        body = urlencode(form).encode("ascii")
+    if not body:
+        raise LoginRefusedError("sign_in: login or password cannot be written as UTF-8")
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = transport.send("sign_in", contract.SIGN_IN_PATH, body, headers)
+    match = contract.ENTERPRISE_PATH.search(answer.path)
+    if match is None and answer.status < 400 and not answer.is_login_page:
+        # Signed in, it seems, but sent elsewhere: the root leads to the enterprise. [observed]
+        answer = transport.send("home", contract.HOME_PATH)
+        match = contract.ENTERPRISE_PATH.search(answer.path)
+    if answer.status == 403:
+        # Told apart, because the password may well be right; but as with a refused one, to ask
+        # again and again would make it worse.
+        raise LoginRefusedError(
+            "sign_in: HTTP 403: the cabinet forbids it; the login may be blocked, or this address"
+        )
+    if answer.status >= 400 and answer.status != 401:
+        raise answer.error("sign_in")
+    if answer.status == 401 or (match is None and answer.is_login_page):
+        if answer.status != 401 and (lost := transport.lost_cookie):
+            raise LostCookieError(f"sign_in: ended at the login page: {lost}")
+        raise LoginRefusedError("sign_in: the cabinet refused login and password")
+    if match is None and settings.enterprise is None:
+        raise NotACabinetError(
+            f"sign_in: ended at {answer.path[:100]}, neither an enterprise nor the login page; "
+            "enterprise sets the enterprise by hand"
+        )
+    return match[1] if match else ""
 
 
 def _read(name: str, answer: Answer, limit: int, unsure: str) -> gwt.Response:

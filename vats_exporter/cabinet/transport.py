@@ -1,18 +1,15 @@
 """HTTP to one cabinet: one connection, bounded in time and size, with redirects under control.
 
 It stands on ``http.client``, whose exceptions, and those of ``ssl``, end here: what goes wrong
-becomes one of :mod:`vats_exporter.cabinet.errors`, without the original as its cause or context,
-since an exception may hold the request, and with it the password's form.
+becomes one of :mod:`vats_exporter.cabinet.errors`, without the original as its cause or context.
 
 * Certificates are always verified: by the system's authorities and those of ``certifi``, or by
   ``tls.ca_file`` alone.
-* Redirects are followed by hand, to the same host only, and nothing is ever sent anywhere else. A
-  redirect from TLS to plain HTTP on the same host, as a server behind a TLS proxy sends it, is
-  taken to mean TLS; one from plain HTTP to TLS is followed for good.
-* A call has three bounds: for connecting, between two pieces of the answer, and for the whole.
-  The last one holds over all redirects, and cuts the connection from outside, so that it also
-  holds for an answer, or a header, that drips in a byte at a time. Only looking up a name takes as
-  long as the system lets it.
+* Redirects are followed by hand, to the same host only. From TLS to plain HTTP, as a server behind
+  a TLS proxy sends it, is taken to mean TLS; from plain HTTP to TLS is followed for good.
+* A call has three bounds: for connecting, between two pieces of the answer, and for the whole, all
+  redirects included. The last one cuts the connection from outside, so that it also holds for an
+  answer that drips. Only looking up a name takes as long as the system lets it.
 """
 
 from __future__ import annotations
@@ -37,17 +34,13 @@ import certifi
 from vats_exporter import __version__
 from vats_exporter.address import Proxy, parse_proxy, proxy_of_environment
 from vats_exporter.cabinet import answers
-from vats_exporter.cabinet.answers import Answer, Observe
+from vats_exporter.cabinet.answers import Answer, CallCompleted, CallFailed, CallStarted, Trace
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
-    CallCompleted,
-    CallFailed,
-    CallStarted,
     NotACabinetError,
     ProxyError,
     TlsError,
-    Trace,
     UnreachableError,
 )
 from vats_exporter.cabinet.settings import CabinetSettings, TlsSettings
@@ -68,27 +61,18 @@ _OPENING: Final = threading.BoundedSemaphore(32)
 
 
 class Transport:
-    """HTTP calls to one address (scheme, host and port), one at a time.
+    """HTTP calls to one address (scheme, host and port), one at a time; ``trace`` sees each."""
 
-    ``trace`` sees each call; ``observe`` is shown every answer, body and all, by its call's name.
-    """
-
-    def __init__(
-        self,
-        base_url: str,
-        settings: CabinetSettings,
-        trace: Trace,
-        observe: Observe | None = None,
-    ) -> None:
+    def __init__(self, base_url: str, settings: CabinetSettings, trace: Trace) -> None:
         self.base_url = base_url
         self._cookie_rules = answers.CookieRules()
         self.cookies = self._cookie_rules.jar
         self._host = urlsplit(base_url).netloc
         self._settings = settings
         self._trace = trace
-        self._observe = observe
+        self._proxy: Proxy | None = None
         self._connection: http.client.HTTPConnection | None = None
-        # Kept apart: an answer may still be read after its connection has let go of it.
+        # Of a connection that was made, which may let go of it before its answer is read.
         self._socket: socket.socket | None = None
         self._cut = ""  # why the call under way was ended from outside
 
@@ -112,32 +96,27 @@ class Transport:
             CabinetError: no answer, no whole one in time, or redirects elsewhere or in a circle.
         """
         headers = headers or {}
-        visited: list[tuple[str, bool]] = []
         self._cut = ""
         timer = threading.Timer(min(within, self._settings.timeouts.call), self._end, ["too late"])
         timer.daemon = True
         timer.start()
         try:
-            while True:
-                visited.append((path, body is None))
-                # A page may redirect to itself once, to see whether its cookie comes back.
-                if visited.count(visited[-1]) > 2 or len(visited) > 1 + _MAX_REDIRECTS:
-                    often = f"redirects in a circle, or more than {_MAX_REDIRECTS} times"
-                    raise NotACabinetError(f"{call}: {self._host} {often}")
+            for redirects in range(1 + _MAX_REDIRECTS):
                 answer = self._traced(call, path, body, headers, limit)
-                location = answer.headers.get("location", "").strip()
-                if not follow or answer.status not in answers.REDIRECTS or not location:
+                if not follow or answer.status not in answers.REDIRECTS or not answer.location:
                     return answer
-                path = self._target(call, path, location)
+                path = self._target(call, path, answer.location)
                 if answer.status not in (307, 308):
                     body, headers = None, {}
                 elif body is not None:
-                    if len(visited) > 1:
+                    if redirects:
                         raise NotACabinetError(f"{call}: {self._host} redirects the form twice")
                     self._drop()  # as at first, over a connection of its own: once, whatever breaks
         finally:
             timer.cancel()
             timer.join()
+        often = f"redirects in a circle, or more than {_MAX_REDIRECTS} times"
+        raise NotACabinetError(f"{call}: {self._host} {often}")
 
     def start_afresh(self) -> None:
         """Drop session and connection: over a kept connection, a call may be sent twice.
@@ -169,6 +148,7 @@ class Transport:
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.close()
+        self._socket = None
 
     def _end(self, why: str) -> None:
         """Make reads and writes on the connection end; where it is being opened, see `_open`."""
@@ -225,9 +205,7 @@ class Transport:
         if isinstance(answer, CabinetError):
             self._trace(CallFailed(call, answer, duration))
             raise answer
-        self._trace(CallCompleted(call, answer.status, duration, len(answer.body)))
-        if self._observe is not None:
-            self._observe(call, answer)
+        self._trace(CallCompleted(call, answer, duration))
         return answer
 
     def _try(
@@ -240,19 +218,17 @@ class Transport:
             under way that would become its context; or ``None`` for a connection which had been
             kept, and ended without any answer.
         """
-        settings, url, target = self._settings, self.base_url + path, path
+        settings, target, head = self._settings, path, None
         request = self._request(path)
         headers = {**_HEADERS, **headers, **dict(request.header_items())}
-        connection, head, proxy = self._connection, None, None
-        kept = connected = connection is not None and _is_idle(connection.sock)
+        connection = self._connection
+        kept = connection is not None and _is_idle(connection.sock)
         try:
-            proxy = _proxy(settings, self.base_url, where)
             if connection is None or not kept:
-                connection = self._open(proxy, where)
-                connected = True
-            if proxy and url.startswith("http:"):
-                target, headers = url, {**headers, **proxy.headers}
-            cast("socket.socket", self._socket).settimeout(settings.timeouts.read)
+                connection = self._open(where)
+            if self._proxy and self.base_url.startswith("http:"):
+                target, headers = self.base_url + path, {**headers, **self._proxy.headers}
+            connection.sock.settimeout(settings.timeouts.read)
             connection.request("GET" if body is None else "POST", target, body, headers)
             head = connection.getresponse()
             self.cookies.extract_cookies(head, request)
@@ -260,17 +236,19 @@ class Transport:
                 # Under this name they take the place of the session's before, also after a reload.
                 owner = f"{settings.login} at {settings.address}"
                 register_secrets(*(one.value or "" for one in self.cookies), owner=owner)
-            if head.status == 407 and proxy:
-                raise answers.proxy_refusal(where, proxy.host, head.status)
-            text = answers.read_body(head, limit=min(settings.max_response, limit), where=where)
+            if head.status == 407 and self._proxy:
+                raise answers.proxy_refusal(where, self._proxy.host, head.status)
+            most = int(min(settings.max_response, limit))
+            text = answers.read_body(head, limit=most, where=where)
             # Java servers write the session's cookie into paths too, after a semicolon.
             shown = re.sub(r";[^/]*", "", path.partition("?")[0])
-            names = {name.lower(): value for name, value in head.headers.items()}
-            return answers.Answer(head.status, shown, text, names)
+            location, later = (head.headers.get(name, "") for name in ("location", "retry-after"))
+            return Answer(head.status, shown, text, location.strip(), later)
         except CabinetError as error:
             fault = error.with_traceback(None)
         except answers.FAULTS as error:
-            way = proxy.host if proxy and not connected else ""
+            connected = self._socket is not None
+            way = self._proxy.host if self._proxy and not connected else ""
             reached = self._connection is not None and self._connection.sock is not None
             fault = answers.translate(
                 error, where, settings.timeouts, connected=connected, proxy=way, reached=reached
@@ -285,25 +263,26 @@ class Transport:
         self.cookies.add_cookie_header(request)
         return request
 
-    def _open(self, proxy: Proxy | None, where: str) -> http.client.HTTPConnection:
+    def _open(self, where: str) -> http.client.HTTPConnection:
         """Open a connection to the cabinet, through the proxy if there is one."""
         self._drop()
-        parts, connect = urlsplit(self.base_url), self._settings.timeouts.connect
+        self._proxy = _proxy(self._settings, self.base_url, where)
+        parts, timeouts = urlsplit(self.base_url), self._settings.timeouts
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        near = urlsplit(proxy.url) if proxy else parts
+        near = urlsplit(self._proxy.url) if self._proxy else parts
         at = near.hostname or "", near.port or port
-        connection = http.client.HTTPConnection(*at, timeout=connect)
+        connection = http.client.HTTPConnection(*at, timeout=timeouts.connect)
         if parts.scheme == "https":
             context = tls_context(self._settings.tls, where)
-            connection = http.client.HTTPSConnection(*at, timeout=connect, context=context)
-            if proxy:
-                connection.set_tunnel(host, port, proxy.headers)
+            connection = http.client.HTTPSConnection(*at, timeout=timeouts.connect, context=context)
+            if self._proxy:
+                connection.set_tunnel(host, port, self._proxy.headers)
         connection.response_class = _FinalResponse
         connection.auto_open = 0  # what was closed from outside stays closed
-        if not _OPENING.acquire(timeout=connect):
+        if not _OPENING.acquire(timeout=timeouts.connect):
             raise TimeoutError("too many are being opened")
         try:
-            self._connection, self._socket = connection, None
+            self._connection = connection
             connection.connect()
         finally:
             _OPENING.release()

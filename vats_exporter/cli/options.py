@@ -15,8 +15,9 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeVar, get_args
 
 import click
 
+from vats_exporter.cabinet.answers import PageRead
 from vats_exporter.cabinet.client import CabinetClient
-from vats_exporter.cabinet.errors import CabinetError, PageRead, UndecodableError
+from vats_exporter.cabinet.errors import CabinetError, UndecodableError
 from vats_exporter.cli.output import WRONG_CONFIGURATION, Progress, _, fail, sentence, tell
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import AccountSettings, Config

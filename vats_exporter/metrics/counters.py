@@ -11,8 +11,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import Metric as Family
 
-from vats_exporter.cabinet.errors import (
-    RESULTS,
+from vats_exporter.cabinet.answers import (
     CallCompleted,
     CallFailed,
     CallStarted,
@@ -21,6 +20,7 @@ from vats_exporter.cabinet.errors import (
     SignIn,
     TraceEvent,
 )
+from vats_exporter.cabinet.errors import RESULTS
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import clean
@@ -78,7 +78,8 @@ class AccountCounters:
         match event:
             case CallStarted(call=call):
                 step = f"{call}: asked"
-            case CallCompleted(call=call, status=status, duration=duration, size=size):
+            case CallCompleted(call=call, answer=answer, duration=duration):
+                status, size = answer.status, len(answer.body)
                 step = f"{call}: HTTP {status}, {size} bytes, after {duration:.3f} s"
                 self._requests.labels(account, call, str(status)).inc()
                 self._latency.labels(account, call).observe(duration)
