@@ -77,16 +77,17 @@ class Exporter:
         options = options or Options()
         self._config = config
         self._privacy = options.privacy
-        self._load = load
+        self._load = load or (lambda: config)
         self._reloading = threading.Lock()
         self._closing: list[threading.Thread] = []
+        self._running: dict[str, tuple[AccountSettings, MonitoredAccount]] = {}
         self._history = History(config.history.file, keep=config.history.keep)
-        accounts = (self._account(one, config) for one in config.accounts)
-        self._collector = Collector(accounts, history=self._history, probe_only=options.probe_only)
+        self._collector = Collector(history=self._history, probe_only=options.probe_only)
+        self._swap(config)
         self._site = Site(
             self._collector,
             urls=options.urls,
-            reload=self.reload if options.lifecycle and load is not None else None,
+            reload=self.reload if options.lifecycle else None,
             configuration=lambda: display(self._config, options.privacy),
             # The other half is for requests that wait for no refresh.
             max_waiting=max(1, options.limits.max_connections // 2),
@@ -105,9 +106,9 @@ class Exporter:
     def start(self) -> None:
         """Answer requests, and start reading the cabinets before the first scrape."""
         self._server.start()
-        facts = {"accounts": self.accounts, "config": str(self._config.file)}
+        facts = {"accounts": self.accounts, "config": self._config.file, "version": __version__}
         for address in self._server.addresses:
-            _log.info("listening", address=str(address), **facts, version=__version__)
+            _log.info("listening", address=str(address), **facts)
         self._collector.refresh(timeout=0)
 
     def reload(self) -> tuple[str, ...]:
@@ -117,8 +118,6 @@ class Exporter:
         counts, and serve their last good snapshot until there is another; one whose login was
         refused is tried again at once only with other credentials.
         """
-        if self._load is None:
-            return ()
         with self._reloading:
             try:
                 config, problems = self._load(), []
@@ -172,44 +171,41 @@ class Exporter:
 
     def _swap(self, config: Config) -> list[MonitoredAccount]:
         """Put the accounts of a configuration in place; return those to be closed."""
-        before = self._config
+        before, running = self._config, self._running
         if config.history != before.history:
             # One at a time: both may be the same file, kept for another time.
             self._history.close()
-            self._history = self._collector.history = History(
-                config.history.file, keep=config.history.keep
-            )
-        settings = {one.name: one for one in before.accounts}
+            self._history = History(config.history.file, keep=config.history.keep)
+            self._collector.history = self._history
         # Details that are not read may be configured in any way.
         read = before.details.enabled or config.details.enabled
         same_details = before.details == config.details or not read
-        running = {account.name: account for account in self._collector.accounts}
-        accounts = []
+        self._config, self._running = config, {}
         for one in config.accounts:
-            account, old = running.get(one.name), settings.get(one.name)
+            old, account = running.get(one.name, (None, None))
             if account and old and old.reads_like(one) and same_details:
                 account.remember_in(self._history)
                 account.refresher.retime(config.cache.ttl, config.cache.stale)
-                _configure(account, one)
-                accounts.append(account)
             else:
-                accounts.append(self._account(one, config, account, old))
-        gone = [account for account in running.values() if account not in accounts]
+                account = self._account(one, account, old)
+            account.labels = one.labels
+            account.expected_off.entries = one.expected_off
+            account.expected_off.file = one.expected_off_file
+            self._running[one.name] = one, account
+        self._collector.accounts = tuple(account for _, account in self._running.values())
+        gone = [one for _, one in running.values() if one not in self._collector.accounts]
         for account in gone:
             account.retire()
-        self._config = config
-        self._collector.accounts = tuple(accounts)
         return gone
 
     def _account(
         self,
         settings: AccountSettings,
-        config: Config,
-        before: MonitoredAccount | None = None,
-        old: AccountSettings | None = None,
+        before: MonitoredAccount | None,
+        old: AccountSettings | None,
     ) -> MonitoredAccount:
         """Make an account; ``before`` is the same one as ``old`` settings had it."""
-        details = config.details
+        cache, details = self._config.cache, self._config.details
 
         def connect(counters: AccountCounters) -> Source:
             cabinet = CabinetClient(settings, trace=counters.trace)
@@ -226,8 +222,8 @@ class Exporter:
         account = MonitoredAccount(
             settings.name,
             connect,
-            ttl=config.cache.ttl,
-            stale=config.cache.stale,
+            ttl=cache.ttl,
+            stale=cache.stale,
             history=self._history,
             privacy=self._privacy,
             before=before,
@@ -236,7 +232,6 @@ class Exporter:
             login = (settings.address, settings.login, settings.password)
             same_login = login == (old.address, old.login, old.password)
             account.refresher.adopt(before.refresher, same_login=same_login)
-        _configure(account, settings)
         return account
 
     def _close(self, accounts: Iterable[MonitoredAccount], timeout: float) -> None:
@@ -247,10 +242,3 @@ class Exporter:
             thread = threading.Thread(target=close, name=f"close {account.name}", daemon=True)
             thread.start()
             self._closing.append(thread)
-
-
-def _configure(account: MonitoredAccount, settings: AccountSettings) -> None:
-    """Apply the settings that need no new session."""
-    account.labels = settings.labels
-    account.expected_off.entries = settings.expected_off
-    account.expected_off.file = settings.expected_off_file

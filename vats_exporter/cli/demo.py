@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from vats_exporter.cli import options
 from vats_exporter.cli.output import _, count, fail, write
 from vats_exporter.cli.serve import signals_kept, wait_for_end
 from vats_exporter.config.loading import load
+from vats_exporter.config.models import Config
 from vats_exporter.demo import Account, SimulatedCabinet, make_accounts
 from vats_exporter.logs import setup
 
@@ -83,71 +83,66 @@ def command(**given: Any) -> None:
     """
     setup.configure(form=given["log_format"] or "logfmt", level=given["log_level"] or "info")
     served = Options(protection=options.read_web_config(given["web_config_file"]))
-    address, written = ListenAddress(given["host"], given["port"]), given["write_config"]
     accounts = make_accounts(given["accounts"], trunks=given["trunks"], pace=_PACE, hold=_HOLD)
     with signals_kept(), ExitStack() as stack:
-        cabinet = _start_cabinet(accounts, given)
-        stack.callback(cabinet.stop)
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        file = written or Path(folder, "vats-exporter.yml")
+        cabinet = _start_cabinet(stack, accounts, given)
+        config = _configure(cabinet, given["write_config"], details=given["details"])
         try:
-            file.touch(mode=0o600)  # it holds passwords, invented ones
-            text = _configuration(cabinet, written, details=given["details"])
-            file.write_text(text, encoding="utf-8")
-        except OSError as error:
-            fail("--write-config: cannot write {file}: {error}", file=file, error=error)
-        try:
-            exporter = Exporter(load(file), address, options=served)
+            address = ListenAddress(given["host"], given["port"])
+            exporter = stack.enter_context(Exporter(config, address, options=served))
         except OSError as error:
             fail(
                 "--port: cannot listen on {address}: {error}; try --port 0",
-                address=address,
+                address=error.filename,
                 error=error,
             )
-        with exporter:
-            write(_invitation(exporter.url, cabinet, written))
-            wait_for_end()
+        write(_invitation(exporter.url, cabinet, given["write_config"]))
+        wait_for_end()
 
 
-def _start_cabinet(accounts: Sequence[Account], given: Mapping[str, Any]) -> SimulatedCabinet:
+def _start_cabinet(
+    stack: ExitStack, accounts: Sequence[Account], given: Mapping[str, Any]
+) -> SimulatedCabinet:
     """Start it on the port asked for; on its usual port, or a free one, if none is."""
     port = given["cabinet_port"]
-    usual = _CABINET_PORT if given["port"] != _CABINET_PORT else 0
-    cabinet = SimulatedCabinet(accounts, address=(_HOST, usual if port is None else port))
+    if port is None and given["port"] != _CABINET_PORT:
+        with suppress(OSError):
+            usual = SimulatedCabinet(accounts, address=(_HOST, _CABINET_PORT))
+            return stack.enter_context(usual)
     try:
-        cabinet.start()
+        return stack.enter_context(SimulatedCabinet(accounts, address=(_HOST, port or 0)))
     except OSError as error:
-        if port is not None:
-            address = ListenAddress(_HOST, port)
-            fail(
-                "--cabinet-port: cannot listen on {address}: {error}", address=address, error=error
-            )
-        return _start_cabinet(accounts, {**given, "cabinet_port": 0})
-    return cabinet
+        address = ListenAddress(_HOST, port or 0)
+        fail("--cabinet-port: cannot listen on {address}: {error}", address=address, error=error)
 
 
-def _configuration(cabinet: SimulatedCabinet, written: Path | None, *, details: bool) -> str:
-    """The file that a person would have written; with a history beside it if it is to stay."""
+def _configure(cabinet: SimulatedCabinet, file: Path | None, *, details: bool) -> Config:
+    """Make the configuration that a person would have written, and write it if it is wanted."""
     document: dict[str, object] = {
         "accounts": [
             {"name": one.name, "address": cabinet.url, "login": one.login, "password": one.password}
             for one in cabinet.accounts
         ],
+        # Short times, so that a change is seen with the next scrape or so.
         "cache": {"ttl": _TTL, "stale": "15m"},
         "details": {"enabled": details, "ttl": "60s"},
     }
-    if written is not None:
-        document["history"] = {"file": f"{written.stem}.history.db"}
-    # Short times, so that a change is seen with the next scrape or so.
-    return "# The accounts of a simulated cabinet: vats-exporter demo --write-config\n" + (
-        yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
-    )
+    if file is None:
+        return Config.model_validate(document)
+    document["history"] = {"file": f"{file.stem}.history.db"}
+    text = "# The accounts of a simulated cabinet: vats-exporter demo --write-config\n"
+    text += yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
+    try:
+        file.touch(mode=0o600)  # it holds passwords, invented ones
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail("--write-config: cannot write {file}: {error}", file=file, error=error)
+    return load(file)
 
 
 def _invitation(exporter: str, cabinet: SimulatedCabinet, written: Path | None) -> str:
     """Say where everything is, and what to try."""
-    trunks = cabinet.trunks()
-    first = cabinet.accounts[0]
+    trunks, first = cabinet.trunks(), cabinet.accounts[0]
     # One that a person sees change: a working trunk.
     phone = next((trunk["phone"] for trunk in trunks if trunk["active"]), None)
     size = count(

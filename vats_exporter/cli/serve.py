@@ -9,9 +9,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,12 +21,10 @@ from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, fail
 from vats_exporter.config.models import Config
-from vats_exporter.config.problems import ConfigError
 from vats_exporter.config.values import parse_duration
 from vats_exporter.logs import setup
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics.privacy import Privacy
-from vats_exporter.web.protection import Protection
 from vats_exporter.web.server import Limits
 from vats_exporter.web.site import Urls, parse_external_url, parse_metrics_path, parse_prefix
 
@@ -158,37 +155,18 @@ def command(**given: Any) -> None:
     """
     file = options.find_config(given["config_file"])
     # A pipe that is given for a file may never end: meanwhile a signal ends the process at once.
-    try:
-        config = options.load_config(file)
-    except ConfigError as error:
-        options.refuse(error)
+    config = options.read_config(file)
     protection = options.read_web_config(given["web_config_file"])
-    _serve(file, config, protection, given)
-
-
-@signals_kept(signal.SIGHUP)
-def _serve(
-    file: Path, config: Config, protection: Protection | None, given: Mapping[str, Any]
-) -> None:
-    def log_as_told(config: Config) -> Config:
-        setup.configure(
-            form=given["log_format"] or config.log.format,
-            level=given["log_level"] or config.log.level,
-            queued=True,
-        )
-        for warning in config.warnings:
-            _log.warning("configuration is suspicious", config=str(file), warning=str(warning))
-        return config
-
-    log_as_told(config)
     private = set().union(*given["collector_privacy"])
     external, prefix = given["web_external_url"], given["web_route_prefix"]
-    if prefix is None:
-        prefix = urlsplit(external).path
     settings = Options(
         protection=protection,
         limits=Limits(given["web_max_connections"], read_timeout=given["web_read_timeout"]),
-        urls=Urls(given["web_telemetry_path"], prefix, external),
+        urls=Urls(
+            given["web_telemetry_path"],
+            urlsplit(external).path if prefix is None else prefix,
+            external,
+        ),
         lifecycle=given["web_enable_lifecycle"],
         privacy=Privacy(mask_phones="mask-phones" in private, no_names="no-names" in private),
         probe_only=given["collector_probe_only"],
@@ -204,19 +182,16 @@ def _serve(
     with suppress(OSError, ValueError):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    try:
-        exporter = Exporter(
-            config,
-            *addresses,
-            options=settings,
-            load=lambda: log_as_told(options.load_config(file)),
+
+    def log_as_told(config: Config) -> Config:
+        setup.configure(
+            form=given["log_format"] or config.log.format,
+            level=given["log_level"] or config.log.level,
+            queued=True,
         )
-    except OSError as error:
-        fail(
-            "--web.listen-address: cannot listen on {address}: {error}",
-            address=error.filename,
-            error=error,
-        )
+        for warning in config.warnings:
+            _log.warning("configuration is suspicious", config=file, warning=warning)
+        return config
 
     def ready() -> None:
         number = exporter.accounts
@@ -228,11 +203,26 @@ def _serve(
         exporter.reload()
         ready()
 
-    with exporter:
-        ready()
-        give_signs_of_life(exporter.is_alive)
-        wait_for_end(reload)
-        notify("STOPPING=1")
+    with signals_kept(signal.SIGHUP):
+        log_as_told(config)
+        try:
+            exporter = Exporter(
+                config,
+                *addresses,
+                options=settings,
+                load=lambda: log_as_told(options.load_config(file)),
+            )
+        except OSError as error:
+            fail(
+                "--web.listen-address: cannot listen on {address}: {error}",
+                address=error.filename,
+                error=error,
+            )
+        with exporter:
+            ready()
+            give_signs_of_life(exporter.is_alive)
+            wait_for_end(reload)
+            notify("STOPPING=1")
 
 
 def wait_for_end(reload: Callable[[], object] | None = None) -> None:
