@@ -142,7 +142,7 @@ def test_scrapes_that_wait_for_a_cabinet_that_hangs_keep_nobody_from_other_pages
             return client
 
         waiting = [scrape() for _ in range(2)]
-        assert until(lambda: exporter._site._may_wait._value == 0)
+        assert until(lambda: len(exporter._site._waiting) == 2)
         for _ in range(8):
             assert scrape().recv(12) == b"HTTP/1.1 200"
         assert fetch(f"{exporter.url}/-/healthy") == "The exporter is healthy.\n"

@@ -305,7 +305,7 @@ def test_where_as_many_wait_as_may_the_others_get_what_there_is_at_once() -> Non
     for one in waiting:
         one.start()
     assert reading.wait(PATIENCE)
-    assert until(lambda: site._may_wait._value == 0)
+    assert until(lambda: len(site._waiting) == 2)
     for query, wanted in (("", 'vats_up{account="acme"} 0.0'), ("debug=true", "too many wait")):
         path = "/probe" if query else "/metrics"
         request = Request("GET", path, f"account=acme&{query}", headers=patient)
@@ -314,13 +314,13 @@ def test_where_as_many_wait_as_may_the_others_get_what_there_is_at_once() -> Non
     for one in waiting:
         one.join(PATIENCE)
     assert ['vats_up{account="acme"} 1.0' in page for page in pages] == [True] * 2
-    assert site._may_wait._value == 2
+    assert site._waiting == []
 
 
 def test_who_is_served_what_is_fresh_need_not_wait_for_others() -> None:
     site = Site(Collector([MonitoredAccount("acme", OneTrunk().connect)]), max_waiting=1)
     site.respond(Request("GET", "/metrics"))
-    with site._waiting(Request("GET", "/metrics")):
+    with site._wait(Request("GET", "/metrics")):
         assert 'vats_up{account="acme"} 1.0' in text(site.respond(Request("GET", "/metrics")))
         request = Request("GET", "/probe", "account=acme")
         assert "vats_probe_success 1.0" in text(site.respond(request))

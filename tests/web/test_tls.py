@@ -139,7 +139,8 @@ def test_certificates_if_given_are_verified_by_the_systems_authorities_unless_to
 def test_why_clients_are_refused_is_told_once_a_client_and_minute(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "_minute", lambda: 0)
+    warned: set[object] = set()  # of one minute, however long it takes
+    monkeypatch.setattr(server_module, "_warned", lambda _minute: warned)
     demanding = tls.model_copy(
         update={
             "client_auth_type": "RequireAndVerifyClientCert",

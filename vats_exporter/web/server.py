@@ -11,6 +11,7 @@ thread.
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import sys
@@ -21,8 +22,8 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from http.client import responses
 from http.server import ThreadingHTTPServer
-from io import BufferedReader
 from socketserver import StreamRequestHandler
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ _LOOK_EVERY: Final = 0.1  # seconds between two looks at deadlines, and at wheth
 _PAUSE: Final = 0.05  # seconds before the next try to accept a connection, where it failed
 _MOST_WARNINGS: Final = 100  # a minute
 _LINGER: Final = 1.0  # seconds for which a client is still heard after its last answer
+_END: Final = re.compile(rb"\n\r?\n")  # of a request's head
 _HANDSHAKE: Final = b"\x16"  # the first byte of a client that speaks TLS [RFC 8446, 5.1]
 _PLAIN_HTTP: Final = "This exporter speaks HTTPS here, and the request was plain HTTP."
 _NO_TLS: Final = "This exporter speaks plain HTTP here, and not HTTPS."
@@ -46,7 +48,7 @@ _log = get_logger(__name__)
 
 def _warn(event: str, **facts: str | None) -> None:
     """Log a warning: the same one once a minute, and so many in all, whatever clients do."""
-    warned, warning = _warned(_minute()), (event, *facts.values())
+    warned, warning = _warned(int(time.monotonic() // 60)), (event, *facts.values())
     if warning not in warned and len(warned) < _MOST_WARNINGS:
         warned.add(warning)
         _log.warning(event, **facts)
@@ -58,8 +60,9 @@ def _warned(_minute: int) -> set[tuple[str | None, ...]]:
     return set()
 
 
-def _minute() -> int:
-    return int(time.monotonic() // 60)
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +224,7 @@ class _Connection(StreamRequestHandler):
     """One client's connection: its requests are read and answered in a thread of its own."""
 
     server: _Listener
-    rfile: BufferedReader
+    rbufsize = 0  # requests are received from the socket itself
     wbufsize = 64 * 1024  # bytes of an answer that leave in one piece
     disable_nagle_algorithm = True
     waiting: tuple[float, float] | None = None
@@ -237,6 +240,7 @@ class _Connection(StreamRequestHandler):
             self.request = self._tls[0].wrap_socket(
                 self.request, server_side=True, do_handshake_on_connect=False
             )
+        self._received = b""  # of the next request
         super().setup()
 
     def handle(self) -> None:
@@ -308,9 +312,11 @@ class _Connection(StreamRequestHandler):
 
     def _answer_one(self) -> bool:
         """Wait for a request, and answer it; tell whether another one may follow."""
-        self._wait(self._limits.idle_timeout)
-        if not self.rfile.peek(1):
-            return False
+        if not self._received:
+            self._wait(self._limits.idle_timeout)
+            self._received = self.request.recv(MAX_HEAD)
+            if not self._received:
+                return False
         self._wait(self._limits.read_timeout)
         request = read_request(self._read_head())
         if isinstance(request, int):
@@ -336,13 +342,14 @@ class _Connection(StreamRequestHandler):
         return keeps
 
     def _read_head(self) -> bytes:
-        # Up to the empty line after the headers, or past what a head may take.
-        head = b""
-        while not head.endswith((b"\n\r\n", b"\n\n")) and len(head) <= MAX_HEAD:
-            line = self.rfile.readline(MAX_HEAD + 1 - len(head))
-            head += line
-            if not line.endswith(b"\n") and len(head) <= MAX_HEAD:
+        """Receive up to the empty line after the headers, or past what a head may take."""
+        while not (end := _END.search(self._received)) and len(self._received) <= MAX_HEAD:
+            piece = self.request.recv(MAX_HEAD)
+            if not piece:
                 raise ConnectionAbortedError  # the client left in the middle
+            self._received += piece
+        size = end.end() if end else len(self._received)
+        head, self._received = self._received[:size], self._received[size:]
         return head
 
     def _respond(self, request: Request) -> Response:
@@ -356,9 +363,8 @@ class _Connection(StreamRequestHandler):
     def _send(self, response: Response, *, keeps: bool = False, with_body: bool = True) -> None:
         # A crowd of idle clients cuts off no answer, and slow readers do not hold every place.
         self._wait(self._limits.write_timeout, favour=self._limits.write_timeout / 2)
-        self.wfile.write(self._head(response, keeps=keeps))
-        for chunk in response.chunks if with_body else ():
-            self.wfile.write(chunk)
+        chunks = response.chunks if with_body else ()
+        self.wfile.writelines([self._head(response, keeps=keeps), *chunks])
         self.wfile.flush()
 
     def _say_plainly(self, status: int, sentence: str) -> None:
@@ -369,13 +375,12 @@ class _Connection(StreamRequestHandler):
 
     def _head(self, response: Response, *, keeps: bool = False) -> bytes:
         headers = {
-            "Date": formatdate(usegmt=True),
+            "Date": _date(int(time.time())),
             "Content-Type": response.content_type,
             "Content-Length": str(response.length),
             "Connection": "keep-alive" if keeps else "close",
             **dict(response.headers),
             **self._web.protection.headers,
         }
-        first = f"HTTP/1.1 {response.status:d} {HTTPStatus(response.status).phrase}"
-        lines = [first, *map(": ".join, headers.items()), "", ""]
-        return "\r\n".join(lines).encode("latin-1")
+        first = f"HTTP/1.1 {response.status} {responses[response.status]}"
+        return "\r\n".join([first, *map(": ".join, headers.items()), "", ""]).encode("latin-1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,7 +56,8 @@ class Site:
         self._collector = collector
         self._urls = urls or Urls()
         self._reload = reload
-        self._may_wait = threading.Semaphore(max_waiting)
+        self._max_waiting = max_waiting
+        self._waiting: list[Request] = []  # single operations on a list are atomic
         self._pages: Mapping[str, Callable[[Request], Response]] = {
             "/": self._landing,
             self._urls.metrics: self._metrics,
@@ -91,22 +91,22 @@ class Site:
     def _metrics(self, request: Request) -> Response:
         if request.method == "HEAD":  # a request for the head alone starts no refresh
             return _exposition(request, self._collector.page)
-        with self._waiting(request) as timeout:
+        with self._wait(request) as timeout:
             return _exposition(request, lambda form: self._collector.scrape(form, timeout))
 
     @contextmanager
-    def _waiting(self, request: Request) -> Iterator[float]:
+    def _wait(self, request: Request) -> Iterator[float]:
         """Give the seconds that a request may wait for a refresh: 0 where too many wait already.
 
         One that waits gives its connection to no other, so a hanging cabinet could take them all.
         """
-        may_wait = self._may_wait.acquire(blocking=False)
         timeout = request.headers.get("x-prometheus-scrape-timeout-seconds", "")
+        may_wait = len(self._waiting) < self._max_waiting
+        self._waiting.append(request)
         try:
             yield scrape_timeout(timeout) if may_wait else 0.0
         finally:
-            if may_wait:
-                self._may_wait.release()
+            self._waiting.pop()
 
     def _of_account(
         self, page: Callable[[Request, MonitoredAccount], Response]
@@ -128,7 +128,7 @@ class Site:
         return say(200, latest_refreshes(account), _NOT_KEPT)
 
     def _probe(self, request: Request, account: MonitoredAccount) -> Response:
-        with self._waiting(request) as timeout:
+        with self._wait(request) as timeout:
             probe = Probe(account, timeout)
         if request.parameter("debug") == "true":
             return Response(200, probe.debug_page(), headers=(_NOT_KEPT,))
