@@ -368,7 +368,7 @@ def test_an_enterprise_without_trunks_gives_an_empty_list(
 @pytest.mark.parametrize(
     "habits",
     [
-        {"shared_booleans": True},
+        {"layout": RowLayout(kind="e")},
         {"style": GWT_2_13},
         {"layout": RowLayout(before=("weight", "email", "name"), after=("phone", "limit"))},
         {"layout": RowLayout(before=("phone",), after=("name", "migration", "created"))},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from vats_exporter.demo import Deployment, SimulatedDevice, SimulatedTrunk, State
+from vats_exporter.demo import Deployment, RowLayout, SimulatedDevice, SimulatedTrunk, State
+from vats_exporter.demo.deployment import Reading
 from vats_exporter.gwt import GWT_2_7, GWT_2_13, decode_long
 
 WIRE: Final = Path(__file__).parents[1] / "wire"
@@ -21,15 +23,18 @@ def capture(name: str) -> str:
     return (WIRE / f"{name}.txt").read_text("utf-8")
 
 
-def captured_deployment(*, dq: bool = False, shared_booleans: bool = False) -> Deployment:
-    """The deployment that the captures were made with."""
+def captured_deployment(*, dq: bool = False, kind: Reading = "a") -> Deployment:
+    """The deployment that the captures were made with; what they leave out is drawn."""
     script = truth("permutation_cache")
-    signatures = dict(signature.rsplit("/", 1) for signature in script["type_signatures"])
-    return Deployment(
+    pairs = (signature.split("/") for signature in script["type_signatures"])
+    signatures = {name: int(number) for name, number in pairs}
+    drawn = Deployment.make()
+    return replace(
+        drawn,
         permutations=tuple(truth("nocache_five")["permutations"]),
         policies=script["service_policies"],
-        signatures={name: int(number) for name, number in signatures.items()},
-        shared_booleans=shared_booleans,
+        signatures={**drawn.signatures, **signatures},
+        layout=RowLayout(kind=kind),
         style=GWT_2_13 if dq else GWT_2_7,
     )
 

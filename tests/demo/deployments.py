@@ -16,7 +16,6 @@ DEPLOYMENTS = {
     "as usual": Deployment.make(),
     "with interned strings": replace(Deployment.make(), interned=True),
     "with the list in a fragment": replace(Deployment.make(), fragments=3, list_fragment=2),
-    "with shared Booleans": replace(Deployment.make(), shared_booleans=True),
     "of GWT 2.13": replace(Deployment.make(), style=GWT_2_13),
     "with other lists": replace(Deployment.make(), other_lists=3),
     "with nested objects, maps and arrays": replace(

@@ -116,6 +116,24 @@ def test_a_session_is_of_its_account_only(client: Client) -> None:
         assert other.get(f"/gwt/enterprise/{second.enterprise.number}/").status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("header", "leads_to"),
+    [
+        ("JSESSIONID={}", ENTERPRISE),
+        ("a=b=c; JSESSIONID={}", ENTERPRISE),
+        ("XJSESSIONID={}", "/login"),
+        ("jsessionid={}", "/login"),
+    ],
+)
+def test_a_session_is_found_by_its_cookies_whole_name(
+    signed_in: Client, header: str, leads_to: str
+) -> None:
+    (cookie,) = signed_in.cabinet.sessions
+    signed_in.http.cookies.clear()
+    home = signed_in.get("/", headers={"Cookie": header.format(cookie)})
+    assert home.headers["Location"] == leads_to
+
+
 def test_sessions_can_be_ended(signed_in: Client) -> None:
     assert signed_in.cabinet.end_sessions() == 1
     assert signed_in.list().status_code == 302

@@ -167,6 +167,12 @@ def test_what_can_not_be_done_is_not_found(client: Client, method: str, path: st
     assert response.json()["error"]
 
 
+def test_the_truth_is_for_people_too(client: Client) -> None:
+    response = client.get("/_demo/trunks")
+    assert response.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert "Соколова Эльдар" in response.text
+
+
 def test_an_account_that_is_not_there_is_not_found(client: Client) -> None:
     for path in ("end-sessions", "trunks", "password"):
         body = {"account": "other", "password": ""}

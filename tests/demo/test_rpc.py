@@ -10,15 +10,9 @@ import requests
 
 from tests.demo.browser import Client, answer, refs
 from tests.demo.captures import capture, captured_deployment, captured_form, captured_trunks, truth
-from vats_exporter.demo import Deployment, RowLayout, SimulatedCabinet, make_accounts
-from vats_exporter.demo.deployment import BOOLEAN, EXTRA_COLUMNS, Object
-from vats_exporter.demo.rpc import (
-    application_error,
-    device_form_answer,
-    incompatible_client,
-    list_answer,
-    mobile_form_answer,
-)
+from vats_exporter.demo import RowLayout, SimulatedCabinet, make_accounts
+from vats_exporter.demo.deployment import APPLICATION_ERROR, BOOLEAN, COLUMNS, Object
+from vats_exporter.demo.rpc import form_answer, list_answer
 from vats_exporter.gwt import decode
 
 if TYPE_CHECKING:
@@ -313,28 +307,24 @@ def test_a_selector_moved_to_nowhere_fails(signed_in: Client) -> None:
 )
 def test_a_page_of_the_list_is_the_captured_one_byte_for_byte(name: str) -> None:
     deployment = captured_deployment(
-        dq=name.endswith("_dq"), shared_booleans=name == "list_shared_boolean"
+        dq=name.endswith("_dq"), kind="e" if name == "list_shared_boolean" else "a"
     )
     total = truth(name)["total"]
     assert list_answer(deployment, ENTERPRISE, captured_trunks(name), total) == capture(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["getform31", "getform31_disabled", "getform31_dq", "getform31_nodevice"]
+    "name", ["getform31", "getform31_disabled", "getform31_dq", "getform31_nodevice", "getform32"]
 )
-def test_the_device_form_is_the_captured_one_byte_for_byte(name: str) -> None:
+def test_a_form_is_the_captured_one_byte_for_byte(name: str) -> None:
     deployment = captured_deployment(dq=name.endswith("_dq"))
-    assert device_form_answer(deployment, ENTERPRISE, captured_form(name)) == capture(name)
-
-
-def test_the_mobile_form_is_the_captured_one_byte_for_byte() -> None:
-    form = captured_form("getform32")
-    assert mobile_form_answer(captured_deployment(), ENTERPRISE, form) == capture("getform32")
+    assert form_answer(deployment, ENTERPRISE, captured_form(name)) == capture(name)
 
 
 def test_the_applications_exception_is_the_captured_one_byte_for_byte() -> None:
     _, code, message = truth("ex_application")["string_table"]
-    assert application_error(captured_deployment(), code, message) == capture("ex_application")
+    error = Object(APPLICATION_ERROR, (code, message, message))
+    assert captured_deployment().write(error, "EX") == capture("ex_application")
 
 
 def test_the_answer_to_the_selector_is_the_captured_one_byte_for_byte() -> None:
@@ -352,16 +342,17 @@ def test_the_answer_to_the_selector_is_the_captured_one_byte_for_byte() -> None:
 )
 def test_an_incompatible_client_is_told_so_as_in_the_captures(name: str) -> None:
     deployment = captured_deployment(dq=name.endswith("_dq"))
-    assert incompatible_client(deployment, truth(name)["message"]) == capture(name)
+    error = Object(INCOMPATIBLE, (truth(name)["message"],))
+    assert deployment.write(error, "EX") == capture(name)
 
 
-@pytest.mark.parametrize("column", sorted(EXTRA_COLUMNS))
+@pytest.mark.parametrize(
+    "column", sorted(COLUMNS.keys() - {*RowLayout().before, *RowLayout().after})
+)
 def test_an_extra_column_leaves_the_twelve_values_as_they_are(column: str) -> None:
     usual = RowLayout()
     layout = RowLayout(before=(*usual.before, column), after=(column, *usual.after))
-    captured = captured_deployment()
-    signatures = {**Deployment.make().signatures, **captured.signatures}
-    deployment = replace(captured, layout=layout, signatures=signatures)
+    deployment = replace(captured_deployment(), layout=layout)
     trunks = captured_trunks("list_page3")
     plain = decode(list_answer(captured_deployment(), ENTERPRISE, trunks, 237))
     response = decode(list_answer(deployment, ENTERPRISE, trunks, 237))

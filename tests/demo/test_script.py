@@ -14,11 +14,7 @@ from tests.demo.captures import truth
 from tests.demo.deployments import DEPLOYMENTS
 from vats_exporter.demo import Deployment, RowLayout, make_accounts
 from vats_exporter.demo.rpc import list_answer
-from vats_exporter.demo.script import (
-    fragment_script,
-    permutation_script,
-    selection_script,
-)
+from vats_exporter.demo.script import scripts
 from vats_exporter.gwt import GWT_2_13
 
 if TYPE_CHECKING:
@@ -57,6 +53,23 @@ def deployment(request: pytest.FixtureRequest) -> Deployment:
     return chosen
 
 
+def permutation(deployment: Deployment) -> str:
+    """The script of the first permutation."""
+    return scripts(deployment)[f"{deployment.permutations[0]}.cache.js"]
+
+
+def fragments(deployment: Deployment) -> list[str]:
+    """Those of its fragments, in their order."""
+    folder = f"deferredjs/{deployment.permutations[0]}"
+    numbers = range(1, deployment.fragments + 1)
+    return [scripts(deployment)[f"{folder}/{number}.cache.js"] for number in numbers]
+
+
+def selection(deployment: Deployment) -> str:
+    """The script that chooses a permutation."""
+    return scripts(deployment)["vpbxGwt.nocache.js"]
+
+
 def code(script: str) -> str:
     """What a wrapped script holds."""
     literals = script[script.index("(") + 1 : script.rindex(")")]
@@ -68,10 +81,10 @@ def run(deployment: Deployment, answer: str) -> Any:
     """Read an answer as the compiled application does."""
     engine = MiniRacer()
     engine.eval(BROWSER + FLATTEN)
-    application = code(permutation_script(deployment, deployment.permutations[0]))
+    application = code(permutation(deployment))
     engine.eval(application)
-    for number in range(1, deployment.fragments + 1):
-        engine.eval(code(fragment_script(deployment, number)))
+    for fragment in fragments(deployment):
+        engine.eval(code(fragment))
     prepare, read_object = (re.search(entry, application) for entry in (PREPARE, READ_OBJECT))
     assert prepare
     assert read_object
@@ -107,15 +120,14 @@ def test_the_compiled_application_reads_the_list(deployment: Deployment) -> None
 
 def test_a_deployment_without_a_list_in_its_permutation_has_it_in_one_fragment() -> None:
     deployment = replace(Deployment.make(), fragments=3, list_fragment=2)
-    texts = [permutation_script(deployment, deployment.permutations[0])]
-    texts += [fragment_script(deployment, number) for number in (1, 2, 3)]
+    texts = [permutation(deployment), *fragments(deployment)]
     policy = deployment.policies["AbonentBrowserGwtService"]
     assert [policy in text for text in texts] == [False, False, True, False]
 
 
 def test_a_permutation_is_javascript_in_a_string_in_an_array() -> None:
     deployment = Deployment.make()
-    script = permutation_script(deployment, deployment.permutations[0])
+    script = permutation(deployment)
     outer = re.fullmatch(r"vpbxGwt\.onScriptDownloaded\((\[.*\])\);\n", script)
     assert outer is not None
     (inner,) = json.loads(outer[1])
@@ -124,7 +136,7 @@ def test_a_permutation_is_javascript_in_a_string_in_an_array() -> None:
 
 def test_a_permutation_has_every_service_beside_its_hash() -> None:
     deployment = Deployment.make()
-    script = permutation_script(deployment, deployment.permutations[0])
+    script = permutation(deployment)
     found = dict(re.findall(r"'(\w+GwtService)','([0-9A-F]{32})'", script))
     assert found == deployment.policies
     assert set(found) == set(truth("permutation_cache")["service_policies"])
@@ -132,7 +144,7 @@ def test_a_permutation_has_every_service_beside_its_hash() -> None:
 
 def test_a_permutation_has_every_signature_as_a_literal() -> None:
     deployment = Deployment.make()
-    script = permutation_script(deployment, deployment.permutations[0])
+    script = permutation(deployment)
     found = set(re.findall(r"'(\[?[\w.$]+/[0-9]+)'", script))
     assert found == {deployment.signature(name) for name in deployment.signatures}
     captured = truth("permutation_cache")["type_signatures"]
@@ -144,14 +156,14 @@ def test_a_permutation_has_every_signature_as_a_literal() -> None:
 def test_the_release_of_gwt_stands_in_the_permutation() -> None:
     old = Deployment.make()
     new = replace(old, style=GWT_2_13)
-    assert r"$gwt_version = \"2.7.0\"" in permutation_script(old, old.permutations[0])
-    assert r"$gwt_version = \"2.13.1\"" in permutation_script(new, new.permutations[0])
+    assert r"$gwt_version = \"2.7.0\"" in permutation(old)
+    assert r"$gwt_version = \"2.13.1\"" in permutation(new)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_selection_script_names_just_the_permutations(count: int) -> None:
     deployment = Deployment.make(permutations=count)
-    names = re.findall(r"'([0-9A-F]{32})'", selection_script(deployment))
+    names = re.findall(r"'([0-9A-F]{32})'", selection(deployment))
     assert tuple(names) == deployment.permutations
 
 
@@ -159,4 +171,4 @@ def test_the_minified_names_change_with_the_deployment() -> None:
     old = Deployment.make(seed=1)
     new = old.redeployed(2)
     declared = re.compile(r"(\w+)='\.cache\.js'")
-    assert declared.findall(selection_script(old)) != declared.findall(selection_script(new))
+    assert declared.findall(selection(old)) != declared.findall(selection(new))

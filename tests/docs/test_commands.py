@@ -28,7 +28,7 @@ from tests.process import process_put_back
 from vats_exporter.cli import main
 from vats_exporter.demo import Account, Enterprise, Population, SimulatedCabinet
 from vats_exporter.demo.rpc import list_answer
-from vats_exporter.demo.script import permutation_script
+from vats_exporter.demo.script import scripts
 from vats_exporter.gwt import decode_long
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             "answer.txt": pages[0],
             "list-1.txt": pages[0],
             "list-2.txt": pages[1],
-            "permutation.cache.js": permutation_script(deployment, deployment.permutations[0]),
+            "permutation.cache.js": scripts(deployment)[f"{deployment.permutations[0]}.cache.js"],
         }
         for name, text in files.items():
             (folder / name).write_text(text, "utf-8")

@@ -8,24 +8,16 @@ it can be made to misbehave. Everything in it is invented.
 It uses :mod:`vats_exporter.gwt` for the wire format and nothing else of the project.
 """
 
-from vats_exporter.demo.cabinet import SimulatedCabinet
-from vats_exporter.demo.deployment import Deployment, RowLayout
-from vats_exporter.demo.enterprise import Account, Enterprise, make_accounts
-from vats_exporter.demo.http import Answer, Fault, Incoming
-from vats_exporter.demo.population import Population, SimulatedDevice, SimulatedTrunk, State
-
-__all__ = [
-    "Account",
-    "Answer",
-    "Deployment",
-    "Enterprise",
-    "Fault",
-    "Incoming",
-    "Population",
-    "RowLayout",
-    "SimulatedCabinet",
-    "SimulatedDevice",
-    "SimulatedTrunk",
-    "State",
-    "make_accounts",
-]
+from vats_exporter.demo.cabinet import SimulatedCabinet as SimulatedCabinet
+from vats_exporter.demo.deployment import Deployment as Deployment
+from vats_exporter.demo.deployment import RowLayout as RowLayout
+from vats_exporter.demo.enterprise import Account as Account
+from vats_exporter.demo.enterprise import Enterprise as Enterprise
+from vats_exporter.demo.enterprise import Population as Population
+from vats_exporter.demo.enterprise import SimulatedDevice as SimulatedDevice
+from vats_exporter.demo.enterprise import SimulatedTrunk as SimulatedTrunk
+from vats_exporter.demo.enterprise import State as State
+from vats_exporter.demo.enterprise import make_accounts as make_accounts
+from vats_exporter.demo.http import Answer as Answer
+from vats_exporter.demo.http import Fault as Fault
+from vats_exporter.demo.http import Incoming as Incoming

@@ -29,18 +29,19 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from threading import Event
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from typing_extensions import Self
 
 from vats_exporter.demo import http
 from vats_exporter.demo.application import Application
 from vats_exporter.demo.deployment import Deployment
-from vats_exporter.demo.enterprise import Account, make_accounts
+from vats_exporter.demo.enterprise import Account, SimulatedTrunk, make_accounts
 from vats_exporter.demo.http import Answer, Fault, FaultHook, HttpRequest, Server
-from vats_exporter.demo.population import SimulatedTrunk
 
 _PREFIX: Final = "/_demo/"
 
@@ -61,15 +62,8 @@ class SimulatedCabinet(Application):
     ...     account = cabinet.account("demo")
     ...     settings = cabinet.url, account.login, account.password
 
-    Args:
-        accounts: the logins it knows; ``None`` for one with 25 trunks that stand still.
-        address: host and port to listen on; port 0 chooses one at the first start and keeps it.
-        deployment: names and habits; ``None`` draws one.
-        tls: makes it HTTPS.
-        clock: seconds since the epoch, for the truth's time.
-
-    Attributes:
-        faults: a hook that makes requests go wrong; ``None`` for none. Can be set at any time.
+    By default it has one account, with 25 trunks that stand still, and draws its deployment. Port 0
+    chooses a port at the first start, which is kept.
     """
 
     def __init__(
@@ -82,21 +76,24 @@ class SimulatedCabinet(Application):
         clock: Callable[[], float] = time.time,
     ) -> None:
         accounts = make_accounts(clock=clock) if accounts is None else accounts
-        super().__init__(accounts, deployment or Deployment.make())
-        self.clock = clock
-        self.faults: FaultHook | None = None
+        super().__init__(accounts, deployment or Deployment.make(), is_secure=tls is not None)
+        self.faults: FaultHook | None = None  # can be set at any time
+        self._clock = clock
         self._address = address
         self._tls = tls
         self._redeployments = itertools.count(1)
         self._server: Server | None = None
+        self._stopping = Event()
 
     def start(self) -> None:
         """Listen and serve, in threads of its own."""
+        self._stopping.clear()
         self._server = Server(self._address, self._stats.connection, self._responding, self._tls)
         self._address = (self._address[0], self._server.server_port)
 
     def stop(self) -> None:
         """Stop listening and break all connections; it can be started again on the same port."""
+        self._stopping.set()
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -115,24 +112,20 @@ class SimulatedCabinet(Application):
         return f"{'https' if self._tls else 'http'}://{host}:{port}"
 
     def account(self, name: str) -> Account:
-        """Return an account by its name.
-
-        Raises:
-            LookupError: there is none.
-        """
+        """Return an account by its name; a ``LookupError`` if there is none."""
         for account in self.accounts:
             if account.name == name:
                 return account
         raise LookupError(f"no account {name}")
 
     def redeploy(self) -> None:
-        """Change permutations, hashes and signatures; sessions go on."""
+        """Change permutations, hashes, signatures and the rows' layout; sessions go on."""
         seed = f"{self.deployment.permutations[0]} {next(self._redeployments)}"
         self.deployment = self.deployment.redeployed(seed)
 
     def end_sessions(self, account: str | None = None) -> int:
         """End the sessions of an account, or of all, and return how many there were."""
-        whose = self.accounts if account is None else [self.account(account)]
+        whose = self._those(account)
         ended = [cookie for cookie, owner in list(self.sessions.items()) if owner in whose]
         for cookie in ended:
             self.sessions.pop(cookie, None)
@@ -145,12 +138,18 @@ class SimulatedCabinet(Application):
 
     def trunks(self, account: str | None = None) -> list[dict[str, Any]]:
         """Return the true state of an account's trunks, or of all, as ``/_demo/trunks`` does."""
-        accounts = self.accounts if account is None else [self.account(account)]
-        return [_truth(owner, trunk) for owner in accounts for trunk in owner.enterprise.trunks()]
+        return [
+            _truth(owner, trunk)
+            for owner in self._those(account)
+            for trunk in owner.enterprise.trunks()
+        ]
 
     def stats(self) -> dict[str, Any]:
         """Return the counts, as ``/_demo/stats`` shows them."""
         return {**self._stats.as_json(), "sessions": len(self.sessions)}
+
+    def _those(self, account: str | None) -> Iterable[Account]:
+        return self.accounts if account is None else [self.account(account)]
 
     @contextmanager
     def _responding(self, request: HttpRequest) -> Iterator[tuple[Answer, Fault]]:
@@ -165,45 +164,50 @@ class SimulatedCabinet(Application):
             answer = fault.instead or self.answer(request)
             if fault.change is not None:
                 answer = fault.change(answer)
+            while fault.wait and not fault.wait.wait(http.LOOKS_EVERY):
+                if self._stopping.is_set():
+                    raise ConnectionAbortedError
             yield answer, fault
 
     def _control(self, request: HttpRequest) -> Answer:
+        status = 200
         try:
-            return http.as_json(self._controlled(request))
-        except ValueError as error:
-            return http.as_json({"error": str(error)}, status=400)
-        except LookupError as error:
-            return http.as_json({"error": str(error)}, status=404)
+            shown = self._controlled(request)
+        except (ValueError, LookupError) as error:
+            shown = {"error": str(error)}
+            status = 400 if isinstance(error, ValueError) else 404
+        text = json.dumps(shown, ensure_ascii=False, indent=1) + "\n"
+        return http.text(text, http.JSON, status=status)
 
     def _controlled(  # noqa: PLR0911 - one each of what can be done
         self, request: HttpRequest
     ) -> dict[str, Any]:
         """Do what is asked for; see the table above."""
-        name, _, phone = request.path.removeprefix(_PREFIX).partition("/")
         asked = _parse(request.body) if request.method == "POST" else {}
-        match request.method, name, bool(phone):
-            case "GET", "trunks", False:
-                return {"trunks": self.trunks(request.query("account")), "at": self.clock()}
-            case "GET", "stats", False:
+        match request.method, request.path.removeprefix(_PREFIX).split("/"):
+            case "GET", ["trunks"]:
+                asked = dict(parse_qsl(request.query))
+                return {"trunks": self.trunks(asked.get("account")), "at": self._clock()}
+            case "GET", ["stats"]:
                 return self.stats()
-            case "POST", "trunks", False:
+            case "POST", ["trunks"]:
                 owner = self.account(_get(asked, "account", str))
                 return _truth(owner, owner.enterprise.add())
-            case "POST", "trunks", True:
+            case "POST", ["trunks", phone]:
                 return self._change(phone, asked)
-            case "DELETE", "trunks", True:
+            case "DELETE", ["trunks", phone]:
                 owner = self._owner(phone)
                 return _truth(owner, owner.enterprise.remove(phone))
-            case "POST", "redeploy", False:
+            case "POST", ["redeploy"]:
                 self.redeploy()
                 return {"permutations": list(self.deployment.permutations)}
-            case "POST", "end-sessions", False:
+            case "POST", ["end-sessions"]:
                 account = _get(asked, "account", str) if "account" in asked else None
                 return {"ended": self.end_sessions(account)}
-            case "POST", "password", False:
+            case "POST", ["password"]:
                 self.change_password(_get(asked, "account", str), _get(asked, "password", str))
                 return {"changed": True}
-            case "POST", "pace", False:
+            case "POST", ["pace"]:
                 seconds = _get(asked, "seconds", (int, float))
                 for account in self.accounts:
                     account.enterprise.set_pace(seconds)
@@ -221,7 +225,8 @@ class SimulatedCabinet(Application):
 
     def _owner(self, phone: str) -> Account:
         for account in self.accounts:
-            if any(trunk.phone == phone for trunk in account.enterprise.trunks()):
+            with suppress(LookupError):
+                account.enterprise.find(phone)
                 return account
         raise LookupError(f"no trunk {phone}")
 
@@ -247,12 +252,9 @@ def _truth(account: Account, trunk: SimulatedTrunk) -> dict[str, Any]:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body or b"{}")
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ValueError("the body is not a JSON object")  # noqa: TRY004 - of a request
-    return value
+        return {**json.loads(body or b"{}")}
+    except (ValueError, TypeError):
+        raise ValueError("the body is not a JSON object") from None
 
 
 def _get(asked: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:

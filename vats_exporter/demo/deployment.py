@@ -15,11 +15,15 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, cycle
+from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from vats_exporter.demo.population import SimulatedTrunk
+from vats_exporter.demo.enterprise import SimulatedTrunk
 from vats_exporter.gwt import GWT_2_7, Fields, Kind, Repeat, ResponseWriter, Style, encode_response
+from vats_exporter.gwt.request import INCOMPATIBLE
 from vats_exporter.gwt.response import Status
+
+MODULE: Final = "vpbxGwt"
 
 LONG: Final = "java.lang.Long"
 BOOLEAN: Final = "java.lang.Boolean"
@@ -42,63 +46,8 @@ DEVICE_FORM: Final = "ru.cti.vpbx.shared.models.form.device.AbonentDeviceFormGWT
 DEVICE_RECORD: Final = "ru.cti.vpbx.shared.models.form.device.AbonentDeviceRecordGWTModel"
 DISPATCHER: Final = "ru.cti.vpbx.shared.services.DispatcherService$DISPATCHER"
 
-LASTING_SIGNATURES: Final = {
-    BOOLEAN: 476441737,
-    LONG: 4227064769,
-    STRING: 2004016611,
-    INTEGER: 3438268394,
-    ARRAY_LIST: 4159755760,
-    HASH_MAP: 1797211028,
-    INT_ARRAY: 1438268394,
-    DATE: 3385151746,
-}
-"""Of the classes that come with GWT. [observed]"""
-
-APPLICATION_CLASSES: Final = (
-    *(MIGRATION_STATE, APPLICATION_ERROR, LIST_RECORD, LIST_REQUEST, LIST_RESPONSE, CONTACT, QUEUE),
-    *(MOBILE_FORM, FORM, DEVICE_FORM, DEVICE_RECORD, DISPATCHER),
-)
-LIST_CLASSES: Final = frozenset(
-    (LIST_RECORD, LIST_RESPONSE, LIST_REQUEST, CONTACT, QUEUE, HASH_MAP, INT_ARRAY)
-)
-"""Those that only the list's service needs."""
-
-
-class Interface(NamedTuple):
-    """A service: its Java name, and the parameters' classes of each of its methods."""
-
-    interface: str
-    methods: Mapping[str, tuple[str, ...]]
-
-
-LIST_SERVICE: Final = "AbonentBrowserGwtService"
-DETAILS_SERVICE: Final = "DispatcherGwtService"
-SELECTOR_SERVICE: Final = "AbonentDeviceFormGwtService"
-
-SERVICES: Final = {
-    SELECTOR_SERVICE: Interface(
-        "ru.cti.vpbx.shared.services.AbonentDeviceFormGwtService", {"setEnabled": (LONG, BOOLEAN)}
-    ),
-    # Nothing calls it; its path ends in the same words as the list's.
-    "EnterpriseBrowserGwtService": Interface(
-        "ru.cti.vpbx.shared.services.EnterpriseBrowserGwtService", {}
-    ),
-    LIST_SERVICE: Interface(
-        "ru.cti.vpbx.shared.services.AbonentBrowserGwtService", {"list": (LIST_REQUEST,)}
-    ),
-    DETAILS_SERVICE: Interface(
-        "ru.cti.vpbx.shared.services.DispatcherService", {"getForm": (LONG, DISPATCHER)}
-    ),
-}
-"""By path. What the selector's method is really called is not known. [assumed]"""
-
-MODULE: Final = "vpbxGwt"
-
-CONSTANTS: Final = {DISPATCHER: 40, MIGRATION_STATE: 3}
-"""How many constants each enum has."""
-
 _NUMBER, _BOOLEAN, _LONG = Kind.NUMBER, Kind.BOOLEAN, Kind.LONG
-_STRING, _OBJECT = Kind.STRING, Kind.OBJECT
+_STRING, _OBJECT, _ENUM = Kind.STRING, Kind.OBJECT, Kind.ENUM
 
 REQUEST_FIELDS: Final[Mapping[str, Kind]] = {
     "search": _STRING,
@@ -109,44 +58,81 @@ REQUEST_FIELDS: Final[Mapping[str, Kind]] = {
 }
 """Of the list request."""
 
-VALUES: Final = frozenset((BOOLEAN, LONG, STRING, INTEGER, DATE, *CONSTANTS))
-"""Classes of one value, with which the client makes the object."""
 
-FIELDS: Final[Mapping[str, Fields]] = {
-    BOOLEAN: (_BOOLEAN,),
-    LONG: (_LONG,),
-    STRING: (_STRING,),
-    INTEGER: (_NUMBER,),
-    DATE: (_LONG,),
-    ARRAY_LIST: (_NUMBER, Repeat((_OBJECT,))),
-    HASH_MAP: (_NUMBER, Repeat((_OBJECT, _OBJECT))),
-    INT_ARRAY: (_NUMBER, Repeat((_NUMBER,))),
-    MIGRATION_STATE: (Kind.ENUM,),
-    DISPATCHER: (Kind.ENUM,),
-    CONTACT: (_STRING, _OBJECT, _STRING),
-    QUEUE: (_STRING, _NUMBER, _BOOLEAN),
-    MOBILE_FORM: (_STRING, _BOOLEAN, _OBJECT, _NUMBER),
-    FORM: (_OBJECT, _STRING),
-    DEVICE_FORM: (_OBJECT, _OBJECT, _OBJECT, _NUMBER),
-    DEVICE_RECORD: (_OBJECT, _BOOLEAN, _OBJECT, _NUMBER, *(_STRING,) * 6),
-    APPLICATION_ERROR: (_STRING, _STRING, _STRING),
-    LIST_REQUEST: tuple(REQUEST_FIELDS.values()),
+class JavaClass(NamedTuple):
+    """What the client reads of a class, or writes of the list request's.
+
+    A class of one field is a value: the client makes the object with it.
+    """
+
+    fields: Fields
+    number: int | None = None  # in its signature; None: drawn, since it is the application's own
+    constants: int = 0  # of an enum
+    in_list: bool = False  # only the list's service needs it
+
+
+CLASSES: Final[Mapping[str, JavaClass]] = {
+    BOOLEAN: JavaClass((_BOOLEAN,), 476441737),
+    LONG: JavaClass((_LONG,), 4227064769),
+    STRING: JavaClass((_STRING,), 2004016611),
+    INTEGER: JavaClass((_NUMBER,), 3438268394),
+    DATE: JavaClass((_LONG,), 3385151746),
+    INCOMPATIBLE: JavaClass((_STRING,), 3936916533),
+    ARRAY_LIST: JavaClass((_NUMBER, Repeat((_OBJECT,))), 4159755760),
+    HASH_MAP: JavaClass((_NUMBER, Repeat((_OBJECT, _OBJECT))), 1797211028, in_list=True),
+    INT_ARRAY: JavaClass((_NUMBER, Repeat((_NUMBER,))), 1438268394, in_list=True),
+    MIGRATION_STATE: JavaClass((_ENUM,), constants=3),
+    DISPATCHER: JavaClass((_ENUM,), constants=40),
+    APPLICATION_ERROR: JavaClass((_STRING, _STRING, _STRING)),
+    LIST_REQUEST: JavaClass(tuple(REQUEST_FIELDS.values()), in_list=True),
+    LIST_RESPONSE: JavaClass((_OBJECT, _OBJECT, _NUMBER), in_list=True),  # without other lists
+    LIST_RECORD: JavaClass((), in_list=True),  # a deployment chooses its columns
+    CONTACT: JavaClass((_STRING, _OBJECT, _STRING), in_list=True),
+    QUEUE: JavaClass((_STRING, _NUMBER, _BOOLEAN), in_list=True),
+    MOBILE_FORM: JavaClass((_STRING, _BOOLEAN, _OBJECT, _NUMBER)),
+    FORM: JavaClass((_OBJECT, _STRING)),
+    DEVICE_FORM: JavaClass((_OBJECT, _OBJECT, _OBJECT, _NUMBER)),
+    DEVICE_RECORD: JavaClass((_OBJECT, _BOOLEAN, _OBJECT, _NUMBER, *(_STRING,) * 6)),
 }
-"""Of every class but a list's answer and its rows, whose fields a deployment chooses."""
+"""The numbers of Java's are [observed]."""
+
+
+class Interface(NamedTuple):
+    """A service: its Java name, what a call of it is, and its methods' parameters' classes."""
+
+    interface: str
+    call: str
+    methods: Mapping[str, tuple[str, ...]]
+
+
+_SERVICES: Final = "ru.cti.vpbx.shared.services"
+LIST_SERVICE: Final = "AbonentBrowserGwtService"
+DETAILS_SERVICE: Final = "DispatcherGwtService"
+SELECTOR_SERVICE: Final = "AbonentDeviceFormGwtService"
+OTHER_SERVICE: Final = "EnterpriseBrowserGwtService"
+
+SERVICES: Final = {
+    SELECTOR_SERVICE: Interface(
+        f"{_SERVICES}.{SELECTOR_SERVICE}", "selector", {"setEnabled": (LONG, BOOLEAN)}
+    ),
+    # Nothing calls it; its path ends in the same words as the list's.
+    OTHER_SERVICE: Interface(f"{_SERVICES}.{OTHER_SERVICE}", "other", {}),
+    LIST_SERVICE: Interface(f"{_SERVICES}.{LIST_SERVICE}", "list", {"list": (LIST_REQUEST,)}),
+    DETAILS_SERVICE: Interface(
+        f"{_SERVICES}.DispatcherService", "details", {"getForm": (LONG, DISPATCHER)}
+    ),
+}
+"""By path. What the selector's method is really called is not known. [assumed]"""
 
 
 class Object(NamedTuple):
-    """An object as an answer holds it.
+    """An object as an answer holds it: its class, and the values of its fields.
 
-    Attributes:
-        name: its class.
-        values: of its fields; a collection's elements stand behind their number.
-        is_shared: the server has one such object, and refers to it from the second time on.
+    A collection's elements stand behind their number.
     """
 
     name: str
     values: tuple[Any, ...]
-    is_shared: bool = False
 
 
 def boxed(value: int) -> Object:
@@ -180,21 +166,14 @@ class Column(NamedTuple):
     value: Callable[[SimulatedTrunk], Any]
 
 
-ROW_COLUMNS: Final = {
-    "department": Column(_STRING, lambda trunk: trunk.department),
-    "name": Column(_STRING, lambda trunk: trunk.name),
-    "phone": Column(_STRING, lambda trunk: trunk.phone),
-    "inner_number": Column(_STRING, lambda trunk: trunk.inner_number),
-    "migration": Column(
-        _OBJECT, lambda trunk: Object(MIGRATION_STATE, (trunk.migration,), is_shared=True)
-    ),
-    "created": Column(_OBJECT, lambda trunk: Object(DATE, (trunk.created,))),
-    "note": Column(_STRING, lambda trunk: trunk.note),
-    "balance": Column(_LONG, lambda trunk: trunk.balance),
-}
-"""The columns of a captured row."""
+_TEXTS: Final = ("department", "name", "phone", "inner_number", "note")
 
-EXTRA_COLUMNS: Final = {
+COLUMNS: Final = {
+    **{name: Column(_STRING, attrgetter(name)) for name in _TEXTS},
+    "balance": Column(_LONG, attrgetter("balance")),
+    "created": Column(_OBJECT, lambda trunk: Object(DATE, (trunk.created,))),
+    "migration": Column(_OBJECT, lambda trunk: Object(MIGRATION_STATE, (trunk.migration,))),
+    # No capture has the following: what another deployment may add, of every shape.
     "email": Column(_STRING, lambda trunk: f"{trunk.inner_number}@example.com"),
     "tariff": Column(_STRING, lambda _: "Единый"),
     "limit": Column(_OBJECT, lambda trunk: boxed(trunk.balance)),
@@ -204,18 +183,19 @@ EXTRA_COLUMNS: Final = {
     "options": Column(_OBJECT, _options),
     "codes": Column(_OBJECT, _codes),
 }
-"""Columns that no capture has, of every shape: what another deployment may add."""
-
-COLUMNS: Final = ROW_COLUMNS | EXTRA_COLUMNS
 
 Reading: TypeAlias = Literal["a", "b", "c", "d", "e"]
-"""What stands at the positions 5 and 4 of a row, and holds whether the trunk is active."""
+"""What stands at the positions 5 and 4 of a row, and holds whether the trunk is active.
+
+In ``e`` the server has one ``Boolean`` of each value, in ``a`` a new one each time.
+"""
 
 _ZERO: Final = Column(_NUMBER, lambda _: 0)
 _NULL: Final = Column(_OBJECT, lambda _: None)
 _ACTIVE: Final = Column(_BOOLEAN, lambda trunk: trunk.state.active)
+_BOXED_ACTIVE: Final = Column(_OBJECT, lambda trunk: boxed(trunk.state.active))
 
-TWELVE_TO_SIX: Final = (
+_TWELVE_TO_SIX: Final = (
     *(_ZERO, _ZERO, _ZERO),
     Column(_BOOLEAN, lambda trunk: trunk.state.off),
     _ZERO,
@@ -223,72 +203,44 @@ TWELVE_TO_SIX: Final = (
     Column(_BOOLEAN, lambda trunk: trunk.state.bound),
 )
 FIVE_AND_FOUR: Final[Mapping[Reading, tuple[Column, ...]]] = {
-    "a": (Column(_OBJECT, lambda trunk: boxed(trunk.state.active)),),
+    "a": (_BOXED_ACTIVE,),
     "b": (Column(_STRING, lambda _: "SIM"), _ACTIVE),
     "c": (Column(_NUMBER, lambda _: 8), _ACTIVE),
     "d": (Column(_OBJECT, lambda trunk: Object(INTEGER, (int(trunk.state.active),))),),
-    "e": (Column(_OBJECT, lambda trunk: Object(BOOLEAN, (trunk.state.active,), is_shared=True)),),
+    "e": (_BOXED_ACTIVE,),
 }
-THREE_TO_ONE: Final = (_NULL, _NULL, Column(_OBJECT, lambda trunk: boxed(trunk.id)))
-"""A row's twelve values in the order of reading, from the twelfth on."""
+_THREE_TO_ONE: Final = (_NULL, _NULL, Column(_OBJECT, lambda trunk: boxed(trunk.id)))
 
 
 @dataclass(frozen=True, slots=True)
 class RowLayout:
-    """Which columns a row has around its twelve values, in the order of reading.
-
-    Attributes:
-        before: the columns that are read before the twelve values.
-        after: those that are read after the reference; they are a superclass's.
-        kind: what the flag at position 4 is.
-    """
+    """Which columns a row has around its twelve values, in the order of reading."""
 
     before: tuple[str, ...] = ("department", "name", "phone")
     after: tuple[str, ...] = ("inner_number", "migration", "created", "note", "balance")
+    """They are a superclass's."""
+
     kind: Reading = "a"
 
     def columns(self) -> list[Column]:
-        """Return all values of a row."""
+        """Return all values of a row, the twelve from the twelfth on."""
         before, after = ([COLUMNS[name] for name in names] for names in (self.before, self.after))
-        return [*before, *TWELVE_TO_SIX, *FIVE_AND_FOUR[self.kind], *THREE_TO_ONE, *after]
-
-    def fields(self) -> Fields:
-        """Return the fields of a row's class."""
-        return tuple(column.kind for column in self.columns())
-
-    def row(self, trunk: SimulatedTrunk) -> Object:
-        """Return a trunk's row."""
-        return Object(LIST_RECORD, tuple(column.value(trunk) for column in self.columns()))
+        return [*before, *_TWELVE_TO_SIX, *FIVE_AND_FOUR[self.kind], *_THREE_TO_ONE, *after]
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One deployment of the application; see :meth:`make`.
+    """One deployment of the application; see :meth:`make`."""
 
-    Attributes:
-        permutations: strong names, 32 hexadecimal digits each.
-        policies: hash of the serialization policy by the service's path.
-        signatures: the number after the name, by class.
-        shared_booleans: the server has one ``Boolean.TRUE`` and writes later ones as references.
-        style: the release of Google's code that it writes like.
-        layout: the columns of a row.
-        other_lists: how many lists of other objects stand in an answer before the trunks.
-        interned: the script holds its strings in variables rather than where they are used.
-        list_fragment: the number of the deferred fragment that alone has the list's service and
-            classes; 0 where the permutation has them.
-        fragments: how many deferred fragments there are.
-    """
-
-    permutations: tuple[str, ...]
-    policies: Mapping[str, str]
-    signatures: Mapping[str, int]
-    shared_booleans: bool = False
-    style: Style = GWT_2_7
+    permutations: tuple[str, ...]  # strong names, 32 hexadecimal digits each
+    policies: Mapping[str, str]  # hash of the serialization policy by the service's path
+    signatures: Mapping[str, int]  # the number after the name, by class
+    style: Style = GWT_2_7  # the release of Google's code that it writes like
     layout: RowLayout = field(default_factory=RowLayout)
-    other_lists: int = 0
-    interned: bool = False
-    list_fragment: int = 0
-    fragments: int = 0
+    other_lists: int = 0  # how many lists of other objects stand in an answer before the trunks
+    interned: bool = False  # the script holds its strings in variables, not where they are used
+    list_fragment: int = 0  # the deferred one that alone has the list's service and classes; or 0
+    fragments: int = 0  # how many deferred fragments there are
 
     @classmethod
     def make(cls, *, seed: int | str = 0, permutations: int = 5) -> Deployment:
@@ -297,8 +249,10 @@ class Deployment:
         return cls(
             permutations=tuple(f"{draw.getrandbits(128):032X}" for _ in range(permutations)),
             policies={path: f"{draw.getrandbits(128):032X}" for path in SERVICES},
-            signatures=LASTING_SIGNATURES
-            | {name: draw.randrange(10**8, 1 << 32) for name in APPLICATION_CLASSES},
+            signatures={
+                name: draw.randrange(10**8, 1 << 32) if one.number is None else one.number
+                for name, one in CLASSES.items()
+            },
         )
 
     def redeployed(self, seed: int | str) -> Deployment:
@@ -315,11 +269,10 @@ class Deployment:
         cut = draw.randrange(1, len(columns))
         kind: Reading = draw.choice(("a", "b", "c", "d"))
         return replace(
-            self,
-            permutations=new.permutations,
-            policies=new.policies,
-            signatures=new.signatures,
+            new,
+            style=self.style,
             layout=RowLayout(tuple(columns[:cut]), tuple(columns[cut:]), kind),
+            other_lists=self.other_lists,
             interned=draw.random() < 0.5,
             fragments=fragments,
             list_fragment=draw.randrange(fragments + 1),
@@ -331,46 +284,38 @@ class Deployment:
 
     def class_fields(self) -> dict[str, Fields]:
         """Return what the client reads of each class, by its name."""
-        fields = {
-            **FIELDS,
-            LIST_RECORD: self.layout.fields(),
-            LIST_RESPONSE: (*(_OBJECT,) * (2 + self.other_lists), _NUMBER),
-        }
-        return {name: fields[name] for name in self.signatures}
+        fields = {name: one.fields for name, one in CLASSES.items()}
+        fields[LIST_RECORD] = tuple(column.kind for column in self.layout.columns())
+        fields[LIST_RESPONSE] = (*(_OBJECT,) * self.other_lists, *fields[LIST_RESPONSE])
+        return fields
 
     def write(self, answer: Object, status: Status = "OK") -> str:
         """Write an answer of an object and all that it holds, as Google's server code does."""
-        writer = _ObjectWriter(self)
-        writer.write(answer)
+        writer = ResponseWriter()
+        fields = self.class_fields()
+
+        def write(one: Object | None) -> None:
+            if one is None:
+                writer.write_null()
+            elif writer.write_object(self.signature(one.name), share=self._share(one)):
+                for kind, value in zip(_kinds(fields[one.name]), one.values, strict=False):
+                    writes[kind](value)
+
+        writes: dict[Any, Callable[[Any], None]] = {
+            Kind.NUMBER: writer.write_number,
+            Kind.BOOLEAN: writer.write_boolean,
+            Kind.LONG: writer.write_long,
+            Kind.STRING: writer.write_string,
+            Kind.OBJECT: write,
+            Kind.ENUM: writer.write_number,
+        }
+        write(answer)
         return encode_response(writer.finish(status), style=self.style)
 
-
-class _ObjectWriter(ResponseWriter):
-    """Writes objects by the fields of a deployment's classes."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        super().__init__()
-        self._deployment = deployment
-        self._fields = deployment.class_fields()
-        self._write: dict[Any, Callable[[Any], None]] = {
-            Kind.NUMBER: self.write_number,
-            Kind.BOOLEAN: self.write_boolean,
-            Kind.LONG: self.write_long,
-            Kind.STRING: self.write_string,
-            Kind.OBJECT: self.write,
-            Kind.ENUM: self.write_number,
-        }
-
-    def write(self, one: Object | None) -> None:
-        if one is None:
-            self.write_null()
-            return
-        is_boolean = one.name == BOOLEAN
-        is_shared = one.is_shared or (is_boolean and self._deployment.shared_booleans)
-        share = one[:2] if is_shared else None
-        if self.write_object(self._deployment.signature(one.name), share=share):
-            for kind, value in zip(_kinds(self._fields[one.name]), one.values, strict=False):
-                self._write[kind](value)
+    def _share(self, one: Object) -> Object | None:
+        """What an object is known by that the server has once, and refers to from then on."""
+        is_shared = one.name == BOOLEAN and self.layout.kind == "e"
+        return one if is_shared or CLASSES[one.name].constants else None
 
 
 def _kinds(fields: Fields) -> Iterable[Any]:

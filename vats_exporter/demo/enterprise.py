@@ -1,9 +1,9 @@
-"""One enterprise: its trunks, what changes them by hand or by themselves, and who may see them.
+"""One enterprise: its trunks, where they come from, what changes them, and who may see them.
 
-The life of an enterprise is computed from the clock whenever someone looks, not by a thread: at
-fixed moments one trunk's state changes, and looking first makes the changes whose moment has come.
-So what a client sees and what the truth says at the same time are the same, and tests that inject a
-clock see the same life each time.
+Names, numbers and passwords are made up of lists and of seeded generators. Trunks are immutable, so
+that an answer written from them is never half changed. The life of an enterprise is computed from
+the clock whenever someone looks, not by a thread: looking first makes the changes whose moment has
+come. So what a client sees and what the truth says at the same time are the same.
 """
 
 from __future__ import annotations
@@ -13,15 +13,176 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
-from vats_exporter.demo.population import (
-    ABNORMAL_SHARES,
-    LETTERS,
-    WORKING,
-    Population,
-    SimulatedTrunk,
+from vats_exporter.gwt import encode_long
+
+
+class State(NamedTuple):
+    """The four of a row's twelve values that vary. [observed] Which is which is [assumed]."""
+
+    active: bool  # value 4
+    bound: bool  # value 6
+    marked: bool  # value 7, for deletion
+    off: bool  # value 9, of unknown meaning; set where the trunk is switched off
+
+    @classmethod
+    def of(cls, pattern: str) -> State:
+        """Return the state of a pattern."""
+        return cls(*(digit == "1" for digit in pattern))
+
+    @property
+    def pattern(self) -> str:
+        """The digits as they stand in a row, ``1100`` for a working trunk."""
+        return "".join(str(int(value)) for value in self)
+
+
+WORKING: Final = State.of("1100")
+"""Activated, not marked, bound: the first of the known rows. [user]"""
+
+_BROKEN: Final = (
+    (State.of("0011"), 0.05, 5),  # switched off, marked: the second of the known rows [user]
+    (State.of("1000"), 0.025, 10),  # unbound; the patterns from here on are [assumed]
+    (State.of("0101"), 0.015, 34),  # suspended
+    (State.of("1110"), 0.01, 51),  # leaving
 )
+"""Each other state, its share of all trunks, and how many of these have one of it at least."""
+
+_BROKEN_SHARE: Final = sum(share for _, share, _ in _BROKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedDevice:
+    """A trunk's SIP device, as the details form shows it; ``enabled`` is the selector."""
+
+    id: int
+    enabled: bool
+    line: str
+    sip_login: str = field(repr=False)
+    sip_password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedTrunk:
+    """One row of the tab "Абоненты", and what its details form holds."""
+
+    id: int
+    phone: str  # eleven digits, unique within a cabinet
+    name: str
+    department: str
+    inner_number: str
+    state: State = WORKING
+    note: str | None = None
+    migration: int = 0  # ordinal of the row's MIGRATION_STATE_TYPE
+    created: int = 0  # milliseconds since the epoch
+    balance: int = 0  # the last number of the row, of unknown meaning
+    device: SimulatedDevice | None = None
+    mobile: bool = False  # a plain mobile subscriber: form 32 shows it, form 31 does not apply
+    changed_at: float = 0.0  # when its state or its selector last did, in seconds since the epoch
+
+    @property
+    def ref(self) -> str:
+        """The reference, ``CaLztv``."""
+        return encode_long(self.id)
+
+
+_LARGEST_STEP: Final = 30
+_BLOCK: Final = 4_000_000
+"""Phones of an account: enough for 100,000 trunks. Its ids have three times as many."""
+
+_LARGEST_ID_STEP: Final = 3 * _LARGEST_STEP
+_FIRST_PHONE: Final = 79_161_000_000
+_FIRST_TRUNK: Final = 2_586_700_000
+_FIRST_DEVICE: Final = 2_700_000_000
+_FIRST_CREATED: Final = 1_420_070_400_000  # 2015, in milliseconds
+_CREATED_WITHIN: Final = 9 * 365 * 86_400_000
+
+_FAMILY: Final = (
+    *(("Абрикосов", "Абрикосова"), ("Белкин", "Белкина"), ("Вишневский", "Вишневская")),
+    *(("Громов", "Громова"), ("Дубравин", "Дубравина"), ("Ёлкин", "Ёлкина")),
+    *(("Журавлёв", "Журавлёва"), ("Зимин", "Зимина"), ("Кедрач", "Кедрач")),
+    *(("Лесной", "Лесная"), ("Медведев", "Медведева"), ("Облаков", "Облакова")),
+    *(("Подснежный", "Подснежная"), ("Речной", "Речная"), ("Щеглов", "Щеглова")),
+    ("Ясенев", "Ясенева"),
+)
+_GIVEN: Final = (
+    ("Андрей", "Борис", "Глеб", "Ефим", "Кирилл", "Лев", "Тимур", "Эльдар"),
+    ("Алёна", "Вера", "Дарья", "Зоя", "Инна", "Нина", "Полина", "Юлия"),
+)
+_PLACES: Final = ("Охрана, пост", "Склад, пульт", "Курьер", "Лифт, корпус", "Касса")
+_DEPARTMENTS: Final = (
+    *("Бухгалтерия", "Отдел продаж", "Служба доставки", "Склад №2", "Дирекция", "Call-центр"),
+    'Филиал "Север" & Ко',
+)
+_NOTES: Final = ("Временный номер", "Переезд в сентябре", "Запасная SIM-карта", "Не переносить")
+_LETTERS: Final = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+class Population:
+    """Makes the trunks of one account, numbered from 0: the same ones each time.
+
+    Phones and ids are taken in order from a block that belongs to the account.
+    """
+
+    def __init__(self, account: int = 0) -> None:
+        self._random = random.Random(f"0/{account}")  # noqa: S311 - invents data, no secrets
+        self._phone = _FIRST_PHONE + account * _BLOCK
+        self._trunk = _FIRST_TRUNK + account * 3 * _BLOCK
+        self._device = _FIRST_DEVICE + account * 3 * _BLOCK
+        self._made = 0
+
+    def make(self, count: int) -> list[SimulatedTrunk]:
+        """Make a list of trunks with realistic shares of states."""
+        states: list[State] = []
+        for state, share, shown_from in _BROKEN:
+            states += [state] * max(round(count * share), count >= shown_from)
+        states += [WORKING] * (count - len(states))
+        self._random.shuffle(states)
+        return [self.make_one(state) for state in states]
+
+    def make_one(self, state: State = WORKING) -> SimulatedTrunk:
+        """Make the next trunk."""
+        draw = self._random
+        number = self._made
+        self._made += 1
+        self._phone += draw.randint(1, _LARGEST_STEP)
+        self._trunk += draw.randint(1, _LARGEST_ID_STEP)
+        trunk = SimulatedTrunk(
+            id=self._trunk,
+            phone=str(self._phone),
+            name=self._name(number),
+            department=draw.choice(_DEPARTMENTS),
+            inner_number=str(100 + number),
+            state=state,
+            note=draw.choice(_NOTES) if draw.random() < 0.1 else None,
+            migration=2 if draw.random() < 0.05 else 0,
+            created=_FIRST_CREATED + draw.randrange(_CREATED_WITHIN),
+            balance=draw.choice((0, draw.randrange(100_000))),
+        )
+        kind = draw.random()
+        if kind < 0.08:
+            return replace(trunk, mobile=True)
+        return trunk if kind < 0.12 else replace(trunk, device=self._make_device(trunk))
+
+    def _name(self, number: int) -> str:
+        draw = self._random
+        if draw.random() < 0.15:
+            return f"{draw.choice(_PLACES)} {number + 1}"
+        gender = draw.randrange(2)
+        return f"{draw.choice(_FAMILY)[gender]} {draw.choice(_GIVEN[gender])}"
+
+    def _make_device(self, trunk: SimulatedTrunk) -> SimulatedDevice:
+        draw = self._random
+        self._device += draw.randint(1, _LARGEST_ID_STEP)
+        digits = trunk.phone[1:]
+        return SimulatedDevice(
+            id=self._device,
+            enabled=trunk.state.active,
+            line=f"mobsip_{digits}",
+            sip_login=f"sip_{digits}_{''.join(draw.choices(_LETTERS, k=4))}",
+            sip_password=f"Demo{''.join(draw.choices(_LETTERS, k=10))}",
+        )
+
 
 _MOST_CHANGES_AT_ONCE: Final = 100
 """Changes that are caught up on after a long time without a look; earlier ones are skipped."""
@@ -29,13 +190,8 @@ _MOST_CHANGES_AT_ONCE: Final = 100
 _SHORTEST_PACE: Final = 0.01
 _LONGEST_PACE: Final = 1_000_000_000
 
-_WORKING_SHARE: Final = 1 - sum(ABNORMAL_SHARES.values())
 _AGAINST_THE_TREND: Final = 0.25
 """How often a change leads away from the usual share of working trunks."""
-
-_FIRST_ENTERPRISE: Final = 2_613_189_773
-_BETWEEN_ENTERPRISES: Final = 1_009
-_FIRST_LOGIN: Final = 9_160_000_001
 
 
 class Enterprise:
@@ -71,11 +227,7 @@ class Enterprise:
         self.set_pace(pace)
 
     def set_pace(self, seconds: float) -> None:
-        """Change a trunk every so many seconds from now on; 0 to stand still.
-
-        Raises:
-            ValueError: no clock could keep up with it.
-        """
+        """Change a trunk every so many seconds from now on, which may be a ``ValueError``."""
         if seconds != 0 and not _SHORTEST_PACE <= seconds <= _LONGEST_PACE:
             raise ValueError(f"a pace is 0, or {_SHORTEST_PACE} to {_LONGEST_PACE} seconds")
         with self._lock:
@@ -90,11 +242,7 @@ class Enterprise:
             return tuple(self._trunks.values())
 
     def find(self, key: str) -> SimulatedTrunk:
-        """Return one trunk as of now.
-
-        Raises:
-            LookupError: no trunk has such a reference or phone.
-        """
+        """Return a trunk as of now by its reference or phone; a ``LookupError`` if none has it."""
         with self._lock:
             self._live()
             if key in self._trunks:
@@ -109,11 +257,8 @@ class Enterprise:
     ) -> SimulatedTrunk:
         """Change what is given of a trunk, and return it as it is then; errors as of :meth:`find`.
 
-        ``enabled`` is the selector of its SIP device, ``flags`` are those of its state; ``off``
-        becomes the opposite of ``active`` unless it is given itself.
-
-        Raises:
-            ValueError: it has no SIP device.
+        ``enabled`` is the selector of its SIP device, a ``ValueError`` if it has none. ``flags``
+        are those of its state; ``off`` becomes the opposite of ``active`` unless it is given.
         """
         if "active" in flags:
             flags.setdefault("off", not flags["active"])
@@ -163,8 +308,8 @@ class Enterprise:
         """Break a working trunk or mend a broken one, so that most work most of the time."""
         draw = self._random
         trunks = self._trunks.values()
-        working = sum(trunk.state == WORKING for trunk in trunks)
-        breaks = working > _WORKING_SHARE * len(trunks)
+        broken = sum(trunk.state != WORKING for trunk in trunks)
+        breaks = broken < _BROKEN_SHARE * len(trunks)
         if draw.random() < _AGAINST_THE_TREND:
             breaks = not breaks
         candidates = [
@@ -174,8 +319,8 @@ class Enterprise:
         ]
         if not candidates:
             return
-        states = ABNORMAL_SHARES if breaks else {WORKING: 1.0}
-        (state,) = draw.choices(list(states), list(states.values()))
+        states = _BROKEN if breaks else ((WORKING, 1.0, 0),)
+        ((state, *_),) = draw.choices(states, [share for _, share, _ in states])
         self._put(replace(draw.choice(candidates), state=state), moment)
 
 
@@ -187,6 +332,11 @@ class Account:
     login: str
     password: str = field(repr=False)
     enterprise: Enterprise
+
+
+_FIRST_ENTERPRISE: Final = 2_613_189_773
+_BETWEEN_ENTERPRISES: Final = 1_009
+_FIRST_LOGIN: Final = 9_160_000_001
 
 
 def make_accounts(
@@ -215,6 +365,6 @@ def make_accounts(
             clock=clock,
         )
         name = "demo" if count == 1 else f"demo-{index + 1}"
-        password = "".join(draw.choices(LETTERS, k=12))
+        password = "".join(draw.choices(_LETTERS, k=12))
         accounts.append(Account(name, f"+7-{_FIRST_LOGIN + index}", password, enterprise))
     return accounts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import socket
@@ -10,30 +9,29 @@ import ssl
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from email.message import Message
-from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event
-from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import parse_qsl
+from weakref import WeakSet
 
 HTML: Final = "text/html;charset=UTF-8"
 SCRIPT: Final = "application/javascript"
 JSON: Final = "application/json; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """A request; ``target`` is path and query as they came."""
+class HttpRequest(NamedTuple):
+    """A request; path and query are as they came."""
 
     method: str
-    target: str
-    headers: Mapping[str, str] | Message
-    body: bytes = b""
-    is_secure: bool = False
+    path: str
+    query: str
+    headers: Message
+    body: bytes
 
     @property
     def text(self) -> str:
@@ -41,25 +39,11 @@ class HttpRequest:
         return self.body.decode("utf-8", "replace")
 
     @property
-    def path(self) -> str:
-        """The target without its query."""
-        return urlsplit(self.target).path
-
-    def query(self, name: str) -> str | None:
-        """Return the first parameter of the query that has a name."""
-        return _first(urlsplit(self.target).query, name)
-
-    def form(self, name: str) -> str | None:
-        """Return a field of the form, if the body is one."""
+    def form(self) -> dict[str, str]:
+        """The form's fields, if the body is one."""
         kind = self.headers.get("Content-Type", "")
-        if not kind.startswith("application/x-www-form-urlencoded"):
-            return None
-        return _first(self.text, name)
-
-    def cookie(self, name: str) -> str:
-        """Return a cookie's value, empty where there is none."""
-        cookie = SimpleCookie(self.headers.get("Cookie", "")).get(name)
-        return cookie.value if cookie else ""
+        is_form = kind.startswith("application/x-www-form-urlencoded")
+        return dict(parse_qsl(self.text)) if is_form else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,62 +59,9 @@ class Answer:
     body: bytes | Iterable[bytes] = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A request about to be answered.
-
-    Attributes:
-        call: ``sign_in``, ``sign_out``, ``login_page``, ``home``, ``enterprise``, ``nocache``,
-            ``permutation`` (or a fragment of it), ``list``, ``details``, ``selector``, ``other``.
-        number: which request of its call it is, from 1, since the cabinet was made.
-        account: the account's name; empty for who has no session.
-        page: of the list, from 0; ``None`` for other calls.
-        trunk: the reference that ``details`` or ``selector`` is about; empty for other calls.
-    """
-
-    call: str
-    number: int = 0
-    account: str = ""
-    page: int | None = None
-    trunk: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What goes wrong with one request. What is not given goes right.
-
-    Attributes:
-        instead: sent instead of an answer; the cabinet never learns of the request.
-        change: makes another answer of the right one; the cabinet has done what it was asked.
-        raw: sent as they are, piece by piece, instead of an answer's head and body; then the
-            connection breaks.
-        wait: the answer is held back until this is set, or the cabinet stops.
-        cut: so many bytes of the body are sent, and then the connection breaks.
-        drop: the connection breaks before anything is sent.
-        reset: a connection that breaks is reset instead of closed.
-    """
-
-    instead: Answer | None = None
-    change: Callable[[Answer], Answer] | None = None
-    raw: Iterable[bytes] | None = None
-    wait: Event | None = None
-    cut: int | None = None
-    drop: bool = False
-    reset: bool = False
-
-
-FaultHook: TypeAlias = "Callable[[Incoming], Fault | None]"
-"""Sees each request before it is answered; called by several threads."""
-
-
 def text(body: str, kind: str = "text/plain", *, status: int = 200) -> Answer:
     """Make an answer of a text, in UTF-8."""
     return Answer(status, (("Content-Type", kind),), body.encode())
-
-
-def as_json(value: object, *, status: int = 200) -> Answer:
-    """Make an answer of JSON for people and programs."""
-    return text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", JSON, status=status)
 
 
 def redirect(location: str) -> Answer:
@@ -138,13 +69,46 @@ def redirect(location: str) -> Answer:
     return Answer(302, (("Location", location),))
 
 
-def _first(encoded: str, name: str) -> str | None:
-    values = parse_qs(encoded, keep_blank_values=True).get(name)
-    return values[0] if values else None
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request about to be answered.
+
+    ``call`` is ``sign_in``, ``sign_out``, ``login_page``, ``home``, ``enterprise``, ``nocache``,
+    ``permutation`` (or a fragment of it), ``list``, ``details``, ``selector`` or ``other``.
+    """
+
+    call: str
+    number: int = 0  # which request of its call it is, from 1, since the cabinet was made
+    account: str = ""  # the account's name; empty for who has no session
+    page: int | None = None  # of the list, from 0; None for other calls
+    trunk: str = ""  # the reference that details or selector is about; empty for other calls
 
 
-_LOOKS_EVERY: Final = 0.05
-"""Seconds between two looks, by who waits, whether the server stops."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong with one request. What is not given goes right."""
+
+    instead: Answer | None = None
+    """Sent instead of an answer; the cabinet never learns of the request."""
+    change: Callable[[Answer], Answer] | None = None
+    """Makes another answer of the right one; the cabinet has done what it was asked."""
+    raw: Iterable[bytes] | None = None
+    """Sent as they are, piece by piece, instead of head and body; then the connection breaks."""
+    wait: Event | None = None
+    """The answer is held back until this is set, or the cabinet stops."""
+    cut: int | None = None
+    """So many bytes of the body are sent, and then the connection breaks."""
+    drop: bool = False
+    """The connection breaks before anything is sent."""
+    reset: bool = False
+    """A connection that breaks is reset instead of closed."""
+
+
+FaultHook: TypeAlias = "Callable[[Incoming], Fault | None]"
+"""Sees each request before it is answered; called by several threads."""
+
+LOOKS_EVERY: Final = 0.05
+"""Seconds between two looks whether the server stops."""
 
 _LENGTH: Final = re.compile("[0-9]{1,9}")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
@@ -175,37 +139,29 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self.responding = responding
         self._connected = connected
-        self.is_secure = tls is not None
-        self.stopping = threading.Event()
-        self._connections: set[socket.socket] = set()
+        self._connections: WeakSet[socket.socket] = WeakSet()
         if tls is not None:
             # The handshake belongs to the connection's thread, not to the one that accepts.
             self.socket = tls.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
-        self._thread = threading.Thread(target=self.serve_forever, args=(_LOOKS_EVERY,))
+        self._thread = threading.Thread(target=self.serve_forever, args=(LOOKS_EVERY,))
         self._thread.start()
 
     def stop(self) -> None:
         """Stop listening, break all connections, and wait until their threads have ended."""
-        self.stopping.set()
         self.shutdown()
         self._thread.join()
-        for connection in self._connections.copy():
-            with suppress(OSError):  # it may have been closed meanwhile
+        for connection in self._connections:
+            with suppress(OSError):  # it may have been closed
                 connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Count a connection, and remember it while it is open."""
+        """Count a connection, and remember it."""
         self._connected()
         self._connections.add(request)
         super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Forget a connection that ends."""
-        self._connections.discard(request)
-        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the parent's
         """Log what went wrong in a connection's thread; a client that went away is no fault."""
@@ -235,14 +191,9 @@ class _Handler(BaseHTTPRequestHandler):
         if len(body) < int(length):
             self.close_connection = True
             return
-        request = HttpRequest(
-            self.command, self.path, self.headers, body, is_secure=self.server.is_secure
-        )
+        path, _, query = self.path.partition("?")
+        request = HttpRequest(self.command, path, query, self.headers, body)
         with self.server.responding(request) as (answer, fault):
-            while fault.wait and not fault.wait.wait(_LOOKS_EVERY):
-                if self.server.stopping.is_set():
-                    self.close_connection = True
-                    return
             self._send(answer, fault)
 
     do_GET = do_POST = do_DELETE = _respond  # noqa: N815 - the parent's names

@@ -10,62 +10,50 @@ The application's own refusals (whose trunk it is, which form applies) are inven
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from vats_exporter.demo import deployment as names
-from vats_exporter.demo.deployment import Deployment, Object, array_list, boxed
-from vats_exporter.demo.enterprise import Enterprise
+from vats_exporter.demo.deployment import CLASSES, Deployment, Object, array_list, boxed
+from vats_exporter.demo.enterprise import Enterprise, SimulatedTrunk
 from vats_exporter.demo.http import Incoming
-from vats_exporter.demo.population import SimulatedTrunk
 from vats_exporter.gwt import (
     Field,
     GwtError,
     Kind,
     Request,
     RequestError,
-    ResponseWriter,
     decode_long,
     encode_long,
-    encode_response,
     parse_request,
 )
 from vats_exporter.gwt.errors import LongError
 from vats_exporter.gwt.request import INCOMPATIBLE, incompatible, out_of_date, read_int
-
-_DEVICE_FORM: Final = 31
-_MOBILE_FORM: Final = 32
-_DEVICE_FORM_KIND: Final = 3
-_MOBILE_FORM_KIND: Final = 1
-_LINE_KIND: Final = 2
-_PAGE_SIZE: Final = 100
-_INCOMPATIBLE_SIGNATURE: Final = f"{INCOMPATIBLE}/3936916533"
-
-_CALLS: Final = {
-    names.LIST_SERVICE: "list",
-    names.DETAILS_SERVICE: "details",
-    names.SELECTOR_SERVICE: "selector",
-}
 
 
 class CallFailedError(Exception):
     """The server failed with an exception that the method does not declare."""
 
 
+class _ApplicationError(Exception):
+    """The application's own, declared exception: a word, and a sentence for the user."""
+
+
 def describe(path: str, payload: str, deployment: Deployment) -> Incoming:
     """Say which call a request to a service's path is, however it will be answered."""
-    call = Incoming(_CALLS.get(path, "other"))
+    call = Incoming(names.SERVICES[path].call)
     try:
         parameters = RequestReader(parse_request(payload), deployment, None).read_parameters()
     except GwtError:  # a stale signature, for one: it is refused later
         return call
-    first = parameters[0] if parameters else None
-    if isinstance(first, int):
-        return replace(call, trunk=encode_long(first))
-    page = _named(first).get("page")
-    return replace(call, page=page) if isinstance(page, int) else call
+    match parameters:
+        case [int(trunk), *_]:
+            return replace(call, trunk=encode_long(trunk))
+        case [{"page": int(page)}]:
+            return replace(call, page=page)
+    return call
 
 
 def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterprise) -> str:
@@ -76,25 +64,24 @@ def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterpri
     """
     try:
         method, parameters = _read(path, payload, deployment)
-        return _METHODS[method](parameters, deployment, enterprise)
+        if None in parameters:  # each is used
+            raise CallFailedError("java.lang.NullPointerException")
+        return _METHODS[method](deployment, enterprise, *parameters)
+    except LongError as error:
+        raise CallFailedError(f"java.lang.IllegalArgumentException: {error}") from error
     except RequestError as error:
         if error.class_name != INCOMPATIBLE:
             raise CallFailedError(f"{error.class_name}: {error}") from error
-        return incompatible_client(deployment, str(error))
+        return deployment.write(Object(INCOMPATIBLE, (str(error),)), "EX")
     except _ApplicationError as error:
-        return application_error(deployment, *error.args)
-
-
-class _ApplicationError(Exception):
-    """The application's own, declared exception: a word, and a sentence for the user."""
+        code, message = error.args
+        # The message stands in Java's Exception, a superclass, once more.
+        return deployment.write(Object(names.APPLICATION_ERROR, (code, message, message)), "EX")
 
 
 def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[Any]]:
-    request = parse_request(payload)
-    reader = RequestReader(request, deployment, deployment.policies[path])
-    if urlsplit(reader.module_base).path != f"/{names.MODULE}/":
-        # The server looks for the policy's file under the path that the client says it is from.
-        reader = RequestReader(request, deployment, "")
+    """Return the method and its parameters."""
+    reader = RequestReader(parse_request(payload), deployment, deployment.policies[path])
     service = names.SERVICES[path]
     if reader.service not in {known.interface for known in names.SERVICES.values()}:
         raise incompatible(
@@ -113,61 +100,58 @@ def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[An
     return reader.method, reader.read_parameters()
 
 
-def _list(parameters: list[Any], deployment: Deployment, enterprise: Enterprise) -> str:
-    (request,) = parameters
-    if request is None:
-        raise CallFailedError("java.lang.NullPointerException")
-    fields = _named(request)
+def _list(deployment: Deployment, enterprise: Enterprise, asked: dict[str, Any]) -> str:
     # Clients of an older deployment give the enterprise in the field after its own. [user]
-    if isinstance(fields["deleted"], list):  # -1, which is the request itself [gwt]
+    number = asked["department"] if asked["enterprise"] is None else asked["enterprise"]
+    if asked["deleted"] is asked:  # -1, which is the request itself [gwt]
         raise incompatible(
             f"java.lang.IllegalArgumentException: Can not set {names.BOOLEAN}"
             f" field {names.LIST_REQUEST}.deleted to {names.LIST_REQUEST}"
         )
-    asked = fields["enterprise"] if fields["enterprise"] is not None else fields["department"]
-    if asked != enterprise.number:
+    if number != enterprise.number:
         raise _ApplicationError("ACCESS_DENIED", "Нет доступа к предприятию")
-    page = fields["page"] if isinstance(fields["page"], int) else 0
-    size = fields["pageSize"] if isinstance(fields["pageSize"], int) else _PAGE_SIZE
+    page, size = (
+        asked[name] if isinstance(asked[name], int) else usual
+        for name, usual in (("page", 0), ("pageSize", 100))
+    )
     if page < 0 or size <= 0:
         raise CallFailedError("java.lang.IllegalArgumentException: page or size out of range")
     trunks = enterprise.trunks()
     # What the filter means is not known; this is what the name of its field suggests. [assumed]
-    if fields["deleted"] is True:
+    if asked["deleted"] is True:
         trunks = tuple(trunk for trunk in trunks if trunk.state.marked)
     shown = trunks[page * size : (page + 1) * size]
     return list_answer(deployment, enterprise.number, shown, len(trunks))
 
 
-def _get_form(parameters: list[Any], deployment: Deployment, enterprise: Enterprise) -> str:
-    key, form = parameters
-    if form is None:
-        raise CallFailedError("java.lang.NullPointerException")
+def _get_form(deployment: Deployment, enterprise: Enterprise, key: int, form: int) -> str:
     trunk = _find(key, enterprise)
-    if form == _DEVICE_FORM and not trunk.mobile:
-        return device_form_answer(deployment, enterprise.number, trunk)
-    if form == _MOBILE_FORM and trunk.mobile:
-        return mobile_form_answer(deployment, enterprise.number, trunk)
-    raise _ApplicationError("FORM_NOT_APPLICABLE", "Форма недоступна для данного типа абонента")
+    if form != (32 if trunk.mobile else 31):
+        raise _ApplicationError("FORM_NOT_APPLICABLE", "Форма недоступна для данного типа абонента")
+    return form_answer(deployment, enterprise.number, trunk)
 
 
-def _set_enabled(parameters: list[Any], deployment: Deployment, enterprise: Enterprise) -> str:
-    key, is_enabled = parameters
-    if not isinstance(is_enabled, bool):
-        raise CallFailedError("java.lang.NullPointerException")
+def _set_enabled(
+    deployment: Deployment,
+    enterprise: Enterprise,
+    key: int,
+    enabled: bool,  # noqa: FBT001 - as a request has it
+) -> str:
     trunk = _find(key, enterprise)
     if trunk.device is None:
         raise _ApplicationError("DEVICE_NOT_FOUND", "У абонента нет устройства")
-    enterprise.change(trunk.ref, enabled=is_enabled)
+    enterprise.change(trunk.ref, enabled=enabled)
     return deployment.write(Object(names.BOOLEAN, (True,)))
 
 
-_METHODS: Final = {"list": _list, "getForm": _get_form, "setEnabled": _set_enabled}
+_METHODS: Final[Mapping[str, Callable[..., str]]] = {
+    "list": _list,
+    "getForm": _get_form,
+    "setEnabled": _set_enabled,
+}
 
 
-def _find(key: object, enterprise: Enterprise) -> SimulatedTrunk:
-    if not isinstance(key, int):
-        raise CallFailedError("java.lang.NullPointerException")
+def _find(key: int, enterprise: Enterprise) -> SimulatedTrunk:
     try:
         return enterprise.find(encode_long(key))
     except LookupError:
@@ -181,51 +165,31 @@ def list_answer(
     lengths = range(deployment.other_lists)
     queues = [Object(names.QUEUE, (f"Очередь {at + 1}", at, at % 2 == 0)) for at in lengths]
     others = (array_list(queues[:length]) for length in lengths)
-    rows = array_list([deployment.layout.row(trunk) for trunk in trunks])
-    values = (boxed(enterprise), *others, rows, total)
+    columns = deployment.layout.columns()
+    rows = [
+        Object(names.LIST_RECORD, tuple(column.value(trunk) for column in columns))
+        for trunk in trunks
+    ]
+    values = (boxed(enterprise), *others, array_list(rows), total)
     return deployment.write(Object(names.LIST_RESPONSE, values))
 
 
-def device_form_answer(deployment: Deployment, enterprise: int, trunk: SimulatedTrunk) -> str:
-    """Write form 31: the list of a trunk's devices, one or none."""
+def form_answer(deployment: Deployment, enterprise: int, trunk: SimulatedTrunk) -> str:
+    """Write form 32 of a plain mobile subscriber, or 31, the list of devices, one or none."""
+    if trunk.mobile:
+        values = (trunk.phone, trunk.state.active, boxed(enterprise), 1)
+        return deployment.write(Object(names.MOBILE_FORM, values))
     device = trunk.device
     records = []
     if device is not None:
-        values = (
-            *(boxed(trunk.id), device.enabled, boxed(device.id), _LINE_KIND),
+        record = (
+            *(boxed(trunk.id), device.enabled, boxed(device.id), 2),
             *(device.line, device.sip_login, device.sip_password),
             *("UDP", "SIP-phone", "Generic SIP Phone"),
         )
-        records.append(Object(names.DEVICE_RECORD, values))
-    form = (array_list(records), None, boxed(enterprise), _DEVICE_FORM_KIND)
+        records.append(Object(names.DEVICE_RECORD, record))
+    form = (array_list(records), None, boxed(enterprise), 3)
     return deployment.write(Object(names.DEVICE_FORM, form))
-
-
-def mobile_form_answer(deployment: Deployment, enterprise: int, trunk: SimulatedTrunk) -> str:
-    """Write form 32: a plain mobile subscriber."""
-    values = (trunk.phone, trunk.state.active, boxed(enterprise), _MOBILE_FORM_KIND)
-    return deployment.write(Object(names.MOBILE_FORM, values))
-
-
-def application_error(deployment: Deployment, code: str, message: str) -> str:
-    """Write ``//EX`` with the application's own exception: a word, and a sentence for the user."""
-    # The message stands in Java's Exception, a superclass, once more.
-    error = Object(names.APPLICATION_ERROR, (code, message, message))
-    return deployment.write(error, "EX")
-
-
-def incompatible_client(deployment: Deployment, message: str) -> str:
-    """Write ``//EX`` with ``IncompatibleRemoteServiceException``."""
-    writer = ResponseWriter()
-    writer.write_object(_INCOMPATIBLE_SIGNATURE)
-    writer.write_string(message)
-    return encode_response(writer.finish("EX"), style=deployment.style)
-
-
-def _named(request: object) -> dict[str, Any]:
-    """Return the fields of a list request by name, and none of anything else."""
-    values = request if isinstance(request, list) else []
-    return dict(zip(names.REQUEST_FIELDS, values, strict=False))
 
 
 class RequestReader:
@@ -238,24 +202,26 @@ class RequestReader:
 
     def __init__(self, request: Request, deployment: Deployment, policy: str | None) -> None:
         self._request = request
-        self._signatures = deployment.signatures
+        self._deployment = deployment
         self._fields = deployment.class_fields()
-        self._at = 0
+        self._at = count()
         self._objects: list[Any] = []
-        self.module_base = self._string() or ""
-        self._has_policy = self._string() == policy or policy is None
+        # The server looks for the policy's file under the path that the client says it is from.
+        is_from_here = (self._string() or "").endswith(f"/{names.MODULE}/")
+        given = self._string()
+        self._has_policy = policy is None or (is_from_here and given == policy)
         self.service = self._name()
         self.method = self._string() or ""
-        count = self._int()
-        if not 0 <= count <= len(request.tokens):
+        length = self._int()
+        if not 0 <= length <= len(request.tokens):
             raise out_of_date("Invalid number of parameters")
-        self.parameter_types = tuple(self._name() for _ in range(count))
+        self.parameter_types = tuple(self._name() for _ in range(length))
         for at, name in enumerate(self.parameter_types):
-            if name not in self._signatures:
+            if name not in CLASSES:
                 raise incompatible(f"Parameter {at} of is of an unknown type '{name}'")
 
     def read_parameters(self) -> list[Any]:
-        """Read the parameters, once: a number, a boolean, ``None``, or the list of fields each."""
+        """Read the parameters, once: a value, ``None``, or the list request's fields by name."""
         return [self._object(name) for name in self.parameter_types]
 
     def _object(self, expected: str = "") -> Any:
@@ -267,31 +233,32 @@ class RequestReader:
         signature = self._string_at(index)
         if signature is None:
             return None
-        name, _, number = signature.partition("/")
-        if name not in self._signatures:
+        name = signature.partition("/")[0]
+        if name not in CLASSES:
             raise incompatible(f"java.lang.ClassNotFoundException: {name}")
-        if number != str(self._signatures[name]):
+        if signature != self._deployment.signature(name):
             raise incompatible(f"Invalid type signature for {name}")
         if expected and name != expected:
             raise incompatible(
                 f"Attempt to deserialize an object of type class {name}"
                 f" when an object of type class {expected} is expected"
             )
-        fields = self._fields[name]
-        if not self._has_policy and (name not in names.VALUES or name in names.CONSTANTS):
+        if not self._has_policy and CLASSES[name].number is None:
             raise incompatible(
                 f"Type '{name}' was not assignable to"
                 " 'com.google.gwt.user.client.rpc.IsSerializable' and did not have a custom field"
                 " serializer. For security purposes, this type will not be deserialized."
             )
-        if name not in names.VALUES:
-            values: list[Any] = []
+        fields = self._fields[name]
+        if len(fields) > 1:
+            values: dict[str, Any] = {}
             self._objects.append(values)  # before its fields, which may refer to it
-            values += map(self._field, fields)
+            values.update(zip(names.REQUEST_FIELDS, map(self._field, fields), strict=False))
             return values
         value = self._field(fields[0])
-        if name in names.CONSTANTS and not 0 <= value < names.CONSTANTS[name]:
-            raise _out_of_bounds(value, names.CONSTANTS[name])
+        constants = CLASSES[name].constants
+        if constants and not 0 <= value < constants:
+            raise _out_of_bounds(value, constants)
         self._objects.append(value)
         return value
 
@@ -302,24 +269,16 @@ class RequestReader:
             return self._string()
         if field is Kind.BOOLEAN:
             return self._token() != "0"
-        if field is not Kind.LONG:
-            return self._int()
-        try:
-            return decode_long(self._token())
-        except LongError as error:
-            name = "java.lang.IllegalArgumentException"
-            raise RequestError(str(error), class_name=name) from None
+        return decode_long(self._token()) if field is Kind.LONG else self._int()
 
     def _token(self) -> str:
-        if self._at >= len(self._request.tokens):
+        at = next(self._at)
+        if at >= len(self._request.tokens):
             raise incompatible("Too few tokens in RPC request")
-        self._at += 1
-        return self._request.tokens[self._at - 1]
+        return self._request.tokens[at]
 
     def _int(self) -> int:
-        value = read_int(self._request.tokens, self._at)
-        self._at += 1
-        return value
+        return read_int(self._request.tokens, next(self._at))
 
     def _string(self) -> str | None:
         return self._string_at(self._int())

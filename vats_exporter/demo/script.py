@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from vats_exporter.demo.deployment import (
-    CONSTANTS,
-    LIST_CLASSES,
+    CLASSES,
     LIST_RECORD,
     LIST_REQUEST,
     LIST_SERVICE,
     MODULE,
     SERVICES,
-    VALUES,
     Deployment,
 )
 from vats_exporter.gwt import Field, Fields, Kind, Repeat
@@ -42,51 +40,44 @@ _STRING: Final = re.compile(r'"([^"]*)"')
 _NAME: Final = re.compile(r"\$(\w+)\$")
 _PROPERTIES: Final = [*string.ascii_lowercase, *(f"a{one}" for one in string.ascii_lowercase)]
 
-
-def selection_script(deployment: Deployment) -> str:
-    """Return ``vpbxGwt.nocache.js``, which chooses a permutation for the browser."""
-    names = _Names(deployment)
-    keys = [f'["{locale}","{browser}"]' for browser in _BROWSERS for locale in _LOCALES]
-    permutations = [f'"{permutation}"' for permutation in deployment.permutations]
-    choices = f"n={permutations[0]}"
-    if len(permutations) > 1:
-        pairs = zip(keys, permutations, strict=False)
-        choices = "".join(f"g({key},{permutation});" for key, permutation in pairs)
-        choices += 'n=e[m("locale")][m("user.agent")]'
-    text = names.minify(_SELECTION.replace("CHOICES", choices))
-    text = _STRING.sub(lambda match: names.interned[match[1]], text)
-    declared = ",".join(f"{name}='{string}'" for string, name in names.interned.items())
-    return text.replace("DECLARED", declared)
+_READ: Final[Mapping[Field, str]] = {
+    Kind.NUMBER: "$int$(a)",
+    Kind.BOOLEAN: "$boolean$(a)",
+    Kind.LONG: "$long$(a)",
+    Kind.STRING: "$text$(a,$int$(a))",
+    Kind.OBJECT: "$cast$($object$(a),1)",
+}
+_WRITE: Final[Mapping[Field, str]] = {Kind.STRING: "$writeString$", Kind.OBJECT: "$writeObject$"}
 
 
-def permutation_script(deployment: Deployment, permutation: str) -> str:
-    """Return ``{permutation}.cache.js``."""
+def scripts(deployment: Deployment) -> dict[str, str]:
+    """Write all scripts of a deployment, by their paths within the module."""
+    written = {f"{MODULE}.nocache.js": _Compiler(deployment).selection()}
+    compiler = _Compiler(deployment)
     release = "2.7.0" if deployment.style.quote == "'" else "2.13.1"
-    code = _Compiler(deployment).permutation
-    text = _PERMUTATION.replace("RELEASE", release).replace("PERMUTATION", permutation)
-    return f"{MODULE}.onScriptDownloaded([{_literal(text.replace('CODE', code))}]);\n"
-
-
-def fragment_script(deployment: Deployment, number: int) -> str:
-    """Return ``deferredjs/{permutation}/{number}.cache.js``; numbers count from 1."""
-    text = f"function screen{number}(){{return {number}}}\n"
-    if number == deployment.list_fragment:
-        text = _Compiler(deployment).fragment
-    return f"{MODULE}.runAsyncCallback{number}({_literal(text)});\n"
+    text = _PERMUTATION.replace("RELEASE", release).replace("CODE", compiler.code())
+    for name in deployment.permutations:
+        literal = _literal(text.replace("PERMUTATION", name))
+        written[f"{name}.cache.js"] = f"{MODULE}.onScriptDownloaded([{literal}]);\n"
+    for number in range(1, deployment.fragments + 1):
+        has_list = number == deployment.list_fragment
+        text = f"function screen{number}(){{return {number}}}\n"
+        literal = _literal(compiler.code(of_fragment=True) if has_list else text)
+        for name in deployment.permutations:
+            path = f"deferredjs/{name}/{number}.cache.js"
+            written[path] = f"{MODULE}.runAsyncCallback{number}({literal});\n"
+    return written
 
 
 def _literal(script: str) -> str:
     return json.dumps(script, ensure_ascii=False)
 
 
-class _Names:
-    """The short names of one deployment's scripts: the same ones for the same things.
-
-    Attributes:
-        interned: the variables that hold strings, by the string.
-    """
+class _Compiler:
+    """Writes code of one deployment, with the same short names for the same things."""
 
     def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
         firsts, seconds = list(string.ascii_uppercase), list(string.ascii_letters + "$_")
         draw = random.Random(deployment.policies[LIST_SERVICE])  # noqa: S311 - names of variables
         draw.shuffle(firsts)
@@ -94,48 +85,48 @@ class _Names:
         # The local variables are single small letters, keywords small ones too.
         unused = map("".join, itertools.product(firsts, seconds))
         self._minified: defaultdict[str, str] = defaultdict(unused.__next__)
-        self.interned: defaultdict[str, str] = defaultdict(unused.__next__)
+        self._interned: defaultdict[str, str] = defaultdict(unused.__next__)  # by the string
 
-    def minify(self, text: str) -> str:
-        """Replace each name between dollar signs."""
-        return _NAME.sub(lambda match: self._minified[match[1]], text)
+    def selection(self) -> str:
+        """Write the script that chooses a permutation for the browser."""
+        first, *others = self._deployment.permutations
+        choices = f'n="{first}"'
+        if others:
+            keys = (f'["{locale}","{browser}"]' for browser in _BROWSERS for locale in _LOCALES)
+            pairs = zip(keys, self._deployment.permutations, strict=False)
+            choices = "".join(f'g({key},"{permutation}");' for key, permutation in pairs)
+            choices += 'n=e[m("locale")][m("user.agent")]'
+        text = self._minify(_SELECTION.replace("CHOICES", choices))
+        text = _STRING.sub(lambda match: self._interned[match[1]], text)
+        declared = ",".join(f"{name}='{string}'" for string, name in self._interned.items())
+        return text.replace("DECLARED", declared)
 
-
-class _Compiler:
-    """Writes the code of one deployment.
-
-    Attributes:
-        permutation: the code of the permutation.
-        fragment: that of the deferred fragment that the list is in, if it is in one.
-    """
-
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
-        self._names = _Names(deployment)
-        self.permutation = self._compile(in_fragment=False)
-        self.fragment = self._compile(in_fragment=True) if deployment.list_fragment else ""
-
-    def _compile(self, *, in_fragment: bool) -> str:
+    def code(self, *, of_fragment: bool = False) -> str:
+        """Write the permutation's code, or, after that, that of the fragment with the list."""
         deferred = self._deployment.list_fragment > 0
-        interned = len(self._names.interned)
-        parts = [
+        known = len(self._interned)
+        parts = [] if of_fragment else [_RUNTIME]
+        parts += [
             self._proxy(path)
             for path in SERVICES
-            if (deferred and path == LIST_SERVICE) is in_fragment
+            if (deferred and path == LIST_SERVICE) is of_fragment
         ]
         parts += [
             self._class(name, fields)
             for name, fields in self._deployment.class_fields().items()
-            if (deferred and name in LIST_CLASSES) is in_fragment
+            if (deferred and CLASSES[name].in_list) is of_fragment
         ]
-        new = [*self._names.interned.items()][interned:]
+        new = [*self._interned.items()][known:]
         strings = "".join(f"var {name}='{text}';" for text, name in new)
-        runtime = "" if in_fragment else _RUNTIME
-        return self._names.minify(f"{strings}\n{runtime}{''.join(parts)}")
+        return self._minify(f"{strings}\n{''.join(parts)}")
+
+    def _minify(self, text: str) -> str:
+        """Replace each name between dollar signs."""
+        return _NAME.sub(lambda match: self._minified[match[1]], text)
 
     def _string(self, text: str) -> str:
         """A string where it is used, or a variable that holds it."""
-        return self._names.interned[text] if self._deployment.interned else f"'{text}'"
+        return self._interned[text] if self._deployment.interned else f"'{text}'"
 
     def _proxy(self, path: str) -> str:
         service = SERVICES[path]
@@ -163,59 +154,35 @@ class _Compiler:
         key = re.sub(r"\W", "_", name)
         create, fill, write = f"$create_{key}$", f"$fill_{key}$", "undefined"
         if name == LIST_REQUEST:
-            create = fill = "undefined"
-            write = f"$write_{key}$"
-            statements = ";".join(
-                f"{_WRITE[kind]}(a,b.{letter})"
-                for letter, kind in zip(_PROPERTIES, fields, strict=False)
-            )
-            text = f"function {write}(a,b){{{statements}}}\n"
+            create, fill, write = "undefined", "undefined", f"$write_{key}$"
+            pairs = zip(_PROPERTIES, fields, strict=False)
+            statements = [f"{_WRITE[kind]}(a,b.{letter});" for letter, kind in pairs]
+            text = f"function {write}(a,b){{{''.join(statements)}}}\n"
         else:
-            text = f"function {create}(b){{{_creating(name, fields)}}}\n"
-            made = name in VALUES or name.startswith("[")
-            own = len(fields) - len(self._deployment.layout.after) * (name == LIST_RECORD)
-            inherited = fields[own:]
-            statements = _filling(fields[made:own], 0)
-            if inherited:
+            creating, filling = _reading(name, fields)
+            text = f"function {create}(a){{{creating}}}\n"
+            if name == LIST_RECORD and self._deployment.layout.after:
+                own = len(fields) - len(self._deployment.layout.after)
                 parent = f"$fill_{key}_parent$"
-                text += f"function {parent}(a,b){{{_filling(inherited, own)}}}\n"
-                statements += f"{parent}(a,b)"
-            text += f"function {fill}(a,b){{{statements}}}\n"
+                text += f"function {parent}(a,b){{{''.join(filling[own:])}}}\n"
+                filling[own:] = [f"{parent}(a,b)"]
+            text += f"function {fill}(a,b){{{''.join(filling)}}}\n"
         signature = self._string(self._deployment.signature(name))
         return f"{text}$table$[{signature}]=[{create},{fill},{write}];\n"
 
 
-_READ: Final[Mapping[Field, str]] = {
-    Kind.NUMBER: "$int$({0})",
-    Kind.BOOLEAN: "$boolean$({0})",
-    Kind.LONG: "$long$({0})",
-    Kind.STRING: "$text$({0},$int$({0}))",
-    Kind.OBJECT: "$cast$($object$({0}),1)",
-}
-_WRITE: Final[Mapping[Field, str]] = {Kind.STRING: "$writeString$", Kind.OBJECT: "$writeObject$"}
-
-
-def _creating(name: str, fields: Fields) -> str:
-    """What makes an object: of the value it is, of an array's length, or of nothing."""
-    if name in CONSTANTS:
-        constants = ",".join(map(str, range(CONSTANTS[name])))
-        return f"var a;a=$int$(b);return [{constants}][a]"
+def _reading(name: str, fields: Fields) -> tuple[str, list[str]]:
+    """What makes an object, and what reads its fields after that, one after the other."""
+    if constants := CLASSES[name].constants:
+        listed = ",".join(map(str, range(constants)))
+        return f"var b;b=$int$(a);return [{listed}][b]", []
+    if len(fields) == 1:
+        return f"return {_READ[fields[0]]}", []
     if name.startswith("["):
-        return "var a;a=$int$(b);return new Array(a)"
-    if name in VALUES:
-        return f"return {_READ[fields[0]].format('b')}"
-    return "return new $List$" if isinstance(fields[-1], Repeat) else "return new $Plain$"
-
-
-def _filling(fields: Fields, first: int) -> str:
-    """What reads fields one after the other, or a collection's elements.
-
-    ``first`` of the object's properties have names already.
-    """
-    if fields and isinstance(fields[-1], Repeat):
-        if len(fields) == 1:  # an array: its length is known
-            return "var c,d;for(c=0,d=b.length;c<d;++c){b[c]=$int$(a)}"
-        elements = (f"d={_READ[kind].format('a')};$add$(b,d);" for kind in fields[-1].fields)
-        return f"var c,d,e;e=$int$(a);for(c=0;c<e;++c){{{''.join(elements)}}}"
-    pairs = zip(_PROPERTIES[first:], fields, strict=False)
-    return "".join(f"b.{letter}={_READ[kind].format('a')};" for letter, kind in pairs)
+        elements = "var c,d;for(c=0,d=b.length;c<d;++c){b[c]=$int$(a)}"
+        return "var b;b=$int$(a);return new Array(b)", [elements]
+    if isinstance(fields[-1], Repeat):
+        elements = "".join(f"d={_READ[kind]};$add$(b,d);" for kind in fields[-1].fields)
+        return "return new $List$", [f"var c,d,e;e=$int$(a);for(c=0;c<e;++c){{{elements}}}"]
+    pairs = zip(_PROPERTIES, fields, strict=False)
+    return "return new $Plain$", [f"b.{letter}={_READ[kind]};" for letter, kind in pairs]
