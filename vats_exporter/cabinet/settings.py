@@ -14,6 +14,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    StringConstraints,
     ValidationInfo,
     create_model,
     field_validator,
@@ -69,8 +70,8 @@ def _position(value: int) -> None:
 
 Hash = Annotated[
     str,
-    written_as("[0-9A-Fa-f]{32}", "must be 32 hexadecimal digits"),
-    AfterValidator(str.upper),
+    StringConstraints(to_upper=True),
+    written_as("[0-9A-F]{32}", "must be 32 hexadecimal digits"),
 ]
 Position = Annotated[Number, refused_by(_position)]
 # Whether plain HTTP is allowed is another key's.

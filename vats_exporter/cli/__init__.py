@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import gc
 import gettext
 import importlib
 import os
@@ -63,6 +64,7 @@ class _LazyGroup(click.Group):
             # Blocked from the start, for the one command that takes it as a request to reload.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+        gc.enable()  # off from the start
         command: click.Command = module.command
         return in_language(command)
 
