@@ -81,16 +81,14 @@ def test_both_readings_of_rows_are_shown_where_they_differ(
     run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_script, by_block = [f"Ca{n:03} 1100" for n in range(30)], ["Ca000 1100", "CaX 0011"]
-    found = Inspection(
-        enterprise="CbwhyN",
-        discovery=Discovery(cabinet.url, "B" * 32, CabinetSettings(login="+7", password="-")),
-        pages=[DifferError(by_script, by_block)],
-        error="list: page 1: two readings",
-    )
+    settings = CabinetSettings(login="+7", password="-")
+    found = Inspection(settings)
+    found.discovery = Discovery(cabinet.url, "B" * 32, settings)
+    found.error = DifferError(by_script, by_block)
     monkeypatch.setattr("vats_exporter.cli.inspect.inspect", lambda *_, **__: found)
     ended = run("inspect", *config, "--account", "demo-1")
     assert ended.status == 1
-    assert ended.stderr == "demo-1: list: page 1: two readings\n"
+    assert ended.stderr == "demo-1: " + str(found.error) + "\n"
     lines = [line.split() for line in ended.stdout.splitlines()]
     start = lines.index(["Page", "Row", "By", "the", "script", "By", "its", "block"])
     assert lines[start + 1 : start + 3] == [

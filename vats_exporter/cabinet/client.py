@@ -160,7 +160,8 @@ class CabinetClient(Session):
             try:
                 return self._read(response)
             except UndecodableError as error:
-                raise UndecodableError(f"list: page {number + 1}: {error}") from None
+                error.args = (f"list: page {number + 1}: {error}",)
+                raise
 
         page = self._call("list", contract.LIST, build, read)
         self._trace(PageRead(page.read_by))

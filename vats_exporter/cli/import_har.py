@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -12,6 +13,12 @@ from vats_exporter.cabinet.settings import DEFAULT_ADDRESS, DEFAULT_FILTER, DEFA
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, fail, sentence, tell, write
 from vats_exporter.tools.har import Recording, RecordingError, read_recording
+
+_DEFAULTS: Final = {
+    "address": DEFAULT_ADDRESS,
+    "filter": str(DEFAULT_FILTER),
+    "list_tail": DEFAULT_LIST_TAIL,
+}
 
 LARGEST: Final = 256 * 1024 * 1024
 """Bytes of a recording past which it is not read: a visit of a few minutes has some megabytes."""
@@ -65,7 +72,14 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
                 opened.write(text)
         except OSError as error:
             fail("{file}: cannot be written: {error}", file=output, error=error)
-    _tell_findings(found)
+    for key, value in found.settings.items():
+        if value and key != "filter":
+            usual = value == DEFAULT_LIST_TAIL
+            tell("{key}: {value}", key=key, value=_("the usual one") if usual else value)
+    for missing in found.missing:
+        tell("not found: {what}", what=sentence(missing))
+    for left_out in found.left_out:
+        tell("left out: {what}", what=sentence(left_out))
 
 
 def configuration(found: Recording, name: str) -> str:
@@ -76,31 +90,8 @@ def configuration(found: Recording, name: str) -> str:
         '    login: "+7-9XXXXXXXXX"  # ' + _("fill in, and write the password into the file"),
         f"    password_file: {json.dumps(f'{name}.password', ensure_ascii=False)}",
     ]
-    if found.address != DEFAULT_ADDRESS:
-        lines.append(f"    address: {json.dumps(found.address)}")
-    if found.enterprise:
-        lines.append(f"    enterprise: {found.enterprise}")
-    if found.filter is not None and found.filter != DEFAULT_FILTER:
-        lines.append(f"    filter: {found.filter}")
-    if found.list_tail and found.list_tail != DEFAULT_LIST_TAIL:
-        lines.append(f"    list_tail: {json.dumps(found.list_tail)}")
-    if found.selector_method:
-        lines.append(f"    selector_method: {found.selector_method}")
+    for key, value in found.settings.items():
+        if value and value != _DEFAULTS.get(key):
+            written = value if re.fullmatch("-?\\w+", value) else json.dumps(value)
+            lines.append(f"    {key}: {written}")
     return "\n".join([*lines, ""])
-
-
-def _tell_findings(found: Recording) -> None:
-    tail = found.list_tail
-    facts = {
-        "address": found.address,
-        "enterprise": found.enterprise,
-        "list_tail": _("the usual one") if tail == DEFAULT_LIST_TAIL else tail,
-        "selector_method": found.selector_method,
-    }
-    for key, value in facts.items():
-        if value:
-            tell("{key}: {value}", key=key, value=value)
-    for missing in found.missing:
-        tell("not found: {what}", what=sentence(missing))
-    for left_out in found.left_out:
-        tell("left out: {what}", what=sentence(left_out))

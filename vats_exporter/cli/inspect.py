@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
@@ -18,8 +19,8 @@ from vats_exporter.cli.output import Table, _, facts, fail, printable, sentence,
 from vats_exporter.config.models import AccountSettings
 from vats_exporter.gwt import encode_long
 from vats_exporter.logs import setup
-from vats_exporter.tools.inspection import Inspection, anonymous_answers, inspect
-from vats_exporter.trunks import ROW_FLAGS
+from vats_exporter.tools.inspection import Inspection, anonymous, inspect
+from vats_exporter.trunks import ROW_FLAGS, Trunk
 
 _MOST_DIFFERING: Final = 20
 """Rows that are shown where both readings differ."""
@@ -52,44 +53,36 @@ def command(*, config_file: Path | None, account: str | None, save: Path | None)
     Exits with 1 if the cabinet cannot be read, after showing and saving what it sent until then.
     """
     config = options.read_config(config_file)
-    accounts = options.choose(config, [account] if account else [])
-    if len(accounts) > 1:
-        names = ", ".join(one.name for one in accounts)
+    chosen, *others = options.choose(config, [account] if account else [])
+    if others:
+        names = ", ".join(one.name for one in config.accounts)
         fail("which account? there are {names}; say --account NAME", names=names)
-    (chosen,) = accounts
     setup.configure(level="error")
     found = inspect(chosen, details=save is not None)
     if found.discovery is not None:
-        write(_report(chosen, found, found.discovery))
+        sections = [
+            facts(_found(chosen, found, found.discovery)),
+            Table(_("Service"), _("Policy")).text(sorted(found.discovery.policies.items())),
+            Table(_("Class"), _("Signature")).text(_classes(found.discovery)),
+            _differing(found),
+            _patterns(chosen, found),
+            "".join(f"! {printable(sentence(warning))}\n" for warning in found.listing.warnings),
+        ]
+        write("\n".join(filter(None, sections)))
     if save is not None and found.answers:
-        _save(save, found)
+        _save(save, found.answers)
     if found.error:
-        fail("{account}: {error}", account=chosen.name, error=sentence(found.error))
-
-
-def _report(account: AccountSettings, found: Inspection, names: Discovery) -> str:
-    sections = [
-        facts(_found(account, found, names)),
-        Table(_("Service"), _("Policy")).text(sorted(names.policies.items())),
-        Table(_("Class"), _("Signature")).text(_classes(names)),
-        _differing(found),
-        _patterns(account, found),
-        "".join(f"! {printable(sentence(warning))}\n" for warning in found.listing.warnings),
-    ]
-    return "\n".join(filter(None, sections))
+        fail("{account}: {error}", account=chosen.name, error=found.error)
 
 
 def _found(account: AccountSettings, found: Inspection, names: Discovery) -> dict[str, str]:
-    pages = [page for page in found.pages if not isinstance(page, DifferError)]
-    read_by = ", ".join(dict.fromkeys(page.read_by for page in pages)) or "-"
-    reasons = dict.fromkeys(page.not_by_script for page in pages if page.not_by_script)
-    rows = ", ".join(str(len(page.records)) for page in pages)
-    totals = {page.total for page in pages if page.total is not None}
+    read_by = dict.fromkeys((page.read_by, page.not_by_script) for page in found.pages)
+    totals = {page.total for page in found.pages if page.total is not None}
     total = ", ".join(map(str, sorted(totals))) or _("not given")
-    number, permutation = found.enterprise, names.permutation
+    number = found.enterprise or account.enterprise or ""
+    permutation = names.permutation
     if names.fragments:
         permutation += " " + _("and {count} of its deferred fragments", count=names.fragments)
-    trunks = len(found.listing.trunks)
     return {
         _("account"): account.name,
         _("address"): account.address,
@@ -97,9 +90,18 @@ def _found(account: AccountSettings, found: Inspection, names: Discovery) -> dic
             f"{number} ({encode_long(int(number))})" if number.isdecimal() else f"- ({number})"
         ),
         _("permutation"): permutation,
-        _("read by"): read_by + "".join(f" ({sentence(reason)})" for reason in reasons),
-        _("pages"): _("{count} ({rows} rows)", count=len(pages), rows=rows),
-        _("trunks"): _("{count}; the cabinet's total: {total}", count=trunks, total=total),
+        _("read by"): ", ".join(
+            f"{reader} ({sentence(why)})" if why else reader
+            for reader, why in read_by or [("-", "")]
+        ),
+        _("pages"): _(
+            "{count} ({rows} rows)",
+            count=len(found.pages),
+            rows=", ".join(str(len(page.records)) for page in found.pages),
+        ),
+        _("trunks"): _(
+            "{count}; the cabinet's total: {total}", count=len(found.listing.trunks), total=total
+        ),
     }
 
 
@@ -111,16 +113,12 @@ def _classes(names: Discovery) -> Iterator[list[str]]:
 
 
 def _differing(found: Inspection) -> str:
-    """Both readings of the rows in which they differ."""
-    rows = [
-        [str(number), str(row), by_script or "-", by_block or "-"]
-        for number, page in enumerate(found.pages, 1)
-        if isinstance(page, DifferError)
-        for row, (by_script, by_block) in enumerate(zip_longest(page.by_script, page.by_block), 1)
-        if by_script != by_block
-    ]
-    if not rows:
+    """Both readings of the rows in which they differ, on the first page that has such rows."""
+    if not isinstance(found.error, DifferError):
         return ""
+    page = str(len(found.pages) + 1)
+    both = zip_longest(found.error.by_script, found.error.by_block, fillvalue="-")
+    rows = [[page, str(row), *texts] for row, texts in enumerate(both, 1) if len({*texts}) > 1]
     table = Table(_("Page"), _("Row"), _("By the script"), _("By its block"), right={0, 1})
     text = table.text(rows[:_MOST_DIFFERING])
     more = len(rows) - _MOST_DIFFERING
@@ -128,15 +126,18 @@ def _differing(found: Inspection) -> str:
 
 
 def _patterns(account: AccountSettings, found: Inspection) -> str:
-    """The patterns of rows, each with an example: a trunk with a phone, if any has one."""
-    titles = [words(flag.title) for flag in ROW_FLAGS]
-    table = Table(_("Pattern"), _("Trunks"), _("Example"), *titles, _("Meaning"), right={1})
+    """The patterns of rows, the most frequent first, each with an example that has a phone."""
+    by_pattern: dict[str, list[Trunk]] = defaultdict(list)
+    for trunk in found.listing.trunks:
+        by_pattern[trunk.pattern].append(trunk)
     rows = []
-    for pattern, trunks in found.patterns:
+    for pattern, trunks in sorted(by_pattern.items(), key=lambda one: (-len(one[1]), one[0])):
         example = next((trunk for trunk in trunks if trunk.phone), trunks[0])
         flags = (_("yes") if flag.of(example) else _("no") for flag in ROW_FLAGS)
         meaning = sentence(KNOWN_PATTERNS.get(pattern, "unknown"))
         rows.append([pattern, str(len(trunks)), example.phone or example.ref, *flags, meaning])
+    titles = [words(flag.title) for flag in ROW_FLAGS]
+    table = Table(_("Pattern"), _("Trunks"), _("Example"), *titles, _("Meaning"), right={1})
     read = ", ".join(
         _("{flag} at {position}", flag=words(flag.on), position=position)
         for flag, position in zip(ROW_FLAGS, account.flags.in_order, strict=True)
@@ -149,20 +150,20 @@ def _patterns(account: AccountSettings, found: Inspection) -> str:
     return f"{table.text(rows)}{line}\n"
 
 
-def _save(folder: Path, found: Inspection) -> None:
-    answers = anonymous_answers(found)
+def _save(folder: Path, answers: Sequence[tuple[str, bytes]]) -> None:
+    copies = anonymous(answers)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, body in answers:
+        for name, body in copies:
             (folder / name).write_bytes(body)
     except OSError as error:
         fail("{file}: cannot be written: {error}", file=folder, error=error)
     tell(
         "{folder}: {count} answers saved, without phones, names, ids and credentials",
         folder=folder,
-        count=len(answers),
+        count=len(copies),
     )
-    if left_out := len(found.answers) - len(answers):
+    if left_out := len(answers) - len(copies):
         tell(
             "{folder}: {count} left out, since what is personal in them cannot be told",
             folder=folder,

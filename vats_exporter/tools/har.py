@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,35 +21,31 @@ from vats_exporter.gwt import Request, RequestError, encode_long, parse_request
 _STRONG_NAME: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 _SERVICE: Final = re.compile(rf"{contract.MODULE_PATH}(\w+)", re.ASCII)
 _PLAIN_PATH: Final = re.compile(r"(?:/\w{1,40}){1,4}", re.ASCII)
+_BASE_64: Final = re.compile(r"(?=.*[^0-9])[\w$]+", re.ASCII)
+"""A long, which a letter tells from a number."""
 
 # What stands before the template in the list request: base, policy, service and method, one
 # parameter and its class, then the request object's class and its first three fields. [observed]
-_BEFORE_TAIL: Final = "1|2|3|4|1|5|5|0|6|0|0|"
+_LIST_HEAD: Final = ("1", "2", "3", "4", "1", "5", "5", "0", "6", "0", "0")
+_TWO_PARAMETERS: Final = ("1", "2", "3", "4", "2")
 
 
 class RecordingError(Exception):
     """The file is no recording of a browser: says what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """The content of a recording; what it does not contain is empty or ``None``.
+class Recording(NamedTuple):
+    """What a recording tells.
 
     Attributes:
-        address: as the configuration takes it.
-        filter: the list request's, if that is a single number.
-        list_tail: the list request's end as a template.
+        settings: an account's, by their keys; empty where they were not found.
         missing: sentences on what could not be found, and how to record it.
         left_out: sentences on calls that tell nothing of the cabinet.
     """
 
-    address: str
-    enterprise: str = ""
-    filter: int | None = None
-    list_tail: str = ""
-    selector_method: str = ""
-    missing: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
+    settings: dict[str, str]
+    missing: list[str]
+    left_out: list[str]
 
 
 def read_recording(document: object) -> Recording:
@@ -63,58 +57,14 @@ def read_recording(document: object) -> Recording:
     entries = _at(document, "log", "entries")
     if not isinstance(entries, list):
         raise RecordingError("no list log.entries: not a HAR file")
-    requests = [_at(entry, "request") for entry in reversed(entries)]  # the latest first
+    enterprises: dict[str, str] = {}
+    calls: dict[str, list[tuple[str, Request]]] = defaultdict(list)
     odd: Counter[str] = Counter()
-    calls = list(_calls(requests, odd))
-    if not calls:
-        raise RecordingError(
-            "no GWT-RPC call in the recording: open the tab with the list of subscribers while "
-            "recording, and save the recording with its content"
-            + "".join(f"; left out: {sentence}" for sentence in _sentences(odd))
-        )
-    [(address, _)] = Counter(call.address for call in calls).most_common(1)
-    odd.update(f"to another host, {call.address}" for call in calls if call.address != address)
-    calls = [call for call in calls if call.address == address]
-    visits = (
-        contract.ENTERPRISE_PATH.search(path) for at, path in map(_place, requests) if at == address
-    )
-    enterprise = next((match[1] for match in visits if match), "")
-    listing = next((one.request for one in calls if one.service == contract.LIST.path), None)
-    row_filter, tail = _list_tail(listing, enterprise) if listing else (None, "")
-    selector = next((one.request for one in calls if _moves_selector(one)), None)
-    missing = []
-    if not enterprise:
-        missing.append("enterprise: no address /gwt/enterprise/…/ was visited; found at sign-in")
-    if listing is None:
-        missing.append("list_tail: the list of subscribers was not opened; the default is used")
-    elif not tail:
-        missing.append(
-            "list_tail: the list request is not built in a known way; the default is used, "
-            "and `vats-exporter check --online` will tell whether it works"
-        )
-    if selector is None:
-        missing.append("selector: no trunk's selector was moved while recording")
-    return Recording(
-        address=address,
-        enterprise=enterprise,
-        filter=row_filter,
-        list_tail=tail,
-        selector_method=selector.strings[3] if selector else "",
-        missing=tuple(missing),
-        left_out=_sentences(odd),
-    )
-
-
-class _Call(NamedTuple):
-    address: str
-    service: str
-    request: Request
-
-
-def _calls(requests: Iterable[object], odd: Counter[str]) -> Iterator[_Call]:
-    """The calls to a cabinet; counts what looks like one and is none."""
-    for request in requests:
+    for entry in reversed(entries):  # the latest first
+        request = _at(entry, "request")
         address, path = _place(request)
+        if visit := contract.ENTERPRISE_PATH.search(path):
+            enterprises.setdefault(address, visit[1])
         service = _SERVICE.fullmatch(path)
         is_gwt = str(_at(request, "postData", "mimeType")).startswith("text/x-gwt-rpc")
         # Anything else may be a form with a password in it, and is not even looked at.
@@ -123,23 +73,41 @@ def _calls(requests: Iterable[object], odd: Counter[str]) -> Iterator[_Call]:
         if service is None:
             where = path if _PLAIN_PATH.fullmatch(path) else "a path"
             odd[f"to {where} outside of {contract.MODULE_PATH}"] += 1
-            continue
-        try:
-            text = str(_at(request, "postData", "text"))
-            if (
-                _at(request, "postData", "encoding") == "base64"
-            ):  # as some tools write requests, too
-                text = base64.b64decode(text, validate=True).decode()
-            call = parse_request(text)
-        except (RequestError, ValueError):
+        elif (call := _read_call(_at(request, "postData"))) is None:
             odd["whose body is not there, cut off or no GWT-RPC"] += 1
-            continue
-        if len(call.strings) >= 4 and _STRONG_NAME.fullmatch(call.strings[1]):
-            yield _Call(address, service[1], call)
-
-
-def _sentences(odd: Counter[str]) -> tuple[str, ...]:
-    return tuple(f"{count} call{'s' * (count != 1)} {what}" for what, count in odd.items())
+        elif len(call.strings) >= 4 and _STRONG_NAME.fullmatch(call.strings[1]):
+            calls[address].append((service[1], call))
+    address = max(calls, key=lambda one: len(calls[one]), default="")
+    odd.update({f"to another host, {one}": len(calls[one]) for one in calls if one != address})
+    left_out = [f"{count} call{'s' * (count != 1)} {what}" for what, count in odd.items()]
+    if not calls:
+        raise RecordingError(
+            "no GWT-RPC call in the recording: open the tab with the list of subscribers while "
+            "recording, and save the recording with its content"
+            + "".join(f"; left out: {sentence}" for sentence in left_out)
+        )
+    enterprise = enterprises.get(address, "")
+    listing = next((call for of, call in calls[address] if of == contract.LIST.path), None)
+    row_filter, tail = _list_tail(listing, enterprise) if listing else ("", "")
+    settings = {
+        "address": address,
+        "enterprise": enterprise,
+        "filter": row_filter,
+        "list_tail": tail,
+        "selector_method": next((of for call in calls[address] if (of := _selector(*call))), ""),
+    }
+    sentences = {
+        "enterprise": "enterprise: no address /gwt/enterprise/…/ was visited; found at sign-in",
+        "list_tail": (
+            "list_tail: the list request is not built in a known way; the default is used, "
+            "and `vats-exporter check --online` will tell whether it works"
+            if listing
+            else "list_tail: the list of subscribers was not opened; the default is used"
+        ),
+        "selector_method": "selector: no trunk's selector was moved while recording",
+    }
+    missing = [sentence for key, sentence in sentences.items() if not settings[key]]
+    return Recording(settings, missing, left_out)
 
 
 def _place(request: object) -> tuple[str, str]:
@@ -157,33 +125,48 @@ def _place(request: object) -> tuple[str, str]:
     return address, re.sub(";[^/]*", "", parts.path)
 
 
-def _list_tail(request: Request, enterprise: str) -> tuple[int | None, str]:
+def _read_call(data: object) -> Request | None:
+    try:
+        text = str(_at(data, "text"))
+        if _at(data, "encoding") == "base64":  # as some tools write requests, too
+            text = base64.b64decode(text, validate=True).decode()
+        return parse_request(text)
+    except (RequestError, ValueError):
+        return None
+
+
+def _list_tail(request: Request, enterprise: str) -> tuple[str, str]:
     """The filter, and the template, of a list request; empty where it is built otherwise."""
-    strings, tokens = request.strings, "".join(f"{token}|" for token in request.tokens)
-    tail = tokens.removeprefix(_BEFORE_TAIL)
-    boxed = [at for at, text in enumerate(strings, 1) if text.startswith(f"{contract.LONG}/")]
-    if not tail or tail == tokens or not boxed:
-        return None, ""
-    first, _, rest = tail.partition("|")
-    row_filter = int(first) if first in ("0", "-1", "-2") else None
-    if row_filter is not None:
-        tail = f"{{filter}}|{rest}"
-    # Split at the boxed longs, which a letter tells from numbers: enterprise, page, size of a page.
-    pieces = re.split(rf"(?a)(?<=\|{boxed[0]}\|)([\w$]*[A-Za-z_$][\w$]*)(?=\|)", tail)
+    head, tail = request.tokens[: len(_LIST_HEAD)], [*request.tokens[len(_LIST_HEAD) :]]
+    if head != _LIST_HEAD or not tail:
+        return "", ""
+    row_filter = tail[0] if tail[0] in ("0", "-1", "-2") else ""
+    if row_filter:
+        tail[0] = "{filter}"
+    classes = _classes(request)
+    longs = [
+        at
+        for at in range(2, len(tail))
+        if classes.get(tail[at - 1]) == contract.LONG and _BASE_64.fullmatch(tail[at])
+    ]
     known = encode_long(int(enterprise)) if enterprise and int(enterprise) < 1 << 63 else ""
-    if len(pieces) != 7 or (known and pieces[1] != known):
+    if len(longs) != 3 or (known and tail[longs[0]] != known):
         return row_filter, ""
-    pieces[1::2] = "{enterprise}", "{page}", "{page_size}"
-    return row_filter, "".join(pieces)
+    for at, placeholder in zip(longs, ("{enterprise}", "{page}", "{page_size}"), strict=True):
+        tail[at] = placeholder
+    return row_filter, "".join(f"{token}|" for token in tail)
 
 
-def _moves_selector(call: _Call) -> bool:
-    # Two parameters, a boxed long and a boxed Boolean. [user]
-    tokens = call.request.tokens
-    names = {str(at): text.partition("/")[0] for at, text in enumerate(call.request.strings, 1)}
-    classes = [names.get(token) for token in tokens[5:7]]
-    of_two = call.service == contract.SELECTOR.path and tokens[:5] == ("1", "2", "3", "4", "2")
-    return of_two and classes == [contract.LONG, contract.BOOLEAN]
+def _selector(service: str, call: Request) -> str:
+    """The method of a call that moves a selector: of a boxed long and a boxed Boolean [user]."""
+    classes = [_classes(call).get(token) for token in call.tokens[5:7]]
+    is_one = service == contract.SELECTOR.path and call.tokens[:5] == _TWO_PARAMETERS
+    return call.strings[3] if is_one and classes == [contract.LONG, contract.BOOLEAN] else ""
+
+
+def _classes(request: Request) -> dict[str, str]:
+    """The names of classes among a request's strings, by the tokens that refer to them."""
+    return {str(at): text.partition("/")[0] for at, text in enumerate(request.strings, 1)}
 
 
 def _at(value: object, *keys: str) -> Any:

@@ -3,32 +3,30 @@
 For a report, its answers are copied without the people in them. The shape stays, so that what is
 wrong with an answer can still be seen in it: every string keeps its length, its kinds of characters
 and whether it equals another; every long its length. What they say does not: phones, names, notes,
-ids, dates, SIP logins and passwords are replaced, each the same way wherever it stands. Names of
-classes and numbers stay. What replaces them is drawn with a key that is made anew each time and
-kept nowhere.
+ids, dates, SIP logins and passwords are replaced at random, each the same way wherever it stands.
+Names of classes and numbers stay.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import re
-import secrets
 import string
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from random import SystemRandom
 from typing import Final
 
-from vats_exporter.cabinet.answers import CallCompleted, TraceEvent
+from vats_exporter.cabinet.answers import Answer, CallCompleted, TraceEvent
 from vats_exporter.cabinet.client import CabinetClient
-from vats_exporter.cabinet.discovery import Discovery
-from vats_exporter.cabinet.errors import CabinetError, DifferError
+from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import Page
-from vats_exporter.cabinet.reading import read_page_anyhow
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.gwt import GWT_2_7, GWT_2_13, SIGNATURE, GwtError, decode, encode_response
 from vats_exporter.redaction import redact
-from vats_exporter.trunks import Listing, Trunk
+from vats_exporter.trunks import Listing
 
 _FILES: Final = {
     "nocache": "vpbxGwt.nocache.js",
@@ -48,91 +46,63 @@ _KINDS: Final = (
     "абвгдежзиклмнопрстуфхцчшщыэюя",
     "АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЭЮЯ",
 )
+_random: Final = SystemRandom()
 
 
-@dataclass(slots=True)
-class Inspection:
-    """What was found until everything was read, or something could not be.
+class Inspection(CabinetClient):
+    """A cabinet of which everything is kept, most of all what cannot be read.
 
     Attributes:
-        enterprise: its number or its reference, as found or configured.
-        discovery: what the cabinet calls things; ``None`` if that was not found.
         listing: the trunks; none if they could not be read.
-        pages: the list's, by their number, those refused because both readings differ included.
+        pages: the list's, as far as they could be read.
         answers: file name and body of every answer that was kept, as the server sent it.
-        error: why the trunks could not be read, in one sentence; empty if they could.
+        error: why the trunks could not be read.
     """
 
-    enterprise: str = ""
-    discovery: Discovery | None = None
-    listing: Listing = field(default_factory=lambda: Listing((), (), 0))
-    pages: list[Page | DifferError] = field(default_factory=list)
-    answers: list[tuple[str, bytes]] = field(default_factory=list)
-    error: str = ""
+    def __init__(self, settings: CabinetSettings) -> None:
+        super().__init__(settings, trace=self._keep)
+        self.listing = Listing((), (), 0)
+        self.pages: list[Page] = []
+        self.answers: list[tuple[str, bytes]] = []
+        self.error: CabinetError | None = None
+        self._counts: Counter[str] = Counter()
 
-    @property
-    def patterns(self) -> list[tuple[str, list[Trunk]]]:
-        """The trunks that show each pattern, the most frequent first."""
-        found: dict[str, list[Trunk]] = {}
-        for trunk in self.listing.trunks:
-            found.setdefault(trunk.pattern, []).append(trunk)
-        return sorted(found.items(), key=lambda one: (-len(one[1]), one[0]))
+    def _keep(self, event: TraceEvent) -> None:
+        match event:
+            case CallCompleted(call, Answer(status=200, body=body)) if call in _FILES:
+                self._counts[call] += 1
+                self.answers.append((_FILES[call].format(self._counts[call]), body))
+
+    def _read_page(self, number: int) -> Page:
+        page = super()._read_page(number)
+        self.pages[number:] = [page]  # a list that is not believed at once is read twice
+        return page
 
 
 def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
-    """Read a whole cabinet, and keep what it sent, most of all where that cannot be read.
-
-    With *details*, the device form of one trunk is read as well.
-    """
-    found = Inspection()
-    counts: Counter[str] = Counter()
-    lists: list[tuple[bytes, Discovery | None]] = []
-
-    def keep(event: TraceEvent) -> None:
-        if not isinstance(event, CallCompleted):
-            return
-        call, answer = event.call, event.answer
-        if answer.status == 200 and call in _FILES:
-            counts[call] += 1
-            found.answers.append((_FILES[call].format(counts[call]), answer.body))
-        if call == "list":
-            lists.append((answer.body, cabinet.discovery))
-
-    with CabinetClient(settings, trace=keep) as cabinet:
+    """Read a whole cabinet; with *details*, the device form of one trunk as well."""
+    with Inspection(settings) as found:
         try:
-            found.listing = cabinet.read_trunks()
+            found.listing = found.read_trunks()
         except CabinetError as error:
-            found.error = str(error)
+            found.error = error
         if details and found.listing.trunks:
             # For the answer alone: what it says is shown by `trunks show`.
-            with contextlib.suppress(CabinetError):
-                cabinet.read_details(found.listing.trunks[0].ref)
-        found.discovery = cabinet.discovery
-        found.enterprise = cabinet.enterprise or settings.enterprise or ""
-    for body, discovery in lists:
-        try:
-            table = discovery.table if discovery else None
-            found.pages.append(read_page_anyhow(decode(body), table))
-        except DifferError as error:
-            found.pages.append(error)
-        except (GwtError, CabinetError):
-            pass  # it was repeated after signing in, or discovering, again
-    # A list that is not believed at once is read twice.
-    found.pages = found.pages[-found.listing.pages :]
+            with suppress(CabinetError):
+                found.read_details(found.listing.trunks[0].ref)
     return found
 
 
-def anonymous_answers(found: Inspection) -> list[tuple[str, bytes]]:
-    """Replace everything personal and secret in the answers.
+def anonymous(answers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Replace everything personal and secret in answers, each given with its file's name.
 
-    Returns:
-        file names and bodies. The scripts name classes and services, and lose known secrets alone;
-        an answer that is no GWT-RPC is left out.
+    The scripts name classes and services, and lose known secrets alone; an answer that is no
+    GWT-RPC is left out.
     """
     anonymiser = Anonymiser()
     kept = []
-    for name, body in found.answers:
-        with contextlib.suppress(GwtError):
+    for name, body in answers:
+        with suppress(GwtError):
             if name.endswith(".js"):
                 kept.append((name, redact(body.decode("utf-8", "replace")).encode()))
             else:
@@ -144,16 +114,12 @@ class Anonymiser:
     """Replaces what answers say by something of the same shape, consistently."""
 
     def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+        self._letters = cache(_like)
         self._longs: dict[str, str] = {}
         self._taken: set[str] = set()
 
     def answer(self, body: bytes) -> bytes:
-        """Make a GWT-RPC answer anonymous, in the style of the release that wrote it.
-
-        Raises:
-            GwtError: it is no GWT-RPC answer.
-        """
+        """Make a GWT-RPC answer anonymous, in the style of the release that wrote it."""
         response = decode(body)
         quote = body.find(b"'"), body.find(b'"')
         style = GWT_2_7 if 0 <= quote[0] < quote[1] else GWT_2_13
@@ -174,32 +140,24 @@ class Anonymiser:
 
     def long(self, text: str) -> str:
         """Replace a long's base 64 by another of the same length; no two by the same."""
-        if len(text) < 3:
-            return text
-        kept, seed = 2 if len(text) > 5 else 1, text
-        while text not in self._longs:
-            seed = f"long {seed}"
-            drawn = self._draw(seed, len(text) - kept)
-            other = text[:kept] + "".join(_LONG[number % 62] for number in drawn)
+        kept = 2 if len(text) > 5 else 1
+        while len(text) > 2 and text not in self._longs:
+            other = text[:kept] + "".join(_random.choices(_LONG, k=len(text) - kept))
             if other not in self._taken:  # pragma: no branch - two draws out of millions meet
                 self._taken.add(other)
                 self._longs[text] = other
-        return self._longs[text]
-
-    def _letters(self, text: str) -> str:
-        return "".join(map(_like, text, self._draw(text, len(text))))
-
-    def _draw(self, text: str, count: int) -> bytes:
-        """Numbers up to 255 that depend on the text and the key, and on nothing else."""
-        seed = self._key + text.encode("utf-8", "surrogatepass")
-        return hashlib.shake_256(seed).digest(count)
+        return self._longs.get(text, text)
 
 
-def _like(character: str, number: int) -> str:
-    """A character of the same kind; what is no letter and no digit stays."""
+def _like(text: str) -> str:
+    """Another text of the same kinds of characters; what is no letter and no digit stays."""
+    return "".join(map(_another, text))
+
+
+def _another(character: str) -> str:
     for kind in _KINDS:
         if character in kind:
-            return kind[number % len(kind)]
+            return _random.choice(kind)
     if character.isalpha():
         return "Ж" if character.isupper() else "ж"
     return "0" if character.isdigit() else character
