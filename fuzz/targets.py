@@ -104,8 +104,7 @@ def devices(data: bytes) -> None:
 def request(data: bytes) -> None:
     """A request to the cabinet, as the simulated one reads it, to its last parameter."""
     try:
-        parsed = gwt.parse_request(data.decode("utf-8", "replace"))
-        RequestReader(parsed, _DEPLOYMENT, None).read_parameters()
+        RequestReader(data.decode("utf-8", "replace"), _DEPLOYMENT, None).read_parameters()
     except gwt.GwtError:
         return
 

@@ -51,7 +51,6 @@ from vats_exporter.demo import (
     Deployment,
     Fault,
     Incoming,
-    RowLayout,
     SimulatedCabinet,
     make_accounts,
 )
@@ -368,10 +367,10 @@ def test_an_enterprise_without_trunks_gives_an_empty_list(
 @pytest.mark.parametrize(
     "habits",
     [
-        {"layout": RowLayout(kind="e")},
+        {"kind": "e"},
         {"style": GWT_2_13},
-        {"layout": RowLayout(before=("weight", "email", "name"), after=("phone", "limit"))},
-        {"layout": RowLayout(before=("phone",), after=("name", "migration", "created"))},
+        {"before": ("weight", "email", "name"), "after": ("phone", "limit")},
+        {"before": ("phone",), "after": ("name", "migration", "created")},
     ],
     ids=["shared Booleans", "later release", "more columns", "another order"],
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from vats_exporter.demo import Deployment, RowLayout, SimulatedDevice, SimulatedTrunk, State
+from vats_exporter.demo import Deployment, SimulatedDevice, SimulatedTrunk, State
 from vats_exporter.demo.deployment import Reading
 from vats_exporter.gwt import GWT_2_7, GWT_2_13, decode_long
 
@@ -34,7 +34,7 @@ def captured_deployment(*, dq: bool = False, kind: Reading = "a") -> Deployment:
         permutations=tuple(truth("nocache_five")["permutations"]),
         policies=script["service_policies"],
         signatures={**drawn.signatures, **signatures},
-        layout=RowLayout(kind=kind),
+        kind=kind,
         style=GWT_2_13 if dq else GWT_2_7,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vats_exporter.demo import Deployment, RowLayout
+from vats_exporter.demo import Deployment
 from vats_exporter.gwt import GWT_2_13
 
 if TYPE_CHECKING:
@@ -20,10 +20,9 @@ DEPLOYMENTS = {
     "with other lists": replace(Deployment.make(), other_lists=3),
     "with nested objects, maps and arrays": replace(
         Deployment.make(),
-        layout=RowLayout(before=("contact", "codes", "department"), after=("options", "note")),
+        before=("contact", "codes", "department"),
+        after=("options", "note"),
     ),
-    **{
-        f"of kind {kind}": replace(Deployment.make(), layout=RowLayout(kind=kind)) for kind in KINDS
-    },
+    **{f"of kind {kind}": replace(Deployment.make(), kind=kind) for kind in KINDS},
     **{f"redeployed, {seed}": Deployment.make().redeployed(seed) for seed in range(8)},
 }

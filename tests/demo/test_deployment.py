@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from vats_exporter.demo import Deployment, RowLayout
+from vats_exporter.demo import Deployment
 from vats_exporter.demo.deployment import (
     COLUMNS,
     FIVE_AND_FOUR,
@@ -34,6 +34,7 @@ def test_a_redeployment_keeps_the_habits() -> None:
 
 @pytest.mark.parametrize("kind", FIVE_AND_FOUR)
 def test_a_rows_class_has_a_field_for_each_of_its_values(kind: Reading) -> None:
-    layout = RowLayout(before=tuple(COLUMNS), after=(), kind=kind)
-    fields = replace(Deployment.make(), layout=layout).class_fields()[LIST_RECORD]
-    assert len(fields) == len(COLUMNS) + (12 if kind in "bc" else 11)
+    deployment = replace(Deployment.make(), before=tuple(COLUMNS), after=(), kind=kind)
+    assert len(deployment.class_fields()[LIST_RECORD]) == len(COLUMNS) + (
+        12 if kind in "bc" else 11
+    )

@@ -10,9 +10,9 @@ import requests
 
 from tests.demo.browser import Client, answer, refs
 from tests.demo.captures import capture, captured_deployment, captured_form, captured_trunks, truth
-from vats_exporter.demo import RowLayout, SimulatedCabinet, make_accounts
+from vats_exporter.demo import Deployment, SimulatedCabinet, make_accounts
 from vats_exporter.demo.deployment import APPLICATION_ERROR, BOOLEAN, COLUMNS, Object
-from vats_exporter.demo.rpc import form_answer, list_answer
+from vats_exporter.demo.rpc import form, list_page
 from vats_exporter.gwt import decode
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ CALL_FAILED = "The call failed on the server; see server log for details"
 LIST = "AbonentBrowserGwtService"
 STALE = "0" * 32
 ENTERPRISE = 2613189773
+USUAL = Deployment.make()
 
 REQUESTS: list[dict[str, Any]] = truth("requests")["requests"]
 PATHS = {
@@ -310,7 +311,8 @@ def test_a_page_of_the_list_is_the_captured_one_byte_for_byte(name: str) -> None
         dq=name.endswith("_dq"), kind="e" if name == "list_shared_boolean" else "a"
     )
     total = truth(name)["total"]
-    assert list_answer(deployment, ENTERPRISE, captured_trunks(name), total) == capture(name)
+    page = list_page(deployment, ENTERPRISE, captured_trunks(name), total)
+    assert deployment.write(page) == capture(name)
 
 
 @pytest.mark.parametrize(
@@ -318,13 +320,13 @@ def test_a_page_of_the_list_is_the_captured_one_byte_for_byte(name: str) -> None
 )
 def test_a_form_is_the_captured_one_byte_for_byte(name: str) -> None:
     deployment = captured_deployment(dq=name.endswith("_dq"))
-    assert form_answer(deployment, ENTERPRISE, captured_form(name)) == capture(name)
+    assert deployment.write(form(ENTERPRISE, captured_form(name))) == capture(name)
 
 
 def test_the_applications_exception_is_the_captured_one_byte_for_byte() -> None:
     _, code, message = truth("ex_application")["string_table"]
     error = Object(APPLICATION_ERROR, (code, message, message))
-    assert captured_deployment().write(error, "EX") == capture("ex_application")
+    assert captured_deployment().write(error) == capture("ex_application")
 
 
 def test_the_answer_to_the_selector_is_the_captured_one_byte_for_byte() -> None:
@@ -343,19 +345,19 @@ def test_the_answer_to_the_selector_is_the_captured_one_byte_for_byte() -> None:
 def test_an_incompatible_client_is_told_so_as_in_the_captures(name: str) -> None:
     deployment = captured_deployment(dq=name.endswith("_dq"))
     error = Object(INCOMPATIBLE, (truth(name)["message"],))
-    assert deployment.write(error, "EX") == capture(name)
+    assert deployment.write(error) == capture(name)
 
 
-@pytest.mark.parametrize(
-    "column", sorted(COLUMNS.keys() - {*RowLayout().before, *RowLayout().after})
-)
+@pytest.mark.parametrize("column", sorted(COLUMNS.keys() - {*USUAL.before, *USUAL.after}))
 def test_an_extra_column_leaves_the_twelve_values_as_they_are(column: str) -> None:
-    usual = RowLayout()
-    layout = RowLayout(before=(*usual.before, column), after=(column, *usual.after))
-    deployment = replace(captured_deployment(), layout=layout)
+    deployment = replace(
+        captured_deployment(), before=(*USUAL.before, column), after=(column, *USUAL.after)
+    )
     trunks = captured_trunks("list_page3")
-    plain = decode(list_answer(captured_deployment(), ENTERPRISE, trunks, 237))
-    response = decode(list_answer(deployment, ENTERPRISE, trunks, 237))
+    plain, response = (
+        decode(one.write(list_page(one, ENTERPRISE, trunks, 237)))
+        for one in (captured_deployment(), deployment)
+    )
     assert len(response.tokens) >= len(plain.tokens) + 2 * len(trunks)
     for trunk in trunks:
         at = response.tokens.index(trunk.ref)
@@ -374,9 +376,11 @@ def test_an_extra_column_leaves_the_twelve_values_as_they_are(column: str) -> No
 
 
 def test_columns_can_stand_in_another_order() -> None:
-    layout = RowLayout(before=("phone", "note", "name"), after=("department", "created"))
-    deployment = replace(captured_deployment(), layout=layout)
-    response = decode(list_answer(deployment, ENTERPRISE, captured_trunks("list_page3")[:1], 1))
+    deployment = replace(
+        captured_deployment(), before=("phone", "note", "name"), after=("department", "created")
+    )
+    page = list_page(deployment, ENTERPRISE, captured_trunks("list_page3")[:1], 1)
+    response = decode(deployment.write(page))
     # Strings enter the table as they are met.
     assert [text for text in response.string_table if "/" not in text] == [
         "79161234570",

@@ -12,8 +12,8 @@ from py_mini_racer import MiniRacer
 
 from tests.demo.captures import truth
 from tests.demo.deployments import DEPLOYMENTS
-from vats_exporter.demo import Deployment, RowLayout, make_accounts
-from vats_exporter.demo.rpc import list_answer
+from vats_exporter.demo import Deployment, make_accounts
+from vats_exporter.demo.rpc import list_page
 from vats_exporter.demo.script import scripts
 from vats_exporter.gwt import GWT_2_13
 
@@ -92,13 +92,14 @@ def run(deployment: Deployment, answer: str) -> Any:
     return json.loads(str(engine.eval(f"JSON.stringify(flat({read}))")))
 
 
-def expected_row(trunk: SimulatedTrunk, layout: RowLayout) -> list[Any]:
+def expected_row(trunk: SimulatedTrunk, deployment: Deployment) -> list[Any]:
     state = trunk.state
     kinds: dict[str, list[Any]] = {"b": ["SIM", state.active], "c": [8, state.active]}
-    active = kinds.get(layout.kind, [state.active])
+    active = kinds.get(deployment.kind, [state.active])
     block = [0, 0, 0, state.off, 0, state.marked, state.bound, *active, None, None, trunk.id]
     before, after = (
-        [COLUMNS[column](trunk) for column in columns] for columns in (layout.before, layout.after)
+        [COLUMNS[column](trunk) for column in columns]
+        for columns in (deployment.before, deployment.after)
     )
     return [*before, *block, *after]
 
@@ -107,13 +108,12 @@ def test_the_compiled_application_reads_the_list(deployment: Deployment) -> None
     (account,) = make_accounts(trunks=30)
     trunks = account.enterprise.trunks()
 
-    enterprise, *lists, total = run(
-        deployment, list_answer(deployment, ENTERPRISE, trunks, len(trunks))
-    )
+    page = list_page(deployment, ENTERPRISE, trunks, len(trunks))
+    enterprise, *lists, total = run(deployment, deployment.write(page))
 
     assert (enterprise, total) == (ENTERPRISE, 30)
     *others, [rows] = lists
-    assert rows == [expected_row(trunk, deployment.layout) for trunk in trunks]
+    assert rows == [expected_row(trunk, deployment) for trunk in trunks]
     queues = [[f"Очередь {at + 1}", at, at % 2 == 0] for at in range(3)]
     assert others == [[queues[:length]] for length in range(deployment.other_lists)]
 

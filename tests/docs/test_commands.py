@@ -27,7 +27,7 @@ from tests.hunt.visit import record_visit
 from tests.process import process_put_back
 from vats_exporter.cli import main
 from vats_exporter.demo import Account, Enterprise, Population, SimulatedCabinet
-from vats_exporter.demo.rpc import list_answer
+from vats_exporter.demo.rpc import list_page
 from vats_exporter.demo.script import scripts
 from vats_exporter.gwt import decode_long
 
@@ -154,7 +154,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         }
         deployment = cabinet.deployment
         pages = [
-            list_answer(deployment, enterprise.number, some, 4) for some in (trunks[:3], trunks[3:])
+            deployment.write(list_page(deployment, enterprise.number, some, 4))
+            for some in (trunks[:3], trunks[3:])
         ]
         files = {
             "vats-exporter.yml": yaml.safe_dump(document),

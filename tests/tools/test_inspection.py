@@ -18,7 +18,6 @@ from vats_exporter.demo import (
     Deployment,
     Fault,
     Incoming,
-    RowLayout,
     SimulatedCabinet,
     make_accounts,
 )
@@ -27,9 +26,6 @@ from vats_exporter.gwt import GwtError, decode, encode_long, encode_response
 from vats_exporter.tools.inspection import Anonymiser, inspect
 
 WIRE = Path(__file__).parents[1] / "wire"
-
-# A row's "migration" is an object, and may be another row.
-LAYOUT = RowLayout(before=("phone",), after=("migration",))
 
 
 def settings(cabinet: SimulatedCabinet) -> CabinetSettings:
@@ -65,7 +61,8 @@ def row_within_a_row(deployment: Deployment) -> bytes:
 
 
 def test_rows_that_script_and_block_read_differently_are_shown_in_both_readings() -> None:
-    deployment = replace(Deployment.make(), layout=LAYOUT, other_lists=1)
+    # A row's "migration" is an object, and may be another row.
+    deployment = replace(Deployment.make(), before=("phone",), after=("migration",), other_lists=1)
     with SimulatedCabinet(make_accounts(1, trunks=3), deployment=deployment) as cabinet:
         body = row_within_a_row(deployment)
         cabinet.faults = lambda incoming: (
@@ -82,9 +79,13 @@ def test_rows_that_script_and_block_read_differently_are_shown_in_both_readings(
 
 @pytest.mark.parametrize("kind", ["a", "b", "c", "d"])
 def test_pages_are_read_by_the_script(kind: str) -> None:
-    layout = RowLayout(before=("contact", "options", "phone"), kind=kind)  # type: ignore[arg-type]
     deployment = replace(
-        Deployment.make(), layout=layout, other_lists=1, list_fragment=2, fragments=3
+        Deployment.make(),
+        before=("contact", "options", "phone"),
+        kind=kind,  # type: ignore[arg-type]
+        other_lists=1,
+        list_fragment=2,
+        fragments=3,
     )
     with SimulatedCabinet(make_accounts(1, trunks=120), deployment=deployment) as cabinet:
         found = inspect(settings(cabinet))

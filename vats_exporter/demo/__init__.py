@@ -10,7 +10,6 @@ It uses :mod:`vats_exporter.gwt` for the wire format and nothing else of the pro
 
 from vats_exporter.demo.cabinet import SimulatedCabinet as SimulatedCabinet
 from vats_exporter.demo.deployment import Deployment as Deployment
-from vats_exporter.demo.deployment import RowLayout as RowLayout
 from vats_exporter.demo.enterprise import Account as Account
 from vats_exporter.demo.enterprise import Enterprise as Enterprise
 from vats_exporter.demo.enterprise import Population as Population

@@ -54,20 +54,14 @@ _log = logging.getLogger(__name__)
 
 
 class Application:
-    """Answers requests; safe to use from several threads.
-
-    Attributes:
-        accounts: the logins it knows.
-        deployment: can be replaced while it runs.
-        sessions: whose a cookie is, of those who are signed in.
-    """
+    """Answers requests; safe to use from several threads."""
 
     def __init__(
         self, accounts: Iterable[Account], deployment: Deployment, *, is_secure: bool
     ) -> None:
         self.accounts = tuple(accounts)
-        self.deployment = deployment
-        self.sessions: dict[str, Account] = {}
+        self.deployment = deployment  # can be replaced at any time
+        self.sessions: dict[str, Account] = {}  # by the cookie
         self._is_secure = is_secure
         self._stats = Stats()
 

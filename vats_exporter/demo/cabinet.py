@@ -24,7 +24,6 @@ logins and passwords are never shown.
 
 from __future__ import annotations
 
-import itertools
 import json
 import ssl
 import time
@@ -81,7 +80,6 @@ class SimulatedCabinet(Application):
         self._clock = clock
         self._address = address
         self._tls = tls
-        self._redeployments = itertools.count(1)
         self._server: Server | None = None
         self._stopping = Event()
 
@@ -120,8 +118,7 @@ class SimulatedCabinet(Application):
 
     def redeploy(self) -> None:
         """Change permutations, hashes, signatures and the rows' layout; sessions go on."""
-        seed = f"{self.deployment.permutations[0]} {next(self._redeployments)}"
-        self.deployment = self.deployment.redeployed(seed)
+        self.deployment = self.deployment.redeployed(self.deployment.permutations[0])
 
     def end_sessions(self, account: str | None = None) -> int:
         """End the sessions of an account, or of all, and return how many there were."""

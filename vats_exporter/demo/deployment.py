@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain, cycle
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -21,7 +21,6 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from vats_exporter.demo.enterprise import SimulatedTrunk
 from vats_exporter.gwt import GWT_2_7, Fields, Kind, Repeat, ResponseWriter, Style, encode_response
 from vats_exporter.gwt.request import INCOMPATIBLE
-from vats_exporter.gwt.response import Status
 
 MODULE: Final = "vpbxGwt"
 
@@ -66,7 +65,7 @@ class JavaClass(NamedTuple):
     """
 
     fields: Fields
-    number: int | None = None  # in its signature; None: drawn, since it is the application's own
+    number: int = 0  # in its signature; drawn where it is 0, since it is the application's own
     constants: int = 0  # of an enum
     in_list: bool = False  # only the list's service needs it
 
@@ -135,9 +134,9 @@ class Object(NamedTuple):
     values: tuple[Any, ...]
 
 
-def boxed(value: int) -> Object:
-    """Return a ``Long``, or a ``Boolean`` for a boolean."""
-    return Object(BOOLEAN if isinstance(value, bool) else LONG, (value,))
+def boxed(value: int | str) -> Object:
+    """Return a ``Long``, a ``Boolean`` or a ``String``."""
+    return Object({int: LONG, bool: BOOLEAN, str: STRING}[type(value)], (value,))
 
 
 def array_list(elements: Sequence[Object]) -> Object:
@@ -145,13 +144,13 @@ def array_list(elements: Sequence[Object]) -> Object:
     return Object(ARRAY_LIST, (len(elements), *elements))
 
 
-def _contact(trunk: SimulatedTrunk) -> Object:
-    return Object(CONTACT, (trunk.phone, Object(DATE, (trunk.created,)), trunk.name))
+def _created(trunk: SimulatedTrunk) -> Object:
+    return Object(DATE, (trunk.created,))
 
 
 def _options(trunk: SimulatedTrunk) -> Object:
     texts = ("transport", "UDP", "inner", trunk.inner_number)
-    return Object(HASH_MAP, (len(texts) // 2, *(Object(STRING, (text,)) for text in texts)))
+    return Object(HASH_MAP, (len(texts) // 2, *map(boxed, texts)))
 
 
 def _codes(trunk: SimulatedTrunk) -> Object:
@@ -171,7 +170,7 @@ _TEXTS: Final = ("department", "name", "phone", "inner_number", "note")
 COLUMNS: Final = {
     **{name: Column(_STRING, attrgetter(name)) for name in _TEXTS},
     "balance": Column(_LONG, attrgetter("balance")),
-    "created": Column(_OBJECT, lambda trunk: Object(DATE, (trunk.created,))),
+    "created": Column(_OBJECT, _created),
     "migration": Column(_OBJECT, lambda trunk: Object(MIGRATION_STATE, (trunk.migration,))),
     # No capture has the following: what another deployment may add, of every shape.
     "email": Column(_STRING, lambda trunk: f"{trunk.inner_number}@example.com"),
@@ -179,7 +178,9 @@ COLUMNS: Final = {
     "limit": Column(_OBJECT, lambda trunk: boxed(trunk.balance)),
     "weight": Column(_NUMBER, lambda trunk: trunk.balance / 7),
     "is_roaming": Column(_OBJECT, lambda trunk: boxed(trunk.state.bound)),
-    "contact": Column(_OBJECT, _contact),
+    "contact": Column(
+        _OBJECT, lambda trunk: Object(CONTACT, (trunk.phone, _created(trunk), trunk.name))
+    ),
     "options": Column(_OBJECT, _options),
     "codes": Column(_OBJECT, _codes),
 }
@@ -213,22 +214,6 @@ _THREE_TO_ONE: Final = (_NULL, _NULL, Column(_OBJECT, lambda trunk: boxed(trunk.
 
 
 @dataclass(frozen=True, slots=True)
-class RowLayout:
-    """Which columns a row has around its twelve values, in the order of reading."""
-
-    before: tuple[str, ...] = ("department", "name", "phone")
-    after: tuple[str, ...] = ("inner_number", "migration", "created", "note", "balance")
-    """They are a superclass's."""
-
-    kind: Reading = "a"
-
-    def columns(self) -> list[Column]:
-        """Return all values of a row, the twelve from the twelfth on."""
-        before, after = ([COLUMNS[name] for name in names] for names in (self.before, self.after))
-        return [*before, *_TWELVE_TO_SIX, *FIVE_AND_FOUR[self.kind], *_THREE_TO_ONE, *after]
-
-
-@dataclass(frozen=True, slots=True)
 class Deployment:
     """One deployment of the application; see :meth:`make`."""
 
@@ -236,7 +221,10 @@ class Deployment:
     policies: Mapping[str, str]  # hash of the serialization policy by the service's path
     signatures: Mapping[str, int]  # the number after the name, by class
     style: Style = GWT_2_7  # the release of Google's code that it writes like
-    layout: RowLayout = field(default_factory=RowLayout)
+    # A row's columns that are read before its twelve values, and after them, a superclass's.
+    before: tuple[str, ...] = ("department", "name", "phone")
+    after: tuple[str, ...] = ("inner_number", "migration", "created", "note", "balance")
+    kind: Reading = "a"  # of the twelve values
     other_lists: int = 0  # how many lists of other objects stand in an answer before the trunks
     interned: bool = False  # the script holds its strings in variables, not where they are used
     list_fragment: int = 0  # the deferred one that alone has the list's service and classes; or 0
@@ -250,13 +238,12 @@ class Deployment:
             permutations=tuple(f"{draw.getrandbits(128):032X}" for _ in range(permutations)),
             policies={path: f"{draw.getrandbits(128):032X}" for path in SERVICES},
             signatures={
-                name: draw.randrange(10**8, 1 << 32) if one.number is None else one.number
-                for name, one in CLASSES.items()
+                name: one.number or draw.randrange(10**8, 1 << 32) for name, one in CLASSES.items()
             },
         )
 
     def redeployed(self, seed: int | str) -> Deployment:
-        """Draw names, the layout of a row, and what the script looks like anew.
+        """Draw names, a row's columns and kind, and what the script looks like anew.
 
         The list's service may stand in a deferred fragment then, and strings in variables; the
         server's habits stay. The same seed draws the same.
@@ -264,14 +251,15 @@ class Deployment:
         draw = random.Random(f"redeployment {seed}")  # noqa: S311 - no secrets
         new = Deployment.make(seed=seed, permutations=len(self.permutations))
         fragments = draw.randrange(4)
-        columns = [*self.layout.before, *self.layout.after]
+        columns = [*self.before, *self.after]
         draw.shuffle(columns)
         cut = draw.randrange(1, len(columns))
-        kind: Reading = draw.choice(("a", "b", "c", "d"))
         return replace(
             new,
             style=self.style,
-            layout=RowLayout(tuple(columns[:cut]), tuple(columns[cut:]), kind),
+            before=tuple(columns[:cut]),
+            after=tuple(columns[cut:]),
+            kind=draw.choice(("a", "b", "c", "d")),
             other_lists=self.other_lists,
             interned=draw.random() < 0.5,
             fragments=fragments,
@@ -282,14 +270,19 @@ class Deployment:
         """Return a class's name and number as the wire has it, ``java.lang.Long/4227064769``."""
         return f"{name}/{self.signatures[name]}"
 
+    def columns(self) -> list[Column]:
+        """Return all values of a row, in the order of reading: the twelve from the twelfth on."""
+        before, after = ([COLUMNS[name] for name in names] for names in (self.before, self.after))
+        return [*before, *_TWELVE_TO_SIX, *FIVE_AND_FOUR[self.kind], *_THREE_TO_ONE, *after]
+
     def class_fields(self) -> dict[str, Fields]:
         """Return what the client reads of each class, by its name."""
         fields = {name: one.fields for name, one in CLASSES.items()}
-        fields[LIST_RECORD] = tuple(column.kind for column in self.layout.columns())
+        fields[LIST_RECORD] = tuple(column.kind for column in self.columns())
         fields[LIST_RESPONSE] = (*(_OBJECT,) * self.other_lists, *fields[LIST_RESPONSE])
         return fields
 
-    def write(self, answer: Object, status: Status = "OK") -> str:
+    def write(self, answer: Object) -> str:
         """Write an answer of an object and all that it holds, as Google's server code does."""
         writer = ResponseWriter()
         fields = self.class_fields()
@@ -310,11 +303,12 @@ class Deployment:
             Kind.ENUM: writer.write_number,
         }
         write(answer)
-        return encode_response(writer.finish(status), style=self.style)
+        is_thrown = answer.name in (INCOMPATIBLE, APPLICATION_ERROR)
+        return encode_response(writer.finish("EX" if is_thrown else "OK"), style=self.style)
 
     def _share(self, one: Object) -> Object | None:
         """What an object is known by that the server has once, and refers to from then on."""
-        is_shared = one.name == BOOLEAN and self.layout.kind == "e"
+        is_shared = one.name == BOOLEAN and self.kind == "e"
         return one if is_shared or CLASSES[one.name].constants else None
 
 

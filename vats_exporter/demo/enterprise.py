@@ -223,7 +223,7 @@ class Enterprise:
         self._clock = clock
         self._random = random.Random(f"life {number}")  # noqa: S311 - no secrets
         self._lock = threading.RLock()
-        self._pace = 0.0
+        self._pace = self._next_change = 0.0
         self.set_pace(pace)
 
     def set_pace(self, seconds: float) -> None:
@@ -238,19 +238,17 @@ class Enterprise:
     def trunks(self) -> tuple[SimulatedTrunk, ...]:
         """Return all trunks as of now, in the order of the list."""
         with self._lock:
-            self._live()
-            return tuple(self._trunks.values())
+            return tuple(self._live().values())
 
     def find(self, key: str) -> SimulatedTrunk:
         """Return a trunk as of now by its reference or phone; a ``LookupError`` if none has it."""
         with self._lock:
-            self._live()
-            if key in self._trunks:
-                return self._trunks[key]
-            for trunk in self._trunks.values():
-                if trunk.phone == key:
-                    return trunk
-        raise LookupError(f"no trunk {key}")
+            trunks = self._live()
+            by_phone = (trunk for trunk in trunks.values() if trunk.phone == key)
+            found = trunks.get(key) or next(by_phone, None)
+        if found is None:
+            raise LookupError(f"no trunk {key}")
+        return found
 
     def change(
         self, key: str, *, enabled: bool | None = None, name: str | None = None, **flags: bool
@@ -276,9 +274,8 @@ class Enterprise:
     def add(self, trunk: SimulatedTrunk | None = None) -> SimulatedTrunk:
         """Add a trunk at the end of the list, an invented one by default, and return it."""
         with self._lock:
-            self._live()
             added = replace(trunk or self._population.make_one(), changed_at=self._clock())
-            self._trunks[added.ref] = added
+            self._live()[added.ref] = added
             return added
 
     def remove(self, key: str) -> SimulatedTrunk:
@@ -294,15 +291,14 @@ class Enterprise:
         self._trunks[trunk.ref] = trunk
         return trunk
 
-    def _live(self) -> None:
-        """Make the changes of life whose moment has come."""
+    def _live(self) -> dict[str, SimulatedTrunk]:
+        """Make the changes of life whose moment has come, and return the trunks."""
         now = self._clock()
-        if not self._pace:
-            return
         self._next_change = max(self._next_change, now - _MOST_CHANGES_AT_ONCE * self._pace)
-        while self._next_change <= now:
+        while self._pace and self._next_change <= now:
             self._change_one(self._next_change)
             self._next_change += self._pace
+        return self._trunks
 
     def _change_one(self, moment: float) -> None:
         """Break a working trunk or mend a broken one, so that most work most of the time."""

@@ -88,20 +88,13 @@ class Incoming:
 class Fault:
     """What goes wrong with one request. What is not given goes right."""
 
-    instead: Answer | None = None
-    """Sent instead of an answer; the cabinet never learns of the request."""
-    change: Callable[[Answer], Answer] | None = None
-    """Makes another answer of the right one; the cabinet has done what it was asked."""
-    raw: Iterable[bytes] | None = None
-    """Sent as they are, piece by piece, instead of head and body; then the connection breaks."""
-    wait: Event | None = None
-    """The answer is held back until this is set, or the cabinet stops."""
-    cut: int | None = None
-    """So many bytes of the body are sent, and then the connection breaks."""
-    drop: bool = False
-    """The connection breaks before anything is sent."""
-    reset: bool = False
-    """A connection that breaks is reset instead of closed."""
+    instead: Answer | None = None  # sent instead; the cabinet never learns of the request
+    change: Callable[[Answer], Answer] | None = None  # of the answer; what was asked is done
+    raw: Iterable[bytes] | None = None  # sent instead of head and body; the connection breaks then
+    wait: Event | None = None  # the answer is held back until this is set, or the cabinet stops
+    cut: int | None = None  # so many bytes of the body are sent; the connection breaks then
+    drop: bool = False  # the connection breaks before anything is sent
+    reset: bool = False  # a connection that breaks is reset instead of closed
 
 
 FaultHook: TypeAlias = "Callable[[Incoming], Fault | None]"
@@ -119,11 +112,8 @@ _log = logging.getLogger(__name__)
 class Server(ThreadingHTTPServer):
     """Listens in a thread of its own, and can be stopped for good: open connections end, too.
 
-    Args:
-        address: host and port to listen on; port 0 for any.
-        connected: called with each new connection.
-        responding: answers a request; the context ends when the answer is sent, or can't be.
-        tls: makes it HTTPS.
+    ``connected`` is called with each new connection. ``responding`` answers a request; its context
+    ends when the answer is sent, or can't be.
     """
 
     daemon_threads = False  # so that server_close waits for the connections' threads

@@ -10,10 +10,10 @@ The application's own refusals (whose trunk it is, which form applies) are inven
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from vats_exporter.demo import deployment as names
 from vats_exporter.demo.deployment import CLASSES, Deployment, Object, array_list, boxed
@@ -23,7 +23,6 @@ from vats_exporter.gwt import (
     Field,
     GwtError,
     Kind,
-    Request,
     RequestError,
     decode_long,
     encode_long,
@@ -37,15 +36,11 @@ class CallFailedError(Exception):
     """The server failed with an exception that the method does not declare."""
 
 
-class _ApplicationError(Exception):
-    """The application's own, declared exception: a word, and a sentence for the user."""
-
-
 def describe(path: str, payload: str, deployment: Deployment) -> Incoming:
     """Say which call a request to a service's path is, however it will be answered."""
     call = Incoming(names.SERVICES[path].call)
     try:
-        parameters = RequestReader(parse_request(payload), deployment, None).read_parameters()
+        parameters = RequestReader(payload, deployment, None).read_parameters()
     except GwtError:  # a stale signature, for one: it is refused later
         return call
     match parameters:
@@ -64,24 +59,19 @@ def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterpri
     """
     try:
         method, parameters = _read(path, payload, deployment)
-        if None in parameters:  # each is used
-            raise CallFailedError("java.lang.NullPointerException")
-        return _METHODS[method](deployment, enterprise, *parameters)
+        answered = _perform(method, parameters, deployment, enterprise)
     except LongError as error:
         raise CallFailedError(f"java.lang.IllegalArgumentException: {error}") from error
     except RequestError as error:
         if error.class_name != INCOMPATIBLE:
             raise CallFailedError(f"{error.class_name}: {error}") from error
-        return deployment.write(Object(INCOMPATIBLE, (str(error),)), "EX")
-    except _ApplicationError as error:
-        code, message = error.args
-        # The message stands in Java's Exception, a superclass, once more.
-        return deployment.write(Object(names.APPLICATION_ERROR, (code, message, message)), "EX")
+        answered = Object(INCOMPATIBLE, (str(error),))
+    return deployment.write(answered)
 
 
 def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[Any]]:
     """Return the method and its parameters."""
-    reader = RequestReader(parse_request(payload), deployment, deployment.policies[path])
+    reader = RequestReader(payload, deployment, deployment.policies[path])
     service = names.SERVICES[path]
     if reader.service not in {known.interface for known in names.SERVICES.values()}:
         raise incompatible(
@@ -100,16 +90,37 @@ def _read(path: str, payload: str, deployment: Deployment) -> tuple[str, list[An
     return reader.method, reader.read_parameters()
 
 
-def _list(deployment: Deployment, enterprise: Enterprise, asked: dict[str, Any]) -> str:
-    # Clients of an older deployment give the enterprise in the field after its own. [user]
-    number = asked["department"] if asked["enterprise"] is None else asked["enterprise"]
+def _perform(
+    method: str, parameters: list[Any], deployment: Deployment, enterprise: Enterprise
+) -> Object:
+    if None in parameters:  # each is used
+        raise CallFailedError("java.lang.NullPointerException")
+    if method == "list":
+        return _list(parameters[0], deployment, enterprise)
+    key, asked = parameters
+    try:
+        trunk = enterprise.find(encode_long(key))
+    except LookupError:
+        return _refusal("ABONENT_NOT_FOUND", "Абонент не найден")
+    if method == "getForm":
+        if asked != (32 if trunk.mobile else 31):
+            return _refusal("FORM_NOT_APPLICABLE", "Форма недоступна для данного типа абонента")
+        return form(enterprise.number, trunk)
+    if trunk.device is None:
+        return _refusal("DEVICE_NOT_FOUND", "У абонента нет устройства")
+    enterprise.change(trunk.ref, enabled=asked)
+    return Object(names.BOOLEAN, (True,))
+
+
+def _list(asked: dict[str, Any], deployment: Deployment, enterprise: Enterprise) -> Object:
     if asked["deleted"] is asked:  # -1, which is the request itself [gwt]
         raise incompatible(
             f"java.lang.IllegalArgumentException: Can not set {names.BOOLEAN}"
             f" field {names.LIST_REQUEST}.deleted to {names.LIST_REQUEST}"
         )
-    if number != enterprise.number:
-        raise _ApplicationError("ACCESS_DENIED", "Нет доступа к предприятию")
+    # Clients of an older deployment give the enterprise in the field after its own. [user]
+    if enterprise.number not in (asked["enterprise"], asked["department"]):
+        return _refusal("ACCESS_DENIED", "Нет доступа к предприятию")
     page, size = (
         asked[name] if isinstance(asked[name], int) else usual
         for name, usual in (("page", 0), ("pageSize", 100))
@@ -121,64 +132,35 @@ def _list(deployment: Deployment, enterprise: Enterprise, asked: dict[str, Any])
     if asked["deleted"] is True:
         trunks = tuple(trunk for trunk in trunks if trunk.state.marked)
     shown = trunks[page * size : (page + 1) * size]
-    return list_answer(deployment, enterprise.number, shown, len(trunks))
+    return list_page(deployment, enterprise.number, shown, len(trunks))
 
 
-def _get_form(deployment: Deployment, enterprise: Enterprise, key: int, form: int) -> str:
-    trunk = _find(key, enterprise)
-    if form != (32 if trunk.mobile else 31):
-        raise _ApplicationError("FORM_NOT_APPLICABLE", "Форма недоступна для данного типа абонента")
-    return form_answer(deployment, enterprise.number, trunk)
+def _refusal(code: str, message: str) -> Object:
+    """The application's own, declared exception: a word, and a sentence for the user."""
+    # The message stands in Java's Exception, a superclass, once more.
+    return Object(names.APPLICATION_ERROR, (code, message, message))
 
 
-def _set_enabled(
-    deployment: Deployment,
-    enterprise: Enterprise,
-    key: int,
-    enabled: bool,  # noqa: FBT001 - as a request has it
-) -> str:
-    trunk = _find(key, enterprise)
-    if trunk.device is None:
-        raise _ApplicationError("DEVICE_NOT_FOUND", "У абонента нет устройства")
-    enterprise.change(trunk.ref, enabled=enabled)
-    return deployment.write(Object(names.BOOLEAN, (True,)))
-
-
-_METHODS: Final[Mapping[str, Callable[..., str]]] = {
-    "list": _list,
-    "getForm": _get_form,
-    "setEnabled": _set_enabled,
-}
-
-
-def _find(key: int, enterprise: Enterprise) -> SimulatedTrunk:
-    try:
-        return enterprise.find(encode_long(key))
-    except LookupError:
-        raise _ApplicationError("ABONENT_NOT_FOUND", "Абонент не найден") from None
-
-
-def list_answer(
+def list_page(
     deployment: Deployment, enterprise: int, trunks: Sequence[SimulatedTrunk], total: int
-) -> str:
-    """Write a page of the list of subscribers; ``total`` counts the trunks of all pages."""
+) -> Object:
+    """Return a page of the list of subscribers; ``total`` counts the trunks of all pages."""
     lengths = range(deployment.other_lists)
     queues = [Object(names.QUEUE, (f"Очередь {at + 1}", at, at % 2 == 0)) for at in lengths]
     others = (array_list(queues[:length]) for length in lengths)
-    columns = deployment.layout.columns()
+    columns = deployment.columns()
     rows = [
         Object(names.LIST_RECORD, tuple(column.value(trunk) for column in columns))
         for trunk in trunks
     ]
-    values = (boxed(enterprise), *others, array_list(rows), total)
-    return deployment.write(Object(names.LIST_RESPONSE, values))
+    return Object(names.LIST_RESPONSE, (boxed(enterprise), *others, array_list(rows), total))
 
 
-def form_answer(deployment: Deployment, enterprise: int, trunk: SimulatedTrunk) -> str:
-    """Write form 32 of a plain mobile subscriber, or 31, the list of devices, one or none."""
+def form(enterprise: int, trunk: SimulatedTrunk) -> Object:
+    """Return form 32 of a plain mobile subscriber, or 31, the list of devices, one or none."""
     if trunk.mobile:
         values = (trunk.phone, trunk.state.active, boxed(enterprise), 1)
-        return deployment.write(Object(names.MOBILE_FORM, values))
+        return Object(names.MOBILE_FORM, values)
     device = trunk.device
     records = []
     if device is not None:
@@ -188,8 +170,7 @@ def form_answer(deployment: Deployment, enterprise: int, trunk: SimulatedTrunk) 
             *("UDP", "SIP-phone", "Generic SIP Phone"),
         )
         records.append(Object(names.DEVICE_RECORD, record))
-    form = (array_list(records), None, boxed(enterprise), 3)
-    return deployment.write(Object(names.DEVICE_FORM, form))
+    return Object(names.DEVICE_FORM, (array_list(records), None, boxed(enterprise), 3))
 
 
 class RequestReader:
@@ -200,8 +181,8 @@ class RequestReader:
             Google's server still reads plain Java types and refuses all others.
     """
 
-    def __init__(self, request: Request, deployment: Deployment, policy: str | None) -> None:
-        self._request = request
+    def __init__(self, payload: str, deployment: Deployment, policy: str | None) -> None:
+        self._request = parse_request(payload)
         self._deployment = deployment
         self._fields = deployment.class_fields()
         self._at = count()
@@ -212,13 +193,7 @@ class RequestReader:
         self._has_policy = policy is None or (is_from_here and given == policy)
         self.service = self._name()
         self.method = self._string() or ""
-        length = self._int()
-        if not 0 <= length <= len(request.tokens):
-            raise out_of_date("Invalid number of parameters")
-        self.parameter_types = tuple(self._name() for _ in range(length))
-        for at, name in enumerate(self.parameter_types):
-            if name not in CLASSES:
-                raise incompatible(f"Parameter {at} of is of an unknown type '{name}'")
+        self.parameter_types = tuple(self._name() for _ in range(self._int()))
 
     def read_parameters(self) -> list[Any]:
         """Read the parameters, once: a value, ``None``, or the list request's fields by name."""
@@ -243,7 +218,7 @@ class RequestReader:
                 f"Attempt to deserialize an object of type class {name}"
                 f" when an object of type class {expected} is expected"
             )
-        if not self._has_policy and CLASSES[name].number is None:
+        if not self._has_policy and not CLASSES[name].number:
             raise incompatible(
                 f"Type '{name}' was not assignable to"
                 " 'com.google.gwt.user.client.rpc.IsSerializable' and did not have a custom field"

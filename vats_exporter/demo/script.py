@@ -161,8 +161,8 @@ class _Compiler:
         else:
             creating, filling = _reading(name, fields)
             text = f"function {create}(a){{{creating}}}\n"
-            if name == LIST_RECORD and self._deployment.layout.after:
-                own = len(fields) - len(self._deployment.layout.after)
+            if name == LIST_RECORD and self._deployment.after:
+                own = len(fields) - len(self._deployment.after)
                 parent = f"$fill_{key}_parent$"
                 text += f"function {parent}(a,b){{{''.join(filling[own:])}}}\n"
                 filling[own:] = [f"{parent}(a,b)"]
