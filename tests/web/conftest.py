@@ -76,7 +76,8 @@ def folder(tmp_path: Path, authority: trustme.CA) -> Path:
 @pytest.fixture
 def tls(tmp_path: Path, authority: trustme.CA) -> TlsServerSettings:
     write_certificate(tmp_path, authority)
-    return TlsServerSettings(cert_file=tmp_path / "server.crt", key_file=tmp_path / "server.key")
+    certificate, key = ((tmp_path / f"server.{one}").read_text() for one in ("crt", "key"))
+    return TlsServerSettings(cert=certificate, key=key)
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ def test_a_certificate_may_come_after_the_file_that_names_it(
 
 
 @pytest.mark.usefixtures("looks_at_once")
-def test_a_key_that_goes_while_it_is_read_changes_nothing(
+def test_a_key_that_no_descriptor_is_left_for_changes_nothing(
     serve: Serve,
     tmp_path: Path,
     tls: TlsServerSettings,
@@ -237,14 +237,14 @@ def test_a_key_that_goes_while_it_is_read_changes_nothing(
     as_it_stands(tmp_path)
     server = serve(protected=read_web_config(tmp_path / "web.yml"))
 
-    def load(*files: object, **options: object) -> None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    def memfd_create(_name: str) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load)
+    monkeypatch.setattr(os, "memfd_create", memfd_create)
     with capture_logs() as logs:
         assert get_encrypted(server, authority)[0] == 200
     (line,) = [line for line in logs if line["log_level"] != "debug"]
-    assert "key_file: cannot be read: No such file" in str(line["error"])
+    assert "key_file: cannot be read: Too many open files" in str(line["error"])
 
 
 @pytest.mark.usefixtures("looks_at_once")
@@ -260,24 +260,24 @@ def test_a_certificate_that_is_renewed_while_it_is_read_is_read_again(
     text = as_it_stands(tmp_path)
     server = serve(protected=read_web_config(tmp_path / "web.yml"))
     make_context = TlsServerSettings.context
-    latest: list[Path] = []
+    latest = tmp_path / f"{named}crt"
+    read: list[str | None] = []
 
     def be_overtaken(settings: TlsServerSettings) -> ssl.SSLContext:
         context = make_context(settings)
-        if not latest:
-            assert settings.cert_file is not None
-            latest.append(settings.cert_file)
-            write_certificate(settings.cert_file.parent, authority)
+        if not read:
+            write_certificate(latest.parent, authority)
+        read.append(settings.cert_file)
         return context
 
     monkeypatch.setattr(TlsServerSettings, "context", be_overtaken)
     (tmp_path / "new").mkdir()
-    write_certificate((tmp_path / f"{named}crt").parent, authority)
+    write_certificate(latest.parent, authority)
     (tmp_path / "web.yml").write_text(text.replace("server.", named) + "# another\n")
     get_encrypted(server, authority)
-    assert latest == [tmp_path / f"{named}crt"]
+    assert read[0] != latest.read_text()
     served = get_encrypted(server, authority)[2]
-    assert served == ssl.PEM_cert_to_DER_cert(latest[0].read_text())
+    assert served == ssl.PEM_cert_to_DER_cert(latest.read_text())
 
 
 @pytest.mark.usefixtures("looks_at_once")

@@ -90,17 +90,16 @@ def test_versions_older_than_the_least_are_refused(
 
 
 def test_clients_need_a_certificate_of_the_authority_with_an_allowed_name(
-    serve: Serve, tmp_path: Path, tls: TlsServerSettings, authority: trustme.CA
+    serve: Serve, tls: TlsServerSettings, authority: trustme.CA
 ) -> None:
     clients = trustme.CA()
-    clients.cert_pem.write_to_path(tmp_path / "clients.crt")
     server = serve(
         protected=WebSettings(
             tls_server_config=TlsServerSettings(
-                cert_file=tls.cert_file,
-                key_file=tls.key_file,
+                cert=tls.cert,
+                key=tls.key,
                 client_auth_type="RequireAndVerifyClientCert",
-                client_ca_file=tmp_path / "clients.crt",
+                client_ca=clients.cert_pem.bytes().decode(),
                 client_allowed_sans=["prometheus.example"],
             )
         )
@@ -234,19 +233,12 @@ def test_a_client_that_takes_no_encrypted_answer_is_given_up(
         assert none_open(server)  # though nothing more was read
 
 
-def test_a_key_in_the_configuration_works_without_files_in_memory(
+def test_a_certificate_is_loaded_where_there_are_no_files_in_memory(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert tls.cert_file is not None
-    assert tls.key_file is not None
-    inline = TlsServerSettings(cert=tls.cert_file.read_text(), key=tls.key_file.read_text())
-    assert (
-        get_encrypted(serve(protected=WebSettings(tls_server_config=inline)), authority)[0] == 200
-    )
     monkeypatch.delattr(os, "memfd_create")
-    assert (
-        get_encrypted(serve(protected=WebSettings(tls_server_config=inline)), authority)[0] == 200
-    )
+    server = serve(protected=WebSettings(tls_server_config=tls))
+    assert get_encrypted(server, authority)[0] == 200
 
 
 def test_a_client_that_never_ends_its_handshake_gives_its_place_to_another(

@@ -57,8 +57,9 @@ SIZE_PATTERN: Final = "([0-9]+)([KMG]?B)"
 LONGEST: Final = 2**63 / 1e9
 """Prometheus keeps durations as 64-bit nanoseconds, which is 292 years."""
 
+# Bytes of files; what is longer is another file, or a device without an end.
 _LONGEST_PASSWORD: Final = 4096
-"""Bytes of a password file; what is longer is another file, or a device without an end."""
+_LONGEST_PEM: Final = 4 * 1024 * 1024
 
 
 def parse_duration(text: str) -> float:
@@ -150,10 +151,8 @@ def _positive_duration(value: float) -> None:
 
 def _file(value: object, info: ValidationInfo) -> object:
     """Resolve a file's path against the folder of the configuration file."""
-    if not isinstance(value, str):
-        return value
     folder: Path = (info.context or {}).get("folder", Path())
-    return folder / value
+    return folder / value if isinstance(value, str) else value
 
 
 def _read(file: Path, most: int) -> bytes:
@@ -166,11 +165,14 @@ def _read(file: Path, most: int) -> bytes:
         raise ValueError(f"cannot read the file: {getattr(error, 'strerror', error)}") from None
 
 
-def _certificates(given: Path | str) -> None:
-    """Check a file of certificates, or the certificates themselves."""
-    place: dict[str, Any] = {"cadata" if isinstance(given, str) else "cafile": given}
+def _pem(file: object) -> object:
+    """Read a file of PEM. What stands between its parts may be in any encoding."""
+    return _read(file, _LONGEST_PEM).decode("ascii", "ignore") if isinstance(file, Path) else file
+
+
+def _certificates(pem: str) -> None:
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**place)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError, TypeError):
         raise ValueError("holds no certificate in PEM form") from None
 
@@ -245,8 +247,14 @@ Size = Annotated[
 ]
 FilePath = Annotated[Path, BeforeValidator(_file)]
 ReadableFile = Annotated[FilePath, refused_by(lambda file: _read(file, 1))]
-CertificateFile = Annotated[ReadableFile, refused_by(_certificates)]
 Certificates = Annotated[str, refused_by(_certificates)]
+CertificateFile = Annotated[FilePath, refused_by(lambda file: _certificates(_pem(file)))]
+PemFile = Annotated[
+    str,
+    BeforeValidator(lambda file, info: _pem(_file(file, info))),
+    WithJsonSchema({"type": "string", "format": "path"}),
+]
+CertificatesOfFile = Annotated[PemFile, refused_by(_certificates)]
 PasswordFile = Annotated[FilePath, refused_by(password_of_file)]
 PasswordVariable = Annotated[
     str,

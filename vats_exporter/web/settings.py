@@ -20,7 +20,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    PrivateAttr,
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
@@ -114,7 +113,6 @@ def _go_duration(text: str) -> float:
     return seconds
 
 
-_Pem = str | Path | None
 _ClientAuth = Literal[
     "NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"
 ]
@@ -145,19 +143,21 @@ _OpenPath = Annotated[
 class TlsServerSettings(values.Section):
     """TLS of the exporter's HTTP interface."""
 
+    # The keys for files hold what is in them: so settings differ where one of these does.
+
     cert: values.Certificates | None = None
     """The certificate, as PEM."""
-    cert_file: values.CertificateFile | None = None
+    cert_file: values.CertificatesOfFile | None = None
     """File of the certificate."""
     key: str | None = Field(default=None, repr=False)
     """Its key, as PEM."""
-    key_file: values.ReadableFile | None = None
+    key_file: values.PemFile | None = Field(default=None, repr=False)
     """File of its key."""
     client_auth_type: Annotated[_ClientAuth, BeforeValidator(_verifying)] = "NoClientCert"
     """Whether a client certificate is requested and verified."""
     client_ca: values.Certificates | None = None
     """Certificate authorities for client certificates, as PEM."""
-    client_ca_file: values.CertificateFile | None = None
+    client_ca_file: values.CertificatesOfFile | None = None
     """File of certificate authorities for client certificates."""
     client_allowed_sans: list[values.Text] = Field(default_factory=list)
     """Names one of which a client certificate must contain."""
@@ -171,8 +171,6 @@ class TlsServerSettings(values.Section):
     """Whether the server's order of suites decides."""
     curve_preferences: Annotated[list[str], AfterValidator(_curves)] = Field(default_factory=list)
     """The curve of the key exchange, by Go's name."""
-    _contents: list[bytes] = PrivateAttr(default_factory=list)
-    """Of its files. Settings are equal only while these are the same, too."""
 
     @model_validator(mode="before")
     @classmethod
@@ -188,7 +186,7 @@ class TlsServerSettings(values.Section):
 
     @field_validator("key", "key_file")
     @classmethod
-    def _fits_the_certificate(cls, key: str | Path, info: ValidationInfo) -> Any:
+    def _fits_the_certificate(cls, key: str, info: ValidationInfo) -> str:
         certificate = info.data.get("cert") or info.data.get("cert_file")
         if certificate:
             _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
@@ -213,9 +211,6 @@ class TlsServerSettings(values.Section):
             )
         if self.min_version > self.max_version:
             raise ValueError("min_version is newer than max_version")
-        with contextlib.suppress(OSError):  # one that is gone again is a change
-            files = filter(None, (self.cert_file, self.key_file, self.client_ca_file))
-            self._contents = [file.read_bytes() for file in files]
         return self
 
     @property
@@ -243,9 +238,9 @@ class TlsServerSettings(values.Section):
             context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
         if len(self.curve_preferences) == 1:
             context.set_ecdh_curve(self.curve_preferences[0])
-        _load(context, self.cert or self.cert_file, self.key or self.key_file)
-        if self.client_ca or self.client_ca_file:
-            context.load_verify_locations(self.client_ca_file, cadata=self.client_ca)
+        _load(context, self.cert or self.cert_file or "", self.key or self.key_file or "")
+        if authorities := self.client_ca or self.client_ca_file:
+            context.load_verify_locations(cadata=authorities)
         elif self.client_auth_type == "VerifyClientCertIfGiven":
             context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
         context.verify_mode = self.verify_mode
@@ -294,29 +289,24 @@ class WebSettings(values.Section):
     """Limit on requests."""
 
 
-def _load(context: ssl.SSLContext, certificate: _Pem, key: _Pem) -> None:
-    """Load a certificate and its key, which are files or PEM themselves."""
-
+def _load(context: ssl.SSLContext, certificate: str, key: str) -> None:
     def refuse_to_ask() -> str:
         raise ValueError("is encrypted; it must be readable without a passphrase")
 
-    with _as_file(certificate) as certificate_file, _as_file(key) as key_file:
-        try:
+    try:
+        with _as_file(certificate) as certificate_file, _as_file(key) as key_file:
             context.load_cert_chain(certificate_file, key_file, password=refuse_to_ask)
-        except ssl.SSLError as error:
-            if error.reason == "KEY_VALUES_MISMATCH":
-                raise ValueError("is not the key of the certificate") from None
-            raise ValueError("holds no key in PEM form") from None
-        except OSError as error:  # it is gone since it was looked at, or no descriptor is left
-            raise ValueError(f"cannot be read: {error.strerror}") from None
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ValueError("is not the key of the certificate") from None
+        raise ValueError("holds no key in PEM form") from None
+    except OSError as error:  # no descriptor is left, say
+        raise ValueError(f"cannot be read: {error.strerror}") from None
 
 
 @contextlib.contextmanager
-def _as_file(pem: _Pem) -> Iterator[str]:
+def _as_file(pem: str) -> Iterator[str]:
     """Give a path, since Python's OpenSSL takes nothing else; where it can be, it is in memory."""
-    if not isinstance(pem, str):
-        yield str(pem)
-        return
     in_memory = hasattr(os, "memfd_create")
     with (
         os.fdopen(os.memfd_create("pem"), "w") if in_memory else tempfile.NamedTemporaryFile("w")
