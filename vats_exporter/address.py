@@ -13,6 +13,7 @@ import re
 import socket
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -21,6 +22,7 @@ PROXY_PORT: Final = 3128
 _LOCAL: Final = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to reach it
 _IPV4: Final = {"": "0.0.0.0", "::": "0.0.0.0"}  # noqa: S104 - it is asked for
 _FIRST_DESCRIPTOR: Final = 3  # of those that systemd passes [sd_listen_fds(3)]
+_LISTEN: Final = re.compile(r"(?:\[([^\]]+)\]|([^\s/\[\]@:]*)):([0-9]{1,5})", re.ASCII)
 
 
 def parse_address(text: str, *, allow_plain_http: bool = False) -> str:
@@ -34,8 +36,9 @@ def parse_address(text: str, *, allow_plain_http: bool = False) -> str:
         raise ValueError("only https:// and http:// addresses are supported")
     if "@" in parts.netloc:
         raise ValueError("login and password do not belong in the address")
-    host = parts.hostname or ""
-    if parts.scheme == "http" and not allow_plain_http and not _is_loopback(host):
+    ip = read_ip(parts.hostname or "")
+    is_loopback = ip.is_loopback if ip else parts.hostname == "localhost"
+    if parts.scheme == "http" and not allow_plain_http and not is_loopback:
         raise ValueError(
             "plain http:// sends the password in the clear: allowed for loopback only, "
             "or with allow_plain_http: true"
@@ -84,7 +87,7 @@ def _split(text: str, scheme: str) -> SplitResult:
     written = text.strip()
     if not written:
         raise ValueError("the address is empty")
-    if any(character.isspace() or not character.isprintable() for character in written):
+    if not written.isprintable() or len(written.split()) > 1:
         raise ValueError("blanks or control characters in the address")
     try:
         parts = urlsplit(written if "://" in written else f"{scheme}://{written}")
@@ -104,13 +107,11 @@ def _with_port(parts: SplitResult, usual: int | None = None) -> str:
     return f"{host}:{port}" if port else f"{host}"
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def read_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an IP address; ``None`` for any other text."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(text)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,31 +161,23 @@ def parse_listen_address(text: str) -> ListenAddress:
             f'"{text}" is a URL; write only where to listen, as in ":9742" or "127.0.0.1:9742". '
             "TLS is set in --web.config.file, the URL behind a proxy with --web.external-url"
         )
-    host, colon, port = text.rpartition(":")
-    for address, rest in ((host, f":{port}"), (text, ":9742")):
+    host, _, port = text.rpartition(":")
+    for address, rest in ((host, port), (text, "9742")):
         if _is_ipv6(address):
             raise ValueError(
-                f'"{text}" holds an IPv6 address without brackets; write "[{address}]{rest}"'
+                f'"{text}" holds an IPv6 address without brackets; write "[{address}]:{rest}"'
             )
-    if not colon:
-        raise ValueError(f'"{text}" has no port; write for example ":9742"')
-    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
-        raise ValueError(f'"{text}" does not end with a port from 0 to 65535')
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-        if not _is_ipv6(host):
-            raise ValueError(f'"{text}" has no IPv6 address between the brackets')
-    elif re.search(r"[\s/\[\]@:]", host):
-        raise ValueError(f'"{text}" is not an address to listen on')
-    return ListenAddress(host, int(port))
+    match = _LISTEN.fullmatch(text)
+    if match is None or int(port) > 65535 or (match[1] and not _is_ipv6(match[1])):
+        raise ValueError(
+            f'"{text}" is not an address to listen on; write ":9742", "127.0.0.1:9742" or '
+            '"[::1]:9742", with a port from 0 to 65535'
+        )
+    return ListenAddress(match[1] or match[2], int(port))
 
 
 def _is_ipv6(text: str) -> bool:
-    try:
-        ipaddress.IPv6Address(text.partition("%")[0])
-    except ValueError:
-        return False
-    return True
+    return isinstance(read_ip(text), ipaddress.IPv6Address)
 
 
 def systemd_addresses(environment: Mapping[str, str]) -> list[ListenAddress]:

@@ -72,4 +72,4 @@ def test_merged_keys_come_after_the_mappings_own(tmp_path: Path) -> None:
 
 def test_all_texts_are_given_with_their_places(tmp_path: Path) -> None:
     document = read(tmp_path, "a: [x, {b: y}]\nc: ~\n")
-    assert sorted(document.texts()) == [(("a", 0), "x"), (("a", 1, "b"), "y")]
+    assert sorted(document.texts) == [(("a", 0), "x"), (("a", 1, "b"), "y")]

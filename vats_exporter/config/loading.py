@@ -45,7 +45,6 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
             message = "must be a mapping that starts with accounts:"
         raise ConfigError([*problems, Problem("", message)], file=file)
     errors: list[ErrorDetails] = []
-    config = None
     try:
         config = Config.model_validate(
             _with_defaults(raw), context={"folder": file.parent, "environment": environment}
@@ -54,19 +53,17 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
         errors = error.errors(include_url=False)
     unknown = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
     mistyped: set[Keys] = {(*keys[:-1], meant(keys, Config)) for keys in unknown}
-    passwords = dict(_wrong_passwords(document, mistyped))
-    problems += passwords.values()
+    wrong = dict(_wrong_accounts(raw.get("accounts"), mistyped))
+    problems += [document.problem(keys, message) for keys, message in wrong.items()]
     problems += [
         _misplaced(error, document) or problem_of(error, Config, document.line_of(error["loc"]))
         for error in _each_once(errors, document)
         if error["type"] != "missing" or error["loc"] not in mistyped
-        if error["loc"][-1] not in _PASSWORD_KEYS or error["loc"][:-1] not in passwords
+        if error["loc"][-1] not in _PASSWORD_KEYS or error["loc"][:-1] not in wrong
     ]
-    problems += _equal_names(document)
-    if config is None or problems:
+    if problems:
         raise ConfigError(problems, file=file)
-    warnings = (*_strange_texts(document), *_equal_logins(config, document))
-    return config.with_origin(file, (*warnings, *_wrong_lists(config, document)))
+    return config.with_origin(file, (*_strange_texts(document), *_suspicious(config, document)))
 
 
 def _with_defaults(raw: dict[str, Value]) -> dict[str, Value]:
@@ -124,38 +121,26 @@ def _misplaced(error: ErrorDetails, document: Document) -> Problem | None:
     return replace(where, path=f"{where.path}.{key}" if where.path else str(key))
 
 
-def _accounts(document: Document) -> Iterator[tuple[int, dict[str, Value]]]:
-    accounts = document.value.get("accounts") if isinstance(document.value, dict) else None
-    if isinstance(accounts, list):
-        yield from ((i, one) for i, one in enumerate(accounts) if isinstance(one, dict))
-
-
-def _wrong_passwords(document: Document, mistyped: set[Keys]) -> Iterator[tuple[Keys, Problem]]:
-    """Find the accounts that do not have exactly one password, and where they stand."""
-    for index, account in _accounts(document):
+def _wrong_accounts(accounts: Value, mistyped: set[Keys]) -> Iterator[tuple[Keys, str]]:
+    """Find accounts of the same name, and those that do not have exactly one password."""
+    names: dict[str, int] = {}
+    for index, account in enumerate(accounts if isinstance(accounts, list) else ()):
+        if not isinstance(account, dict):
+            continue
         keys: Keys = ("accounts", index)
+        name = account.get("name")
+        if isinstance(name, str) and names.setdefault(name, index) != index:
+            yield (*keys, "name"), f"the same name as accounts[{names[name]}]"
         given = [key for key in _PASSWORD_KEYS if account.get(key) is not None]
         if len(given) > 1:
-            names = " and ".join([", ".join(given[:-1]), given[-1]])
-            message = f"{names} exclude each other: keep one"
+            both = " and ".join([", ".join(given[:-1]), given[-1]])
+            yield keys, f"{both} exclude each other: keep one"
         elif not given and not any((*keys, key) in mistyped for key in _PASSWORD_KEYS):
-            message = "no password: one of password, password_file and password_env is needed"
-        else:
-            continue
-        yield keys, document.problem(keys, message)
-
-
-def _equal_names(document: Document) -> Iterator[Problem]:
-    first: dict[str, int] = {}
-    for index, account in _accounts(document):
-        name = account.get("name")
-        if isinstance(name, str) and first.setdefault(name, index) != index:
-            message = f"the same name as accounts[{first[name]}]"
-            yield document.problem(("accounts", index, "name"), message)
+            yield keys, "no password: one of password, password_file and password_env is needed"
 
 
 def _strange_texts(document: Document) -> Iterator[Problem]:
-    for keys, text in document.texts():
+    for keys, text in document.texts:
         if VARIABLE.search(text):
             message = "${…} is not replaced by a variable's value; for a password, use password_env"
             yield document.problem(keys, message)
@@ -164,18 +149,15 @@ def _strange_texts(document: Document) -> Iterator[Problem]:
             yield document.problem(keys, message)
 
 
-def _equal_logins(config: Config, document: Document) -> Iterator[Problem]:
-    first: dict[tuple[str, str], int] = {}
+def _suspicious(config: Config, document: Document) -> Iterator[Problem]:
+    """Find logins that are given twice, and lists of trunks that cannot be used."""
+    logins: dict[tuple[str, str], int] = {}
     for index, account in enumerate(config.accounts):
         address = parse_address(account.address, allow_plain_http=True)
-        other = first.setdefault((address, account.login), index)
+        other = logins.setdefault((address, account.login), index)
         if other != index:
             message = f"the same login as accounts[{other}]; two sessions may end each other"
             yield document.problem(("accounts", index, "login"), message)
-
-
-def _wrong_lists(config: Config, document: Document) -> Iterator[Problem]:
-    for index, account in enumerate(config.accounts):
         for fault in ExpectedOff(file=account.expected_off_file).faults():
             key, message = fault.split(": ", 1)
             yield document.problem(("accounts", index, key), message)

@@ -10,7 +10,6 @@ Messages quote nothing of the file: what stands where YAML breaks may be a passw
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -67,6 +66,7 @@ class Document:
     def __init__(self, file: Path, model: type[BaseModel]) -> None:
         self.value: Value = None
         self.lines: dict[Keys, int] = {(): 1}
+        self.texts: list[tuple[Keys, str]] = []
         self.problems: list[Problem] = []
         self._file, self._model = file, model
         text = ""
@@ -88,18 +88,6 @@ class Document:
         """Say what is wrong with a value, on its own line unless another one is given."""
         return Problem(known_path(keys, self._model)[0], message, line or self.line_of(keys))
 
-    def texts(self) -> Iterator[tuple[Keys, str]]:
-        """All texts, and where they stand."""
-        waiting: list[tuple[Keys, Value]] = [((), self.value)]
-        while waiting:
-            keys, value = waiting.pop()
-            if isinstance(value, str):
-                yield keys, value
-            elif isinstance(value, dict):
-                waiting += [((*keys, key), inner) for key, inner in value.items()]
-            elif isinstance(value, list):
-                waiting += [((*keys, index), inner) for index, inner in enumerate(value)]
-
     def _value(self, node: yaml.Node, keys: Keys, *outer: yaml.Node) -> Value:
         line = self.lines[keys] = node.start_mark.line + 1
         if len(self.lines) > _MOST_VALUES:
@@ -112,9 +100,10 @@ class Document:
             message = 'a YAML tag; put quotes around a text that starts with "!"'
             self.problems.append(self.problem(keys, message))
         if isinstance(node, yaml.ScalarNode):
-            if node.style is not None:
-                return str(node.value)
-            return None if node.value in _NULLS else Plain(node.value)
+            if node.style is None and node.value in _NULLS:
+                return None
+            self.texts.append((keys, node.value))
+            return Plain(node.value) if node.style is None else str(node.value)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, keys, *outer, node)
         items = enumerate(node.value)

@@ -32,11 +32,10 @@ _log = get_logger(__name__)
 class PasswordCheck:
     """Checks credentials against the users' bcrypt hashes. Safe to use from many threads.
 
-    bcrypt takes tens of milliseconds for every password tried. So each user's right password is
-    remembered and waits for nothing. Others are computed one at a time, and only a few of one
-    client wait for that: a right one that is new gets through beside clients that guess. An unknown
-    user's is computed as well, against the costliest hash, so that the time of an answer does not
-    show which users exist.
+    bcrypt takes tens of milliseconds, so each user's right password is remembered and waits for
+    nothing. Others are computed one at a time, and only a few of one client wait for that: a right
+    one that is new gets through beside clients that guess. An unknown user's is computed against
+    the costliest hash, so that the time of an answer does not show which users exist.
     """
 
     def __init__(self, users: Mapping[str, str]) -> None:
@@ -153,22 +152,21 @@ class Protection:
             return True
 
     def _look(self) -> None:
+        """Read the settings again, if that was not done in the last second; one thread does it."""
         now = time.monotonic()
-        if now - self._looked_at < _LOOK_EVERY:
+        if now - self._looked_at < _LOOK_EVERY or not self._lock.acquire(blocking=False):
             return
-        if not self._lock.acquire(blocking=False):  # another thread looks
-            return
+        self._looked_at = now
+        problem = ""
         try:
-            self._looked_at = now
             if self._load(self._kept[0]):
                 _log.info("web configuration reloaded", file=str(self._file))
-            self._problem = ""
         except ConfigError as error:
-            if str(error) != self._problem:
-                self._problem = str(error)
-                for line in error.lines():
-                    _log.error("web configuration not reloaded", error=line)
+            problem = str(error)
+            for line in error.lines() if problem != self._problem else ():
+                _log.error("web configuration not reloaded", error=line)
         finally:
+            self._problem = problem
             self._lock.release()
 
     def _load(self, before: WebSettings | None) -> bool:
@@ -176,11 +174,10 @@ class Protection:
         settings = self._read()
         if settings == before:
             return False
-        tls = settings.tls_server_config
         context, problem = None, _taken_away(before, settings) if before else ""
         try:
-            context = tls.context() if tls else None
-        except (OSError, ValueError) as error:  # a file was replaced since it was read
+            context = settings.tls_server_config and settings.tls_server_config.context()
+        except (OSError, ValueError) as error:  # this OpenSSL does not do it
             problem = f"tls_server_config: {error}"
         if problem:
             raise ConfigError([Problem("", problem)], file=self._file)

@@ -7,7 +7,6 @@ What this exporter cannot do of it is refused with a sentence where it would pro
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import re
 import ssl
@@ -28,6 +27,7 @@ from pydantic import (
 )
 from typing_extensions import Self
 
+from vats_exporter.address import read_ip
 from vats_exporter.config import values
 from vats_exporter.config.problems import ConfigError, problem_of
 from vats_exporter.config.yaml_file import Document
@@ -318,15 +318,11 @@ def _as_file(pem: str) -> Iterator[str]:
 
 def has_allowed_name(certificate: Mapping[str, Any] | None, allowed: Collection[str]) -> bool:
     """Tell whether a client's certificate, as Python reads it, has a name that is let in."""
-    names = {_spelt(name) for _, name in (certificate or {}).get("subjectAltName", ())}
-    return not names.isdisjoint(map(_spelt, allowed))
-
-
-def _spelt(name: str) -> str:
-    """Spell an address as people do; OpenSSL writes one of IPv6 in full and in capitals."""
-    with contextlib.suppress(ValueError):
-        return str(ipaddress.ip_address(name.strip()))
-    return name
+    # OpenSSL writes an IPv6 address in full and in capitals, and people in other ways.
+    names = [name for _, name in (certificate or {}).get("subjectAltName", ())]
+    return not {read_ip(name.strip()) or name for name in names}.isdisjoint(
+        read_ip(name.strip()) or name for name in allowed
+    )
 
 
 def load_web_config(file: Path) -> WebSettings:
