@@ -7,8 +7,8 @@ of trunks, and the entries that were read last stay.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from stat import S_ISREG
@@ -29,12 +29,9 @@ def read_entry(text: str) -> str:
     if phone := read_phone(text):
         return phone
     ref = text.strip()
-    try:
+    with suppress(LongError):
         decode_long(ref)
-    except LongError:
-        pass
-    else:
-        if not re.fullmatch("[0-9]+", ref, re.ASCII):
+        if not ref.isdecimal():
             return ref
     raise ValueError("must be a phone such as 79161234567, or a trunk's reference such as CaLztv")
 
@@ -56,7 +53,6 @@ class ExpectedOff:
         self.entries = entries
         self.file = file
         self._listed: list[tuple[int, str]] = []
-        self._wrong: list[int] = []
 
     def mark(self, trunks: tuple[Trunk, ...]) -> tuple[tuple[Trunk, ...], tuple[str, ...]]:
         """Mark those of an account's trunks that are expected to be off.
@@ -68,47 +64,39 @@ class ExpectedOff:
         if not wanted:
             return trunks, faults
         marked = tuple(
-            replace(trunk, expected_off=True)
-            if trunk.ref in wanted or (trunk.phone and trunk.phone in wanted)
-            else trunk
+            replace(trunk, expected_off=True) if wanted & {trunk.ref, trunk.phone} else trunk
             for trunk in trunks
         )
-        there = {name for trunk in marked for name in (trunk.ref, trunk.phone)}
-        # Where not every phone is known, nothing can be said of a phone.
-        phones_known = "" not in there
-
-        def is_missing(entry: str) -> bool:
-            return entry not in there and (phones_known or not normalise_phone(entry))
-
-        missing = [number for number, one in enumerate(self.entries, 1) if is_missing(one)]
-        missing_lines = [line for line, entry in self._listed if is_missing(entry)]
-        warnings = (
-            _sentence("expected_off: no such trunk", "entry", missing),
-            _sentence("expected_off_file: no such trunk", "line", missing_lines),
+        there = {name for trunk in trunks for name in (trunk.ref, trunk.phone)}
+        missing = wanted - there
+        if "" in there:  # where not every phone is known, nothing can be said of a phone
+            missing = {entry for entry in missing if not normalise_phone(entry)}
+        entries = [number for number, entry in enumerate(self.entries, 1) if entry in missing]
+        lines = [line for line, entry in self._listed if entry in missing]
+        return marked, (
+            *faults,
+            *_warning("expected_off: no such trunk: entry", entries),
+            *_warning("expected_off_file: no such trunk: line", lines),
         )
-        return marked, (*faults, *filter(None, warnings))
 
     def faults(self) -> tuple[str, ...]:
-        """Read the file again, and return what is wrong with it."""
-        problem = self._read_again()
-        wrong = _sentence("expected_off_file: neither a phone nor a reference", "line", self._wrong)
-        return tuple(filter(None, (problem, wrong)))
+        """Read the file again, and return what is wrong with it.
 
-    def _read_again(self) -> str:
-        """Return why the file cannot be read; then its latest entries stay."""
+        Where it cannot be read, its latest entries stay.
+        """
         listed, wrong = [], []
         try:
-            for line, entry in read_lines(_read_text(self.file)) if self.file else ():
+            for line, text in read_lines(_read_text(self.file)) if self.file else ():
                 try:
-                    listed.append((line, read_entry(entry)))
+                    listed.append((line, read_entry(text)))
                 except ValueError:
                     wrong.append(line)
         except OSError as error:
-            return f"expected_off_file: cannot be read: {error.strerror}"
+            return (f"expected_off_file: cannot be read: {error.strerror}",)
         except ValueError as error:
-            return f"expected_off_file: {error}"
-        self._listed, self._wrong = listed, wrong
-        return ""
+            return (f"expected_off_file: {error}",)
+        self._listed = listed
+        return _warning("expected_off_file: neither a phone nor a reference: line", wrong)
 
 
 def _read_text(file: Path) -> str:
@@ -124,10 +112,8 @@ def _read_text(file: Path) -> str:
         raise ValueError("not UTF-8") from None
 
 
-def _sentence(what: str, where: str, numbers: Sequence[object]) -> str:
-    """Say which entries it is about, without quoting them: warnings hold no personal data."""
-    if not numbers:
-        return ""
+def _warning(what: str, numbers: Sequence[int]) -> tuple[str, ...]:
+    """Say which entries it is about, if any, without quoting them: they are personal data."""
     named = ", ".join(map(str, numbers[:_NAMED]))
     more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
-    return f"{what}: {where} {named}{more}"
+    return (f"{what} {named}{more}",) if numbers else ()
