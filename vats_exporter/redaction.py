@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_plus
 
 MASK: Final = "***"
 _TELLING: Final = re.compile(
-    "passw|pwd|secret|cookie|credential|authorization|jsessionid|sip_?(login|user|auth)",
+    "passw|pwd|secret|cookie|credential|authorization|jsessionid|sip[-_]?(login|user|auth)",
     re.IGNORECASE,
 )
 _LOOKS_SECRET: Final = re.compile(
@@ -52,11 +52,6 @@ def redact(text: str) -> str:
                 alone = rf"(?<!\w){re.escape(form)}(?!\w)"
                 text = re.sub(alone, MASK, text) if len(form) < 4 else text.replace(form, MASK)
     return _LOOKS_SECRET.sub(lambda match: f"{match[1] or ''}{MASK}", text)
-
-
-def is_telling(name: str) -> bool:
-    """Whether values of a field, header or form field of this name are secrets."""
-    return _TELLING.search(name.replace("-", "_")) is not None
 
 
 def describe_unexpected(error: BaseException) -> str:
@@ -98,7 +93,7 @@ class Redaction(logging.Filter):
 
 def _clean(name: str, value: object, depth: int = 0) -> object:
     """A value that can be written as JSON and holds no secret."""
-    if is_telling(name) or depth > _DEEPEST:
+    if _TELLING.search(name) or depth > _DEEPEST:
         return MASK
     if isinstance(value, Mapping):
         items = ((_text(key), item) for key, item in value.items())

@@ -11,7 +11,6 @@ import pytest
 
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.cli import import_har
 from vats_exporter.config.loading import load
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 
@@ -162,16 +161,6 @@ def test_what_differs_from_the_default_is_written(run: Run, tmp_path: Path) -> N
     assert settings.filter == 0
     assert settings.list_tail == "{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
     assert "list_tail: {filter}|7|0|0|8|" in ended.stderr
-
-
-def test_a_recording_of_any_size_takes_bounded_memory(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(import_har, "LARGEST", 1024 * 1024)
-    file = tmp_path / "visit.har"
-    file.write_bytes(b" " * (1024 * 1024 + 1))
-    ended = run("import-har", str(file))
-    assert (ended.status, ended.stderr) == (1, f"{file}: larger than 1 MB\n")
 
 
 def test_a_recording_that_cannot_be_read_is_one_line(run: Run) -> None:

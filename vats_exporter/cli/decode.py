@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from vats_exporter.cabinet.reading import ClassTable
-from vats_exporter.cli.output import FAILED, _, as_json, fail, sentence, tell, write
+from vats_exporter.cli.output import _, as_json, fail, sentence, write
 from vats_exporter.gwt import GwtError
 from vats_exporter.tools.saved import read_documents, read_saved
 
@@ -53,18 +52,15 @@ def command(*, files: Sequence[str], scripts: Sequence[str]) -> None:
     its document has "error", and the others are printed all the same.
     """
     documents = read_documents(files, _read_scripts(scripts) if scripts else None)
-    failed = sum("error" in document for document in documents)
-    if len(files) == 1:
-        (document,) = documents
-        if failed:
-            fail("{file}: {error}", file=_shown(files[0]), error=sentence(document["error"]))
-        write(_apart(document))
+    if len(files) == 1 and "error" not in documents[0]:
+        write(_apart(documents[0]))
         return
+    if len(files) == 1:
+        fail("{file}: {error}", file=_shown(files[0]), error=sentence(documents[0]["error"]))
     for name, document in zip(files, documents, strict=True):
         write(as_json({"file": name, **document}) + "\n")
-    if failed:
-        tell("{failed} of {count} files cannot be decoded", failed=failed, count=len(files))
-        sys.exit(FAILED)
+    if failed := sum("error" in document for document in documents):
+        fail("{failed} of {count} files cannot be decoded", failed=failed, count=len(files))
 
 
 def _read_scripts(names: Sequence[str]) -> ClassTable:
@@ -72,24 +68,22 @@ def _read_scripts(names: Sequence[str]) -> ClassTable:
     # Imported here: most answers are decoded without a script.
     from vats_exporter.gwt.script import read_script  # noqa: PLC0415
 
-    texts = []
-    for name in names:
-        try:
-            saved = read_saved(name)
-        except ValueError as error:
-            fail("{file}: {error}", file=_shown(name), error=error)
-        texts.append(saved if isinstance(saved, str) else saved.decode("utf-8", "replace"))
-        if "function" not in texts[-1]:
-            fail("{file}: no script that GWT compiled", file=_shown(name))
+    texts, name = [], ""
     try:
+        for name in names:
+            saved = read_saved(name)
+            texts.append(saved if isinstance(saved, str) else saved.decode("utf-8", "replace"))
+            if "function" not in texts[-1]:
+                fail("{file}: no script that GWT compiled", file=_shown(name))
+        name = names[0]
         classes = read_script(*texts).classes
-    except GwtError as error:
-        fail("{file}: {error}", file=_shown(names[0]), error=error)
+    except (GwtError, ValueError) as error:
+        fail("{file}: {error}", file=_shown(name), error=error)
     if not classes:
         fail(
             "{file}: reads no class: a permutation is {{strong name}}.cache.js, and "
             "not the .nocache.js",
-            file=_shown(names[0]),
+            file=_shown(name),
         )
     return ClassTable(classes)
 

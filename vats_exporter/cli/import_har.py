@@ -5,23 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import click
 
-from vats_exporter.cabinet.settings import DEFAULT_ADDRESS, DEFAULT_FILTER, DEFAULT_LIST_TAIL
+from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL, CabinetSettings
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, fail, sentence, tell, write
 from vats_exporter.tools.har import Recording, RecordingError, read_recording
-
-_DEFAULTS: Final = {
-    "address": DEFAULT_ADDRESS,
-    "filter": str(DEFAULT_FILTER),
-    "list_tail": DEFAULT_LIST_TAIL,
-}
-
-LARGEST: Final = 256 * 1024 * 1024
-"""Bytes of a recording past which it is not read: a visit of a few minutes has some megabytes."""
 
 
 @click.command(
@@ -51,10 +42,7 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
     """
     shown = _("standard input") if file.name == "<stdin>" else file.name
     try:
-        data = file.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            fail("{file}: larger than {size} MB", file=shown, size=LARGEST // 1024 // 1024)
-        found = read_recording(json.loads(data))
+        found = read_recording(json.load(file))
     except OSError as error:
         fail("{file}: cannot be read: {error}", file=shown, error=error)
     except RecordingError as error:
@@ -63,7 +51,7 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
         fail("{file}: not a HAR file: no valid JSON, at {at}", file=shown, at=error.pos)
     except (ValueError, RecursionError):
         fail("{file}: not a HAR file: no valid JSON", file=shown)
-    text = configuration(found, name)
+    text = _configuration(found, name)
     if output is None:
         write(text)
     else:
@@ -82,7 +70,7 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
         tell("left out: {what}", what=sentence(left_out))
 
 
-def configuration(found: Recording, name: str) -> str:
+def _configuration(found: Recording, name: str) -> str:
     """Write the configuration that a recording gives: YAML, with a login to fill in."""
     lines = [
         "accounts:",
@@ -91,7 +79,7 @@ def configuration(found: Recording, name: str) -> str:
         f"    password_file: {json.dumps(f'{name}.password', ensure_ascii=False)}",
     ]
     for key, value in found.settings.items():
-        if value and value != _DEFAULTS.get(key):
+        if value and value != str(CabinetSettings.model_fields[key].default):
             written = value if re.fullmatch("-?\\w+", value) else json.dumps(value)
             lines.append(f"    {key}: {written}")
     return "\n".join([*lines, ""])
