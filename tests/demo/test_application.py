@@ -10,7 +10,8 @@ import requests
 
 from tests.demo.captures import capture, truth
 from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.demo.application import REFUSED, Stats
+from vats_exporter.demo.application import REFUSED
+from vats_exporter.demo.http import Stats
 
 if TYPE_CHECKING:
     from tests.demo.browser import Client

@@ -1,4 +1,4 @@
-"""The cabinet behind HTTP: sessions, redirects, scripts, the way to the services, and counts.
+"""The cabinet behind HTTP: sessions, redirects, scripts, and the way to the services.
 
 Status codes, redirects and the login page's form are those that are known of the cabinet [observed]
 [assumed]; what the services' entry refuses, and with what, is Google's server code. [gwt]
@@ -11,19 +11,16 @@ import html
 import logging
 import re
 import secrets
-import threading
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from vats_exporter.demo import http, rpc
 from vats_exporter.demo.deployment import MODULE, SERVICES, Deployment
 from vats_exporter.demo.enterprise import Account, Enterprise
-from vats_exporter.demo.http import Answer, HttpRequest, Incoming
+from vats_exporter.demo.http import Answer, HttpRequest, Incoming, Stats
 from vats_exporter.demo.script import scripts
 
 REFUSED: Final = "Неверный логин или пароль"
@@ -33,14 +30,10 @@ _LOGIN_PAGE: Final = (_FOLDER / "login.html").read_text("utf-8")
 _APPLICATION_PAGE: Final = (_FOLDER / "application.html").read_text("utf-8")
 
 COOKIE: Final = "JSESSIONID"
-_CALL_FAILED: Final = http.text(
-    "The call failed on the server; see server log for details", status=500
-)
+_FAILED: Final = http.text("The call failed on the server; see server log for details", status=500)
 """Whatever the reason. [gwt]"""
 
-_COMPRESSED_FROM: Final = 257
-"""Bytes from which on an answer is compressed for those who accept it. [gwt]"""
-
+_COMPRESSED_FROM: Final = 257  # bytes of an answer, for those who accept it [gwt]
 _LOGIN: Final = "/login"
 _CALLS: Final = re.compile(
     rf"(?P<home>/)|(?P<login_page>{_LOGIN})|/gwt/enterprise/(?P<enterprise>[0-9]+)/?"
@@ -56,13 +49,11 @@ _log = logging.getLogger(__name__)
 class Application:
     """Answers requests; safe to use from several threads."""
 
-    def __init__(
-        self, accounts: Iterable[Account], deployment: Deployment, *, is_secure: bool
-    ) -> None:
+    def __init__(self, accounts: Iterable[Account], deployment: Deployment, scheme: str) -> None:
         self.accounts = tuple(accounts)
         self.deployment = deployment  # can be replaced at any time
         self.sessions: dict[str, Account] = {}  # by the cookie
-        self._is_secure = is_secure
+        self._scheme = scheme
         self._stats = Stats()
 
     def describe(self, request: HttpRequest) -> Incoming:
@@ -117,12 +108,12 @@ class Application:
         kind = request.headers.get("Content-Type", "").lower().replace('"', "").replace(" ", "")
         is_rpc = kind.startswith("text/x-gwt-rpc") and "charset=utf-8" in kind
         if not (is_rpc and request.headers.get("X-GWT-Permutation")):
-            return _CALL_FAILED
+            return _FAILED
         try:
             body = rpc.answer(service, request.text, self.deployment, enterprise)
         except rpc.CallFailedError as error:
             _log.debug("%s failed: %s", service, error)
-            return _CALL_FAILED
+            return _FAILED
         headers = [("Content-Type", http.JSON), ("Content-Disposition", "attachment")]
         content = body.encode()
         accepted = request.headers.get("Accept-Encoding", "")
@@ -140,7 +131,7 @@ class Application:
         return next((account for account in self.accounts if account.login == login), None)
 
     def _with_cookie(self, answer: Answer, value: str) -> Answer:
-        secure = "; Secure" if self._is_secure else ""
+        secure = "; Secure" if self._scheme == "https" else ""
         cookie = ("Set-Cookie", f"{COOKIE}={value}; Path=/{secure}; HttpOnly")
         return replace(answer, headers=(*answer.headers, cookie))
 
@@ -172,63 +163,3 @@ def _cookie(request: HttpRequest) -> str:
 def _new_cookie() -> str:
     """Make a cookie's value, in the style of Java's servers."""
     return secrets.token_hex(16).upper()
-
-
-@dataclass(slots=True)
-class _Counts:
-    requests: dict[str, int] = field(default_factory=dict)
-    sign_ins: int = 0
-    refused_sign_ins: int = 0
-    concurrency: int = 0  # requests that are being answered
-    highest_concurrency: int = 0
-
-
-class Stats:
-    """Counts since the cabinet was made, safe to use from several threads.
-
-    Requests of those who have no session count under no account.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._connections = 0
-        self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)  # by account, "" of all
-
-    @contextmanager
-    def request(self, call: str, account: str) -> Iterator[int]:
-        """Count a request while it is answered, and yield which one of its call it is, from 1."""
-        with self._of(account) as both:
-            for counts in both:
-                counts.requests[call] = counts.requests.get(call, 0) + 1
-                counts.concurrency += 1
-                counts.highest_concurrency = max(counts.highest_concurrency, counts.concurrency)
-            number = self._counts[""].requests[call]
-        try:
-            yield number
-        finally:
-            with self._of(account) as both:
-                for counts in both:
-                    counts.concurrency -= 1
-
-    def connection(self) -> None:
-        """Count a connection, whatever it is for."""
-        with self._lock:
-            self._connections += 1
-
-    def sign_in(self, account: str, *, is_refused: bool) -> None:
-        """Count a sign-in that was answered; the account is empty where the login is no one's."""
-        with self._of(account) as both:
-            for counts in both:
-                counts.refused_sign_ins += is_refused
-                counts.sign_ins += not is_refused
-
-    def as_json(self) -> dict[str, Any]:
-        """Return all counts, as ``/_demo/stats`` shows them."""
-        with self._of("") as (of_all,):
-            accounts = {name: asdict(one) for name, one in sorted(self._counts.items()) if name}
-            return {"connections": self._connections, **asdict(of_all), "accounts": accounts}
-
-    @contextmanager
-    def _of(self, account: str) -> Iterator[list[_Counts]]:
-        with self._lock:
-            yield [self._counts[name] for name in {"", account}]

@@ -18,8 +18,7 @@ POST   /_demo/pace                ``{"seconds": 0}`` stops what changes by itsel
 ====== ========================== =============================================================
 
 Everything answers JSON; what can't be done answers ``{"error": "…"}`` with status 400 or 404.
-Nobody has to sign in: the server listens on the loopback interface unless told otherwise. SIP
-logins and passwords are never shown.
+Nobody has to sign in. SIP logins and passwords are never shown.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from vats_exporter.demo import http
 from vats_exporter.demo.application import Application
 from vats_exporter.demo.deployment import Deployment
 from vats_exporter.demo.enterprise import Account, SimulatedTrunk, make_accounts
-from vats_exporter.demo.http import Answer, Fault, FaultHook, HttpRequest, Server
+from vats_exporter.demo.http import Answer, Fault, HttpRequest, Incoming, Server
 
 _PREFIX: Final = "/_demo/"
 
@@ -75,8 +74,9 @@ class SimulatedCabinet(Application):
         clock: Callable[[], float] = time.time,
     ) -> None:
         accounts = make_accounts(clock=clock) if accounts is None else accounts
-        super().__init__(accounts, deployment or Deployment.make(), is_secure=tls is not None)
-        self.faults: FaultHook | None = None  # can be set at any time
+        super().__init__(accounts, deployment or Deployment.make(), "https" if tls else "http")
+        # Sees each request before it is answered, in several threads; can be set at any time.
+        self.faults: Callable[[Incoming], Fault | None] | None = None
         self._clock = clock
         self._address = address
         self._tls = tls
@@ -86,7 +86,7 @@ class SimulatedCabinet(Application):
     def start(self) -> None:
         """Listen and serve, in threads of its own."""
         self._stopping.clear()
-        self._server = Server(self._address, self._stats.connection, self._responding, self._tls)
+        self._server = Server(self._address, self._responding, self._stats, self._tls)
         self._address = (self._address[0], self._server.server_port)
 
     def stop(self) -> None:
@@ -107,7 +107,7 @@ class SimulatedCabinet(Application):
     def url(self) -> str:
         """Where it listens, ``http://127.0.0.1:PORT``; known from the first start on."""
         host, port = self._address
-        return f"{'https' if self._tls else 'http'}://{host}:{port}"
+        return f"{self._scheme}://{host}:{port}"
 
     def account(self, name: str) -> Account:
         """Return an account by its name; a ``LookupError`` if there is none."""

@@ -2,10 +2,8 @@
 
 A redeployment changes the permutations' strong names, the hashes of the services' policies and the
 signatures of the application's own classes; the signatures of Java's classes come with GWT and
-stay. All of them are drawn from a seed, so that no client can know them beforehand. [observed]
-
-The application's classes and services are those of the captures; what no capture has is invented:
-other columns, nested objects, other lists, and the names of the request's fields but for
+stay. [observed] The classes and services are those of the captures; what no capture has is
+invented: other columns, nested objects, other lists, and the names of the request's fields but for
 ``deleted``. [assumed]
 """
 
@@ -245,8 +243,7 @@ class Deployment:
     def redeployed(self, seed: int | str) -> Deployment:
         """Draw names, a row's columns and kind, and what the script looks like anew.
 
-        The list's service may stand in a deferred fragment then, and strings in variables; the
-        server's habits stay. The same seed draws the same.
+        The server's habits stay. The same seed draws the same.
         """
         draw = random.Random(f"redeployment {seed}")  # noqa: S311 - no secrets
         new = Deployment.make(seed=seed, permutations=len(self.permutations))

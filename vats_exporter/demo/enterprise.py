@@ -1,9 +1,8 @@
 """One enterprise: its trunks, where they come from, what changes them, and who may see them.
 
-Names, numbers and passwords are made up of lists and of seeded generators. Trunks are immutable, so
-that an answer written from them is never half changed. The life of an enterprise is computed from
-the clock whenever someone looks, not by a thread: looking first makes the changes whose moment has
-come. So what a client sees and what the truth says at the same time are the same.
+Trunks are immutable, so that an answer written from them is never half changed. The life of an
+enterprise is computed from the clock whenever someone looks: first come the changes whose moment
+has come. So what a client sees and what the truth says at the same time are the same.
 """
 
 from __future__ import annotations
@@ -37,17 +36,14 @@ class State(NamedTuple):
         return "".join(str(int(value)) for value in self)
 
 
-WORKING: Final = State.of("1100")
-"""Activated, not marked, bound: the first of the known rows. [user]"""
-
+WORKING: Final = State.of("1100")  # the first of the known rows [user]
+# Each other state, its share of all trunks, and how many of these have one of it at least.
 _BROKEN: Final = (
     (State.of("0011"), 0.05, 5),  # switched off, marked: the second of the known rows [user]
     (State.of("1000"), 0.025, 10),  # unbound; the patterns from here on are [assumed]
     (State.of("0101"), 0.015, 34),  # suspended
     (State.of("1110"), 0.01, 51),  # leaving
 )
-"""Each other state, its share of all trunks, and how many of these have one of it at least."""
-
 _BROKEN_SHARE: Final = sum(share for _, share, _ in _BROKEN)
 
 
@@ -86,14 +82,9 @@ class SimulatedTrunk:
         return encode_long(self.id)
 
 
+_BLOCK: Final = 4_000_000  # phones of an account: enough for 100,000 trunks; ids are thrice that
 _LARGEST_STEP: Final = 30
-_BLOCK: Final = 4_000_000
-"""Phones of an account: enough for 100,000 trunks. Its ids have three times as many."""
-
 _LARGEST_ID_STEP: Final = 3 * _LARGEST_STEP
-_FIRST_PHONE: Final = 79_161_000_000
-_FIRST_TRUNK: Final = 2_586_700_000
-_FIRST_DEVICE: Final = 2_700_000_000
 _FIRST_CREATED: Final = 1_420_070_400_000  # 2015, in milliseconds
 _CREATED_WITHIN: Final = 9 * 365 * 86_400_000
 
@@ -119,16 +110,16 @@ _LETTERS: Final = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 class Population:
-    """Makes the trunks of one account, numbered from 0: the same ones each time.
+    """Makes the trunks of one account, numbered from 0, in blocks of phones and ids of its own.
 
-    Phones and ids are taken in order from a block that belongs to the account.
+    Everything is made up of lists and a seeded generator, and is the same each time.
     """
 
     def __init__(self, account: int = 0) -> None:
         self._random = random.Random(f"0/{account}")  # noqa: S311 - invents data, no secrets
-        self._phone = _FIRST_PHONE + account * _BLOCK
-        self._trunk = _FIRST_TRUNK + account * 3 * _BLOCK
-        self._device = _FIRST_DEVICE + account * 3 * _BLOCK
+        self._phone = 79_161_000_000 + account * _BLOCK
+        self._trunk = 2_586_700_000 + account * 3 * _BLOCK
+        self._device = 2_700_000_000 + account * 3 * _BLOCK
         self._made = 0
 
     def make(self, count: int) -> list[SimulatedTrunk]:
@@ -184,26 +175,18 @@ class Population:
         )
 
 
-_MOST_CHANGES_AT_ONCE: Final = 100
-"""Changes that are caught up on after a long time without a look; earlier ones are skipped."""
-
 _SHORTEST_PACE: Final = 0.01
 _LONGEST_PACE: Final = 1_000_000_000
-
-_AGAINST_THE_TREND: Final = 0.25
-"""How often a change leads away from the usual share of working trunks."""
+_MOST_CHANGES_AT_ONCE: Final = 100  # after a long time without a look; earlier ones are skipped
+_AGAINST_THE_TREND: Final = 0.25  # how often a change leads away from the share of broken trunks
 
 
 class Enterprise:
     """A customer's company in the cabinet, safe to use from several threads.
 
-    Args:
-        number: the enterprise's id, e.g. 2613189773.
-        trunks: in the order of the list.
-        population: invents the trunks that :meth:`add` adds.
-        pace: seconds between two changes that happen by themselves; 0 for none.
-        hold: seconds for which these leave a trunk alone after any change of it.
-        clock: seconds since the epoch.
+    The population invents the trunks that :meth:`add` adds. ``pace`` is the seconds between two
+    changes that happen by themselves, 0 for none; ``hold``, for how many seconds these leave a
+    trunk alone after any change of it.
     """
 
     def __init__(
@@ -330,11 +313,6 @@ class Account:
     enterprise: Enterprise
 
 
-_FIRST_ENTERPRISE: Final = 2_613_189_773
-_BETWEEN_ENTERPRISES: Final = 1_009
-_FIRST_LOGIN: Final = 9_160_000_001
-
-
 def make_accounts(
     count: int = 1,
     *,
@@ -345,15 +323,14 @@ def make_accounts(
 ) -> list[Account]:
     """Invent accounts, each with so many trunks: the same ones each time.
 
-    A single one is named ``demo``, several ``demo-1``, ``demo-2``, … For ``pace`` and ``hold`` see
-    :class:`Enterprise`.
+    A single one is named ``demo``, several ``demo-1``, ``demo-2``, … See also :class:`Enterprise`.
     """
     draw = random.Random("accounts")  # noqa: S311 - the passwords of a demo
     accounts: list[Account] = []
     for index in range(count):
         population = Population(account=index)
         enterprise = Enterprise(
-            _FIRST_ENTERPRISE + index * _BETWEEN_ENTERPRISES,
+            2_613_189_773 + index * 1_009,
             population.make(trunks),
             population=population,
             pace=pace,
@@ -362,5 +339,5 @@ def make_accounts(
         )
         name = "demo" if count == 1 else f"demo-{index + 1}"
         password = "".join(draw.choices(_LETTERS, k=12))
-        accounts.append(Account(name, f"+7-{_FIRST_LOGIN + index}", password, enterprise))
+        accounts.append(Account(name, f"+7-{9_160_000_001 + index}", password, enterprise))
     return accounts

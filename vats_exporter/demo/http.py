@@ -1,4 +1,4 @@
-"""HTTP: requests and answers as values, what can go wrong between the two, and the server."""
+"""HTTP: requests and answers as values, what can go wrong between them, counts, and the server."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import ssl
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 from weakref import WeakSet
 
@@ -97,8 +97,57 @@ class Fault:
     reset: bool = False  # a connection that breaks is reset instead of closed
 
 
-FaultHook: TypeAlias = "Callable[[Incoming], Fault | None]"
-"""Sees each request before it is answered; called by several threads."""
+@dataclass(slots=True)
+class _Counts:
+    requests: dict[str, int] = field(default_factory=dict)
+    sign_ins: int = 0
+    refused_sign_ins: int = 0
+    concurrency: int = 0  # requests that are being answered
+    highest_concurrency: int = 0
+
+
+class Stats:
+    """Counts since the cabinet was made, safe to use from several threads.
+
+    Requests of those who have no session count under no account.
+    """
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self._lock = threading.Lock()
+        self._counts = {"": _Counts()}  # by account; of all, under no name
+
+    @contextmanager
+    def request(self, call: str, account: str) -> Iterator[int]:
+        """Count a request while it is answered, and yield which one of its call it is, from 1."""
+        for counts in self._of(account):
+            number = counts.requests[call] = counts.requests.get(call, 0) + 1
+            counts.concurrency += 1
+            counts.highest_concurrency = max(counts.highest_concurrency, counts.concurrency)
+        try:
+            yield number
+        finally:
+            for counts in self._of(account):
+                counts.concurrency -= 1
+
+    def sign_in(self, account: str, *, is_refused: bool) -> None:
+        """Count a sign-in that was answered; the account is empty where the login is no one's."""
+        for counts in self._of(account):
+            counts.refused_sign_ins += is_refused
+            counts.sign_ins += not is_refused
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all counts, as ``/_demo/stats`` shows them."""
+        with self._lock:
+            accounts = {name: asdict(counts) for name, counts in sorted(self._counts.items())}
+        return {"connections": self.connections, **accounts.pop(""), "accounts": accounts}
+
+    def _of(self, account: str) -> Iterator[_Counts]:
+        """The counts of an account and then of all, which nobody else changes meanwhile."""
+        with self._lock:
+            for name in dict.fromkeys((account, "")):
+                yield self._counts.setdefault(name, _Counts())
+
 
 LOOKS_EVERY: Final = 0.05
 """Seconds between two looks whether the server stops."""
@@ -112,8 +161,7 @@ _log = logging.getLogger(__name__)
 class Server(ThreadingHTTPServer):
     """Listens in a thread of its own, and can be stopped for good: open connections end, too.
 
-    ``connected`` is called with each new connection. ``responding`` answers a request; its context
-    ends when the answer is sent, or can't be.
+    ``responding`` answers a request; its context ends when the answer is sent, or can't be.
     """
 
     daemon_threads = False  # so that server_close waits for the connections' threads
@@ -122,13 +170,13 @@ class Server(ThreadingHTTPServer):
     def __init__(
         self,
         address: tuple[str, int],
-        connected: Callable[[], None],
         responding: Callable[[HttpRequest], AbstractContextManager[tuple[Answer, Fault]]],
+        stats: Stats,
         tls: ssl.SSLContext | None,
     ) -> None:
         super().__init__(address, _Handler)
         self.responding = responding
-        self._connected = connected
+        self._stats = stats
         self._connections: WeakSet[socket.socket] = WeakSet()
         if tls is not None:
             # The handshake belongs to the connection's thread, not to the one that accepts.
@@ -149,7 +197,7 @@ class Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Count a connection, and remember it."""
-        self._connected()
+        self._stats.connections += 1
         self._connections.add(request)
         super().process_request(request, client_address)
 
@@ -164,8 +212,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: Server
     protocol_version = "HTTP/1.1"
-    server_version = "SimulatedCabinet"
-    sys_version = ""
     disable_nagle_algorithm = True
     timeout = 120  # of a connection that is idle
 

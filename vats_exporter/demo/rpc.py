@@ -1,11 +1,8 @@
 """The GWT-RPC services: from a request's text to the answer's.
 
 Requests are read by the fields of the deployment's classes, and refused in the order and with the
-words of Google's server code: what it makes an ``IncompatibleRemoteServiceException`` of is
-answered with that; any other exception that no method declares is a :class:`CallFailedError`, which
-that code answers with HTTP 500. [gwt]
-
-The application's own refusals (whose trunk it is, which form applies) are invented. [assumed]
+words of Google's server code [gwt]. The application's own refusals (whose trunk it is, which form
+applies) are invented. [assumed]
 """
 
 from __future__ import annotations
@@ -33,7 +30,7 @@ from vats_exporter.gwt.request import INCOMPATIBLE, incompatible, out_of_date, r
 
 
 class CallFailedError(Exception):
-    """The server failed with an exception that the method does not declare."""
+    """Any exception that no method declares: Google's code answers it with HTTP 500."""
 
 
 def describe(path: str, payload: str, deployment: Deployment) -> Incoming:
@@ -52,11 +49,7 @@ def describe(path: str, payload: str, deployment: Deployment) -> Incoming:
 
 
 def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterprise) -> str:
-    """Answer a call to a service's path with the text of ``//OK`` or ``//EX``.
-
-    Raises:
-        CallFailedError: the server's code would fail instead of answering.
-    """
+    """Answer a call to a service's path with the text of ``//OK`` or ``//EX``."""
     try:
         method, parameters = _read(path, payload, deployment)
         answered = _perform(method, parameters, deployment, enterprise)
@@ -119,7 +112,8 @@ def _list(asked: dict[str, Any], deployment: Deployment, enterprise: Enterprise)
             f" field {names.LIST_REQUEST}.deleted to {names.LIST_REQUEST}"
         )
     # Clients of an older deployment give the enterprise in the field after its own. [user]
-    if enterprise.number not in (asked["enterprise"], asked["department"]):
+    number = asked["department"] if asked["enterprise"] is None else asked["enterprise"]
+    if number != enterprise.number:
         return _refusal("ACCESS_DENIED", "Нет доступа к предприятию")
     page, size = (
         asked[name] if isinstance(asked[name], int) else usual

@@ -57,20 +57,17 @@ def scripts(deployment: Deployment) -> dict[str, str]:
     release = "2.7.0" if deployment.style.quote == "'" else "2.13.1"
     text = _PERMUTATION.replace("RELEASE", release).replace("CODE", compiler.code())
     for name in deployment.permutations:
-        literal = _literal(text.replace("PERMUTATION", name))
+        literal = json.dumps(text.replace("PERMUTATION", name), ensure_ascii=False)
         written[f"{name}.cache.js"] = f"{MODULE}.onScriptDownloaded([{literal}]);\n"
     for number in range(1, deployment.fragments + 1):
-        has_list = number == deployment.list_fragment
         text = f"function screen{number}(){{return {number}}}\n"
-        literal = _literal(compiler.code(of_fragment=True) if has_list else text)
+        if number == deployment.list_fragment:
+            text = compiler.code(of_fragment=True)
+        literal = json.dumps(text, ensure_ascii=False)
         for name in deployment.permutations:
             path = f"deferredjs/{name}/{number}.cache.js"
             written[path] = f"{MODULE}.runAsyncCallback{number}({literal});\n"
     return written
-
-
-def _literal(script: str) -> str:
-    return json.dumps(script, ensure_ascii=False)
 
 
 class _Compiler:
@@ -98,7 +95,7 @@ class _Compiler:
             choices += 'n=e[m("locale")][m("user.agent")]'
         text = self._minify(_SELECTION.replace("CHOICES", choices))
         text = _STRING.sub(lambda match: self._interned[match[1]], text)
-        declared = ",".join(f"{name}='{string}'" for string, name in self._interned.items())
+        declared = ",".join(f"{name}='{value}'" for value, name in self._interned.items())
         return text.replace("DECLARED", declared)
 
     def code(self, *, of_fragment: bool = False) -> str:
