@@ -35,6 +35,7 @@ from vats_exporter.config.values import (
     Size,
     Switch,
     Text,
+    must,
     password_of_file,
     password_of_variable,
     read_number,
@@ -63,17 +64,15 @@ def _in_full(value: dict[str, str]) -> dict[str, str]:
     return {name: f"{name}/{one.rpartition('/')[2]}" for name, one in value.items()}
 
 
-def _position(value: int) -> None:
-    if value not in FLAG_POSITIONS:
-        raise ValueError(f"must be one of {', '.join(map(str, FLAG_POSITIONS))}")
-
-
 Hash = Annotated[
     str,
     StringConstraints(to_upper=True),
     written_as("[0-9A-F]{32}", "must be 32 hexadecimal digits"),
 ]
-Position = Annotated[Number, refused_by(_position)]
+Position = Annotated[
+    Number,
+    must(FLAG_POSITIONS.__contains__, f"must be one of {', '.join(map(str, FLAG_POSITIONS))}"),
+]
 # Whether plain HTTP is allowed is another key's.
 Address = Annotated[str, refused_by(partial(parse_address, allow_plain_http=True))]
 ProxyUrl = Annotated[str, refused_by(lambda value: value and parse_proxy(value))]

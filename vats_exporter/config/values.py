@@ -49,31 +49,31 @@ _SECONDS: Final = {
     "s": 1.0,
     "ms": 0.001,
 }
+_UNITS: Final = _SECONDS | {"us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6, "ns": 1e-9}
 _BYTES: Final = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 DURATION_PATTERN: Final = "(?=[0-9])" + "".join(f"(?:([0-9]+){unit})?" for unit in _SECONDS)
 SIZE_PATTERN: Final = "([0-9]+)([KMG]?B)"
 
-LONGEST: Final = 2**63 / 1e9
-"""Prometheus keeps durations as 64-bit nanoseconds, which is 292 years."""
+_LONGEST: Final = 2**63 / 1e9  # Prometheus keeps durations as 64-bit nanoseconds: 292 years
 
 # Bytes of files; what is longer is another file, or a device without an end.
 _LONGEST_PASSWORD: Final = 4096
 _LONGEST_PEM: Final = 4 * 1024 * 1024
 
 
-def parse_duration(text: str) -> float:
-    """Read a duration such as ``1h30m``, in seconds; a ``ValueError`` says what was expected."""
-    if text == "0":
-        return 0.0
-    match = re.fullmatch(DURATION_PATTERN, text)
-    if match is None:
+def parse_duration(text: str, also: str = "0") -> float:
+    """Read a duration such as ``1h30m``, in seconds; a ``ValueError`` says what was expected.
+
+    It may also be written in another way, which is a pattern of numbers with units.
+    """
+    if not re.fullmatch(f"0|{DURATION_PATTERN}|{also}", text):
         if re.fullmatch("[0-9]+", text):
             raise ValueError(f"has no unit: write {text}s, {text}m or {text}ms")
         raise ValueError("must be a duration such as 15s, 1h30m or 500ms")
-    pairs = zip(match.groups(default="0"), _SECONDS.values(), strict=True)
-    seconds = sum(float(number) * factor for number, factor in pairs)
-    if seconds >= LONGEST:
+    pieces = re.findall("([0-9.]+)([^0-9.]+)", text)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in pieces)
+    if seconds >= _LONGEST:
         raise ValueError("is too long a duration")
     return seconds
 
@@ -82,10 +82,8 @@ def format_duration(seconds: float) -> str:
     """Write a duration with the fewest units, to the millisecond: 5400.0 is ``1h30m``."""
     left = round(seconds * 1000)
     written = []
-    for unit, factor in _SECONDS.items():
-        if unit in {"y", "w"}:  # read worse than days
-            continue
-        count, left = divmod(left, round(factor * 1000))
+    for unit in ("d", "h", "m", "s", "ms"):  # years and weeks read worse than days
+        count, left = divmod(left, round(_SECONDS[unit] * 1000))
         if count:
             written.append(f"{count}{unit}")
     return "".join(written) or "0s"
@@ -101,10 +99,8 @@ def parse_size(text: str) -> int:
 
 def format_size(count: int) -> str:
     """Write a size with the greatest unit that leaves a whole number: 67108864 is ``64MB``."""
-    for unit, factor in reversed(_BYTES.items()):
-        if count >= factor and count % factor == 0:
-            return f"{count // factor}{unit}"
-    return f"{count}B"
+    unit = next(unit for unit, factor in reversed(_BYTES.items()) if count % factor == 0)
+    return f"{count // _BYTES[unit]}{unit}"
 
 
 def read_by(parse: Callable[[str], object]) -> BeforeValidator:
@@ -122,14 +118,19 @@ def refused_by(check: Callable[[Any], object]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-def written_as(pattern: str, message: str) -> AfterValidator:
-    """A text of this form."""
+def must(be_right: Callable[[Any], object], message: str) -> AfterValidator:
+    """A value that a function takes for right."""
 
-    def check(value: str) -> None:
-        if not re.fullmatch(pattern, value, re.ASCII):
+    def check(value: object) -> None:
+        if not be_right(value):
             raise ValueError(message)
 
     return refused_by(check)
+
+
+def written_as(pattern: str, message: str) -> AfterValidator:
+    """A text of this form."""
+    return must(re.compile(pattern, re.ASCII).fullmatch, message)
 
 
 def read_number(value: object) -> object:
@@ -142,11 +143,6 @@ def read_number(value: object) -> object:
 def switch(value: object) -> object:
     """Read ``true`` and ``false``, or YAML's other words for them; leave anything else as it is."""
     return _SWITCHES.get(value.lower(), value) if isinstance(value, Plain) else value
-
-
-def _positive_duration(value: float) -> None:
-    if value <= 0:
-        raise ValueError("must be longer than 0s")
 
 
 def _file(value: object, info: ValidationInfo) -> object:
@@ -217,19 +213,16 @@ def _password_variable(name: str, info: ValidationInfo) -> str:
     return name
 
 
-def _line_of_text(value: str) -> None:
-    if not value.strip():
-        raise ValueError("must not be empty")
-    if not value.isprintable():
-        raise ValueError("holds a character that cannot be shown")
-
-
 def _not_reserved(name: str) -> None:
     if name in RESERVED_LABELS:
         raise ValueError(f"{name} is a label of the exporter's own metrics; choose another name")
 
 
-Text = Annotated[str, refused_by(_line_of_text)]
+Text = Annotated[
+    str,
+    must(str.strip, "must not be empty"),
+    must(str.isprintable, "holds a character that cannot be shown"),
+]
 Number = Annotated[int, BeforeValidator(read_number)]
 Switch = Annotated[bool, BeforeValidator(switch)]
 DurationOrZero = Annotated[
@@ -238,7 +231,7 @@ DurationOrZero = Annotated[
     PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$"}),
 ]
-Duration = Annotated[DurationOrZero, refused_by(_positive_duration)]
+Duration = Annotated[DurationOrZero, must(lambda seconds: seconds > 0, "must be longer than 0s")]
 Size = Annotated[
     int,
     read_by(parse_size),

@@ -43,8 +43,7 @@ class PasswordCheck:
         self._costliest = max(users.values(), default="", key=lambda hashed: int(hashed[4:6]))
         self._secret = secrets.token_bytes(32)
         self._computing = threading.Lock()
-        # Single operations on a list or dict are atomic.
-        self._waiting: list[str] = []  # clients, once for each request
+        self._waiting: list[str] = []  # clients, once a request; single operations are atomic
         self._right: dict[str, bytes] = {}
 
     def check(self, authorization: str, client: str) -> bool | None:

@@ -1,11 +1,9 @@
 """The HTTP server: the standard library's, a thread a connection.
 
-It knows no path and no metric, and its answers quote nothing of a request.
-
-A connection's thread blocks on its socket without a time limit. It notes until when it may wait
-instead, one deadline for the whole of a request's head or of an answer, so that neither dripping
-nor flooding prolongs anything. To end a connection is to shut its socket down, which wakes the
-thread.
+Its answers quote nothing of a request. A connection's thread blocks on its socket without a time
+limit. It notes until when it may wait instead, one deadline for the whole of a request's head or of
+an answer, so that neither dripping nor flooding prolongs anything. To end a connection is to shut
+its socket down, which wakes the thread.
 """
 
 from __future__ import annotations
@@ -251,14 +249,15 @@ class _Connection(StreamRequestHandler):
             with self.request:
                 if not self._web.admit(self):
                     self._say_plainly(503, "Too many connections are open.")
-                elif self._begin():
-                    while self._answer_one():
-                        pass
-                    if self._tls is None:
-                        self._linger()
-                    else:
-                        self._wait(_LINGER)
-                        self.request.unwrap()  # says that nothing was cut off
+                    return
+                self._begin()
+                while self._answer_one():
+                    pass
+                if self._tls is None:
+                    self._linger()
+                else:
+                    self._wait(_LINGER)
+                    self.request.unwrap()  # says that nothing was cut off
         finally:
             self._web.forget(self)
 
@@ -276,32 +275,29 @@ class _Connection(StreamRequestHandler):
             # The plain socket's own, also with TLS, whose state is its thread's alone.
             socket.socket.shutdown(self.request, how)
 
-    def _begin(self) -> bool:
-        """Begin TLS where it is on; return whether the client speaks it or not, as wanted."""
+    def _begin(self) -> None:
+        """Begin TLS where it is on; an OSError ends a client that does not speak as wanted."""
         speaks_tls = socket.socket.recv(self.request, 1, socket.MSG_PEEK) == _HANDSHAKE
         if speaks_tls is (self._tls is None):
             self._say_plainly(400, _NO_TLS if speaks_tls else _PLAIN_HTTP)
             self._linger()
-            return False
+            raise ConnectionAbortedError
         if self._tls is None:
-            return True
+            return
         self._wait(self._limits.read_timeout)
         try:
             self.request.do_handshake()
-        except ssl.SSLEOFError:
-            return False  # the client is gone, and did not say why
         except ssl.SSLError as failure:
-            reason = (failure.reason or "").replace("_", " ").lower()
-            details = getattr(failure, "verify_message", "")
-            error = f"{reason}: {details}" if details else reason
-            _warn("TLS handshake failed", client=self._client, error=error)
-            return False
+            if not isinstance(failure, ssl.SSLEOFError):  # that client left, and did not say why
+                reason = (failure.reason or "").replace("_", " ").lower()
+                error = ": ".join(filter(None, (reason, getattr(failure, "verify_message", ""))))
+                _warn("TLS handshake failed", client=self._client, error=error)
+            raise
         _, allowed = self._tls
         if allowed and not has_allowed_name(self.request.getpeercert(), allowed):
             error = "its certificate has none of client_allowed_sans"
             _warn("TLS client refused", client=self._client, error=error)
-            return False
-        return True
+            raise ConnectionAbortedError
 
     def _linger(self) -> None:
         """Read what the client still sends: unread, it resets the connection before the answer."""

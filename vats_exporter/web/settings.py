@@ -12,6 +12,7 @@ import re
 import ssl
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -56,11 +57,9 @@ _HEADERS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The headers that may be set, and what to where that is prescribed."""
 
-_GO_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0} | {
-    "\u00b5s": 1e-6,  # the micro sign
-    "\u03bcs": 1e-6,  # the Greek letter mu
-}
-_GO_PIECE: Final = rf"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)({'|'.join(_GO_SECONDS)})"
+_GO_DURATION: Final = (
+    r"(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+"  # two letters for micro
+)
 
 
 def _cipher(name: str) -> str:
@@ -102,26 +101,15 @@ def _headers(given: dict[str, str | None]) -> None:
             raise ValueError(f"{name}: holds a character that a header cannot")
 
 
-def _go_duration(text: str) -> float:
-    """Read a duration as Go writes it, such as ``1.5s`` and ``100us``, or as Prometheus does."""
-    if not re.fullmatch(f"(?:{_GO_PIECE})+", text):
-        return values.parse_duration(text)
-    pieces = re.findall(_GO_PIECE, text)
-    seconds = sum(float(number) * _GO_SECONDS[unit] for number, unit in pieces)
-    if seconds >= values.LONGEST:
-        raise ValueError("is too long a duration")
-    return seconds
-
-
 _ClientAuth = Literal[
     "NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"
 ]
 _Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
 _GoDuration = Annotated[
     float,
-    values.read_by(_go_duration),
+    values.read_by(partial(values.parse_duration, also=_GO_DURATION)),
     WithJsonSchema(
-        {"type": "string", "pattern": f"^(?:(?:{_GO_PIECE})+|{values.DURATION_PATTERN})$"}
+        {"type": "string", "pattern": f"^(?:{_GO_DURATION}|{values.DURATION_PATTERN})$"}
     ),
 ]
 _User = Annotated[values.Text, values.written_as("[^:]+", "a user's name holds no colon")]

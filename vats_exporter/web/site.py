@@ -1,4 +1,4 @@
-"""Which path answers what. Knows the collector and no socket."""
+"""Which path answers what."""
 
 from __future__ import annotations
 
@@ -82,10 +82,9 @@ class Site:
         if page is None:
             pages = [prefix + path for path in self._pages if self._reload or "reload" not in path]
             return say(404, f"There is no such page; there are {', '.join(pages)}.")
-        methods = ("POST", "PUT") if path == "/-/reload" else ("GET", "HEAD")
-        if request.method not in methods:
-            sentence = f"This page answers {' and '.join(methods)}."
-            return say(405, sentence, ("Allow", ", ".join(methods)))
+        one, other = ("POST", "PUT") if path == "/-/reload" else ("GET", "HEAD")
+        if request.method not in {one, other}:
+            return say(405, f"This page answers {one} and {other}.", ("Allow", f"{one}, {other}"))
         return page(request)
 
     def _metrics(self, request: Request) -> Response:
@@ -114,8 +113,7 @@ class Site:
         """Make a page of the account that a parameter names."""
 
         def respond(request: Request) -> Response:
-            name = request.parameter("account")
-            if not name:
+            if not (name := request.parameter("account")):
                 example = f"{request.path}?account=NAME"
                 return say(400, f"Which account? Ask for {example}; /sd lists the names.")
             if (account := self._collector.account(name)) is None:
