@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def process_put_back() -> Iterator[None]:
-    """Undo what is set up in the block for the log, Ctrl-C, and exceptions that nobody catches."""
+    """Undo what is set up in the block for the log, signals, and exceptions that nobody catches."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     hooks = threading.excepthook, sys.unraisablehook
-    interrupt = signal.getsignal(signal.SIGINT)
+    interrupt, mask = signal.getsignal(signal.SIGINT), signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         yield
     finally:
         threading.excepthook, sys.unraisablehook = hooks
         signal.signal(signal.SIGINT, interrupt)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         logging.captureWarnings(capture=False)
         root.handlers[:] = handlers
         root.setLevel(level)

@@ -15,7 +15,7 @@ from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, count, fail, write
-from vats_exporter.cli.serve import signals_kept, wait_for_end
+from vats_exporter.cli.serve import keep_signals, wait_for_end
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import Config
 from vats_exporter.demo import Account, SimulatedCabinet, make_accounts
@@ -84,7 +84,8 @@ def command(**given: Any) -> None:
     setup.configure(form=given["log_format"] or "logfmt", level=given["log_level"] or "info")
     served = Options(protection=options.read_web_config(given["web_config_file"]))
     accounts = make_accounts(given["accounts"], trunks=given["trunks"], pace=_PACE, hold=_HOLD)
-    with signals_kept(), ExitStack() as stack:
+    keep_signals()
+    with ExitStack() as stack:
         cabinet = _start_cabinet(stack, accounts, given)
         config = _configure(cabinet, given["write_config"], details=given["details"])
         try:

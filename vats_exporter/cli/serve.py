@@ -9,8 +9,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -34,20 +34,14 @@ _PRIVACY: Final = ("mask-phones", "no-names")
 _ENDS: Final = {signal.SIGTERM, signal.SIGINT}
 
 
-@contextmanager
-def signals_kept(*others: signal.Signals) -> Iterator[None]:
+def keep_signals(*others: signal.Signals) -> None:
     """Keep SIGTERM, SIGINT and others from here on until :func:`wait_for_end` takes them.
 
-    Threads have to be started in the block: a signal goes to any thread that does not block it.
+    Threads have to be started later: a signal goes to any thread that does not block it.
     """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDS, *others})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDS, *others})
     # Once it ends, a second Ctrl-C does as a second SIGTERM, and raises no exception.
-    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _duration(text: str) -> float:
@@ -203,26 +197,26 @@ def command(**given: Any) -> None:
         exporter.reload()
         ready()
 
-    with signals_kept(signal.SIGHUP):
-        log_as_told(config)
-        try:
-            exporter = Exporter(
-                config,
-                *addresses,
-                options=settings,
-                load=lambda: log_as_told(options.load_config(file)),
-            )
-        except OSError as error:
-            fail(
-                "--web.listen-address: cannot listen on {address}: {error}",
-                address=error.filename,
-                error=error,
-            )
-        with exporter:
-            ready()
-            give_signs_of_life(exporter.is_alive)
-            wait_for_end(reload)
-            notify("STOPPING=1")
+    keep_signals(signal.SIGHUP)
+    log_as_told(config)
+    try:
+        exporter = Exporter(
+            config,
+            *addresses,
+            options=settings,
+            load=lambda: log_as_told(options.load_config(file)),
+        )
+    except OSError as error:
+        fail(
+            "--web.listen-address: cannot listen on {address}: {error}",
+            address=error.filename,
+            error=error,
+        )
+    with exporter:
+        ready()
+        give_signs_of_life(exporter.is_alive)
+        wait_for_end(reload)
+        notify("STOPPING=1")
 
 
 def wait_for_end(reload: Callable[[], object] | None = None) -> None:
