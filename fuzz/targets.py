@@ -11,6 +11,7 @@ import contextlib
 import json
 import re
 import tempfile
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -94,9 +95,9 @@ def objects(data: bytes) -> None:
 
 def devices(data: bytes) -> None:
     """A trunk's details, in both forms."""
-    for read in (read_device_form, read_mobile_form):
+    for read in (partial(read_device_form, trunk="CaLztv"), read_mobile_form):
         try:
-            read(gwt.decode(data), "CaLztv")
+            read(gwt.decode(data))
         except (gwt.GwtError, CabinetError):
             continue
 

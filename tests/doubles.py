@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vats_exporter.cabinet.answers import Answer, CallCompleted
+from vats_exporter.cabinet.answers import Answer, CallEnded
 from vats_exporter.refresh import Clock
 from vats_exporter.trunks import Flags, Listing, Trunk
 
@@ -37,9 +37,9 @@ class SetClock(Clock):
         self.ticks += seconds
 
 
-def answered(call: str, status: int, duration: float, size: int) -> CallCompleted:
+def answered(call: str, status: int, duration: float, size: int) -> CallEnded:
     """The trace's event for an answer of so many bytes."""
-    return CallCompleted(call, Answer(status, "/", bytes(size)), duration)
+    return CallEnded(call, Answer(status, "/", bytes(size)), duration)
 
 
 @dataclass

@@ -339,7 +339,7 @@ def test_what_is_in_no_fragment_is_looked_for_once(sign_up: SignUp) -> None:
     assert cabinet.discovery is not None
     before = scripts(simulated)
     for _ in range(3):
-        assert not cabinet.discovery.look_for(cabinet._transport, ["NoSuchService"])
+        assert not cabinet.discovery.look_for("NoSuchService")
     # The permutation's script, since texts are not kept, and fragments until the numbers end.
     assert scripts(simulated) == before + 1 + 4 + 1
 

@@ -41,7 +41,7 @@ from tests.cabinet.replay import (
 from tests.doubles import Ticks
 from vats_exporter.cabinet import session
 from vats_exporter.cabinet.answers import Answer as Answered
-from vats_exporter.cabinet.answers import CallCompleted, CallFailed, Redeployed, SignIn, TraceEvent
+from vats_exporter.cabinet.answers import CallEnded, Redeployed, SignIn, TraceEvent
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import (
     CabinetError,
@@ -917,8 +917,9 @@ def test_a_path_that_is_not_there_is_told_by_the_trace_and_harms_nothing(path: s
         settings = settings_of(simulated).model_copy(update={"sign_out_path": path})
         with CabinetClient(settings, trace=seen.append) as cabinet:
             cabinet.read_trunks()
-    last = [one for one in seen if isinstance(one, CallCompleted)][-1]
-    assert (last.call, last.answer.status) == ("sign_out", 404)
+    last = [one for one in seen if isinstance(one, CallEnded)][-1]
+    assert isinstance(last.outcome, Answered)
+    assert (last.call, last.outcome.status) == ("sign_out", 404)
 
 
 class Holding:
@@ -1075,5 +1076,6 @@ def test_a_cabinet_that_is_gone_does_not_keep_anybody() -> None:
         cabinet = CabinetClient(settings_of(simulated), trace=seen.append)
         cabinet.read_trunks()
     cabinet.close()
-    assert isinstance(seen[-1], CallFailed)
-    assert seen[-1].error.result == "unreachable"
+    assert isinstance(seen[-1], CallEnded)
+    assert isinstance(seen[-1].outcome, CabinetError)
+    assert seen[-1].outcome.result == "unreachable"

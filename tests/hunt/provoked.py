@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PLACES: Final = {
     "a sign-in": "vats_exporter.cabinet.session:_sign_in",
-    "a row": "vats_exporter.cabinet.client:read_page",
+    "a row": "vats_exporter.cabinet.discovery:read_page",
     "a body": "vats_exporter.cabinet.answers:read_body",
     "a listing": "vats_exporter.cabinet.client:CabinetClient.read_trunks",
     "a device": "vats_exporter.cabinet.devices:read_device_form",

@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 import vats_exporter
 from tests.doubles import SetClock, answered, let_end
-from vats_exporter.cabinet.answers import CallFailed, Redeployed, SignIn
+from vats_exporter.cabinet.answers import CallEnded, Redeployed, SignIn
 from vats_exporter.cabinet.errors import (
     RESULTS,
     CabinetTimeoutError,
@@ -228,7 +228,7 @@ def test_calls_to_the_cabinet_are_counted_and_timed(clock: SetClock) -> None:
     events = (
         answered("list", 200, 0.07, 1000),
         answered("list", 503, 40.0, 10),
-        CallFailed("nocache", CabinetTimeoutError("slow"), 15.0),
+        CallEnded("nocache", CabinetTimeoutError("slow"), 15.0),
         SignIn("success", 0.2),
         Redeployed("A" * 32, "B" * 32),
     )

@@ -11,7 +11,7 @@ import pytest
 from tests.doubles import answered
 from tests.process import capture_logs
 from vats_exporter.cabinet.answers import (
-    CallFailed,
+    CallEnded,
     CallStarted,
     PageRead,
     Redeployed,
@@ -54,7 +54,7 @@ def test_calls_are_counted_by_status_or_by_what_kept_them_from_one() -> None:
     counters.trace(answered("list", 200, 0.1, 10))
     counters.trace(answered("list", 200, 0.1, 10))
     counters.trace(answered("list", 503, 0.1, 10))
-    counters.trace(CallFailed("nocache", CabinetTimeoutError("slow"), 15.0))
+    counters.trace(CallEnded("nocache", CabinetTimeoutError("slow"), 15.0))
     assert counted(counters, "vats_requests_total") == {
         ("list", "200"): 2,
         ("list", "503"): 1,
@@ -79,7 +79,7 @@ def test_a_duration_counts_in_every_bucket_it_fits(duration: float, fits: float)
 def test_calls_that_were_not_answered_have_a_duration_too() -> None:
     counters = AccountCounters("acme")
     counters.trace(answered("list", 200, 1.0, 10))
-    counters.trace(CallFailed("list", CabinetTimeoutError("slow"), 15.0))
+    counters.trace(CallEnded("list", CabinetTimeoutError("slow"), 15.0))
     assert counted(counters, "vats_request_duration_seconds_sum") == {("list",): 16.0}
     assert counted(counters, "vats_request_duration_seconds_count") == {("list",): 2.0}
 
@@ -150,7 +150,7 @@ def test_threads_that_count_at_once_lose_nothing() -> None:
             },
         ),
         (
-            CallFailed("list", CabinetTimeoutError("no answer within 15 s"), 15.0),
+            CallEnded("list", CabinetTimeoutError("no answer within 15 s"), 15.0),
             {
                 "event": "call failed",
                 "call": "list",

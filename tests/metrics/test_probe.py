@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.doubles import answered, let_end, make_due
-from vats_exporter.cabinet.answers import CallFailed, CallStarted, Redeployed
+from vats_exporter.cabinet.answers import CallEnded, CallStarted, Redeployed
 from vats_exporter.cabinet.errors import LoginRefusedError, UnreachableError
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format
@@ -188,7 +188,7 @@ def test_debug_shows_the_steps_with_their_times_and_no_secret() -> None:
     assert "1 trunks" in text
     assert 'vats_trunk_active{account="north"' in text
     assert north.counters is not None
-    north.counters.trace(CallFailed("list", UnreachableError("list: hunter2-hunter2"), 0.1))
+    north.counters.trace(CallEnded("list", UnreachableError("list: hunter2-hunter2"), 0.1))
     assert "hunter2" not in get(site, "/probe", "account=north&debug=true")[1]
 
 

@@ -62,35 +62,30 @@ FAULTS: Final = (http.client.HTTPException, OSError, ValueError)
 
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 
-_AUTHORITY: Final = "tls.ca_file names the authority to trust"
-_CLOCK: Final = "check this machine's clock"
-_NAME: Final = "address must be a name in the certificate"
-_LEVEL_1: Final = "tls.security_level: 1 allows it"
-_LEVEL_0: Final = "tls.security_level: 0 allows it"
-_PLAIN: Final = "the port speaks no TLS; for plain HTTP the address begins with http://"
-
+# What helps, by OpenSSL's codes for a wrong certificate, and by its reasons to end a handshake.
 _CURES: Final[dict[int | str, str]] = {
-    # By OpenSSL's code for what is wrong with a certificate.
-    9: _CLOCK,  # not yet valid
-    10: _CLOCK,  # expired
-    **dict.fromkeys((18, 19, 20, 21), _AUTHORITY),
-    62: _NAME,
-    64: _NAME,
-    66: _LEVEL_1,  # a server's key of less than 2,048 bits
-    67: _LEVEL_1,  # an authority's
-    68: _LEVEL_0,  # signed with SHA-1 or MD5
-    # By its reason for ending a handshake.
+    **dict.fromkeys((9, 10), "check this machine's clock"),  # not yet valid, expired
+    **dict.fromkeys((18, 19, 20, 21), "tls.ca_file names the authority to trust"),
+    **dict.fromkeys((62, 64), "address must be a name in the certificate"),
+    # Keys of less than 2,048 bits: a server's, an authority's.
+    **dict.fromkeys(
+        (66, 67, "DH_KEY_TOO_SMALL", "EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL"),
+        "tls.security_level: 1 allows it",
+    ),
+    # Signed with SHA-1 or MD5, or TLS before 1.2.
+    **dict.fromkeys(
+        (
+            *(68, "CA_MD_TOO_WEAK", "WRONG_SIGNATURE_TYPE"),
+            *("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"),
+        ),
+        "tls.security_level: 0 allows it",
+    ),
     "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": "tls.legacy_renegotiation: true allows it",
-    "DH_KEY_TOO_SMALL": _LEVEL_1,
-    "EE_KEY_TOO_SMALL": _LEVEL_1,
-    "CA_KEY_TOO_SMALL": _LEVEL_1,
-    "CA_MD_TOO_WEAK": _LEVEL_0,
-    "WRONG_SIGNATURE_TYPE": _LEVEL_0,
-    "UNSUPPORTED_PROTOCOL": _LEVEL_0,
-    "TLSV1_ALERT_PROTOCOL_VERSION": _LEVEL_0,
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "tls.security_level: 1, or 0, may allow what it offers",
-    "WRONG_VERSION_NUMBER": _PLAIN,
-    "HTTP_REQUEST": _PLAIN,
+    **dict.fromkeys(
+        ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"),
+        "the port speaks no TLS; for plain HTTP the address begins with http://",
+    ),
 }
 
 
@@ -116,11 +111,9 @@ class Answer:
         return bool(_LOGIN_FORM.search(text) or _LOGIN_PATH.search(self.path))
 
     def check(self, call: str, where: str = "") -> None:
-        """See that a call, its redirects not followed, was answered: HTTP 200, and no login page.
+        """See that a call was answered with HTTP 200, and neither the login page nor the way to it.
 
-        Raises:
-            SessionEndedError: it was sent to the login page, or forbidden. [assumed]
-            NotGwtError: any other status.
+        ``where`` is for the error about another status.
         """
         if self.status in _SESSION_ENDED:
             status = f"HTTP {self.status}"
@@ -158,19 +151,11 @@ class CallStarted(NamedTuple):
     call: str
 
 
-class CallCompleted(NamedTuple):
-    """An HTTP call was answered, whatever the answer."""
+class CallEnded(NamedTuple):
+    """An HTTP call was answered, whatever the answer; or there is no whole one, and why."""
 
     call: str
-    answer: Answer
-    duration: float
-
-
-class CallFailed(NamedTuple):
-    """An HTTP call got no whole answer."""
-
-    call: str
-    error: CabinetError
+    outcome: Answer | CabinetError
     duration: float
 
 
@@ -194,7 +179,7 @@ class PageRead(NamedTuple):
     read_by: Literal["script", "block"]
 
 
-TraceEvent = CallStarted | CallCompleted | CallFailed | SignIn | Redeployed | PageRead
+TraceEvent = CallStarted | CallEnded | SignIn | Redeployed | PageRead
 Trace = Callable[[TraceEvent], None]
 
 
@@ -239,11 +224,7 @@ class CookieRules(DefaultCookiePolicy):
 
 
 def read_body(source: http.client.HTTPResponse, *, limit: int, where: str) -> bytes:
-    """Read a body to its end, and unpack it; ``limit`` bounds its bytes as sent and as unpacked.
-
-    Raises:
-        UndecodableError: it is longer, cut off, or not compressed as its head says.
-    """
+    """Read a body to its end, and unpack it; ``limit`` bounds its bytes as sent and as unpacked."""
     wrong = ""
     body = source.read(limit + 1)
     packed = source.headers.get("content-encoding", "").strip().lower()
@@ -266,18 +247,12 @@ def read_body(source: http.client.HTTPResponse, *, limit: int, where: str) -> by
 
 
 def translate(
-    error: Exception,
-    where: str,
-    timeouts: Timeouts,
-    *,
-    connected: bool,
-    proxy: str = "",
-    reached: bool = True,
+    error: Exception, where: str, timeouts: Timeouts, *, connected: bool, proxy: str = ""
 ) -> CabinetError:
     """Say what an exception means, without anything it quotes.
 
-    ``connected``: it came after the connection had been made, TLS included. Before that, it may be
-    that of a ``proxy``, given by host and port, which was ``reached`` or not.
+    It came after the connection had been made, TLS included, or before. ``proxy`` is the host and
+    port of one that was not got past.
     """
     kind: type[CabinetError] = UnreachableError
     words = "connection closed without a whole answer"
@@ -300,7 +275,7 @@ def translate(
             words = system.lower()
         case OSError(args=(str(text),)) if proxy and (refused := _TUNNEL.match(text)):
             return proxy_refusal(where, proxy, int(refused[1]))
-    if proxy and not reached:
+    if proxy:
         kind, words = ProxyError, f"proxy {proxy}: {words}"
     return kind(f"{where}: {words}")
 

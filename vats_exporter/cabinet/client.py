@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from typing_extensions import Self
@@ -29,13 +29,11 @@ from vats_exporter.cabinet.errors import (
     GwtExceptionError,
     IncompleteError,
     RedeployedError,
-    TableError,
     UndecodableError,
 )
 from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
 from vats_exporter.cabinet.page import Page
-from vats_exporter.cabinet.reading import read_page
-from vats_exporter.cabinet.session import Build, Session
+from vats_exporter.cabinet.session import Session
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.trunks import Listing, Trunk, read_phone
 
@@ -90,17 +88,16 @@ class CabinetClient(Session):
         Unless ``renew``, signing in and discovering are left to the next listing.
         """
 
-        def ask(form: int, read: Callable[[gwt.Response, str], TrunkDetails]) -> TrunkDetails:
+        def ask(form: int, read: Callable[[gwt.Response], TrunkDetails]) -> TrunkDetails:
             def build(names: Discovery) -> str:
                 strings = names.strings(contract.DETAILS, "getForm")
                 return contract.details_request(strings, trunk=ref, form=form)
 
-            service = contract.DETAILS
-            return self._call("details", service, build, lambda one: read(one, ref), renew=renew)
+            return self._call("details", contract.DETAILS, build, read, renew=renew)
 
         with self._alone():
             try:
-                return ask(devices.DEVICE_FORM, devices.read_device_form)
+                return ask(devices.DEVICE_FORM, partial(devices.read_device_form, trunk=ref))
             except RedeployedError:
                 raise
             except GwtExceptionError:
@@ -108,14 +105,18 @@ class CabinetClient(Session):
 
     def move_selector(self, ref: str, *, enabled: bool) -> None:
         """Move one trunk's selector, without reading it back."""
-        build = self._selector(ref, enabled=enabled)
         with self._alone():
-            self._call("selector", contract.SELECTOR, build, lambda _: None)
+            self._call(
+                "selector",
+                contract.SELECTOR,
+                lambda names: names.selector_request(ref, enabled=enabled),
+                lambda _: None,
+            )
 
     def selector_payload(self, ref: str, *, enabled: bool) -> str:
         """Build the request that :meth:`move_selector` would send, and do not send it."""
         with self._alone():
-            return self._selector(ref, enabled=enabled)(self._ready(contract.SELECTOR))
+            return self._ready(contract.SELECTOR).selector_request(ref, enabled=enabled)
 
     def discover(self) -> Discovery:
         """Discover the cabinet's names again, which is needed before a change.
@@ -144,21 +145,22 @@ class CabinetClient(Session):
         return replace(listing, warnings=(*listing.warnings, misfit)) if misfit else listing
 
     def _read_page(self, number: int) -> Page:
-        settings = self._settings
-
-        def build(discovery: Discovery) -> str:
+        def build(names: Discovery) -> str:
             return contract.list_request(
-                discovery.strings(contract.LIST, "list"),
-                tail=discovery.list_tail,
-                row_filter=settings.filter,
+                names.strings(contract.LIST, "list"),
+                names.list_tail,
+                filter=str(self._settings.filter),
                 enterprise=self._reference(),
-                page=number,
-                page_size=settings.page_size,
+                page=gwt.encode_long(number),
+                page_size=gwt.encode_long(self._settings.page_size),
             )
 
         def read(response: gwt.Response) -> Page:
+            names = self._ready()
+            self._known.session, self._known.reference = self._sessions, self._reference()
+            self._known.deployed(names.permutation)
             try:
-                return self._read(response)
+                return names.read_page(response)
             except UndecodableError as error:
                 error.args = (f"list: page {number + 1}: {error}",)
                 raise
@@ -167,46 +169,10 @@ class CabinetClient(Session):
         self._trace(PageRead(page.read_by))
         return page
 
-    def _read(self, response: gwt.Response) -> Page:
-        """Read a page by the script, or by its rows alone where the script does not read it.
-
-        Before that, what the script lacks is looked for in its fragments; and where it has read
-        lists before, it is seen whether the cabinet was redeployed.
-        """
-        discovery = self._ready()
-        self._known.session, self._known.reference = self._sessions, self._reference()
-        self._known.deployed(discovery.permutation)
-        try:
-            page = read_page(response, discovery.table)
-        except TableError as error:
-            if error.missing and discovery.look_for(self._transport, [error.missing]):
-                return self._read(response)
-            if discovery.fits:
-                discovery.fits = False
-                if discovery.is_outdated(self._transport):
-                    raise RedeployedError("list: the script does not read it any more") from None
-            return read_page(response, None, not_by_script=str(error))
-        if page.records and discovery.fits is None:
-            discovery.fits = True
-        return page
-
     def _reference(self) -> str:
         """The enterprise as GWT writes it: configured as a number or a reference, or as found."""
         configured = self._settings.enterprise or self.enterprise
         return gwt.encode_long(int(configured)) if configured.isdecimal() else configured
-
-    def _selector(self, ref: str, *, enabled: bool) -> Build:
-        def build(discovery: Discovery) -> str:
-            methods, configured = discovery.script.methods, self._settings.selector_method
-            return contract.selector_request(
-                discovery.module_base,
-                discovery.policy(contract.SELECTOR),
-                contract.selector_method(methods, configured),
-                trunk=ref,
-                enabled=enabled,
-            )
-
-        return build
 
 
 class Cabinet(CabinetClient):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.gwt import Field, Kind, Repeat, build_request, encode_long
+from vats_exporter.gwt import Field, Kind, Repeat, build_request
 from vats_exporter.gwt.script import Method
 
 SIGN_IN_PATH: Final = "/j_spring_security_check"  # [observed]
@@ -142,22 +142,9 @@ def choose_list_tail(
     )
 
 
-def list_request(
-    strings: Sequence[str],
-    *,
-    tail: str,
-    row_filter: int,
-    enterprise: str,
-    page: int,
-    page_size: int,
-) -> str:
-    """Build the request for one page, from 0; ``enterprise`` is the enterprise's reference."""
-    known = {
-        "{filter}": str(row_filter),
-        "{enterprise}": enterprise,
-        "{page}": encode_long(page),
-        "{page_size}": encode_long(page_size),
-    }
+def list_request(strings: Sequence[str], tail: str, **values: str) -> str:
+    """Build the request for one page; the values are those of the tail's placeholders."""
+    known = {f"{{{name}}}": value for name, value in values.items()}
     tokens = ["1", "2", "3", "4", "1", "5", *_LIST_HEAD, *_filled(tail, known)]
     return build_request(strings, tokens)
 

@@ -38,13 +38,14 @@ _LONG: Final = re.compile(r"java\.lang\.Long/\d+", re.ASCII)
 _LOGIN: Final = re.compile(r"sip_(\d{10})_\w+", re.ASCII)
 _LINE: Final = re.compile(r"mobsip_(\d{10})", re.ASCII)
 
+# Failures of the whole cabinet, after which no other selector of it is moved: trying again for each
+# trunk would lock a login that is refused.
 _STOPPING: Final = (LoginRefusedError, UnreachableError, CabinetTimeoutError)
-"""Failures after which no other trunk's selector is moved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A trunk's SIP device, and its selector; texts that the form does not show are empty."""
+    """A trunk's SIP device; ``enabled`` is its selector, and texts that are not told are empty."""
 
     ref: str
     enabled: bool
@@ -55,9 +56,8 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class TrunkDetails:
-    """What the forms say of one trunk, by its reference; the phone is empty if none tells it."""
+    """What the forms say of one trunk; the phone is empty if none tells it."""
 
-    trunk: str
     phone: str
     device: Device | None
 
@@ -76,12 +76,11 @@ def read_device_form(response: Response, trunk: str) -> TrunkDetails:
     strings = _strings(response)
     start = next((at for at, text in enumerate(strings, 1) if _RECORD.fullmatch(text)), None)
     if start is None:
-        return TrunkDetails(trunk, "", None)
+        return TrunkDetails("", None)
     tokens = response.tokens[::-1]
     found, at = _long(tokens, strings, start, "the record's trunk")
     if found != trunk:
-        # What stands in the place of a reference is not quoted: in a broken record it may be any
-        # of the record's strings.
+        # Not quoted: in a broken record it may be any of the record's strings.
         whose = "another trunk" if found else "none"
         raise UndecodableError(f"form {DEVICE_FORM} of {trunk}: the record is of {whose}")
     enabled = tokens[at] if at < len(tokens) else None
@@ -98,15 +97,15 @@ def read_device_form(response: Response, trunk: str) -> TrunkDetails:
     digits = _LOGIN.fullmatch(login) or _LINE.fullmatch(line)
     phone = f"7{digits[1]}" if digits else ""
     if not device:
-        return TrunkDetails(trunk, phone, None)
-    return TrunkDetails(trunk, phone, Device(device, enabled == 1, line, login, password))
+        return TrunkDetails(phone, None)
+    return TrunkDetails(phone, Device(device, enabled == 1, line, login, password))
 
 
-def read_mobile_form(response: Response, trunk: str) -> TrunkDetails:
+def read_mobile_form(response: Response) -> TrunkDetails:
     """Read the answer to form 32: the phone is the only string that looks like one."""
     texts = (text for text in _strings(response) if text and not SIGNATURE.fullmatch(text))
     phones = {phone for text in texts if (phone := normalise_phone(text))}
-    return TrunkDetails(trunk, phones.pop() if len(phones) == 1 else "", None)
+    return TrunkDetails(phones.pop() if len(phones) == 1 else "", None)
 
 
 def _strings(response: Response) -> list[str]:
@@ -128,14 +127,12 @@ def _long(tokens: Sequence[object], strings: Sequence[str], at: int, what: str) 
     return value, at + 2
 
 
-class Switchable(Protocol):
+class _Cabinet(Protocol):
     """The part of a cabinet that moving a selector needs."""
 
-    def read_details(self, ref: str) -> TrunkDetails:
-        """Read one trunk's details."""
+    def read_details(self, ref: str) -> TrunkDetails: ...
 
-    def move_selector(self, ref: str, *, enabled: bool) -> None:
-        """Move one trunk's selector."""
+    def move_selector(self, ref: str, *, enabled: bool) -> None: ...
 
 
 class SwitchOutcome(enum.Enum):
@@ -158,9 +155,7 @@ class TrunkSwitch:
         before: where the selector was; ``None`` where that is not known.
         after: where it was read back to be.
         error: why it failed or is unclear; empty otherwise.
-        stops: whether the failure is the cabinet's, so that no other selector of it is to be moved:
-            a refused login, which trying again for each trunk would lock, or a cabinet that cannot
-            be reached or does not answer.
+        stops: whether no other selector of the cabinet is to be moved.
     """
 
     before: bool | None = None
@@ -169,40 +164,36 @@ class TrunkSwitch:
     error: str = ""
     stops: bool = False
 
-    def carry_out(self, cabinet: Switchable, ref: str, *, enabled: bool) -> None:
+    def carry_out(self, cabinet: _Cabinet, ref: str, *, enabled: bool) -> None:
         """Read the selector, move it if it is not where it should be, and read it back.
 
         What the cabinet shows afterwards decides, not its answer to the call.
         """
+        answered = False
         try:
-            self._move(cabinet, ref, enabled=enabled)
-        except CabinetError as error:
-            started = self.outcome is SwitchOutcome.STARTED
-            self.outcome = SwitchOutcome.UNCLEAR if started else SwitchOutcome.FAILED
-            self.error, self.stops = str(error), isinstance(error, _STOPPING)
-
-    def _move(self, cabinet: Switchable, ref: str, *, enabled: bool) -> None:
-        device = cabinet.read_details(ref).device
-        if device is None:
-            self.outcome = SwitchOutcome.NO_DEVICE
-            return
-        self.before = device.enabled
-        if device.enabled is enabled:
-            self.after, self.outcome = enabled, SwitchOutcome.UNCHANGED
-            return
-        self.outcome = SwitchOutcome.STARTED
-        try:
+            device = cabinet.read_details(ref).device
+            if device is None:
+                self.outcome = SwitchOutcome.NO_DEVICE
+                return
+            self.before = device.enabled
+            if device.enabled is enabled:
+                self.after, self.outcome = enabled, SwitchOutcome.UNCHANGED
+                return
+            self.outcome = SwitchOutcome.STARTED
             cabinet.move_selector(ref, enabled=enabled)
-        except LoginRefusedError:
-            # It was answered as without a session, so nothing was moved.
-            self.outcome = SwitchOutcome.PENDING
-            raise
-        device = cabinet.read_details(ref).device
-        self.after = device.enabled if device else None
-        self.outcome = SwitchOutcome.CHANGED
-        if self.after is not enabled:
-            self.outcome = SwitchOutcome.FAILED
-            self.error = "the cabinet took the change but shows the selector where it was"
+            answered = True
+            device = cabinet.read_details(ref).device
+            self.after = device.enabled if device else None
+            self.outcome = SwitchOutcome.CHANGED
+            if self.after is not enabled:
+                self.outcome = SwitchOutcome.FAILED
+                self.error = "the cabinet took the change but shows the selector where it was"
+        except CabinetError as error:
+            # A call that was answered as without a session has moved nothing.
+            unmoved = isinstance(error, LoginRefusedError) and not answered
+            begun = self.outcome is SwitchOutcome.STARTED and not unmoved
+            self.outcome = SwitchOutcome.UNCLEAR if begun else SwitchOutcome.FAILED
+            self.error, self.stops = str(error), isinstance(error, _STOPPING)
 
     @property
     def holds(self) -> bool:

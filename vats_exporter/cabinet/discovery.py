@@ -1,10 +1,9 @@
 """The names that a deployment of the cabinet uses, found in the scripts a browser loads.
 
 ``vpbxGwt.nocache.js`` names the permutations, of which any works for RPC [gwt]; what the script of
-one tells is read by :mod:`vats_exporter.gwt.script`. Where something is wanted that the script
-does not hold, a service or a class of an answer, it is looked for in the deferred fragments of the
-same permutation, one after the other, until it is found or the numbers end. Both are asked for only
-then, and what was not found is not looked for again in this deployment.
+one tells is read by :mod:`vats_exporter.gwt.script`. A service, or a class of an answer, that it
+does not hold is looked for in the deferred fragments of the same permutation, one after the other;
+and once in a deployment, if it is in none of them.
 
 Texts are not kept, only what they tell; accounts whose cabinet serves the same text share it.
 """
@@ -12,39 +11,34 @@ Texts are not kept, only what they tell; accounts whose cabinet serves the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from threading import BoundedSemaphore, Lock
 from typing import Final
 from weakref import WeakValueDictionary
 
-from vats_exporter.cabinet.contract import (
-    LIST,
-    LIST_REQUEST,
-    MODULE_PATH,
-    NOCACHE_PATH,
-    OBSERVED_SIGNATURES,
-    Service,
-    choose_list_tail,
-)
+from vats_exporter.cabinet import contract
+from vats_exporter.cabinet.contract import LIST, MODULE_PATH, Service
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
     NotACabinetError,
+    RedeployedError,
+    TableError,
     UndecodableError,
 )
-from vats_exporter.cabinet.reading import ClassTable
+from vats_exporter.cabinet.page import Page
+from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.transport import Transport
-from vats_exporter.gwt import GwtError, NotUnderstood
+from vats_exporter.gwt import GwtError, NotUnderstood, Response
 from vats_exporter.gwt.script import Script, read_script
 
 _MOST_READ: Final = 2  # scripts of permutations: all hold the same services [gwt]
 _MOST_TRIED: Final = 5  # permutations that are asked for: not all of them need have stayed
 _MOST_FRAGMENTS: Final = 200
 _LONGEST_SCRIPT: Final = 32 * 1024 * 1024  # bytes; the largest one seen has 11.5 MB
-_MOST_TEXT: Final = 2 * _LONGEST_SCRIPT  # with its fragments
 
 _STRONG_NAME: Final = re.compile(
     # With or without the number of a soft permutation, which is decided in the browser. [gwt]
@@ -73,9 +67,8 @@ _turns: Final = BoundedSemaphore(16)
 
 
 @contextmanager
-def _turn(settings: CabinetSettings) -> Iterator[None]:
+def _turn(within: float) -> Iterator[None]:
     """Wait no longer than a call may take: accounts that hang may have all turns."""
-    within = settings.timeouts.call
     if not _turns.acquire(timeout=within):
         raise CabinetTimeoutError(
             f"permutation: waited for other accounts to read their scripts, more than {within:g} s"
@@ -105,40 +98,36 @@ def _read(*texts: str) -> _Findings:
 class Discovery:
     """The names of one deployment of the cabinet; configured ones take precedence.
 
-    Args:
-        module_base: the address of the GWT module, ``https://vpbx.mts.ru/vpbxGwt/``.
-        permutation: strong name of one of its permutations; any works for RPC. [gwt]
-        settings: what is set by hand.
-        path: of the permutation's script.
-        text: that script; empty where there is none.
+    They are read in the ``text`` of a permutation's script, which is at ``path``.
 
     Attributes:
-        script: what the script and the fragments that were read tell.
+        permutation: strong name of one of its permutations.
+        script: what its script tells, and the fragments that were read.
         table: their classes, to read lists by.
         policies: serialization policy hash by service path.
         signatures: type signature by class name.
         list_tail: the end of the list request.
         misfit: why that does not fit the class of the request; empty where it does.
         fragments: how many deferred fragments were read.
-        fits: whether the script reads lists; ``None`` before one with rows was read.
     """
 
     def __init__(
         self,
-        module_base: str,
-        permutation: str,
+        transport: Transport,
         settings: CabinetSettings,
+        permutation: str,
         path: str = "",
         text: str = "",
     ) -> None:
-        self.module_base = module_base
+        self.module_base = transport.base_url + MODULE_PATH
         self.permutation = permutation
         self.fragments = 0
-        self.fits: bool | None = None
+        self._reads_lists: bool | None = None  # before one with rows was read
+        self._transport = transport
         self._settings = settings
-        self._vain: set[str] = set()
         # The linker writes this into a permutation that can load fragments. [gwt]
         self._path = path if "deferredjs" in text else ""
+        self._vain: set[str] = set()
         self._use(text)
 
     def policy(self, service: Service) -> str:
@@ -153,12 +142,45 @@ class Discovery:
 
     def signature(self, name: str) -> str:
         """A class's type signature; the one observed where the script does not name the class."""
-        return self.signatures.get(name) or OBSERVED_SIGNATURES[name]
+        return self.signatures.get(name) or contract.OBSERVED_SIGNATURES[name]
 
     def strings(self, service: Service, method: str) -> tuple[str, ...]:
         """The strings a request to a service begins with."""
         signatures = map(self.signature, service.classes)
         return (self.module_base, self.policy(service), service.interface, method, *signatures)
+
+    def selector_request(self, trunk: str, *, enabled: bool) -> str:
+        """The request that moves a trunk's selector."""
+        return contract.selector_request(
+            self.module_base,
+            self.policy(contract.SELECTOR),
+            contract.selector_method(self.script.methods, self._settings.selector_method),
+            trunk=trunk,
+            enabled=enabled,
+        )
+
+    def read_page(self, response: Response) -> Page:
+        """Read a page by the script, or by its rows alone where the script does not read it.
+
+        Before that, a class that the script lacks is looked for in its fragments.
+
+        Raises:
+            RedeployedError: the script does not read it, did before, and is out of date.
+            UndecodableError: it is no page, or an uncertain one.
+        """
+        try:
+            page = read_page(response, self.table)
+        except TableError as error:
+            if error.missing and self.look_for(error.missing):
+                return self.read_page(response)
+            if self._reads_lists:
+                self._reads_lists = False
+                if self.permutation not in permutations(self._transport, self._settings):
+                    raise RedeployedError("list: the script does not read it any more") from None
+            return read_page(response, None, not_by_script=str(error))
+        if page.records and self._reads_lists is None:
+            self._reads_lists = True
+        return page
 
     def unsure(self, service: Service) -> str:
         """What may be wrong in a request to a service, as the end of a sentence; often empty."""
@@ -169,44 +191,39 @@ class Discovery:
             words += f"; not in the script, so the values seen elsewhere were used: {names}"
         return words
 
-    def is_outdated(self, transport: Transport) -> bool:
-        """Whether the cabinet was redeployed meanwhile."""
-        return self.permutation not in permutations(transport, self._settings)
-
-    def look_for(self, transport: Transport, wanted: Iterable[str], text: str = "") -> bool:
-        """Look in the deferred fragments for what the script does not hold; whether it was found.
-
-        ``wanted`` are services, by path, and classes, by type signature; ``text`` is the script,
-        where it is at hand and it is our turn.
-        """
-        missing = self._missing(wanted) - self._vain
-        if not missing or not self._path:
+    def look_for(self, name: str) -> bool:
+        """Look for a service, by path, or a class, by type signature; whether it was found now."""
+        if not self._lacks(name) or name in self._vain or not self._path:
             return False
-        texts: list[str] = []
-        with nullcontext() if text else _turn(self._settings):
-            with suppress(MissingError):
-                texts.append(text or _script(transport, "permutation", self._path))
-                for number in range(1, _MOST_FRAGMENTS + 1):
-                    path = f"{MODULE_PATH}deferredjs/{self.permutation}/{number}.cache.js"
-                    fragment = _script(transport, "fragment", path)
-                    # Some servers have a page, or nothing, for whatever there is not.
-                    is_none = fragment == texts[-1] or fragment.strip()[:1] in ("", "<")
-                    if is_none or len(fragment) + sum(map(len, texts)) > _MOST_TEXT:
-                        break
-                    texts.append(fragment)
-                    # A service and its classes' handlers stand in one fragment with the hash.
-                    if _STRONG_NAME.search(fragment) or any(name in fragment for name in missing):
-                        self._use(*texts)
-                        if not self._missing(missing):
-                            break
-            vain = self._missing(missing)
-            if vain and texts:
-                # Some function may stand in the last fragment, and be called from those before.
+        with suppress(MissingError), _turn(self._settings.timeouts.call):
+            self.search(name, _script(self._transport, "permutation", self._path))
+        return not self._lacks(name)
+
+    def search(self, name: str, text: str) -> None:
+        """Look for it in the fragments of the permutation's script, at one's turn."""
+        texts = [text]
+        while self._path and self._lacks(name) and (fragment := self._after(texts)):
+            texts.append(fragment)
+            # A service and its classes' handlers stand in one fragment with the hash.
+            if _STRONG_NAME.search(fragment) or name in fragment:
                 self._use(*texts)
-                vain = self._missing(missing)
-                self._vain |= vain
+        if self._lacks(name):
+            # Some function may stand in the last fragment, and be called from those before.
+            self._use(*texts)
+            self._vain.add(name)
         self.fragments = max(self.fragments, len(texts) - 1)
-        return vain != missing
+
+    def _after(self, texts: Sequence[str]) -> str:
+        """The next fragment; empty where the numbers end, or there is enough."""
+        if len(texts) > _MOST_FRAGMENTS or sum(map(len, texts)) > _LONGEST_SCRIPT:
+            return ""
+        path = f"{MODULE_PATH}deferredjs/{self.permutation}/{len(texts)}.cache.js"
+        try:
+            text = _script(self._transport, "fragment", path)
+        except MissingError:
+            return ""
+        # Some servers have a page for whatever there is not.
+        return "" if text.lstrip().startswith("<") else text
 
     def _use(self, *texts: str) -> None:
         """Read the permutation's script and its fragments."""
@@ -214,17 +231,15 @@ class Discovery:
         self.script, self.table = self._findings.script, self._findings.table
         self.policies = {**self.script.policies, **settings.services}
         self.signatures = {**self.script.signatures, **settings.signatures}
-        fields = self.script.requests.get(self.signatures.get(LIST_REQUEST, ""))
-        self.list_tail, self.misfit = choose_list_tail(settings.list_tail, settings.filter, fields)
+        fields = self.script.requests.get(self.signatures.get(contract.LIST_REQUEST, ""))
+        self.list_tail, self.misfit = contract.choose_list_tail(
+            settings.list_tail, settings.filter, fields
+        )
 
-    def _missing(self, wanted: Iterable[str]) -> set[str]:
+    def _lacks(self, name: str) -> bool:
         known = self.script.classes
-        return {
-            name
-            for name in wanted
-            if name not in self.policies
-            and (name not in known or isinstance(known[name], NotUnderstood))
-        }
+        is_read = name in known and not isinstance(known[name], NotUnderstood)
+        return name not in self.policies and not is_read
 
 
 def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
@@ -236,7 +251,7 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
     names = permutations(transport, settings)[:_MOST_TRIED]
     missing: list[CabinetError] = []
     useless: list[CabinetError] = []
-    with _turn(settings):
+    with _turn(settings.timeouts.call):
         for name in names:
             try:
                 path, text = _permutation(transport, name)
@@ -244,8 +259,8 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
                 missing.append(error)
                 continue
             try:
-                found = Discovery(transport.base_url + MODULE_PATH, name, settings, path, text)
-                found.look_for(transport, [LIST.path], text)
+                found = Discovery(transport, settings, name, path, text)
+                found.search(LIST.path, text)
                 found.policy(LIST)
             except UndecodableError as error:
                 useless.append(error)
@@ -260,7 +275,7 @@ def permutations(transport: Transport, settings: CabinetSettings) -> tuple[str, 
     """The strong names of the deployment in force: the configured one, or those that are found."""
     if settings.permutation:
         return (settings.permutation,)
-    return find_permutations(_script(transport, "nocache", NOCACHE_PATH))
+    return find_permutations(_script(transport, "nocache", contract.NOCACHE_PATH))
 
 
 def find_permutations(script: str) -> tuple[str, ...]:
@@ -268,7 +283,7 @@ def find_permutations(script: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(_STRONG_NAME.findall(script)))
     if not names:
         what = "no strong name of a permutation (32 hexadecimal digits) in it"
-        raise UndecodableError(f"{NOCACHE_PATH}: {what}; permutation sets it by hand")
+        raise UndecodableError(f"{contract.NOCACHE_PATH}: {what}; permutation sets it by hand")
     return names
 
 
@@ -284,8 +299,10 @@ def _permutation(transport: Transport, name: str) -> tuple[str, str]:
 
 
 def _script(transport: Transport, call: str, path: str) -> str:
-    answer = transport.send(call, path, follow=False, limit=_LONGEST_SCRIPT)
+    answer = transport.send(call, path, follow=False)
     if answer.status == 404:
         raise MissingError(f"{call}: {path} is not there (HTTP 404)")
     answer.check(call, f"{call}: {path}")
+    if len(answer.body) > _LONGEST_SCRIPT:
+        raise UndecodableError(f"{call}: {path} is longer than {_LONGEST_SCRIPT} bytes")
     return answer.text

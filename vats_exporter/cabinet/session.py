@@ -1,16 +1,12 @@
 """One account's session: signed in to and discovered when first needed, and again when it ends.
 
-Both a success and a refusal of a sign-in end in HTTP 200 and HTML, so what counts is where the
-redirects end: at the enterprise's address, or at the login page again. [observed] [assumed]
+Both end at any time. An answer tells: the login page where ``//OK`` was due, or an
+``IncompatibleRemoteServiceException``. Then the cabinet is signed in to, or discovered, again, and
+the call repeated: each once in a listing, however many pages that has.
 
-A session and a deployment end at any time. An answer tells: the login page where ``//OK`` was due,
-or an ``IncompatibleRemoteServiceException``. Then the cabinet is signed in to, or discovered,
-again, and the call repeated: each once in a listing, however many pages that has.
-
-How the end of a session looks is a guess [assumed]. So a list that was answered with anything else
-than ``//OK`` puts the session in doubt as well: the next listing signs in first. If that does not
-mend it the session was not what was wrong, and it is doubted again after the second failure, the
-fourth, the eighth, so that a cabinet that is broken for a day sees eleven sign-ins and not 1,440.
+How the end of a session looks is a guess [assumed]. So a list that is answered with anything else
+than ``//OK`` puts it in doubt as well, and the next listing signs in first; and where that does not
+mend it, once more after the second failure in a row, the fourth, the eighth.
 """
 
 from __future__ import annotations
@@ -73,18 +69,18 @@ class LostCookieError(NotACabinetError):
 
 @dataclass(slots=True)
 class _Sent:
-    """When a password was last sent, and with what result."""
+    """When a password was last sent, and with what result; the pause after another failure."""
 
     at: float
     pause: float
-    failures: int = 0
+    growing: float
     error: CabinetError | None = None
 
 
 class SignInPace:
     """Holds sign-ins back until a password may be sent again. Thread-safe.
 
-    There are ``pause`` seconds between two sendings, at least. After failures they double: up to an
+    There are ``pause`` seconds between two sendings, at least. With failures they double: up to an
     hour where the password may be the reason, so that no account is locked, and up to five minutes
     where the cabinet answers something else, such as a maintenance page. ``who`` is a number for
     address, login and password, so that a changed password is tried at once.
@@ -113,22 +109,19 @@ class SignInPace:
                 held = type(last)(f"{last}{';' if sent.error else ':'} {said} for {left:.0f} s")
                 held.retry_after = left
                 raise held
-            self._sent[who] = _Sent(now, self._pause, sent.failures if sent else 0)
+            self._sent[who] = _Sent(now, self._pause, sent.growing if sent else self._pause)
 
     def ended(self, who: int, error: CabinetError | None) -> float:
         """Note how that went; return the seconds until the password may be sent again."""
         with self._lock:
             sent = self._sent[who]
             sent.error = error
-            # After a success, or no answer, the network is back as suddenly as it went.
-            limit = self._pause
-            if isinstance(error, LoginRefusedError | LostCookieError):
-                limit = _REFUSED_LIMIT
-            elif isinstance(error, NotGwtError):
-                limit = _FAILED_LIMIT
-            sent.failures = sent.failures + 1 if limit > self._pause else 0
-            # The exponent is bounded: 2.0 to the power of a month of failures is no float.
-            sent.pause = min(self._pause * 2.0 ** min(max(sent.failures - 1, 0), 32), limit)
+            if isinstance(error, NotGwtError | LoginRefusedError):
+                refused = isinstance(error, LoginRefusedError | LostCookieError)
+                sent.pause = min(sent.growing, _REFUSED_LIMIT if refused else _FAILED_LIMIT)
+                sent.growing *= 2
+            else:  # after no answer, the network is back as suddenly as it went
+                sent.pause = sent.growing = self._pause
             return self.left(who)
 
 
@@ -139,10 +132,7 @@ PACE = SignInPace()
 class Session:
     """The calls to one cabinet, one at a time. Thread-safe.
 
-    Args:
-        settings: how it is reached and read.
-        trace: sees every HTTP call, sign-in and redeployment.
-        pace: says when a password may be sent; the process's own except in tests.
+    ``pace`` is the process's own except in tests.
 
     Attributes:
         enterprise: the enterprise's number, once signed in; empty where the cabinet does not tell.
@@ -217,7 +207,7 @@ class Session:
                 self._trace(Redeployed(self._permutation, found))
             self._permutation = found
         if service is not None:
-            self.discovery.look_for(self._transport, [service.path])
+            self.discovery.look_for(service.path)
         return self.discovery
 
     def _sign_in(self) -> None:
@@ -245,7 +235,7 @@ class Session:
             self._trace(SignIn(result, time.monotonic() - start))
 
     def _credentials(self) -> int:
-        """What stands for address, login and password, where these may not be kept."""
+        """A number for address, login and password, which themselves are not kept."""
         settings = self._settings
         return hash((self._base_url, settings.login, settings.current_password()))
 
@@ -258,11 +248,10 @@ class Session:
         *,
         renew: bool = True,
     ) -> T:
-        """Make a GWT-RPC call, and read its ``//OK``.
+        """Make a GWT-RPC call, and read its ``//OK``; sign in or discover again if necessary.
 
-        Sign in or discover again and repeat it if necessary; unless ``renew``, which is for calls
-        in the session there is and under the names there are. What is refused where these are as
-        fresh as they can be is refused for another reason.
+        What is refused in a session, or under names, that are as fresh as they can be is refused
+        for another reason. Unless ``renew``, those that there are have to do.
         """
         if not renew and not (self._signed_in and self.discovery):
             raise SessionEndedError(f"{name}: not signed in")
@@ -299,7 +288,6 @@ class Session:
         except (NotGwtError, GwtExceptionError) as error:
             ended = isinstance(error, SessionEndedError | RedeployedError)
             if service is contract.LIST and not ended:
-                # After the first failure in a row, the second, the fourth.
                 self._unanswered += 1
                 if self._unanswered & (self._unanswered - 1) == 0:
                     self._signed_in = False
@@ -312,11 +300,8 @@ class Session:
 def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
     """Send the form; return the enterprise's number, empty where the settings alone tell it.
 
-    Raises:
-        LoginRefusedError: the redirects end at the login page again.
-        LostCookieError: they do, because of a cookie.
-        NotACabinetError: they end anywhere else.
-        NotGwtError: an HTTP error.
+    Both a success and a refusal end in HTTP 200 and HTML, so what counts is where the redirects
+    end: at the enterprise's address, or at the login page again. [observed] [assumed]
     """
     transport.start_afresh()
     form = {"j_username": settings.login, "j_password": settings.current_password()}

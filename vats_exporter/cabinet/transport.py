@@ -34,7 +34,7 @@ import certifi
 from vats_exporter import __version__
 from vats_exporter.address import Proxy, parse_proxy, proxy_of_environment
 from vats_exporter.cabinet import answers
-from vats_exporter.cabinet.answers import Answer, CallCompleted, CallFailed, CallStarted, Trace
+from vats_exporter.cabinet.answers import Answer, CallEnded, CallStarted, Trace
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -74,7 +74,8 @@ class Transport:
         self._connection: http.client.HTTPConnection | None = None
         # Of a connection that was made, which may let go of it before its answer is read.
         self._socket: socket.socket | None = None
-        self._cut = ""  # why the call under way was ended from outside
+        # Why the call under way was ended from outside.
+        self._cut: tuple[type[CabinetError], str] | None = None
 
     def send(
         self,
@@ -85,29 +86,26 @@ class Transport:
         *,
         follow: bool = True,
         within: float = math.inf,
-        limit: float = math.inf,
     ) -> Answer:
-        """Send a POST, or a GET without a body; the call's name is for the trace and for errors.
+        """Send a POST, or a GET without a body, ``within`` so many seconds, or what is configured.
 
-        Within so many seconds, and with at most ``limit`` bytes of an answer, where the settings
-        allow more.
-
-        Raises:
-            CabinetError: no answer, no whole one in time, or redirects elsewhere or in a circle.
+        The call's name is for the trace and for errors: no answer, no whole one in time, or
+        redirects elsewhere or in a circle.
         """
-        headers = headers or {}
-        self._cut = ""
-        timer = threading.Timer(min(within, self._settings.timeouts.call), self._end, ["too late"])
+        self._cut = None
+        seconds = min(within, self._settings.timeouts.call)
+        late = CabinetTimeoutError, f"no whole answer within {seconds:g} s"
+        timer = threading.Timer(seconds, self._end, late)
         timer.daemon = True
         timer.start()
         try:
             for redirects in range(1 + _MAX_REDIRECTS):
-                answer = self._traced(call, path, body, headers, limit)
+                answer = self._traced(call, self._request(path, body, headers))
                 if not follow or answer.status not in answers.REDIRECTS or not answer.location:
                     return answer
                 path = self._target(call, path, answer.location)
                 if answer.status not in (307, 308):
-                    body, headers = None, {}
+                    body, headers = None, None
                 elif body is not None:
                     if redirects:
                         raise NotACabinetError(f"{call}: {self._host} redirects the form twice")
@@ -119,10 +117,7 @@ class Transport:
         raise NotACabinetError(f"{call}: {self._host} {often}")
 
     def start_afresh(self) -> None:
-        """Drop session and connection: over a kept connection, a call may be sent twice.
-
-        A password is not to be.
-        """
+        """Drop session and connection: a password is not to go twice, as over a kept one it may."""
         self.cookies.clear()
         self._cookie_rules.lost.clear()
         self._drop()
@@ -140,21 +135,24 @@ class Transport:
     def close(self) -> None:
         """End a call under way; a later call opens another connection.
 
-        Its connection and answer are for its own thread to close: ``http.client`` stumbles over
-        those that are gone in the middle.
+        This one is for its own thread to close: ``http.client`` stumbles over one that is gone.
         """
-        self._end("closed")
+        self._end(UnreachableError, "the connection was closed")
 
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.close()
         self._socket = None
 
-    def _end(self, why: str) -> None:
+    @property
+    def _reached(self) -> socket.socket | None:
+        """The socket of the connection, also of one that is being opened."""
+        return self._socket or (self._connection.sock if self._connection else None)
+
+    def _end(self, kind: type[CabinetError], words: str) -> None:
         """Make reads and writes on the connection end; where it is being opened, see `_open`."""
-        self._cut = why
-        cut = self._socket or (self._connection.sock if self._connection else None)
-        if cut is not None:
+        self._cut = kind, words
+        if (cut := self._reached) is not None:
             with suppress(OSError):
                 # Below TLS, whose own shutdown would change the object another thread uses.
                 socket.socket.shutdown(cut, socket.SHUT_RDWR)
@@ -162,9 +160,7 @@ class Transport:
     def _target(self, call: str, path: str, location: str) -> str:
         """The path that a redirect leads to; refuse any other host."""
         try:
-            # Header bytes come as Latin-1, whatever they are. [RFC 9110 leaves it open]
-            written = location.encode("latin-1", "replace").decode("utf-8", "replace")
-            target = urlsplit(urljoin(self.base_url + path, written))
+            target = urlsplit(urljoin(self.base_url + path, location))
             host, port = target.hostname or "", target.port or _PORTS[target.scheme]
         except (KeyError, ValueError):
             no_address = "redirects to what is no http:// or https:// address"
@@ -184,52 +180,47 @@ class Transport:
             self._drop()
         return (target.path or "/") + (f"?{target.query}" if target.query else "")
 
-    def _traced(
-        self, call: str, path: str, body: bytes | None, headers: Mapping[str, str], limit: float
-    ) -> Answer:
+    def _request(
+        self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Request:
+        """A request with the cookies that go to a path; it is not to be opened."""
+        request = Request(self.base_url + path, body, {**_HEADERS, **(headers or {})})  # noqa: S310
+        self.cookies.add_cookie_header(request)
+        return request
+
+    def _traced(self, call: str, request: Request) -> Answer:
         self._trace(CallStarted(call))
         start, where = time.monotonic(), f"{call}: {self._host}"
-        answer = None
-        while answer is None:
+        outcome = None
+        while outcome is None:
             # A server that closes a kept connection has, as a rule, read nothing: then once more,
             # as browsers do. Only the selector's call changes anything, and to set it twice is to
             # set it once.
-            answer = self._try(where, path, body, headers, limit)
-        if self._cut == "too late":
-            whole = self._settings.timeouts.call
-            answer = CabinetTimeoutError(f"{where}: no whole answer within {whole:g} s")
-        elif self._cut and isinstance(answer, CabinetError):
-            # However far it was: a connection closed before the answer looks like no HTTP.
-            answer = UnreachableError(f"{where}: the connection was closed")
-        duration = time.monotonic() - start
-        if isinstance(answer, CabinetError):
-            self._trace(CallFailed(call, answer, duration))
-            raise answer
-        self._trace(CallCompleted(call, answer, duration))
-        return answer
+            outcome = self._try(where, request)
+        if self._cut:  # however far it was: its end may look like that of an answer
+            kind, words = self._cut
+            outcome = kind(f"{where}: {words}")
+        self._trace(CallEnded(call, outcome, time.monotonic() - start))
+        if isinstance(outcome, CabinetError):
+            raise outcome
+        return outcome
 
-    def _try(
-        self, where: str, path: str, body: bytes | None, headers: Mapping[str, str], limit: float
-    ) -> Answer | CabinetError | None:
-        """Send a request once.
+    def _try(self, where: str, request: Request) -> Answer | CabinetError | None:
+        """Send a request once; ``None`` is for a kept connection that ended without any answer.
 
-        Returns:
-            the answer; or what went wrong, to be raised where no exception of the libraries is
-            under way that would become its context; or ``None`` for a connection which had been
-            kept, and ended without any answer.
+        Errors are to be raised where no exception of a library would become their context.
         """
-        settings, target, head = self._settings, path, None
-        request = self._request(path)
-        headers = {**_HEADERS, **headers, **dict(request.header_items())}
+        settings, target, head = self._settings, request.selector, None
+        headers = dict(request.header_items())
         connection = self._connection
         kept = connection is not None and _is_idle(connection.sock)
         try:
             if connection is None or not kept:
                 connection = self._open(where)
-            if self._proxy and self.base_url.startswith("http:"):
-                target, headers = self.base_url + path, {**headers, **self._proxy.headers}
+            if self._proxy and request.type == "http":
+                target, headers = request.full_url, {**headers, **self._proxy.headers}
             connection.sock.settimeout(settings.timeouts.read)
-            connection.request("GET" if body is None else "POST", target, body, headers)
+            connection.request(request.get_method(), target, request.data, headers)
             head = connection.getresponse()
             self.cookies.extract_cookies(head, request)
             if "set-cookie" in head.headers:
@@ -238,30 +229,22 @@ class Transport:
                 register_secrets(*(one.value or "" for one in self.cookies), owner=owner)
             if head.status == 407 and self._proxy:
                 raise answers.proxy_refusal(where, self._proxy.host, head.status)
-            most = int(min(settings.max_response, limit))
-            text = answers.read_body(head, limit=most, where=where)
+            body = answers.read_body(head, limit=settings.max_response, where=where)
             # Java servers write the session's cookie into paths too, after a semicolon.
-            shown = re.sub(r";[^/]*", "", path.partition("?")[0])
+            path = re.sub(r";[^/]*", "", request.selector.partition("?")[0])
             location, later = (head.headers.get(name, "") for name in ("location", "retry-after"))
-            return Answer(head.status, shown, text, location.strip(), later)
+            return Answer(head.status, path, body, location.strip(), later)
         except CabinetError as error:
             fault = error.with_traceback(None)
         except answers.FAULTS as error:
             connected = self._socket is not None
-            way = self._proxy.host if self._proxy and not connected else ""
-            reached = self._connection is not None and self._connection.sock is not None
+            proxy = self._proxy.host if self._proxy and not self._reached else ""
             fault = answers.translate(
-                error, where, settings.timeouts, connected=connected, proxy=way, reached=reached
+                error, where, settings.timeouts, connected=connected, proxy=proxy
             )
         self._drop()
         ended = head is None and isinstance(fault, UnreachableError) and not self._cut
         return None if kept and ended else fault
-
-    def _request(self, path: str) -> Request:
-        """What a jar of cookies wants, with those that go to a path; it is not to be opened."""
-        request = Request(self.base_url + path)  # noqa: S310
-        self.cookies.add_cookie_header(request)
-        return request
 
     def _open(self, where: str) -> http.client.HTTPConnection:
         """Open a connection to the cabinet, through the proxy if there is one."""
@@ -322,15 +305,14 @@ class _FinalResponse(http.client.HTTPResponse):
 def tls_context(tls: TlsSettings, where: str) -> ssl.SSLContext:
     """The context that verifies a cabinet's certificate; a file that changed is read again."""
     try:
-        status = tls.ca_file.stat() if tls.ca_file is not None else None
-        return _context(tls, (status.st_mtime_ns, status.st_ino) if status else None)
+        return _context(tls, tls.ca_file.stat().st_mtime_ns if tls.ca_file else 0)
     except OSError as error:
         # ssl.SSLError is one too; the file's path is the user's own.
         raise TlsError(f"{where}: tls.ca_file {tls.ca_file}: {error.strerror or error}") from None
 
 
 @lru_cache(maxsize=64)
-def _context(tls: TlsSettings, _changed: tuple[int, int] | None) -> ssl.SSLContext:
+def _context(tls: TlsSettings, _changed: int) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
     if tls.ca_file is None:
         context.load_verify_locations(certifi.where())

@@ -12,15 +12,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import Metric as Family
 
 from vats_exporter.cabinet.answers import (
-    CallCompleted,
-    CallFailed,
+    CallEnded,
     CallStarted,
     PageRead,
     Redeployed,
     SignIn,
     TraceEvent,
 )
-from vats_exporter.cabinet.errors import RESULTS
+from vats_exporter.cabinet.errors import RESULTS, CabinetError
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import clean
@@ -78,19 +77,19 @@ class AccountCounters:
         match event:
             case CallStarted(call=call):
                 step = f"{call}: asked"
-            case CallCompleted(call=call, answer=answer, duration=duration):
-                status, size = answer.status, len(answer.body)
-                step = f"{call}: HTTP {status}, {size} bytes, after {duration:.3f} s"
-                self._requests.labels(account, call, str(status)).inc()
-                self._latency.labels(account, call).observe(duration)
+            case CallEnded(call=call, outcome=outcome, duration=duration):
                 took = round(duration, 3)
-                log.debug("call answered", call=call, status=status, duration=took, size=size)
-            case CallFailed(call=call, error=error, duration=duration):
-                step = f"{call}: {error.result} after {duration:.3f} s: {error}"
-                self._requests.labels(account, call, error.result).inc()
+                if isinstance(outcome, CabinetError):
+                    result, error = outcome.result, str(outcome)
+                    step = f"{call}: {result} after {duration:.3f} s: {error}"
+                    log.debug("call failed", call=call, result=result, error=error, duration=took)
+                else:
+                    result, size = str(outcome.status), len(outcome.body)
+                    step = f"{call}: HTTP {result}, {size} bytes, after {duration:.3f} s"
+                    status = outcome.status
+                    log.debug("call answered", call=call, status=status, duration=took, size=size)
+                self._requests.labels(account, call, result).inc()
                 self._latency.labels(account, call).observe(duration)
-                took, result = round(duration, 3), error.result
-                log.debug("call failed", call=call, result=result, error=str(error), duration=took)
             case SignIn(result=result, duration=duration):
                 step = f"sign-in ended: {result} after {duration:.3f} s"
                 self._logins.labels(account, result).inc()

@@ -19,7 +19,7 @@ from functools import cache
 from random import SystemRandom
 from typing import Final
 
-from vats_exporter.cabinet.answers import Answer, CallCompleted, TraceEvent
+from vats_exporter.cabinet.answers import Answer, CallEnded, TraceEvent
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import Page
@@ -69,7 +69,7 @@ class Inspection(CabinetClient):
 
     def _keep(self, event: TraceEvent) -> None:
         match event:
-            case CallCompleted(call, Answer(status=200, body=body)) if call in _FILES:
+            case CallEnded(call, Answer(status=200, body=body)) if call in _FILES:
                 self._counts[call] += 1
                 self.answers.append((_FILES[call].format(self._counts[call]), body))
 
