@@ -50,7 +50,7 @@ AFTER: Final = 0.5
 LATE: Final = 15.0
 """Seconds by which a page may be older than what it tells may be: it is waited for, and read."""
 
-FLAGS: Final = {"active": "active", "bound": "bound", "marked_for_deletion": "marked"}
+FLAGS: Final = ("active", "bound", "marked_for_deletion")
 SELECTOR: Final = "sip_device_enabled"
 
 _SAMPLE = re.compile(
@@ -75,7 +75,7 @@ class Truth:
         for account in accounts:
             for trunk in account.enterprise.trunks():
                 self.references[account.name].add(trunk.ref)
-                values = {flag: getattr(trunk.state, name) for flag, name in FLAGS.items()}
+                values = {flag: getattr(trunk.state, flag) for flag in FLAGS}
                 if trunk.device is not None:
                     values[SELECTOR] = trunk.device.enabled
                 for flag, value in values.items():
@@ -90,9 +90,8 @@ class Truth:
             # Written down before it is so: from now on either may be seen.
             self._times[key].append(time.time())
             self._values[key].append(value)
-        enterprise = self._accounts[account].enterprise
-        change: dict[str, Any] = {"enabled" if flag == SELECTOR else FLAGS[flag]: value}
-        enterprise.change(ref, **change)
+        change: dict[str, Any] = {flag: value}
+        self._accounts[account].enterprise.change(ref, **change)
 
     def may_be(self, key: tuple[str, str, str], *, value: bool, began: float, ended: float) -> bool:
         """Tell whether a flag had a value at some time between two."""

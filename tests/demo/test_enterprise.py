@@ -108,7 +108,7 @@ def test_a_trunk_that_is_not_there_is_said_to_be_unknown(clock: Clock) -> None:
     [
         ({"active": False}, "0101"),
         ({"bound": False}, "1000"),
-        ({"marked": True}, "1110"),
+        ({"marked_for_deletion": True}, "1110"),
     ],
 )
 def test_a_working_trunk_can_be_broken_by_hand(
@@ -121,7 +121,11 @@ def test_a_working_trunk_can_be_broken_by_hand(
 
 @pytest.mark.parametrize(
     ("change", "pattern"),
-    [({"active": True}, "1010"), ({"bound": True}, "0111"), ({"marked": False}, "0001")],
+    [
+        ({"active": True}, "1010"),
+        ({"bound": True}, "0111"),
+        ({"marked_for_deletion": False}, "0001"),
+    ],
 )
 def test_a_broken_trunk_can_be_mended_by_hand(
     clock: Clock, change: dict[str, Any], pattern: str
@@ -172,7 +176,7 @@ def test_the_selector_moves_and_leaves_the_flags(clock: Clock) -> None:
     enterprise = living(clock, pace=0)
     before = next(trunk for trunk in enterprise.trunks() if trunk.device and trunk.device.enabled)
     clock.now += 5
-    after = enterprise.change(before.phone, enabled=False)
+    after = enterprise.change(before.phone, sip_device_enabled=False)
     assert after.device is not None
     assert not after.device.enabled
     assert (after.state, after.changed_at) == (before.state, clock.now)
@@ -180,7 +184,7 @@ def test_the_selector_moves_and_leaves_the_flags(clock: Clock) -> None:
 
 def test_a_trunk_without_a_device_has_no_selector(clock: Clock) -> None:
     with pytest.raises(ValueError, match="CaLztv has no SIP device"):
-        still(clock).change("CaLztv", enabled=True)
+        still(clock).change("CaLztv", sip_device_enabled=True)
 
 
 def test_nothing_changes_before_its_moment(clock: Clock) -> None:

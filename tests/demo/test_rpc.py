@@ -366,7 +366,7 @@ def test_an_extra_column_leaves_the_twelve_values_as_they_are(column: str) -> No
             int(trunk.state.active),
             boxed,
             int(trunk.state.bound),
-            int(trunk.state.marked),
+            int(trunk.state.marked_for_deletion),
             0,
             int(trunk.state.off),
             0,

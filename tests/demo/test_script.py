@@ -96,7 +96,8 @@ def expected_row(trunk: SimulatedTrunk, deployment: Deployment) -> list[Any]:
     state = trunk.state
     kinds: dict[str, list[Any]] = {"b": ["SIM", state.active], "c": [8, state.active]}
     active = kinds.get(deployment.kind, [state.active])
-    block = [0, 0, 0, state.off, 0, state.marked, state.bound, *active, None, None, trunk.id]
+    flags = [state.off, 0, state.marked_for_deletion, state.bound]
+    block = [0, 0, 0, *flags, *active, None, None, trunk.id]
     before, after = (
         [COLUMNS[column](trunk) for column in columns]
         for columns in (deployment.before, deployment.after)

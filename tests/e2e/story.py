@@ -38,7 +38,7 @@ def story(
             for trunk in enterprise.trunks():
                 enterprise.change(trunk.ref, active=True)
                 enterprise.change(trunk.ref, bound=True)
-                enterprise.change(trunk.ref, marked=False)
+                enterprise.change(trunk.ref, marked_for_deletion=False)
             prepare(enterprise)
         with Stack(cabinet, folder, **options) as stack:
             count = accounts * trunks

@@ -35,7 +35,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             trunks = account.enterprise.trunks()
             account.enterprise.change(trunks[0].ref, active=False)
             account.enterprise.change(trunks[1].ref, bound=False)
-            account.enterprise.change(trunks[2].ref, marked=True)
+            account.enterprise.change(trunks[2].ref, marked_for_deletion=True)
             account.enterprise.change(trunks[3].ref, bound=False)
         cabinet.redeploy()
         started.webhook.until(

@@ -53,7 +53,7 @@ def test_prometheus_is_restarted_after_an_hour_and_alertmanager_is_killed(tmp_pa
         enterprise = stack.cabinet.account(ACCOUNT).enterprise
         off, marked, gone = refs(stack)[:3]
         enterprise.change(off, active=False)
-        enterprise.change(marked, marked=True)
+        enterprise.change(marked, marked_for_deletion=True)
         stack.webhook.firing("VatsTrunkInactive", ACCOUNT, off)
         stack.webhook.firing("VatsTrunkMarkedForDeletion", ACCOUNT, marked)
         stack.prometheus.stop()
@@ -67,7 +67,7 @@ def test_prometheus_is_restarted_after_an_hour_and_alertmanager_is_killed(tmp_pa
         # By then Prometheus has told the new one everything.
         stack.minutes(26)
         enterprise.change(off, active=True)
-        enterprise.change(marked, marked=False)
+        enterprise.change(marked, marked_for_deletion=False)
         stack.webhook.resolved("VatsTrunkInactive", ACCOUNT, off)
         stack.webhook.resolved("VatsTrunkMarkedForDeletion", ACCOUNT, marked)
         expect(
@@ -173,7 +173,7 @@ def test_a_trunk_is_marked_and_then_deleted(tmp_path: Path) -> None:
     with story(tmp_path) as stack:
         enterprise = stack.cabinet.account(ACCOUNT).enterprise
         marked = refs(stack)[0]
-        enterprise.change(marked, marked=True)
+        enterprise.change(marked, marked_for_deletion=True)
         stack.webhook.firing("VatsTrunkMarkedForDeletion", ACCOUNT, marked)
         enterprise.change(marked, active=False)
         enterprise.remove(marked)

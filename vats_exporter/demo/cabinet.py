@@ -43,14 +43,9 @@ from vats_exporter.demo.http import Answer, Fault, HttpRequest, Incoming, Server
 
 _PREFIX: Final = "/_demo/"
 
-_CHANGES: Final = {
-    "active": "active",
-    "bound": "bound",
-    "marked_for_deletion": "marked",
-    "sip_device_enabled": "enabled",
-    "name": "name",
-}
-"""What can be changed of a trunk, and its name for :meth:`Enterprise.change`."""
+_FLAGS: Final = ("active", "bound", "marked_for_deletion", "sip_device_enabled")
+_CHANGES: Final[Mapping[str, type]] = {**dict.fromkeys(_FLAGS, bool), "name": str}
+"""What :meth:`Enterprise.change` can change of a trunk."""
 
 
 class SimulatedCabinet(Application):
@@ -212,13 +207,12 @@ class SimulatedCabinet(Application):
         raise LookupError("no such thing to do")
 
     def _change(self, phone: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        changes: dict[str, Any] = {}
         for name in asked:
             if name not in _CHANGES:
                 raise ValueError(f"{name}: can't be changed, only {', '.join(_CHANGES)}")
-            changes[_CHANGES[name]] = _get(asked, name, str if name == "name" else bool)
+            _get(asked, name, _CHANGES[name])
         owner = self._owner(phone)
-        return _truth(owner, owner.enterprise.change(phone, **changes))
+        return _truth(owner, owner.enterprise.change(phone, **asked))
 
     def _owner(self, phone: str) -> Account:
         for account in self.accounts:
@@ -239,7 +233,7 @@ def _truth(account: Account, trunk: SimulatedTrunk) -> dict[str, Any]:
         "name": trunk.name,
         "active": trunk.state.active,
         "bound": trunk.state.bound,
-        "marked_for_deletion": trunk.state.marked,
+        "marked_for_deletion": trunk.state.marked_for_deletion,
         "pattern": trunk.state.pattern,
         "line": device.line if device else None,
         "sip_device_enabled": device.enabled if device else None,

@@ -198,7 +198,7 @@ _TWELVE_TO_SIX: Final = (
     *(_ZERO, _ZERO, _ZERO),
     Column(_BOOLEAN, lambda trunk: trunk.state.off),
     _ZERO,
-    Column(_BOOLEAN, lambda trunk: trunk.state.marked),
+    Column(_BOOLEAN, lambda trunk: trunk.state.marked_for_deletion),
     Column(_BOOLEAN, lambda trunk: trunk.state.bound),
 )
 FIVE_AND_FOUR: Final[Mapping[Reading, tuple[Column, ...]]] = {

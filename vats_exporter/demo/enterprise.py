@@ -22,7 +22,7 @@ class State(NamedTuple):
 
     active: bool  # value 4
     bound: bool  # value 6
-    marked: bool  # value 7, for deletion
+    marked_for_deletion: bool  # value 7
     off: bool  # value 9, of unknown meaning; set where the trunk is switched off
 
     @classmethod
@@ -233,16 +233,15 @@ class Enterprise:
             raise LookupError(f"no trunk {key}")
         return found
 
-    def change(
-        self, key: str, *, enabled: bool | None = None, name: str | None = None, **flags: bool
-    ) -> SimulatedTrunk:
+    def change(self, key: str, *, name: str | None = None, **flags: bool) -> SimulatedTrunk:
         """Change what is given of a trunk, and return it as it is then; errors as of :meth:`find`.
 
-        ``enabled`` is the selector of its SIP device, a ``ValueError`` if it has none. ``flags``
-        are those of its state; ``off`` becomes the opposite of ``active`` unless it is given.
+        ``sip_device_enabled`` is a ``ValueError`` where it has no device. Of the flags of its state
+        ``off`` becomes the opposite of ``active`` unless it is given.
         """
         if "active" in flags:
             flags.setdefault("off", not flags["active"])
+        enabled = flags.pop("sip_device_enabled", None)
         with self._lock:
             trunk = self.find(key)
             device = trunk.device

@@ -101,7 +101,7 @@ def _perform(
         return form(enterprise.number, trunk)
     if trunk.device is None:
         return _refusal("DEVICE_NOT_FOUND", "У абонента нет устройства")
-    enterprise.change(trunk.ref, enabled=asked)
+    enterprise.change(trunk.ref, sip_device_enabled=asked)
     return Object(names.BOOLEAN, (True,))
 
 
@@ -124,7 +124,7 @@ def _list(asked: dict[str, Any], deployment: Deployment, enterprise: Enterprise)
     trunks = enterprise.trunks()
     # What the filter means is not known; this is what the name of its field suggests. [assumed]
     if asked["deleted"] is True:
-        trunks = tuple(trunk for trunk in trunks if trunk.state.marked)
+        trunks = tuple(trunk for trunk in trunks if trunk.state.marked_for_deletion)
     shown = trunks[page * size : (page + 1) * size]
     return list_page(deployment, enterprise.number, shown, len(trunks))
 
