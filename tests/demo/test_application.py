@@ -11,7 +11,6 @@ import requests
 from tests.demo.captures import capture, truth
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.application import REFUSED
-from vats_exporter.demo.http import Stats
 
 if TYPE_CHECKING:
     from tests.demo.browser import Client
@@ -213,30 +212,6 @@ def test_a_short_answer_is_not_compressed(signed_in: Client) -> None:
     response = signed_in.form("CaL0AG", 32)
     assert len(response.content) < 256
     assert "Content-Encoding" not in response.headers
-
-
-def test_what_is_answered_at_the_same_time_is_counted_by_account_and_in_all() -> None:
-    stats = Stats()
-    with stats.request("list", "a"), stats.request("list", "a"), stats.request("home", "b"):
-        pass
-    with stats.request("nocache", ""):
-        pass
-    counts = stats.as_json()
-    assert counts["highest_concurrency"] == 3
-    assert counts["accounts"]["a"]["highest_concurrency"] == 2
-    assert counts["accounts"]["b"]["highest_concurrency"] == 1
-    assert counts["requests"] == {"list": 2, "home": 1, "nocache": 1}
-    assert set(counts["accounts"]) == {"a", "b"}
-
-
-def test_requests_one_after_the_other_are_never_two_at_a_time() -> None:
-    stats = Stats()
-    numbers = []
-    for _ in range(3):
-        with stats.request("list", "a") as number:
-            numbers.append(number)
-    assert numbers == [1, 2, 3]
-    assert stats.as_json()["highest_concurrency"] == 1
 
 
 def test_each_kind_of_request_and_sign_in_is_counted(signed_in: Client) -> None:

@@ -16,7 +16,7 @@ import requests
 import trustme
 
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
-from vats_exporter.demo.http import HttpRequest, redirect
+from vats_exporter.demo.http import HttpRequest, Stats, redirect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,30 @@ def test_a_body_of_another_kind_is_no_form() -> None:
 def test_a_redirect_says_where_to_go() -> None:
     answer = redirect("/login")
     assert (answer.status, answer.headers) == (302, (("Location", "/login"),))
+
+
+def test_what_is_answered_at_the_same_time_is_counted_by_account_and_in_all() -> None:
+    stats = Stats()
+    with stats.request("list", "a"), stats.request("list", "a"), stats.request("home", "b"):
+        pass
+    with stats.request("nocache", ""):
+        pass
+    counts = stats.as_json()
+    assert counts["highest_concurrency"] == 3
+    assert counts["accounts"]["a"]["highest_concurrency"] == 2
+    assert counts["accounts"]["b"]["highest_concurrency"] == 1
+    assert counts["requests"] == {"list": 2, "home": 1, "nocache": 1}
+    assert set(counts["accounts"]) == {"a", "b"}
+
+
+def test_requests_one_after_the_other_are_never_two_at_a_time() -> None:
+    stats = Stats()
+    numbers = []
+    for _ in range(3):
+        with stats.request("list", "a") as number:
+            numbers.append(number)
+    assert numbers == [1, 2, 3]
+    assert stats.as_json()["highest_concurrency"] == 1
 
 
 @contextmanager

@@ -30,9 +30,8 @@ _LOGIN_PAGE: Final = (_FOLDER / "login.html").read_text("utf-8")
 _APPLICATION_PAGE: Final = (_FOLDER / "application.html").read_text("utf-8")
 
 COOKIE: Final = "JSESSIONID"
+# Whatever the reason. [gwt]
 _FAILED: Final = http.text("The call failed on the server; see server log for details", status=500)
-"""Whatever the reason. [gwt]"""
-
 _COMPRESSED_FROM: Final = 257  # bytes of an answer, for those who accept it [gwt]
 _LOGIN: Final = "/login"
 _CALLS: Final = re.compile(

@@ -57,10 +57,7 @@ REQUEST_FIELDS: Final[Mapping[str, Kind]] = {
 
 
 class JavaClass(NamedTuple):
-    """What the client reads of a class, or writes of the list request's.
-
-    A class of one field is a value: the client makes the object with it.
-    """
+    """What the client reads of a class, or writes of the list request's; one field is a value."""
 
     fields: Fields
     number: int = 0  # in its signature; drawn where it is 0, since it is the application's own
@@ -123,10 +120,7 @@ SERVICES: Final = {
 
 
 class Object(NamedTuple):
-    """An object as an answer holds it: its class, and the values of its fields.
-
-    A collection's elements stand behind their number.
-    """
+    """An object of an answer: its class, and its fields' values; elements after their number."""
 
     name: str
     values: tuple[Any, ...]
@@ -184,10 +178,7 @@ COLUMNS: Final = {
 }
 
 Reading: TypeAlias = Literal["a", "b", "c", "d", "e"]
-"""What stands at the positions 5 and 4 of a row, and holds whether the trunk is active.
-
-In ``e`` the server has one ``Boolean`` of each value, in ``a`` a new one each time.
-"""
+"""What stands at a row's positions 5 and 4. In ``e`` the server has one ``Boolean`` of a value."""
 
 _ZERO: Final = Column(_NUMBER, lambda _: 0)
 _NULL: Final = Column(_OBJECT, lambda _: None)
@@ -283,11 +274,17 @@ class Deployment:
         """Write an answer of an object and all that it holds, as Google's server code does."""
         writer = ResponseWriter()
         fields = self.class_fields()
+        # Of which the server has one object, and refers to it from the second time on.
+        shared = {name for name, one in CLASSES.items() if one.constants}
+        if self.kind == "e":
+            shared.add(BOOLEAN)
 
         def write(one: Object | None) -> None:
             if one is None:
                 writer.write_null()
-            elif writer.write_object(self.signature(one.name), share=self._share(one)):
+                return
+            share = one if one.name in shared else None
+            if writer.write_object(self.signature(one.name), share=share):
                 for kind, value in zip(_kinds(fields[one.name]), one.values, strict=False):
                     writes[kind](value)
 
@@ -302,11 +299,6 @@ class Deployment:
         write(answer)
         is_thrown = answer.name in (INCOMPATIBLE, APPLICATION_ERROR)
         return encode_response(writer.finish("EX" if is_thrown else "OK"), style=self.style)
-
-    def _share(self, one: Object) -> Object | None:
-        """What an object is known by that the server has once, and refers to from then on."""
-        is_shared = one.name == BOOLEAN and self.kind == "e"
-        return one if is_shared or CLASSES[one.name].constants else None
 
 
 def _kinds(fields: Fields) -> Iterable[Any]:

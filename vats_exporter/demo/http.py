@@ -107,10 +107,7 @@ class _Counts:
 
 
 class Stats:
-    """Counts since the cabinet was made, safe to use from several threads.
-
-    Requests of those who have no session count under no account.
-    """
+    """Counts since the cabinet was made, of all and by account, safe to use from many threads."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -149,9 +146,7 @@ class Stats:
                 yield self._counts.setdefault(name, _Counts())
 
 
-LOOKS_EVERY: Final = 0.05
-"""Seconds between two looks whether the server stops."""
-
+LOOKS_EVERY: Final = 0.05  # seconds between two looks whether the server stops
 _LENGTH: Final = re.compile("[0-9]{1,9}")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 

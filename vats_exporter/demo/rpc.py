@@ -51,8 +51,7 @@ def describe(path: str, payload: str, deployment: Deployment) -> Incoming:
 def answer(path: str, payload: str, deployment: Deployment, enterprise: Enterprise) -> str:
     """Answer a call to a service's path with the text of ``//OK`` or ``//EX``."""
     try:
-        method, parameters = _read(path, payload, deployment)
-        answered = _perform(method, parameters, deployment, enterprise)
+        answered = _perform(*_read(path, payload, deployment), deployment, enterprise)
     except LongError as error:
         raise CallFailedError(f"java.lang.IllegalArgumentException: {error}") from error
     except RequestError as error:
@@ -170,9 +169,7 @@ def form(enterprise: int, trunk: SimulatedTrunk) -> Object:
 class RequestReader:
     """Reads a request from its first token to its last, as Google's server does.
 
-    Args:
-        policy: the serialization policy that the server has; ``None`` for any. With another one
-            Google's server still reads plain Java types and refuses all others.
+    Under another policy than the server's (``None`` is any) it reads plain Java types only.
     """
 
     def __init__(self, payload: str, deployment: Deployment, policy: str | None) -> None:
