@@ -52,8 +52,12 @@ class Flag:
 
     def __post_init__(self) -> None:
         """Look up once where a trunk holds it."""
-        path = self.key if self.position is None else f"flags.{self.key}"
-        object.__setattr__(self, "of", attrgetter(path))
+        object.__setattr__(self, "of", attrgetter(self.path))
+
+    @property
+    def path(self) -> str:
+        """Where a trunk holds it."""
+        return self.key if self.position is None else f"flags.{self.key}"
 
     @property
     def metric(self) -> str:

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vats_exporter.history.ledger import Event, Ledger, events_between, see
 from vats_exporter.trunks import Flags, Snapshot, Trunk
 
 if TYPE_CHECKING:
@@ -65,6 +66,20 @@ def saved(history: History, account: str, taken: Snapshot) -> bool:
     """Record a snapshot; whether the file has all of it."""
     history.record(account, taken)
     return not history.problem
+
+
+class Compared:
+    """An account whose snapshots are compared one after the other."""
+
+    def __init__(self) -> None:
+        self.ledger: Ledger | None = None
+
+    def tell(self, minute: float, *trunks: Trunk) -> list[Event]:
+        """Compare a snapshot of that minute with what is known, and return what it changes."""
+        before, taken = self.ledger, snapshot(minute, *trunks)
+        at, seen = taken.taken_at, see(taken)
+        self.ledger = before.follow(seen, at) if before else Ledger(at, seen)
+        return events_between("office", before, self.ledger)
 
 
 def lock_writes(path: Path) -> sqlite3.Connection:

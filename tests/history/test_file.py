@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.history.making import START, Clock, at, lock, lock_writes, saved, snapshot, trunk
+from tests.history.making import Clock, at, lock, lock_writes, saved, snapshot, trunk
 from tests.process import capture_logs
 from vats_exporter.history import file as file_module
 from vats_exporter.history import history as history_module
@@ -194,18 +194,6 @@ def test_a_file_that_gets_damaged_over_and_over_is_not_moved_aside_each_time(
 
         assert history.problem == f"{path}: damaged: file is not a database"
     assert len(list(path.parent.glob("history.db.corrupt-*Z"))) == 1
-
-
-def test_two_files_damaged_in_one_second_are_both_kept(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(time, "time", lambda: START)
-    for content in (b"first", b"second", b"third"):
-        path.write_bytes(content * 1000)
-        with History(path) as history:
-            assert flip(history, 0)
-    kept = sorted(path.parent.glob("history.db.corrupt-*"))
-    assert [one.read_bytes()[:5] for one in kept] == [b"first", b"secon", b"third"]
 
 
 @pytest.mark.parametrize(

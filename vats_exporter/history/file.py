@@ -14,7 +14,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
@@ -22,25 +22,23 @@ from typing import Final
 from urllib.parse import quote
 
 from vats_exporter.history.ledger import Event, HistoryError, Ledger
+from vats_exporter.logs.logger import get_logger
 
-BUSY_TIMEOUT: Final = 0.25
-"""Seconds that the writer waits for a reader."""
-
-_READERS_TIMEOUT: Final = 2.0
-"""Seconds that a reader waits for the writer."""
+BUSY_TIMEOUT: Final = 0.25  # seconds that the writer waits for a reader,
+_READERS_TIMEOUT: Final = 2.0  # and a reader for the writer
 
 VERSION: Final = 2
-_APPLICATION: Final = 0x56415453
-"""``VATS``: tells the exporter's files from other programs' databases."""
+_APPLICATION: Final = 0x56415453  # "VATS": tells the exporter's files from other databases
 
 # A state and an event are JSON in ASCII: names come from a Java server and may hold lone
 # surrogates, which UTF-8 has no place for. AUTOINCREMENT: no number is used again.
-_TABLES: Final = """
+_TABLES: Final = f"""
     CREATE TABLE accounts (name TEXT PRIMARY KEY, state TEXT) WITHOUT ROWID;
     CREATE TABLE events (
         id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, account TEXT, phone TEXT, event TEXT);
-    CREATE INDEX events_by_time ON events (time)"""
-
+    CREATE INDEX events_by_time ON events (time);
+    PRAGMA application_id = {_APPLICATION};
+    PRAGMA user_version = {VERSION}"""
 
 _EVENTS: Final = """
     SELECT id, event FROM events
@@ -63,20 +61,100 @@ _PHONES: Final = """
 _GREATEST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
 
 
+_log = get_logger(__name__)
+
+
 class CorruptError(HistoryError):
     """The file is damaged, or no database at all."""
 
 
-def _connect(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
+class HistoryFile:
+    """A file that this process alone writes to, by one thread; begun if there is none.
+
+    Any use of it raises a ``CorruptError`` if it is damaged, and another ``HistoryError``, an
+    ``OSError`` or ``sqlite3.Error`` if it cannot be used. ``saved`` is what it has of each account.
+    """
+
+    saved: dict[str, Ledger]
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._status: os.stat_result | None = None
+        self._opened = ExitStack()
+
+    def open(self) -> None:
+        """Open it, unless it is open and still what stands at its path."""
+        if self._status is not None:
+            with suppress(OSError):
+                if os.path.samestat(self._status, self._path.stat()):
+                    return
+            _log.warning("history file was replaced", file=str(self._path))
+            self.close()
+        with ExitStack() as opened:
+            lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            opened.callback(os.close, lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise HistoryError(
+                    f"{self._path}: another exporter writes to it; give each its own file"
+                ) from None
+            # SQLite would make it readable by every user.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._connection = opened.enter_context(closing(_connect(self._path, BUSY_TIMEOUT)))
+            status = self._path.stat()
+            with self._transaction() as execute:
+                if _is_empty(self._connection, self._path):
+                    for statement in _TABLES.split(";"):
+                        execute(statement)
+                (verdict,) = execute("PRAGMA quick_check(1)").fetchone()
+                if verdict != "ok":
+                    raise ValueError(" ".join(str(verdict).split()))
+                states = execute("SELECT name, state FROM accounts")
+                self.saved = {name: Ledger.from_json(state) for name, state in states}
+            self._opened, self._status = opened.pop_all(), status
+
+    def close(self) -> None:
+        """Close it, if it is open, and let go of its lock."""
+        self._status = None
+        with suppress(sqlite3.Error):
+            self._opened.close()
+
+    def write(self, states: Mapping[str, Ledger], events: Iterable[Event], oldest: float) -> None:
+        """Bring accounts to other states, and delete events older than a time, in one transaction.
+
+        Whether that is done after a ``sqlite3.Error``, only the file opened anew can tell.
+        """
+        with self._transaction() as execute:
+            for account, ledger in states.items():
+                execute(
+                    "INSERT OR REPLACE INTO accounts VALUES (?, ?)", (account, ledger.to_json())
+                )
+            for event in events:
+                row = (event.time, event.account, event.phone, json.dumps(event._asdict()))
+                execute("INSERT INTO events VALUES (NULL, ?, ?, ?, ?)", row)
+            execute("DELETE FROM events WHERE time < ?", (oldest,))
+        self.saved.update(states)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+        """Give what executes a statement in one transaction; tell damage from other failures."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            with self._connection:  # commits, or rolls back
+                yield self._connection.execute
+        except (sqlite3.DatabaseError, ValueError, TypeError, LookupError, AttributeError) as error:
+            # Locks, full disks and missing rights are operational, but so are missing tables.
+            if isinstance(error, sqlite3.OperationalError) and "no such " not in str(error):
+                raise
+            raise CorruptError(f"{self._path}: damaged: {error}") from error
+
+
+def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
     """Open an existing file, in autocommit, to write to it if its rights allow it."""
     mode = "rw" if os.access(path, os.W_OK) else "ro"
-    return sqlite3.connect(
-        f"file:{quote(str(path))}?mode={mode}",
-        uri=True,
-        timeout=busy_timeout,
-        isolation_level=None,
-        check_same_thread=False,
-    )
+    uri = f"file:{quote(str(path))}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=busy_timeout, isolation_level=None)
 
 
 def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
@@ -95,119 +173,9 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
     return False
 
 
-class HistoryFile:
-    """An open file, which this process alone writes to; begun if there is none.
-
-    Raises:
-        CorruptError: it is damaged.
-        HistoryError, OSError, sqlite3.Error: it cannot be used.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with ExitStack() as opened:
-            lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            opened.callback(os.close, lock)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise HistoryError(
-                    f"{path}: another exporter writes to it; give each its own file"
-                ) from None
-            # SQLite would make it readable by every user.
-            with suppress(FileExistsError):
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            with self._noticing_damage():
-                self._connection = _connect(path, busy_timeout=BUSY_TIMEOUT)
-                opened.callback(self._connection.close)
-                self._status = path.stat()
-                self._prepare()
-            self._opened = opened.pop_all()
-
-    @property
-    def is_in_place(self) -> bool:
-        """Whether it still stands at its path: it may have been deleted, or replaced by another."""
-        with suppress(OSError):
-            return os.path.samestat(self._status, self._path.stat())
-        return False
-
-    def close(self) -> None:
-        """Close the file, and let go of its lock."""
-        with suppress(sqlite3.Error):
-            self._opened.close()
-
-    def load(self) -> dict[str, Ledger]:
-        """Return every account's ledger; a ``CorruptError`` if the exporter never writes such."""
-        with self._noticing_damage():
-            states = self._connection.execute("SELECT name, state FROM accounts")
-            return {name: Ledger.from_json(state) for name, state in states}
-
-    def write(self, account: str, ledger: Ledger, events: Iterable[Event]) -> None:
-        """Bring an account to another state, in one transaction.
-
-        Whether that is done after a ``sqlite3.Error``, only the file opened anew can tell.
-        """
-        with self._transaction():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO accounts VALUES (?, ?)", (account, ledger.to_json())
-            )
-            self._connection.executemany(
-                "INSERT INTO events VALUES (NULL, ?, ?, ?, ?)",
-                ((one.time, account, one.phone, one.to_json()) for one in events),
-            )
-
-    def prune(self, before: float, limit: int) -> bool:
-        """Delete ``limit`` events older than ``before`` at most; whether more may be left."""
-        with self._transaction():
-            pruned = self._connection.execute(
-                "DELETE FROM events WHERE id IN"
-                " (SELECT id FROM events WHERE time < ? ORDER BY time LIMIT ?)",
-                (before, limit),
-            )
-            return pruned.rowcount == limit
-
-    def _prepare(self) -> None:
-        execute = self._connection.execute
-        if _is_empty(self._connection, self._path):
-            with self._transaction():
-                for statement in _TABLES.split(";"):
-                    execute(statement)
-                execute(f"PRAGMA application_id = {_APPLICATION}")
-                execute(f"PRAGMA user_version = {VERSION}")
-        (verdict,) = execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise CorruptError(f"{self._path}: damaged: {' '.join(str(verdict).split())}")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._noticing_damage():
-            self._connection.execute("BEGIN IMMEDIATE")
-            with self._connection:  # commits, or rolls back
-                yield
-
-    @contextmanager
-    def _noticing_damage(self) -> Iterator[None]:
-        """Tell damage from everything else that can go wrong with a file.
-
-        SQLITE_CORRUPT and SQLITE_NOTADB are raised as the base class itself; locks, full disks and
-        missing rights are OperationalErrors, but so are missing tables.
-        """
-        try:
-            yield
-        except sqlite3.Error as error:
-            if type(error) is sqlite3.DatabaseError or "no such " in str(error):
-                raise CorruptError(f"{self._path}: damaged: {error}") from error
-            raise
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise CorruptError(f"{self._path}: damaged: {error}") from error
-
-
 def move_aside(path: Path) -> Path:
     """Give a damaged file another name, and return that."""
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time()))
-    ends = ("", *(f"-{number}" for number in range(2, 99)))
-    names = (Path(f"{path}.corrupt-{stamp}{end}") for end in ends)
-    aside = next(name for name in names if not name.exists())
+    aside = Path(f"{path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     path.rename(aside)
     with suppress(FileNotFoundError):  # the new file must not inherit it
         Path(f"{path}-journal").rename(f"{aside}-journal")
@@ -225,25 +193,23 @@ def read_events(
 ) -> list[Event]:
     """Read what happened, in the order in which it was seen; a ``HistoryError`` if it cannot be.
 
-    Of these accounts and phones alone, unless there are none; a phone (eleven digits) may also be
-    one that a trunk had before a renumbering. Since a time in seconds since the epoch. Of several,
-    the latest ``limit``.
+    Only of these accounts and phones, if there are any; a phone (eleven digits) may also be one
+    that a trunk had before a renumbering. ``since`` is in seconds since the epoch. Of several, the
+    latest ``limit``.
 
     ``after_id`` goes on after an earlier call: with greater numbers alone. Where the file has been
     replaced by one that does not reach as far, all of it is new.
     """
     with _opened(path) as connection:
         (greatest,) = connection.execute(_GREATEST).fetchone()
-        rows = connection.execute(
-            _EVENTS,
-            {
-                "accounts": json.dumps(list(accounts)) if accounts else None,
-                "phones": json.dumps(list(phones)) if phones else None,
-                "since": since,
-                "after": after_id if after_id <= greatest else 0,
-                "limit": -1 if limit is None else limit,
-            },
-        ).fetchall()
+        asked = {
+            "accounts": json.dumps(list(accounts)) if accounts else None,
+            "phones": json.dumps(list(phones)) if phones else None,
+            "since": since,
+            "after": after_id if after_id <= greatest else 0,
+            "limit": -1 if limit is None else limit,
+        }
+        rows = connection.execute(_EVENTS, asked).fetchall()
         return [Event(**{**json.loads(text), "id": number}) for number, text in reversed(rows)]
 
 
@@ -265,8 +231,7 @@ def is_known_phone(path: Path, phone: str) -> bool:
 def export(path: Path, target: Path) -> None:
     """Copy the file as it is at one moment, also while the exporter writes to it.
 
-    Raises:
-        HistoryError: it cannot be read, or the copy cannot be made; nothing is overwritten.
+    A ``HistoryError`` says why that cannot be done; nothing is overwritten.
     """
     with _opened(path) as connection:
         try:
@@ -285,13 +250,12 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         # SQLite would only say that it is unable to open it, or wait for ever for a pipe's writer.
         if not S_ISREG(path.stat().st_mode):
             raise HistoryError(f"{path}: cannot read it: not a file")
-        with closing(_connect(path, busy_timeout=_READERS_TIMEOUT)) as connection:
+        with closing(_connect(path, _READERS_TIMEOUT)) as connection:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
             if _is_empty(connection, path):
                 raise HistoryError(f"{path}: nothing is recorded in it yet")
             yield connection
-    except OSError as error:
-        raise HistoryError(f"{path}: cannot read it: {error.strerror or error}") from None
-    except (sqlite3.Error, ValueError, TypeError) as error:
-        raise HistoryError(f"{path}: cannot read it: {error}") from None
+    except (OSError, sqlite3.Error, ValueError, TypeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise HistoryError(f"{path}: cannot read it: {reason}") from None

@@ -1,9 +1,9 @@
 """What changed and when, of all accounts: in memory, and in a file as far as one can be written.
 
-After each record, a thread compares the account with what the file has and writes the difference,
-in one transaction. If that fails, it is a ``problem``, a warning in the log and a count, and the
-account's next record tries again. What the file misses for ever is a flag that changes and changes
-back while it cannot be written.
+A thread compares what is known with what the file has, and writes the difference in one
+transaction. If that fails, it is a ``problem``, a warning in the log and a count, and the next
+record tries again. What the file misses for ever is a flag that changes and changes back while it
+cannot be written.
 
 Old events are deleted by the wall clock, which may be wrong: at a start without a battery, or
 because it was set. So nothing is deleted in the first hour, nor for an hour after the wall
@@ -12,18 +12,17 @@ clock moved by more than a minute against one that cannot be set.
 
 from __future__ import annotations
 
-import sqlite3
+import math
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from typing_extensions import Self
 
 from vats_exporter.history.file import CorruptError, HistoryFile, move_aside
-from vats_exporter.history.ledger import Changes, Event, HistoryError, Ledger, events_between, see
+from vats_exporter.history.ledger import Changes, Event, Ledger, events_between, see
 from vats_exporter.logs.logger import get_logger
 from vats_exporter.trunks import Snapshot
 
@@ -35,8 +34,6 @@ RETRY_PAUSE: Final = 5.0
 
 HOUR: Final = 3600.0
 CLOCK_JUMP: Final = 60.0
-PRUNE_LIMIT: Final = 10_000
-"""Events that are deleted at a time; the next record continues with the rest."""
 
 _log = get_logger(__name__)
 
@@ -61,86 +58,92 @@ class History:
     ) -> None:
         self.problem = ""
         self.errors_total = 0
-        self._clock = clock
-        self._live: dict[str, Ledger] = {}
-        self._lock = threading.Lock()  # guards it
-        self._in_memory = path is None
         self._path = path or Path()
-        self._hangs = False
-        self._turn = threading.Lock()  # of whoever uses the file, and with it all below
         self._keep = keep
-        self._file: HistoryFile | None = None
-        self._saved: dict[str, Ledger] | None = None  # None until a file was read
-        self._retry_at = self._move_aside_at = self._prune_at = float("-inf")
-        self._ahead = float("inf")  # the wall clock, of the other one, at the latest record
-        self._in_thread(partial(self._save, "", ()), PATIENCE)
+        self._clock = clock
+        self._changed = threading.Condition()  # guards all that both threads use
+        # Of each account the state before its latest record, and after it.
+        self._known: dict[str, tuple[Ledger | None, Ledger]] = {}
+        self._ahead = math.inf  # the wall clock, of the other one, at the latest record
+        self._trusted_at = math.inf
+        self._asked = self._done = 0  # how often the file is to be written, and was
+        self._closed = path is None
+        self._hangs = False
+        # What follows is the thread's own.
+        self._file = HistoryFile(self._path)
+        self._was_read = False
+        self._retry_at = self._move_aside_at = -math.inf
+        if path is not None:
+            threading.Thread(target=self._work, name="history", daemon=True).start()
+            self._have_written(PATIENCE)
 
     def __enter__(self) -> Self:
-        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
         self.close()
 
-    def record(self, account: str, snapshot: Snapshot) -> tuple[Event, ...]:
-        """Take note of an account's next, complete snapshot, and return what it changes."""
+    def record(self, account: str, snapshot: Snapshot) -> None:
+        """Take note of an account's next, complete snapshot."""
         at, seen = snapshot.taken_at, see(snapshot)
-        with self._lock:
-            old = self._live.get(account)
-            new = self._live[account] = old.follow(seen, at) if old else Ledger(at, seen)
-        events = events_between(account, old, new) if old else ()
-        self._in_thread(partial(self._save, account, events), PATIENCE)
-        return events
+        with self._changed:
+            _, old = self._known.get(account, (None, None))
+            self._known[account] = old, old.follow(seen, at) if old else Ledger(at, seen)
+            now = self._clock()
+            if abs(at - now - self._ahead) > CLOCK_JUMP:
+                self._trusted_at = now + HOUR
+            self._ahead = at - now
+        if not self._closed:
+            self._have_written(PATIENCE)
 
     def changes(self, account: str) -> Changes:
         """Return how often, and when last, the flags of an account's trunks changed."""
-        ledger = self._live.get(account)
-        return ledger.changes if ledger else {}
+        known = self._known.get(account)
+        return known[1].changes if known else {}
 
     def close(self, timeout: float = PATIENCE) -> None:
         """Write what the file lacks, if it can be written now, and close the file."""
-        self._hangs = False  # it gets a last chance
-        self._in_thread(self._finish, timeout)
+        with self._changed:
+            if not self._closed:
+                self._closed = True
+                self._hangs, self._retry_at = False, -math.inf  # it gets a last chance
+                self._have_written(timeout)
 
-    def _in_thread(self, work: Callable[[], None], timeout: float) -> None:
-        """Use the file, one at a time, and wait for that unless the disk is known to hang."""
-        if self._in_memory:
-            return
-        deadline = time.monotonic() + timeout
-        self._hangs = not self._turn.acquire(timeout=0 if self._hangs else timeout)
-        if not self._hangs:
-            thread = threading.Thread(target=self._take_turn, args=(work,), daemon=True)
-            thread.start()
-            thread.join(max(0.0, deadline - time.monotonic()))
-            self._hangs = thread.is_alive()
-        if self._hangs:
-            self._fail("the disk does not answer")
+    def _have_written(self, timeout: float) -> None:
+        """Let the thread write, and wait for that unless the disk is known to hang."""
+        with self._changed:
+            self._asked += 1
+            asked = self._asked
+            self._changed.notify_all()
+            patience = 0.0 if self._hangs else timeout
+            if not self._changed.wait_for(lambda: self._done >= asked, patience):
+                self._hangs = True
+                self._fail("the disk does not answer")
 
-    def _take_turn(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        finally:
-            self._turn.release()
+    def _work(self) -> None:
+        closed = False
+        while not closed:
+            with self._changed:
+                self._changed.wait_for(lambda: self._done < self._asked)
+                asked, closed = self._asked, self._closed
+            self._save()
+            if closed:
+                self._file.close()
+            with self._changed:
+                self._done, self._hangs = asked, False
+                self._changed.notify_all()
 
-    def _finish(self) -> None:
-        self._retry_at = float("-inf")
-        for account in tuple(self._live):
-            self._save(account, ())
-        self._close_file()
-
-    def _save(self, account: str, events: tuple[Event, ...]) -> None:
-        """Save an account, with its latest events; or only open the file."""
+    def _save(self) -> None:
         if self._clock() < self._retry_at:
             return
         try:
             try:
-                self._write(account, events)
+                self._write()
             except CorruptError as error:
                 self._move_aside(error)
-                self._write(account, events)
-        except (HistoryError, OSError, sqlite3.Error) as error:
-            self._close_file()
+                self._write()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next record tries again
+            self._file.close()
             self._retry_at = self._clock() + RETRY_PAUSE
             self._fail(str(getattr(error, "strerror", None) or error))
             return
@@ -148,60 +151,36 @@ class History:
             _log.info("history file is written again", file=str(self._path))
         self.problem = ""
 
-    def _write(self, account: str, events: tuple[Event, ...]) -> None:
-        file, saved = self._open()
-        with self._lock:
-            new = self._live.get(account)
-        if new is None:
-            return
-        old = saved.get(account)
-        if new != old:
-            # Of an account that a lost file had, the latest events are all that is known.
-            file.write(account, new, events_between(account, old, new) if old else events)
-            saved[account] = new
-        self._prune(file, new.at)
-
-    def _open(self) -> tuple[HistoryFile, dict[str, Ledger]]:
-        """Return the file, and what it has of each account."""
-        if self._file is not None and not self._file.is_in_place:
-            self._close_file()
-            self.errors_total += 1
-            _log.warning("history file was replaced", file=str(self._path))
-        if self._file is None or self._saved is None:
-            self._file = HistoryFile(self._path)
-            loaded = self._file.load()
-            if self._saved is None:
-                with self._lock:
-                    for account, ledger in loaded.items():
-                        live = self._live.get(account)
-                        self._live[account] = ledger.continued(live) if live else ledger
-            self._saved = loaded
-        return self._file, self._saved
-
-    def _close_file(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def _write(self) -> None:
+        """Write what the file lacks, and delete what is too old."""
+        self._file.open()
+        saved = self._file.saved
+        with self._changed:
+            if not self._was_read:
+                for account, ledger in saved.items():
+                    before, after = self._known.get(account, (None, None))
+                    self._known[account] = before, ledger.continued(after) if after else ledger
+                self._was_read = True
+            known, now = dict(self._known), self._clock()
+            oldest = now + self._ahead - self._keep if now >= self._trusted_at else -math.inf
+        states: dict[str, Ledger] = {}
+        events: list[Event] = []
+        for account, (before, after) in known.items():
+            if after != saved.get(account):
+                states[account] = after
+                # Of an account that a lost file had, the latest events are all that is known.
+                events += events_between(account, saved.get(account, before), after)
+        self._file.write(states, events, oldest)
 
     def _move_aside(self, error: CorruptError) -> None:
         """Make room for a new file, once an hour at most."""
-        self._close_file()
+        self._file.close()
         if self._clock() < self._move_aside_at:
             raise error
         aside = move_aside(self._path)
         self.errors_total += 1
         self._move_aside_at = self._clock() + HOUR
         _log.warning("history file was damaged", error=str(error), moved_to=str(aside))
-
-    def _prune(self, file: HistoryFile, at: float) -> None:
-        """Delete old events, unless this is the first record, or the wall clock has moved."""
-        now = self._clock()
-        if abs(at - now - self._ahead) > CLOCK_JUMP:
-            self._prune_at = now + HOUR
-        self._ahead = at - now
-        if now >= self._prune_at:
-            more = file.prune(at - self._keep, PRUNE_LIMIT)
-            self._prune_at = now + (0.0 if more else HOUR)
 
     def _fail(self, reason: str) -> None:
         self.errors_total += 1

@@ -12,16 +12,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
 
-from vats_exporter import trunks
-from vats_exporter.trunks import Flags, Snapshot, Trunk
-
-FLAGS: Final = tuple(flag.key for flag in trunks.FLAGS)
-"""The flags whose changes are counted, as the label ``flag`` names them."""
+from vats_exporter.trunks import FLAGS, Snapshot
 
 EventKind = Literal["changed", "appeared", "gone", "back", "renamed", "renumbered"]
 
@@ -30,32 +26,19 @@ class HistoryError(Exception):
     """The file cannot be used: says which and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that happened to one trunk, seen between two snapshots.
+class Event(NamedTuple):
+    """One thing that happened to one trunk, seen between two snapshots."""
 
-    Attributes:
-        time: when the later one was taken, in seconds since the epoch.
-        phone: as it is after the change, like *name*.
-        flag: which one changed; empty for other kinds.
-        before: the flag (``0`` or ``1``), name or phone before; empty for other kinds.
-        id: its number in the file: ascending, never used again; ``None`` before it is written.
-    """
-
-    time: float
+    time: float  # when the later one was taken, in seconds since the epoch
     account: str
     ref: str
-    phone: str
+    phone: str  # as it is after the change, like the name
     name: str
     kind: EventKind
-    flag: str = ""
-    before: str = ""
+    flag: str = ""  # which one changed; empty for other kinds
+    before: str = ""  # the flag (0 or 1), name or phone; empty for other kinds
     after: str = ""
-    id: int | None = None
-
-    def to_json(self) -> str:
-        """Return all but the number, in ASCII."""
-        return json.dumps({**asdict(self), "id": None})
+    id: int | None = None  # its number in the file: ascending, never used again
 
 
 class Change(NamedTuple):
@@ -65,20 +48,20 @@ class Change(NamedTuple):
     last_changed: float
 
 
+Changes = Mapping[tuple[str, str], Change]
+"""By reference and flag; what never changed is not in it."""
+
 Seen = tuple[Any, ...]
-"""A trunk as it is compared: phone, name, then the ``FLAGS``; ``None`` for what is not told.
+"""A trunk as it is compared: phone, name, flags; ``None`` for a flag that is not told.
 
 Tuples, made and compared by C code: ten thousand trunks that did not change cost a few
 milliseconds."""
 
-Changes = Mapping[tuple[str, str], Change]
-"""By reference and flag; what never changed is not in it."""
-
-_COLUMNS: Final = ("phone", "name", *FLAGS)
-_FIRST_FLAG: Final = 2
-_see: Final[Callable[[Trunk], Seen]] = attrgetter(
-    "ref", "phone", "name", *(f"flags.{key}" if key in Flags.__slots__ else key for key in FLAGS)
-)
+_COLUMNS: Final = ("phone", "name", *(flag.key for flag in FLAGS))
+_KINDS: Final[Mapping[str, EventKind]] = {"phone": "renumbered", "name": "renamed"}
+"""How their changes are called; a flag's is just a change, and counted."""
+_NOT_TOLD: Final = (None, "")
+_see: Final = attrgetter("ref", "phone", "name", *(flag.path for flag in FLAGS))
 
 
 def see(snapshot: Snapshot) -> dict[str, Seen]:
@@ -91,17 +74,13 @@ class Ledger:
     """What is known of one account at one moment, by its trunks' references.
 
     Two are equal if there is nothing between them to write down.
-
-    Attributes:
-        at: when its latest snapshot was taken.
-        gone: the trunks that left, as they were.
-        missing: the present trunks that the latest snapshot did not show.
     """
 
-    at: float = field(compare=False)
+    at: float = field(compare=False)  # when its latest snapshot was taken
     present: Mapping[str, Seen]
-    gone: Mapping[str, Seen] = field(default_factory=dict)
+    gone: Mapping[str, Seen] = field(default_factory=dict)  # the trunks that left, as they were
     changes: Changes = field(default_factory=dict)
+    # The present trunks that the latest snapshot did not show.
     missing: frozenset[str] = field(default=frozenset(), compare=False)
 
     def follow(self, seen: Mapping[str, Seen], at: float) -> Ledger:
@@ -120,17 +99,18 @@ class Ledger:
             gone[ref] = present.pop(ref)
         for ref, one in new.items():
             old = present.get(ref) or gone.pop(ref, one)
-            present[ref] = _fill(one, old)
-            for flag, _, _ in _changed(old, present[ref]):
-                count = changes.get((ref, flag), Change(0, at)).total
-                changes[ref, flag] = Change(count + 1, at)
+            pairs = zip(one, old, strict=True)
+            present[ref] = tuple(was if now in _NOT_TOLD else now for now, was in pairs)
+            for column, *_ in _differences(old, present[ref]):
+                if column not in _KINDS:
+                    count = changes.get((ref, column), Change(0, at)).total
+                    changes[ref, column] = Change(count + 1, at)
         return replace(after, present=present, gone=gone, changes=changes)
 
     def continued(self, later: Ledger) -> Ledger:
         """Return this ledger, read from a file, continued by one that was begun without the file.
 
-        The later one's counters have been shown already. They go on, as after a reset: a jump up
-        to the file's would count as changes.
+        The later one's counters were shown, and go on: a jump to the file's would count as changes.
         """
         shown = {ref: one for ref, one in later.present.items() if ref not in later.missing}
         whole = self.follow(shown, later.at)
@@ -163,11 +143,10 @@ class Ledger:
 
 
 def _seen(trunk: Mapping[str, Any]) -> Seen:
-    seen = tuple(map(trunk.get, _COLUMNS))
-    texts, flags = seen[:_FIRST_FLAG], seen[_FIRST_FLAG:]
-    if not all(isinstance(one, str) for one in texts) or not {*flags} <= {True, False, None}:
+    phone, name, *flags = map(trunk.get, _COLUMNS)
+    if not isinstance(phone, str) or not isinstance(name, str) or {*flags} - {True, False, None}:
         raise ValueError("not a trunk")
-    return seen
+    return (phone, name, *flags)
 
 
 def _number(value: Any, kind: type[int | float]) -> Any:  # a JSON value
@@ -177,39 +156,34 @@ def _number(value: Any, kind: type[int | float]) -> Any:  # a JSON value
     return value
 
 
-def events_between(account: str, old: Ledger, new: Ledger) -> tuple[Event, ...]:
+def events_between(account: str, old: Ledger | None, new: Ledger) -> list[Event]:
     """Return what happened between two states of an account, at the time of the second one."""
+    events: list[Event] = []
+    if old is None:
+        return events
 
-    def event(ref: str, seen: Seen, **what: Any) -> Event:  # Event's own
-        return Event(new.at, account, ref, seen[0], seen[1], **what)
+    def add(kind: EventKind, ref: str, seen: Seen, flag: str = "", *values: str) -> None:
+        before, after = values or ("", "")
+        events.append(Event(new.at, account, ref, seen[0], seen[1], kind, flag, before, after))
 
-    left = sorted(new.gone.keys() & old.present.keys())
-    events = [event(ref, new.gone[ref], kind="gone") for ref in left]
+    for ref in sorted(new.gone.keys() & old.present.keys()):
+        add("gone", ref, new.gone[ref])
     for ref, seen in new.present.items():
         before = old.present.get(ref)
-        if before is seen or before == seen:
-            continue
         if before is None:
             before = old.gone.get(ref)
-            events.append(event(ref, seen, kind="appeared" if before is None else "back"))
-        if before is not None:
-            for place, kind in enumerate(("renumbered", "renamed")):
-                if before[place] and before[place] != seen[place]:
-                    texts = {"before": before[place], "after": seen[place]}
-                    events.append(event(ref, seen, kind=kind, **texts))
-            for flag, one, other in _changed(before, seen):
-                texts = {"before": str(int(one)), "after": str(int(other))}
-                events.append(event(ref, seen, kind="changed", flag=flag, **texts))
-    return tuple(events)
+            add("back" if before else "appeared", ref, seen)
+        if before and before != seen:
+            for column, *values in _differences(before, seen):
+                if column in _KINDS:
+                    add(_KINDS[column], ref, seen, "", *values)
+                else:
+                    add("changed", ref, seen, column, *(str(int(value)) for value in values))
+    return events
 
 
-def _changed(old: Seen, new: Seen) -> Iterator[tuple[str, bool, bool]]:
-    """The flags that are known to differ, with both values."""
-    for flag, before, after in zip(FLAGS, old[_FIRST_FLAG:], new[_FIRST_FLAG:], strict=True):
-        if before != after and None not in (before, after):
-            yield flag, before, after
-
-
-def _fill(seen: Seen, old: Seen) -> Seen:
-    """Fill in unknown values with the previous ones."""
-    return tuple(was if one in (None, "") else one for one, was in zip(seen, old, strict=True))
+def _differences(old: Seen, new: Seen) -> Iterator[tuple[str, Any, Any]]:
+    """The columns that are known to differ, with both values."""
+    for column, before, after in zip(_COLUMNS, old, new, strict=True):
+        if before != after and before not in _NOT_TOLD and after not in _NOT_TOLD:
+            yield column, before, after
