@@ -26,7 +26,7 @@ from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter
 from vats_exporter.config.models import AccountSettings, CacheSettings, Config
 from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.logs.setup import configure
+from vats_exporter.logs import configure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

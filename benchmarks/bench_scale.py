@@ -16,8 +16,8 @@ from urllib.request import Request, urlopen
 
 from benchmarks.bench_exposition import make_snapshot
 from benchmarks.bench_serving import Invented
+from vats_exporter import logs
 from vats_exporter.address import ListenAddress
-from vats_exporter.logs import setup
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.web.server import WebServer
 from vats_exporter.web.site import Site
@@ -38,7 +38,7 @@ FORMATS = {
 
 def serve() -> None:
     """Serve until killed, and print the port; the body of the server's process."""
-    setup.configure(level="error")
+    logs.configure(level="error")
     accounts = []
     for number in range(ACCOUNTS):
         trunks = make_snapshot(TRUNKS).trunks

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, start_http_server
 
 from benchmarks.bench_exposition import ClientLibrary, make_snapshot
+from vats_exporter import logs
 from vats_exporter.address import ListenAddress
-from vats_exporter.logs import setup
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.trunks import Listing
 from vats_exporter.web.server import WebServer
@@ -76,7 +76,7 @@ def serve(server: str, trunks: int) -> None:
     """Serve until killed, and print the port; the body of a server's process."""
     snapshot = make_snapshot(trunks)
     if server == "vats-exporter":
-        setup.configure()
+        logs.configure()
         # Its data stays as it is, as the baselines' does: one refresh for the whole run.
         account = MonitoredAccount(
             "acme", lambda _: Invented(snapshot.trunks), ttl=3600, stale=7200

@@ -17,12 +17,11 @@ import pytest
 
 from tests.process import process_put_back
 from tests.web.clients import until
-from vats_exporter import app
+from vats_exporter import app, logs
 from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.logs import setup
 from vats_exporter.web.server import Limits
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ ANYWHERE = ListenAddress("127.0.0.1", 0)
 @pytest.fixture(autouse=True)
 def _quiet_log() -> Iterator[None]:
     with process_put_back():
-        setup.configure(stream=io.StringIO())
+        logs.configure(stream=io.StringIO())
         yield
 
 

@@ -21,11 +21,11 @@ import pytest
 from tests.doubles import make_due
 from tests.faults.faults import changed, content_of
 from tests.process import process_put_back
+from vats_exporter import logs
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.gwt import decode, encode_response
-from vats_exporter.logs import setup
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format
 from vats_exporter.metrics.table import METRICS
@@ -238,7 +238,7 @@ def lines() -> Iterator[io.StringIO]:
     """The log, at its most talkative."""
     stream = io.StringIO()
     with process_put_back():
-        setup.configure(stream=stream, level="debug")
+        logs.configure(stream=stream, level="debug")
         yield stream
 
 

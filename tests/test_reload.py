@@ -15,7 +15,7 @@ import pytest
 from tests.configurations import FILE, changed, config_of
 from tests.doubles import make_due, view
 from tests.process import process_put_back
-from vats_exporter import app
+from vats_exporter import app, logs
 from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import CacheSettings, Config, DetailsSettings, HistorySettings
@@ -23,7 +23,6 @@ from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.http import Fault, Incoming
 from vats_exporter.details import DetailedSource
-from vats_exporter.logs import setup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +37,7 @@ LONG = CacheSettings(ttl=3600.0, stale=7200.0)
 def quiet_log() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     with process_put_back():
-        setup.configure(stream=stream)
+        logs.configure(stream=stream)
         yield stream
 
 

@@ -12,14 +12,13 @@ import pytest
 
 from tests.configurations import changed, config_of
 from tests.process import process_put_back
-from vats_exporter import app
+from vats_exporter import app, logs
 from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter, Options
 from vats_exporter.config.models import CacheSettings, Config, DetailsSettings
 from vats_exporter.demo import SimulatedCabinet, make_accounts
 from vats_exporter.demo.http import Fault, Incoming
 from vats_exporter.history.file import read_events, read_phones
-from vats_exporter.logs import setup
 from vats_exporter.refresh import Refresher
 from vats_exporter.trunks import Listing
 
@@ -41,7 +40,7 @@ NONE = CacheSettings(ttl=0.0, stale=900.0)
 @pytest.fixture(autouse=True)
 def _quiet_log() -> Iterator[None]:
     with process_put_back():
-        setup.configure(stream=io.StringIO())
+        logs.configure(stream=io.StringIO())
         yield
 
 

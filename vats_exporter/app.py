@@ -23,7 +23,7 @@ from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource
 from vats_exporter.history.history import History
-from vats_exporter.logs.logger import get_logger
+from vats_exporter.logs import get_logger
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.counters import AccountCounters
 from vats_exporter.metrics.privacy import Privacy

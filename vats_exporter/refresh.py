@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from vats_exporter.cabinet.errors import CabinetError, IncompleteError
-from vats_exporter.logs.logger import get_logger
+from vats_exporter.logs import get_logger
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.trunks import AccountState, Listing, Snapshot, Trunk
 

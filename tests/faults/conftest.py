@@ -12,8 +12,8 @@ import trustme
 from tests.faults.connections import HOST, NamedCabinet, Resolver, context_of, open_bad_ports
 from tests.faults.watched import Ward
 from tests.process import process_put_back
+from vats_exporter import logs
 from vats_exporter.demo import SimulatedCabinet, make_accounts
-from vats_exporter.logs import setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def lines() -> Iterator[io.StringIO]:
     """The log."""
     stream = io.StringIO()
     with process_put_back():
-        setup.configure(stream=stream)
+        logs.configure(stream=stream)
         yield stream
 
 

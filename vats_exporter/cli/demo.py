@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 import yaml
 
+from vats_exporter import logs
 from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
@@ -19,7 +20,6 @@ from vats_exporter.cli.serve import keep_signals, wait_for_end
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import Config
 from vats_exporter.demo import Account, SimulatedCabinet, make_accounts
-from vats_exporter.logs import setup
 
 _HOST: Final = "127.0.0.1"
 _EXPORTER_PORT: Final = 9742
@@ -81,7 +81,7 @@ def command(**given: Any) -> None:
     exporter that reads it, both on this machine only. One trunk of each account changes every 15
     seconds. Prints addresses and things to try. Ends with Ctrl-C.
     """
-    setup.configure(form=given["log_format"] or "logfmt", level=given["log_level"] or "info")
+    logs.configure(form=given["log_format"] or "logfmt", level=given["log_level"] or "info")
     served = Options(protection=options.read_web_config(given["web_config_file"]))
     accounts = make_accounts(given["accounts"], trunks=given["trunks"], pace=_PACE, hold=_HOLD)
     keep_signals()

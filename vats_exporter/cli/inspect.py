@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from vats_exporter import logs
 from vats_exporter.cabinet import contract
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import DifferError
@@ -18,7 +19,6 @@ from vats_exporter.cli import options
 from vats_exporter.cli.output import Table, _, facts, fail, printable, sentence, tell, words, write
 from vats_exporter.config.models import AccountSettings
 from vats_exporter.gwt import encode_long
-from vats_exporter.logs import setup
 from vats_exporter.tools.inspection import Inspection, anonymous, inspect
 from vats_exporter.trunks import ROW_FLAGS, Trunk
 
@@ -57,7 +57,7 @@ def command(*, config_file: Path | None, account: str | None, save: Path | None)
     if others:
         names = ", ".join(one.name for one in config.accounts)
         fail("which account? there are {names}; say --account NAME", names=names)
-    setup.configure(level="error")
+    logs.configure(level="error")
     found = inspect(chosen, details=save is not None)
     if found.discovery is not None:
         sections = [

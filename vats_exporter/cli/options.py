@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeVar, get_args
 
 import click
 
+from vats_exporter import logs
 from vats_exporter.cabinet.answers import PageRead
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError, UndecodableError
@@ -25,7 +26,6 @@ from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.file import read_phones
 from vats_exporter.history.ledger import HistoryError
-from vats_exporter.logs import setup
 from vats_exporter.redaction import describe_unexpected, register_secrets
 from vats_exporter.trunks import Trunk, phone_digits, read_phone
 from vats_exporter.web.protection import Protection
@@ -135,12 +135,12 @@ accounts = option(
     shell_complete=complete_account,
 )
 log_level = option(
-    f"--log.level [{'|'.join(get_args(setup.Level))}]",
+    f"--log.level [{'|'.join(get_args(logs.Level))}]",
     "debug logs each call.  [default: info]",
     envvar="VATS_EXPORTER_LOG_LEVEL",
 )
 log_format = option(
-    f"--log.format [{'|'.join(get_args(setup.Format))}]",
+    f"--log.format [{'|'.join(get_args(logs.Format))}]",
     "How a line is written.  [default: logfmt]",
     envvar="VATS_EXPORTER_LOG_FORMAT",
 )
@@ -249,7 +249,7 @@ class Found(NamedTuple):
 def at_once(
     chosen: Sequence[AccountSettings],
     work: Callable[[AccountSettings, CabinetClient], Outcome],
-    level: setup.Level | None = None,
+    level: logs.Level | None = None,
 ) -> Iterator[Iterator[tuple[AccountSettings, CabinetClient, Outcome | CabinetError]]]:
     """Do something with some accounts' cabinets, several at a time; they stay open in the block.
 
@@ -273,7 +273,7 @@ def at_once(
         if isinstance(event, PageRead):
             progress.say("reading the cabinets: page {number}", number=next(pages))
 
-    setup.configure(level=level or "error")
+    logs.configure(level=level or "error")
     progress, pages = Progress(), count(1)
     with ThreadPoolExecutor(_AT_ONCE) as pool, ExitStack() as opened:
         cabinets = [opened.enter_context(CabinetClient(one, trace=trace)) for one in chosen]
@@ -284,7 +284,7 @@ def at_once(
 
 @contextmanager
 def reading(
-    chosen: Sequence[AccountSettings], level: setup.Level | None = None
+    chosen: Sequence[AccountSettings], level: logs.Level | None = None
 ) -> Iterator[tuple[Iterator[list[Found]], set[str]]]:
     """Read every trunk of some accounts; their cabinets stay open within the block.
 

@@ -21,7 +21,7 @@ from vats_exporter.cli import options, output
 from vats_exporter.cli.options import Found
 from vats_exporter.cli.output import Table, _, count, fail, sentence, tell, track, write
 from vats_exporter.expected_off import read_lines
-from vats_exporter.logs.logger import get_logger
+from vats_exporter.logs import get_logger
 
 _log = get_logger(__name__)
 

@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 import click
 
+from vats_exporter import logs
 from vats_exporter.address import parse_listen_address, systemd_addresses
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, fail
 from vats_exporter.config.models import Config
 from vats_exporter.config.values import parse_duration
-from vats_exporter.logs import setup
-from vats_exporter.logs.logger import get_logger
+from vats_exporter.logs import get_logger
 from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.web.server import Limits
 from vats_exporter.web.site import Urls, parse_external_url, parse_metrics_path, parse_prefix
@@ -178,7 +178,7 @@ def command(**given: Any) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     def log_as_told(config: Config) -> Config:
-        setup.configure(
+        logs.configure(
             form=given["log_format"] or config.log.format,
             level=given["log_level"] or config.log.level,
             queued=True,

@@ -22,7 +22,7 @@ from typing import Final
 from urllib.parse import quote
 
 from vats_exporter.history.ledger import Event, HistoryError, Ledger
-from vats_exporter.logs.logger import get_logger
+from vats_exporter.logs import get_logger
 
 BUSY_TIMEOUT: Final = 0.25  # seconds that the writer waits for a reader,
 _READERS_TIMEOUT: Final = 2.0  # and a reader for the writer

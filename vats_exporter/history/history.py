@@ -23,7 +23,7 @@ from typing_extensions import Self
 
 from vats_exporter.history.file import CorruptError, HistoryFile, move_aside
 from vats_exporter.history.ledger import Changes, Event, Ledger, events_between, see
-from vats_exporter.logs.logger import get_logger
+from vats_exporter.logs import get_logger
 from vats_exporter.trunks import Snapshot
 
 PATIENCE: Final = 2.0

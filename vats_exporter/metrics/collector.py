@@ -23,7 +23,7 @@ from vats_exporter import __version__
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.history import History
 from vats_exporter.history.ledger import Changes
-from vats_exporter.logs.setup import dropped_lines
+from vats_exporter.logs import dropped_lines
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.counters import AccountCounters
 from vats_exporter.metrics.exposition import (

@@ -20,7 +20,7 @@ from vats_exporter.cabinet.answers import (
     TraceEvent,
 )
 from vats_exporter.cabinet.errors import RESULTS, CabinetError
-from vats_exporter.logs.logger import get_logger
+from vats_exporter.logs import get_logger
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import clean
 from vats_exporter.metrics.table import Metric

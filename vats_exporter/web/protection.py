@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from vats_exporter.config.problems import ConfigError, Problem
-from vats_exporter.logs.logger import get_logger
+from vats_exporter.logs import get_logger
 from vats_exporter.web import Request, Response, say
 from vats_exporter.web.settings import RateLimit, WebSettings
 

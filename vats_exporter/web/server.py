@@ -26,7 +26,7 @@ from socketserver import StreamRequestHandler
 from typing import Any, Final
 
 from vats_exporter.address import ListenAddress
-from vats_exporter.logs.logger import get_logger
+from vats_exporter.logs import get_logger
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.web import MAX_HEAD, Request, Response, read_request, say
 from vats_exporter.web.protection import Protection

@@ -19,10 +19,9 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.process import process_put_back
-from vats_exporter import redaction
-from vats_exporter.logs import setup
-from vats_exporter.logs.logger import get_logger
+from tests.process import capture_logs, process_put_back
+from vats_exporter import logs, redaction
+from vats_exporter.logs import get_logger
 from vats_exporter.redaction import register_secrets
 
 if TYPE_CHECKING:
@@ -41,20 +40,39 @@ def lines(stream: io.StringIO) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-def logged(level: setup.Level = "info", /, **fields: object) -> dict[str, object]:
+def logged(level: logs.Level = "info", /, **fields: object) -> dict[str, object]:
     """The fields of one event, as a reader of JSON gets them back."""
     stream = io.StringIO()
-    setup.configure(form="json", level=level, stream=stream)
+    logs.configure(form="json", level=level, stream=stream)
     get_logger("vats_exporter.part").warning("event", **fields)
     (line,) = lines(stream)
     result: dict[str, object] = json.loads(line)
     return result
 
 
+def test_keyword_arguments_are_the_fields_of_the_record() -> None:
+    with capture_logs() as lines:
+        get_logger("vats_exporter.part").warning("event", level=1, msg="m", self="s")
+    assert lines == [
+        {"event": "event", "log_level": "warning", "level": 1, "msg": "m", "self": "s"}
+    ]
+
+
+def test_a_bound_logger_adds_its_fields_to_every_line() -> None:
+    log = get_logger("vats_exporter.part").bind(account="office").bind(call="list")
+    with capture_logs() as captured:
+        log.info("event", account="other")
+        log.info("event")
+    assert [(line["account"], line["call"]) for line in captured] == [
+        ("other", "list"),
+        ("office", "list"),
+    ]
+
+
 @time_machine.travel("2024-11-24T03:38:00.125+00:00", tick=False)
 def test_a_line_of_logfmt_has_time_level_message_and_fields() -> None:
     stream = io.StringIO()
-    setup.configure(stream=stream)
+    logs.configure(stream=stream)
     get_logger("vats_exporter.part").info(
         "refreshed", account="Офис 1", trunks=300, duration=1.25, ok=True, error=None
     )
@@ -67,7 +85,7 @@ def test_a_line_of_logfmt_has_time_level_message_and_fields() -> None:
 @time_machine.travel("2024-11-24T03:38:00.125+00:00", tick=False)
 def test_a_line_of_json_has_the_same_fields() -> None:
     stream = io.StringIO()
-    setup.configure(form="json", stream=stream)
+    logs.configure(form="json", stream=stream)
     get_logger("vats_exporter.part").warning("refreshed", account="Офис 1", trunks=300, error=None)
     assert json.loads(stream.getvalue()) == {
         "ts": "2024-11-24T03:38:00.125Z",
@@ -88,9 +106,9 @@ def test_a_line_of_json_has_the_same_fields() -> None:
         ("error", ["error"]),
     ],
 )
-def test_less_serious_levels_are_left_out(level: setup.Level, written: list[str]) -> None:
+def test_less_serious_levels_are_left_out(level: logs.Level, written: list[str]) -> None:
     stream = io.StringIO()
-    setup.configure(form="json", level=level, stream=stream)
+    logs.configure(form="json", level=level, stream=stream)
     logger = get_logger("vats_exporter.part")
     for write in (logger.debug, logger.info, logger.warning, logger.error):
         write("event")
@@ -117,14 +135,14 @@ def test_less_serious_levels_are_left_out(level: setup.Level, written: list[str]
 )
 def test_values_of_logfmt_stay_on_their_line(value: object, text: str) -> None:
     stream = io.StringIO()
-    setup.configure(stream=stream)
+    logs.configure(stream=stream)
     get_logger("vats_exporter.part").info("event", value=value)
     assert stream.getvalue().partition(" value=")[2] == text + "\n"
 
 
 def test_keys_of_logfmt_hold_no_blank_or_equals_sign() -> None:
     stream = io.StringIO()
-    setup.configure(stream=stream)
+    logs.configure(stream=stream)
     get_logger("vats_exporter.part").info("event", **{"a b=\n": 1})
     assert stream.getvalue().endswith(" a_b__=1\n")
 
@@ -142,7 +160,7 @@ def raise_with_a_local_secret() -> None:
 
 def test_an_exception_is_one_line_without_traceback() -> None:
     stream = io.StringIO()
-    setup.configure(form="json", stream=stream)
+    logs.configure(form="json", stream=stream)
     try:
         raise_with_a_local_secret()
     except ValueError:
@@ -154,7 +172,7 @@ def test_an_exception_is_one_line_without_traceback() -> None:
 
 def test_at_debug_an_exception_comes_with_its_traceback_but_no_locals() -> None:
     stream = io.StringIO()
-    setup.configure(form="json", level="debug", stream=stream)
+    logs.configure(form="json", level="debug", stream=stream)
     try:
         try:
             raise_with_a_local_secret()
@@ -182,7 +200,7 @@ def test_values_under_telling_names_are_never_written(name: str) -> None:
 def test_registered_secrets_are_replaced_in_messages_keys_exceptions_and_nested_values() -> None:
     register_secrets("hunter2-secret")
     stream = io.StringIO()
-    setup.configure(level="debug", stream=stream)
+    logs.configure(level="debug", stream=stream)
     logger = get_logger("vats_exporter.part")
     logger.error(
         "hunter2-secret",
@@ -212,7 +230,7 @@ def test_a_long_value_is_cut_after_its_secrets_are_replaced() -> None:
 
 def test_libraries_log_into_the_same_lines() -> None:
     stream = io.StringIO()
-    setup.configure(form="json", stream=stream)
+    logs.configure(form="json", stream=stream)
     logging.getLogger("library").warning("slow: %d s", 3)
     fields = json.loads(stream.getvalue())
     assert (fields["level"], fields["logger"], fields["msg"]) == ("warn", "library", "slow: 3 s")
@@ -220,7 +238,7 @@ def test_libraries_log_into_the_same_lines() -> None:
 
 def test_pythons_warnings_are_lines_too() -> None:
     stream = io.StringIO()
-    setup.configure(form="json", stream=stream)
+    logs.configure(form="json", stream=stream)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         # Entered after `configure`, so that it is the log that shows the warning.
@@ -232,7 +250,7 @@ def test_pythons_warnings_are_lines_too() -> None:
 
 def test_an_exception_that_ends_a_thread_is_a_line_without_its_message() -> None:
     stream = io.StringIO()
-    setup.configure(form="json", stream=stream)
+    logs.configure(form="json", stream=stream)
 
     def fail() -> None:
         raise ValueError("hunter2")
@@ -242,7 +260,7 @@ def test_an_exception_that_ends_a_thread_is_a_line_without_its_message() -> None
     thread.join()
     fields = json.loads(stream.getvalue())
     assert (fields["msg"], fields["thread"]) == ("thread ended", "worker")
-    assert re.fullmatch(r"unexpected ValueError at test_setup\.py:\d+", fields["error"])
+    assert re.fullmatch(r"unexpected ValueError at test_logs\.py:\d+", fields["error"])
 
 
 class Dying:
@@ -254,26 +272,26 @@ def test_an_exception_that_nobody_can_catch_is_a_line_without_its_message(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stream = io.StringIO()
-    setup.configure(form="json", stream=stream)
+    logs.configure(form="json", stream=stream)
     Dying()
     gc.collect()
     fields = json.loads(stream.getvalue())
     assert (fields["level"], fields["msg"]) == ("error", "exception ignored")
-    assert re.fullmatch(r"unexpected ValueError at test_setup\.py:\d+", fields["error"])
+    assert re.fullmatch(r"unexpected ValueError at test_logs\.py:\d+", fields["error"])
     assert capsys.readouterr().err == ""
 
 
 def test_libraries_are_never_asked_for_more_than_warnings() -> None:
     stream = io.StringIO()
-    setup.configure(level="debug", stream=stream)
+    logs.configure(level="debug", stream=stream)
     logging.getLogger("library").info("connecting")
     assert stream.getvalue() == ""
 
 
 def test_a_second_configuration_replaces_the_first() -> None:
     first, second = io.StringIO(), io.StringIO()
-    setup.configure(stream=first)
-    setup.configure(stream=second)
+    logs.configure(stream=first)
+    logs.configure(stream=second)
     get_logger("vats_exporter.part").info("event")
     logging.getLogger("library").error("event")
     assert first.getvalue() == ""
@@ -299,7 +317,7 @@ def test_arguments_that_do_not_fit_their_message_do_not_fail() -> None:
     stream = io.StringIO()
     # pytest's own handlers raise on such a record.
     logging.getLogger().handlers.clear()
-    setup.configure(form="json", stream=stream)
+    logs.configure(form="json", stream=stream)
     unfit = logging.LogRecord("library", logging.ERROR, "", 1, "%d of %d", ("one",), None)
     logging.getLogger("library").handle(unfit)
     assert json.loads(stream.getvalue())["msg"] == "%d of %d"
@@ -311,7 +329,7 @@ def test_a_stream_that_is_gone_does_not_fail(
 ) -> None:
     stream = io.StringIO()
     stream.close()
-    setup.configure()
+    logs.configure()
     monkeypatch.setattr(sys, "stderr", stream if closed else None)
     get_logger("vats_exporter.part").info("event")
 
@@ -335,7 +353,7 @@ def test_any_event_is_one_line(event: str, fields: dict[str, object]) -> None:
     fields = {name: value for name, value in fields.items() if name not in {"event", "self"}}
     for form in ("logfmt", "json"):
         stream = io.StringIO()
-        setup.configure(form="json" if form == "json" else "logfmt", stream=stream)
+        logs.configure(form="json" if form == "json" else "logfmt", stream=stream)
         get_logger("vats_exporter.part").info(event, **fields)
         (line,) = lines(stream)
         line.encode("utf-8")
@@ -345,7 +363,7 @@ def test_any_event_is_one_line(event: str, fields: dict[str, object]) -> None:
 
 def test_a_thread_that_ends_itself_is_no_failure() -> None:
     stream = io.StringIO()
-    setup.configure(form="json", stream=stream)
+    logs.configure(form="json", stream=stream)
     thread = threading.Thread(target=sys.exit)
     thread.start()
     thread.join()
@@ -354,7 +372,7 @@ def test_a_thread_that_ends_itself_is_no_failure() -> None:
 
 def test_an_exception_may_be_given_as_pythons_triple() -> None:
     stream = io.StringIO()
-    setup.configure(form="json", stream=stream)
+    logs.configure(form="json", stream=stream)
     try:
         json.loads("")
     except ValueError:
@@ -378,14 +396,14 @@ def test_what_breaks_whoever_looks_at_it_is_told_in_a_line_of_its_own() -> None:
 def test_a_reader_that_stops_reading_stops_no_one_and_what_is_dropped_is_counted() -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as reader:
-        setup.configure(form="json", stream=stream, queued=True)
+        logs.configure(form="json", stream=stream, queued=True)
         log = get_logger("vats_exporter.part")
-        before, sent, pad = setup.dropped_lines(), 0, "x" * 1000
-        while setup.dropped_lines() == before:
+        before, sent, pad = logs.dropped_lines(), 0, "x" * 1000
+        while logs.dropped_lines() == before:
             log.info("event", number=sent, pad=pad)
             sent += 1
-        dropped = setup.dropped_lines() - before
-        assert sent - dropped >= setup.QUEUED_LINES
+        dropped = logs.dropped_lines() - before
+        assert sent - dropped >= logs.QUEUED_LINES
         numbers = [json.loads(reader.readline())["number"] for _ in range(sent - dropped)]
         assert numbers == list(range(sent - dropped))
         log.info("event", number=-1, pad="")
@@ -395,10 +413,10 @@ def test_a_reader_that_stops_reading_stops_no_one_and_what_is_dropped_is_counted
 def test_an_exit_is_not_held_up_by_a_log_that_is_not_read() -> None:
     code = (
         "import sys\n"
-        "from vats_exporter.logs import setup\n"
-        "from vats_exporter.logs.logger import get_logger\n"
-        "setup.configure(queued=True)\n"
-        "for number in range(300): get_logger('vats_exporter').info('x' * 1000)\n"
+        "from vats_exporter import logs\n"
+        "from vats_exporter.logs import get_logger\n"
+        "logs.configure(queued=True)\n"
+        "for number in range(300): logs.get_logger('vats_exporter').info('x' * 1000)\n"
         "print('done')\n"
     )
     reading, writing = os.pipe()

@@ -12,9 +12,9 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partialmethod
 from typing import Final, Literal, TextIO
 
-from vats_exporter.logs.logger import get_logger
 from vats_exporter.redaction import Redaction, describe_unexpected
 
 Format = Literal["logfmt", "json"]
@@ -24,6 +24,36 @@ QUEUED_LINES: Final = 4096
 """Lines that wait to be read; further ones are dropped and counted."""
 
 _NAMES: Final = {"WARNING": "warn", "CRITICAL": "error"}
+
+
+class FieldLogger:
+    """A logger whose keyword arguments are the fields of the line.
+
+    ``debug`` is for what helps to find a fault, ``info`` for what happens in normal operation,
+    ``warning`` for what a person should look at, ``error`` for a failure of the exporter itself.
+    """
+
+    def __init__(self, logger: logging.Logger, **fields: object) -> None:
+        self._logger, self._fields = logger, fields
+
+    def bind(self, **fields: object) -> FieldLogger:
+        """Return a logger that gives each of its lines these fields."""
+        return FieldLogger(self._logger, **self._fields, **fields)
+
+    def _log(self, level: int, event: str, /, **fields: object) -> None:
+        self._logger.log(level, event, extra={"fields": {**self._fields, **fields}})
+
+    debug = partialmethod(_log, logging.DEBUG)
+    info = partialmethod(_log, logging.INFO)
+    warning = partialmethod(_log, logging.WARNING)
+    error = partialmethod(_log, logging.ERROR)
+
+
+def get_logger(name: str) -> FieldLogger:
+    """Return the logger of the module ``name``."""
+    return FieldLogger(logging.getLogger(name))
+
+
 _log = get_logger(__name__)
 
 
@@ -40,8 +70,7 @@ def configure(
     thread, so that a reader that stops reading stops nothing else.
     """
     least: int = getattr(logging, level.upper())
-    handler = _Handler(stream, queued=queued)
-    handler.setFormatter(_Formatter(form))
+    handler = _Handler(form, stream, queued=queued)
     handler.addFilter(Redaction(with_traceback=level == "debug"))
     root = logging.getLogger()
     root.handlers = [one for one in root.handlers if not isinstance(one, _Handler)] + [handler]
@@ -104,8 +133,9 @@ _writer: Final = _Writer()
 
 
 class _Handler(logging.Handler):
-    def __init__(self, stream: TextIO | None, *, queued: bool) -> None:
+    def __init__(self, form: Format, stream: TextIO | None, *, queued: bool) -> None:
         super().__init__()
+        self._render = _json if form == "json" else _logfmt
         self._stream, self._queued = stream, queued
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -119,16 +149,6 @@ class _Handler(logging.Handler):
                 stream.write(line)
                 stream.flush()
 
-    def close(self) -> None:  # at exit
-        _writer.flush(timeout=1.0)
-        super().close()
-
-
-class _Formatter(logging.Formatter):
-    def __init__(self, form: Format) -> None:
-        super().__init__()
-        self._render = _json if form == "json" else _logfmt
-
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, timezone.utc)
         line: dict[str, object] = {
@@ -140,6 +160,10 @@ class _Formatter(logging.Formatter):
             # A field called like one of the line's own must not take its place.
             line[f"{name}_" if name in line else name] = value
         return self._render(line)
+
+    def close(self) -> None:  # at exit
+        _writer.flush(timeout=1.0)
+        super().close()
 
 
 # What JSON leaves as it is, but a terminal or a reader of lines may act upon.

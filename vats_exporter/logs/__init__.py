@@ -1,1 +1,0 @@
-"""The log: its formats, and what keeps secrets out of it."""
