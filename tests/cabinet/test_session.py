@@ -356,14 +356,21 @@ def test_a_refusal_is_forgotten_with_the_right_password(
 # -- how often a password is sent
 
 
+def send(pace: SignInPace, error: CabinetError | None) -> None:
+    """Sign in, which ends like this."""
+    with contextlib.suppress(CabinetError), pace.sending(1):
+        if error:
+            raise error
+
+
 def pauses(error: CabinetError | None, times: int) -> list[float]:
     """How long a password waits after each of so many sign-ins that end like this."""
     ticks = Ticks()
     pace = SignInPace(clock=ticks)
     waits = []
     for _ in range(times):
-        pace.send(1)
-        waits.append(pace.ended(1, error))
+        send(pace, error)
+        waits.append(pace.left(1))
         ticks.now += waits[-1]
     return waits
 
@@ -393,17 +400,21 @@ def test_a_month_of_refusals_is_counted() -> None:
 def test_a_password_that_may_not_be_sent_yet_fails_as_the_last_sign_in_did() -> None:
     ticks = Ticks()
     pace = SignInPace(clock=ticks)
-    pace.send(1)
-    with pytest.raises(NotGwtError, match=r"sent 0 s ago, and is not sent again for 60 s"):
-        pace.send(1)
-    pace.ended(1, LoginRefusedError("sign_in: refused"))
+    with contextlib.suppress(LoginRefusedError), pace.sending(1):
+        with (
+            pytest.raises(NotGwtError, match=r"sent 0 s ago, and is not sent again for 60 s"),
+            pace.sending(1),
+        ):
+            pytest.fail("it was sent")
+        raise LoginRefusedError("sign_in: refused")
     ticks.now += 20
-    with pytest.raises(LoginRefusedError, match=r"^sign_in: refused; .* 20 s ago.* 40 s") as caught:
-        pace.send(1)
+    says = r"^sign_in: refused; .* 20 s ago.* 40 s"
+    with pytest.raises(LoginRefusedError, match=says) as caught, pace.sending(1):
+        pytest.fail("it was sent")
     assert caught.value.retry_after == 40.0
-    pace.send(2)  # another login, or another password
-    ticks.now += 40
-    pace.send(1)
+    for who in (2, 1):  # another login, or another password; and this one when it may be
+        with pace.sending(who):
+            ticks.now += 40
 
 
 def test_a_success_ends_a_row_of_failures() -> None:
@@ -411,8 +422,8 @@ def test_a_success_ends_a_row_of_failures() -> None:
     pace = SignInPace(clock=ticks)
     waits = []
     for error in (LoginRefusedError("no"), LoginRefusedError("no"), None, LoginRefusedError("no")):
-        pace.send(1)
-        waits.append(pace.ended(1, error))
+        send(pace, error)
+        waits.append(pace.left(1))
         ticks.now += waits[-1]
     assert waits == [60.0, 120.0, 60.0, 60.0]
 

@@ -455,10 +455,10 @@ def test_an_answer_that_is_closed_in_the_middle_is_none(
         yield from (HEAD, b"Transfer-Encoding: chunked\r\n\r\n", b"3\r\nabc\r\n")
         server.stopping.wait()
 
-    def read_and_close(answer: HTTPResponse, **options: Any) -> bytes:
+    def read_and_close(answer: HTTPResponse, limit: int) -> bytes:
         assert answer.read(1) == b"a"
         transport.close()  # as another thread does
-        return read_body(answer, **options)
+        return read_body(answer, limit)
 
     monkeypatch.setattr(answers, "read_body", read_and_close)
     server.answer(PATH, Reply(raw=never()))

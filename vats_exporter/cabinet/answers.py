@@ -26,17 +26,7 @@ from io import BytesIO
 from typing import Final, Literal, NamedTuple
 from urllib.request import Request
 
-from vats_exporter.cabinet.errors import (
-    CabinetError,
-    CabinetTimeoutError,
-    NotACabinetError,
-    NotGwtError,
-    ProxyError,
-    SessionEndedError,
-    TlsError,
-    UndecodableError,
-    UnreachableError,
-)
+from vats_exporter.cabinet import errors
 from vats_exporter.cabinet.settings import Timeouts
 
 CALLS: Final = (
@@ -110,24 +100,21 @@ class Answer:
         text = self.body[:_LOOKED_AT].decode("utf-8", "replace")
         return bool(_LOGIN_FORM.search(text) or _LOGIN_PATH.search(self.path))
 
-    def check(self, call: str, where: str = "") -> None:
-        """See that a call was answered with HTTP 200, and neither the login page nor the way to it.
-
-        ``where`` is for the error about another status.
-        """
+    def check(self, where: str) -> None:
+        """See that the answer is HTTP 200, and neither the login page nor the way to it."""
         if self.status in _SESSION_ENDED:
             status = f"HTTP {self.status}"
             seen = status if self.status >= 400 else f"a redirect ({status})"
-            raise SessionEndedError(f"{call}: {seen}")
+            raise errors.SessionEndedError(f"{where}: {seen}")
         if self.status != 200:
-            raise self.error(where or call)
+            raise self.error(where)
         # A permutation's .cache.html is a page as well, and begins with GWT's own names.
         # Servers leave an empty line for each directive of a page.
         is_page = self.body[:_LOOKED_AT].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
         if is_page and self.is_login_page and b"$wnd" not in self.body:
-            raise SessionEndedError(f"{call}: the login page")
+            raise errors.SessionEndedError(f"{where}: the login page")
 
-    def error(self, where: str) -> NotGwtError:
+    def error(self, where: str) -> errors.NotGwtError:
         """Make the error for an HTTP status that is no answer, with when to ask again.
 
         ``Retry-After`` counts in seconds or names a date. [RFC 9110, 10.2.3]
@@ -140,7 +127,7 @@ class Answer:
                 date = parsedate_to_datetime(self.retry_after).timestamp()
                 seconds = max(0.0, math.ceil(date - time.time()))
         later = f", to be tried again after {seconds:.0f} s" if seconds else ""
-        error = NotGwtError(f"{where}: HTTP {self.status}{later}")
+        error = errors.NotGwtError(f"{where}: HTTP {self.status}{later}")
         error.retry_after = seconds
         return error
 
@@ -155,7 +142,7 @@ class CallEnded(NamedTuple):
     """An HTTP call was answered, whatever the answer; or there is no whole one, and why."""
 
     call: str
-    outcome: Answer | CabinetError
+    outcome: Answer | errors.CabinetError
     duration: float
 
 
@@ -223,7 +210,7 @@ class CookieRules(DefaultCookiePolicy):
         return keeps
 
 
-def read_body(source: http.client.HTTPResponse, *, limit: int, where: str) -> bytes:
+def read_body(source: http.client.HTTPResponse, limit: int) -> bytes:
     """Read a body to its end, and unpack it; ``limit`` bounds its bytes as sent and as unpacked."""
     wrong = ""
     body = source.read(limit + 1)
@@ -242,48 +229,48 @@ def read_body(source: http.client.HTTPResponse, *, limit: int, where: str) -> by
     if not wrong and len(body) > limit:
         wrong = f"the answer is longer than {limit} bytes"
     if wrong:
-        raise UndecodableError(f"{where}: {wrong}")
+        raise errors.UndecodableError(wrong)
     return body
 
 
 def translate(
-    error: Exception, where: str, timeouts: Timeouts, *, connected: bool, proxy: str = ""
-) -> CabinetError:
+    error: Exception, timeouts: Timeouts, *, connected: bool, proxy: str
+) -> errors.CabinetError:
     """Say what an exception means, without anything it quotes.
 
     It came after the connection had been made, TLS included, or before. ``proxy`` is the host and
-    port of one that was not got past.
+    port of one that was not got past, if it may be that.
     """
-    kind: type[CabinetError] = UnreachableError
+    kind: type[errors.CabinetError] = errors.UnreachableError
     words = "connection closed without a whole answer"
     match error:
         case TimeoutError():
-            kind, words = CabinetTimeoutError, f"no connection within {timeouts.connect:g} s"
+            kind, words = errors.CabinetTimeoutError, f"no connection within {timeouts.connect:g} s"
             if connected:
                 words = f"nothing received for {timeouts.read:g} s"
         case ssl.SSLError() if not connected:
-            kind, words = TlsError, tls_failure(error)
+            kind, words = errors.TlsError, tls_failure(error)
         case http.client.IncompleteRead():
-            kind, words = UndecodableError, "the answer is cut off"
+            kind, words = errors.UndecodableError, "the answer is cut off"
         case http.client.RemoteDisconnected():
             pass
         case http.client.HTTPException():
-            kind, words = NotACabinetError, "the answer is not HTTP, or its head is too long"
+            kind, words = errors.NotACabinetError, "the answer is not HTTP, or its head is too long"
         case socket.gaierror():
             words = "the name does not resolve"
         case OSError(strerror=str(system)):
             words = system.lower()
         case OSError(args=(str(text),)) if proxy and (refused := _TUNNEL.match(text)):
-            return proxy_refusal(where, proxy, int(refused[1]))
+            return proxy_refusal(proxy, int(refused[1]))
     if proxy:
-        kind, words = ProxyError, f"proxy {proxy}: {words}"
-    return kind(f"{where}: {words}")
+        kind, words = errors.ProxyError, f"proxy {proxy}: {words}"
+    return kind(words)
 
 
-def proxy_refusal(where: str, proxy: str, status: int) -> ProxyError:
+def proxy_refusal(proxy: str, status: int) -> errors.ProxyError:
     """Make the error for a proxy that does not let a call through."""
     hint = "; proxy_url takes login and password: http://login:password@host" * (status == 407)
-    return ProxyError(f"{where}: proxy {proxy} refuses: HTTP {status}{hint}")
+    return errors.ProxyError(f"proxy {proxy} refuses: HTTP {status}{hint}")
 
 
 def tls_failure(error: ssl.SSLError) -> str:

@@ -19,18 +19,10 @@ from typing import Any
 from typing_extensions import Self
 
 from vats_exporter import gwt
-from vats_exporter.cabinet import contract, devices
+from vats_exporter.cabinet import contract, devices, errors
 from vats_exporter.cabinet.answers import PageRead
 from vats_exporter.cabinet.devices import SwitchOutcome, TrunkDetails, TrunkSwitch
 from vats_exporter.cabinet.discovery import Discovery
-from vats_exporter.cabinet.errors import (
-    CabinetError,
-    DoubtfulError,
-    GwtExceptionError,
-    IncompleteError,
-    RedeployedError,
-    UndecodableError,
-)
 from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
 from vats_exporter.cabinet.page import Page
 from vats_exporter.cabinet.session import Session
@@ -38,13 +30,13 @@ from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.trunks import Listing, Trunk, read_phone
 
 
-class UnknownTrunkError(CabinetError):
+class UnknownTrunkError(errors.CabinetError):
     """No trunk has this phone or reference, or several have the phone."""
 
     result = "incomplete"
 
 
-class NotSwitchedError(CabinetError):
+class NotSwitchedError(errors.CabinetError):
     """A selector did not move where it should, whatever the cabinet answered."""
 
     result = "incomplete"
@@ -73,7 +65,7 @@ class CabinetClient(Session):
         with self._alone():
             try:
                 return self._read_list()
-            except DoubtfulError:
+            except errors.DoubtfulError:
                 self._signed_in = False
             return self._read_list()
 
@@ -98,9 +90,9 @@ class CabinetClient(Session):
         with self._alone():
             try:
                 return ask(devices.DEVICE_FORM, partial(devices.read_device_form, trunk=ref))
-            except RedeployedError:
+            except errors.RedeployedError:
                 raise
-            except GwtExceptionError:
+            except errors.GwtExceptionError:
                 return ask(devices.MOBILE_FORM, devices.read_mobile_form)
 
     def move_selector(self, ref: str, *, enabled: bool) -> None:
@@ -130,13 +122,13 @@ class CabinetClient(Session):
     def _read_list(self) -> Listing:
         try:
             return self._with_misfit(read_all(self._read_page, self._settings, self._known))
-        except DoubtfulError:
+        except errors.DoubtfulError:
             raise
-        except CabinetError as error:
+        except errors.CabinetError as error:
             if not self._known.doubt:
                 raise
             # Another session has to wait, or does not work; the doubt stays.
-            failed = IncompleteError(f"{self._known.doubt}; {error}")
+            failed = errors.IncompleteError(f"{self._known.doubt}; {error}")
             failed.retry_after = error.retry_after
             raise failed from None
 
@@ -161,7 +153,7 @@ class CabinetClient(Session):
             self._known.deployed(names.permutation)
             try:
                 return names.read_page(response)
-            except UndecodableError as error:
+            except errors.UndecodableError as error:
                 error.args = (f"list: page {number + 1}: {error}",)
                 raise
 

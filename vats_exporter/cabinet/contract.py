@@ -7,7 +7,7 @@ each fact comes from.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
@@ -90,12 +90,9 @@ _WRITTEN: Final = {
 
 
 def validate_list_tail(template: str) -> None:
-    """Check the template of the list request's end.
+    """Check the template of the list request's end; a ``ValueError`` says what is wrong with it.
 
     A ``|`` at its start is passed over: tails are often written so [user].
-
-    Raises:
-        ValueError: what is wrong with it and where, in one sentence.
     """
     if not template.endswith("|"):
         raise ValueError('it must end with "|", or the last value is lost')
@@ -109,12 +106,10 @@ def validate_list_tail(template: str) -> None:
             raise ValueError(f"the placeholder {placeholder} is missing")
 
 
-def _values(template: str) -> list[str]:
+def _values(template: str, **known: str) -> list[str]:
+    for name, value in known.items():
+        template = template.replace(f"{{{name}}}", value)
     return template.removeprefix("|").split("|")[:-1]
-
-
-def _filled(template: str, known: Mapping[str, str]) -> list[str]:
-    return [known.get(value, value) for value in _values(template)]
 
 
 def choose_list_tail(
@@ -132,7 +127,7 @@ def choose_list_tail(
     kinds = [field for field in fields if isinstance(field, Kind)]
     written = re.compile(r"\|".join(_WRITTEN.get(kind, r"-?\d+") for kind in kinds), re.ASCII)
     for tail in LIST_TAILS if configured == LIST_TAILS[0] else (configured,):
-        values = [*_LIST_HEAD[1:], *_filled(tail, {"{filter}": str(row_filter)})]
+        values = [*_LIST_HEAD[1:], *_values(tail, filter=str(row_filter))]
         if written.fullmatch("|".join(values)):
             return tail, ""
     return configured, (
@@ -144,8 +139,7 @@ def choose_list_tail(
 
 def list_request(strings: Sequence[str], tail: str, **values: str) -> str:
     """Build the request for one page; the values are those of the tail's placeholders."""
-    known = {f"{{{name}}}": value for name, value in values.items()}
-    tokens = ["1", "2", "3", "4", "1", "5", *_LIST_HEAD, *_filled(tail, known)]
+    tokens = ["1", "2", "3", "4", "1", "5", *_LIST_HEAD, *_values(tail, **values)]
     return build_request(strings, tokens)
 
 
@@ -155,11 +149,7 @@ def details_request(strings: Sequence[str], *, trunk: str, form: int) -> str:
 
 
 def selector_method(methods: Iterable[Method], configured: str | None) -> Method:
-    """The method that moves a trunk's selector: the configured one, or the only one that fits.
-
-    Raises:
-        UndecodableError: there is not one.
-    """
+    """The method that moves a trunk's selector: the configured one, or the only one that fits."""
     wanted = SELECTOR.path.replace("Gwt", "")
     own = [one for one in methods if one.interface.rpartition(".")[2].replace("Gwt", "") == wanted]
     if configured:

@@ -20,13 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from vats_exporter.cabinet.errors import (
-    CabinetError,
-    CabinetTimeoutError,
-    LoginRefusedError,
-    UndecodableError,
-    UnreachableError,
-)
+from vats_exporter.cabinet import errors
 from vats_exporter.gwt import SIGNATURE, Response
 from vats_exporter.trunks import normalise_phone
 
@@ -40,7 +34,7 @@ _LINE: Final = re.compile(r"mobsip_(\d{10})", re.ASCII)
 
 # Failures of the whole cabinet, after which no other selector of it is moved: trying again for each
 # trunk would lock a login that is refused.
-_STOPPING: Final = (LoginRefusedError, UnreachableError, CabinetTimeoutError)
+_STOPPING: Final = (errors.LoginRefusedError, errors.UnreachableError, errors.CabinetTimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +76,10 @@ def read_device_form(response: Response, trunk: str) -> TrunkDetails:
     if found != trunk:
         # Not quoted: in a broken record it may be any of the record's strings.
         whose = "another trunk" if found else "none"
-        raise UndecodableError(f"form {DEVICE_FORM} of {trunk}: the record is of {whose}")
+        raise errors.UndecodableError(f"form {DEVICE_FORM} of {trunk}: the record is of {whose}")
     enabled = tokens[at] if at < len(tokens) else None
     if enabled not in (0, 1):
-        raise UndecodableError(
+        raise errors.UndecodableError(
             f"the record's selector is neither 0 nor 1, token {at + 1} from the end"
         )
     device, at = _long(tokens, strings, at + 1, "the record's device")
@@ -123,7 +117,7 @@ def _long(tokens: Sequence[object], strings: Sequence[str], at: int, what: str) 
         return "", at + 1
     value = tokens[at + 1] if at + 1 < len(tokens) else None
     if not isinstance(value, str) or not _LONG.fullmatch(strings[at]):
-        raise UndecodableError(f"{what} is no java.lang.Long, token {at + 1} from the end")
+        raise errors.UndecodableError(f"{what} is no java.lang.Long, token {at + 1} from the end")
     return value, at + 2
 
 
@@ -188,9 +182,9 @@ class TrunkSwitch:
             if self.after is not enabled:
                 self.outcome = SwitchOutcome.FAILED
                 self.error = "the cabinet took the change but shows the selector where it was"
-        except CabinetError as error:
+        except errors.CabinetError as error:
             # A call that was answered as without a session has moved nothing.
-            unmoved = isinstance(error, LoginRefusedError) and not answered
+            unmoved = isinstance(error, errors.LoginRefusedError) and not answered
             begun = self.outcome is SwitchOutcome.STARTED and not unmoved
             self.outcome = SwitchOutcome.UNCLEAR if begun else SwitchOutcome.FAILED
             self.error, self.stops = str(error), isinstance(error, _STOPPING)

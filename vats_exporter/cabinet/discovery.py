@@ -18,16 +18,8 @@ from threading import BoundedSemaphore, Lock
 from typing import Final
 from weakref import WeakValueDictionary
 
-from vats_exporter.cabinet import contract
+from vats_exporter.cabinet import contract, errors
 from vats_exporter.cabinet.contract import LIST, MODULE_PATH, Service
-from vats_exporter.cabinet.errors import (
-    CabinetError,
-    CabinetTimeoutError,
-    NotACabinetError,
-    RedeployedError,
-    TableError,
-    UndecodableError,
-)
 from vats_exporter.cabinet.page import Page
 from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.cabinet.settings import CabinetSettings
@@ -47,16 +39,16 @@ _STRONG_NAME: Final = re.compile(
 )
 
 
-class MissingError(NotACabinetError):
+class MissingError(errors.NotACabinetError):
     """HTTP 404 for a script."""
 
 
-class _Findings:
-    """What the texts of one permutation contain, parsed."""
+class _Findings(ClassTable):
+    """What the texts of one permutation contain, parsed, and the table of its classes."""
 
     def __init__(self, script: Script) -> None:
+        super().__init__(script.classes)
         self.script = script
-        self.table = ClassTable(script.classes)
 
 
 _shared: WeakValueDictionary[bytes, _Findings] = WeakValueDictionary()
@@ -70,7 +62,7 @@ _turns: Final = BoundedSemaphore(16)
 def _turn(within: float) -> Iterator[None]:
     """Wait no longer than a call may take: accounts that hang may have all turns."""
     if not _turns.acquire(timeout=within):
-        raise CabinetTimeoutError(
+        raise errors.CabinetTimeoutError(
             f"permutation: waited for other accounts to read their scripts, more than {within:g} s"
         )
     try:
@@ -91,7 +83,9 @@ def _read(*texts: str) -> _Findings:
             try:
                 found = _shared[key] = _Findings(read_script(*texts))
             except GwtError as error:
-                raise UndecodableError(f"permutation: its script cannot be read: {error}") from None
+                raise errors.UndecodableError(
+                    f"permutation: its script cannot be read: {error}"
+                ) from None
         return found
 
 
@@ -134,7 +128,7 @@ class Discovery:
         """A service's policy hash; an ``UndecodableError`` where the script does not tell it."""
         found = self.policies.get(service.path)
         if found is None:
-            raise UndecodableError(
+            raise errors.UndecodableError(
                 f"permutation {self.permutation}: no policy hash of {service.path} in its script; "
                 f"services.{service.path} sets it by hand"
             )
@@ -165,18 +159,20 @@ class Discovery:
         Before that, a class that the script lacks is looked for in its fragments.
 
         Raises:
-            RedeployedError: the script does not read it, did before, and is out of date.
-            UndecodableError: it is no page, or an uncertain one.
+            errors.RedeployedError: the script does not read it, did before, and is out of date.
+            errors.UndecodableError: it is no page, or an uncertain one.
         """
         try:
             page = read_page(response, self.table)
-        except TableError as error:
+        except errors.TableError as error:
             if error.missing and self.look_for(error.missing):
                 return self.read_page(response)
             if self._reads_lists:
                 self._reads_lists = False
                 if self.permutation not in permutations(self._transport, self._settings):
-                    raise RedeployedError("list: the script does not read it any more") from None
+                    raise errors.RedeployedError(
+                        "list: the script does not read it any more"
+                    ) from None
             return read_page(response, None, not_by_script=str(error))
         if page.records and self._reads_lists is None:
             self._reads_lists = True
@@ -227,8 +223,8 @@ class Discovery:
 
     def _use(self, *texts: str) -> None:
         """Read the permutation's script and its fragments."""
-        settings, self._findings = self._settings, _read(*texts)
-        self.script, self.table = self._findings.script, self._findings.table
+        settings, self.table = self._settings, _read(*texts)
+        self.script = self.table.script
         self.policies = {**self.script.policies, **settings.services}
         self.signatures = {**self.script.signatures, **settings.signatures}
         fields = self.script.requests.get(self.signatures.get(contract.LIST_REQUEST, ""))
@@ -249,8 +245,8 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
     there, or was read and does not tell what is needed.
     """
     names = permutations(transport, settings)[:_MOST_TRIED]
-    missing: list[CabinetError] = []
-    useless: list[CabinetError] = []
+    missing: list[errors.CabinetError] = []
+    useless: list[errors.CabinetError] = []
     with _turn(settings.timeouts.call):
         for name in names:
             try:
@@ -262,7 +258,7 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
                 found = Discovery(transport, settings, name, path, text)
                 found.search(LIST.path, text)
                 found.policy(LIST)
-            except UndecodableError as error:
+            except errors.UndecodableError as error:
                 useless.append(error)
                 if len(useless) == _MOST_READ:
                     break
@@ -283,7 +279,9 @@ def find_permutations(script: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(_STRONG_NAME.findall(script)))
     if not names:
         what = "no strong name of a permutation (32 hexadecimal digits) in it"
-        raise UndecodableError(f"{contract.NOCACHE_PATH}: {what}; permutation sets it by hand")
+        raise errors.UndecodableError(
+            f"{contract.NOCACHE_PATH}: {what}; permutation sets it by hand"
+        )
     return names
 
 
@@ -302,7 +300,7 @@ def _script(transport: Transport, call: str, path: str) -> str:
     answer = transport.send(call, path, follow=False)
     if answer.status == 404:
         raise MissingError(f"{call}: {path} is not there (HTTP 404)")
-    answer.check(call, f"{call}: {path}")
+    answer.check(f"{call}: {path}")
     if len(answer.body) > _LONGEST_SCRIPT:
-        raise UndecodableError(f"{call}: {path} is longer than {_LONGEST_SCRIPT} bytes")
+        raise errors.UndecodableError(f"{call}: {path} is longer than {_LONGEST_SCRIPT} bytes")
     return answer.text

@@ -22,20 +22,10 @@ from urllib.parse import urlencode
 
 from vats_exporter import gwt
 from vats_exporter.address import parse_address
-from vats_exporter.cabinet import contract
+from vats_exporter.cabinet import contract, errors
 from vats_exporter.cabinet.answers import Answer, Redeployed, SignIn, Trace
 from vats_exporter.cabinet.contract import Service
 from vats_exporter.cabinet.discovery import Discovery, discover
-from vats_exporter.cabinet.errors import (
-    CabinetError,
-    GwtExceptionError,
-    LoginRefusedError,
-    NotACabinetError,
-    NotGwtError,
-    RedeployedError,
-    SessionEndedError,
-    UndecodableError,
-)
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.transport import Transport
 from vats_exporter.redaction import redact
@@ -63,7 +53,7 @@ _CLASS: Final = re.compile(r"[a-z]\w*(?:\.[\w$]+){2,}", re.ASCII)
 _LONGEST: Final = 200  # characters of the server's own words that are told
 
 
-class LostCookieError(NotACabinetError):
+class LostCookieError(errors.NotACabinetError):
     """The sign-in ended at the login page, and no cookie, or not the session's, went back."""
 
 
@@ -74,7 +64,7 @@ class _Sent:
     at: float
     pause: float
     growing: float
-    error: CabinetError | None = None
+    error: errors.CabinetError | None = None
 
 
 class SignInPace:
@@ -99,30 +89,32 @@ class SignInPace:
         sent = self._sent.get(who)
         return max(0.0, sent.at + sent.pause - self._clock()) if sent else 0.0
 
-    def send(self, who: int) -> None:
-        """Note that a password is sent now, or raise the last error if it may not be sent yet."""
+    @contextmanager
+    def sending(self, who: int) -> Iterator[None]:
+        """Send a password within it; raises the last error where it may not be sent yet."""
         with self._lock:
             now, sent = self._clock(), self._sent.get(who)
             if sent and (left := self.left(who)):
                 said = f"the password was sent {now - sent.at:.0f} s ago, and is not sent again"
-                last = sent.error or NotGwtError("sign_in")
+                last = sent.error or errors.NotGwtError("sign_in")
                 held = type(last)(f"{last}{';' if sent.error else ':'} {said} for {left:.0f} s")
                 held.retry_after = left
                 raise held
-            self._sent[who] = _Sent(now, self._pause, sent.growing if sent else self._pause)
-
-    def ended(self, who: int, error: CabinetError | None) -> float:
-        """Note how that went; return the seconds until the password may be sent again."""
-        with self._lock:
-            sent = self._sent[who]
+            growing = sent.growing if sent else self._pause
+            self._sent[who] = sent = _Sent(now, self._pause, growing)
+        try:
+            yield
+        except errors.CabinetError as error:
             sent.error = error
-            if isinstance(error, NotGwtError | LoginRefusedError):
-                refused = isinstance(error, LoginRefusedError | LostCookieError)
-                sent.pause = min(sent.growing, _REFUSED_LIMIT if refused else _FAILED_LIMIT)
-                sent.growing *= 2
+            if isinstance(error, errors.NotGwtError | errors.LoginRefusedError):
+                refused = isinstance(error, errors.LoginRefusedError | LostCookieError)
+                sent.pause = min(growing, _REFUSED_LIMIT if refused else _FAILED_LIMIT)
+                sent.growing = 2 * growing
             else:  # after no answer, the network is back as suddenly as it went
-                sent.pause = sent.growing = self._pause
-            return self.left(who)
+                sent.growing = self._pause
+            error.retry_after = max(error.retry_after, self.left(who))
+            raise
+        sent.growing = self._pause
 
 
 PACE = SignInPace()
@@ -177,7 +169,7 @@ class Session:
             path, transport = self._settings.sign_out_path, self._transport
             # Where there is a cookie there may be a session, also after a call that was broken.
             if path and len(transport.cookies):
-                with suppress(CabinetError):  # only the trace tells whether it worked
+                with suppress(errors.CabinetError):  # only the trace tells whether it worked
                     transport.send("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
             transport.start_afresh()
             self._signed_in = False
@@ -192,7 +184,7 @@ class Session:
             self._renewed.clear()
             try:
                 yield
-            except CabinetError as error:
+            except errors.CabinetError as error:
                 error.args = tuple(redact(str(argument)) for argument in error.args)
                 raise
 
@@ -218,21 +210,17 @@ class Session:
         if left <= _WORTH_WAITING:
             self._closing.wait(left)
         self._signed_in_as = who
-        self._pace.send(who)
-        start, failed = time.monotonic(), None
-        try:
-            self.enterprise = _sign_in(self._transport, self._settings)
-            self._signed_in = True
-            self._sessions += 1
-        except CabinetError as error:
-            failed = error
-            raise
-        finally:
-            again = self._pace.ended(who, failed)
-            if failed:
-                failed.retry_after = max(failed.retry_after, again)
-            result = failed.result if failed else "success"
-            self._trace(SignIn(result, time.monotonic() - start))
+        with self._pace.sending(who):
+            start, result = time.monotonic(), "success"
+            try:
+                self.enterprise = _sign_in(self._transport, self._settings)
+            except errors.CabinetError as error:
+                result = error.result
+                raise
+            finally:
+                self._trace(SignIn(result, time.monotonic() - start))
+        self._signed_in = True
+        self._sessions += 1
 
     def _credentials(self) -> int:
         """A number for address, login and password, which themselves are not kept."""
@@ -254,19 +242,19 @@ class Session:
         for another reason. Unless ``renew``, those that there are have to do.
         """
         if not renew and not (self._signed_in and self.discovery):
-            raise SessionEndedError(f"{name}: not signed in")
+            raise errors.SessionEndedError(f"{name}: not signed in")
         new_names = self.discovery is None
         while True:
             try:
                 return read(self._exchange(name, service, build))
-            except SessionEndedError as error:
+            except errors.SessionEndedError as error:
                 if not renew:
                     raise
                 self._signed_in = False
                 if "session" in self._renewed:
                     again = f"{error.args[0]} again, right after signing in"
-                    raise NotGwtError(again) from None
-            except RedeployedError:
+                    raise errors.NotGwtError(again) from None
+            except errors.RedeployedError:
                 # Also without renewing: the list's own names may be as they were, and not notice.
                 self.discovery = None
                 if not renew or new_names or "names" in self._renewed:
@@ -285,8 +273,8 @@ class Session:
         answer = self._transport.send(name, path, body, headers, follow=False)
         try:
             response = _read(name, answer, self._settings.max_response, discovery.unsure(service))
-        except (NotGwtError, GwtExceptionError) as error:
-            ended = isinstance(error, SessionEndedError | RedeployedError)
+        except (errors.NotGwtError, errors.GwtExceptionError) as error:
+            ended = isinstance(error, errors.SessionEndedError | errors.RedeployedError)
             if service is contract.LIST and not ended:
                 self._unanswered += 1
                 if self._unanswered & (self._unanswered - 1) == 0:
@@ -309,7 +297,7 @@ def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
     with suppress(UnicodeEncodeError):  # its message would quote what it could not encode
         body = urlencode(form).encode("ascii")
     if not body:
-        raise LoginRefusedError("sign_in: login or password cannot be written as UTF-8")
+        raise errors.LoginRefusedError("sign_in: login or password cannot be written as UTF-8")
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = transport.send("sign_in", contract.SIGN_IN_PATH, body, headers)
     match = contract.ENTERPRISE_PATH.search(answer.path)
@@ -320,7 +308,7 @@ def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
     if answer.status == 403:
         # Told apart, because the password may well be right; but as with a refused one, to ask
         # again and again would make it worse.
-        raise LoginRefusedError(
+        raise errors.LoginRefusedError(
             "sign_in: HTTP 403: the cabinet forbids it; the login may be blocked, or this address"
         )
     if answer.status >= 400 and answer.status != 401:
@@ -328,9 +316,9 @@ def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
     if answer.status == 401 or (match is None and answer.is_login_page):
         if answer.status != 401 and (lost := transport.lost_cookie):
             raise LostCookieError(f"sign_in: ended at the login page: {lost}")
-        raise LoginRefusedError("sign_in: the cabinet refused login and password")
+        raise errors.LoginRefusedError("sign_in: the cabinet refused login and password")
     if match is None and settings.enterprise is None:
-        raise NotACabinetError(
+        raise errors.NotACabinetError(
             f"sign_in: ended at {answer.path[:100]}, neither an enterprise nor the login page; "
             "enterprise sets the enterprise by hand"
         )
@@ -343,19 +331,21 @@ def _read(name: str, answer: Answer, limit: int, unsure: str) -> gwt.Response:
     try:
         response = gwt.decode(answer.body, limit=limit)
     except gwt.NotAnAnswerError as error:
-        raise NotGwtError(f"{name}: {error}") from None
+        raise errors.NotGwtError(f"{name}: {error}") from None
     except gwt.GwtError as error:
-        raise UndecodableError(f"{name}: {error}") from None
+        raise errors.UndecodableError(f"{name}: {error}") from None
     if response.status == "OK":
         return response
     # A broken answer may have any string of its where the class should stand.
     found = response.exception_class if _CLASS.fullmatch(response.exception_class) else ""
     if found != _INCOMPATIBLE:
-        raise GwtExceptionError(f"{name}: the server answers {found or 'an exception'}")
+        raise errors.GwtExceptionError(f"{name}: the server answers {found or 'an exception'}")
     # GWT's own message about what is out of date: names of classes and methods, no data.
     text = "".join(response.string_table[1:2])[:_LONGEST]
     said = "".join(letter if letter.isprintable() else " " for letter in text)
     if not _CLASS.search(text):
         said = "no reason given"
     reason = f"{found.rpartition('.')[2]}: {said}{unsure}"
-    raise RedeployedError(f"{name}: the server reports that names are out of date ({reason})")
+    raise errors.RedeployedError(
+        f"{name}: the server reports that names are out of date ({reason})"
+    )

@@ -33,16 +33,8 @@ import certifi
 
 from vats_exporter import __version__
 from vats_exporter.address import Proxy, parse_proxy, proxy_of_environment
-from vats_exporter.cabinet import answers
+from vats_exporter.cabinet import answers, errors
 from vats_exporter.cabinet.answers import Answer, CallEnded, CallStarted, Trace
-from vats_exporter.cabinet.errors import (
-    CabinetError,
-    CabinetTimeoutError,
-    NotACabinetError,
-    ProxyError,
-    TlsError,
-    UnreachableError,
-)
 from vats_exporter.cabinet.settings import CabinetSettings, TlsSettings
 from vats_exporter.redaction import register_secrets
 
@@ -74,8 +66,7 @@ class Transport:
         self._connection: http.client.HTTPConnection | None = None
         # Of a connection that was made, which may let go of it before its answer is read.
         self._socket: socket.socket | None = None
-        # Why the call under way was ended from outside.
-        self._cut: tuple[type[CabinetError], str] | None = None
+        self._cut: errors.CabinetError | None = None  # the call under way, from outside
 
     def send(
         self,
@@ -94,8 +85,8 @@ class Transport:
         """
         self._cut = None
         seconds = min(within, self._settings.timeouts.call)
-        late = CabinetTimeoutError, f"no whole answer within {seconds:g} s"
-        timer = threading.Timer(seconds, self._end, late)
+        late = errors.CabinetTimeoutError(f"no whole answer within {seconds:g} s")
+        timer = threading.Timer(seconds, self._end, [late])
         timer.daemon = True
         timer.start()
         try:
@@ -108,13 +99,15 @@ class Transport:
                     body, headers = None, None
                 elif body is not None:
                     if redirects:
-                        raise NotACabinetError(f"{call}: {self._host} redirects the form twice")
+                        raise errors.NotACabinetError(
+                            f"{call}: {self._host} redirects the form twice"
+                        )
                     self._drop()  # as at first, over a connection of its own: once, whatever breaks
         finally:
             timer.cancel()
             timer.join()
         often = f"redirects in a circle, or more than {_MAX_REDIRECTS} times"
-        raise NotACabinetError(f"{call}: {self._host} {often}")
+        raise errors.NotACabinetError(f"{call}: {self._host} {often}")
 
     def start_afresh(self) -> None:
         """Drop session and connection: a password is not to go twice, as over a kept one it may."""
@@ -137,7 +130,7 @@ class Transport:
 
         This one is for its own thread to close: ``http.client`` stumbles over one that is gone.
         """
-        self._end(UnreachableError, "the connection was closed")
+        self._end(errors.UnreachableError("the connection was closed"))
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -149,9 +142,9 @@ class Transport:
         """The socket of the connection, also of one that is being opened."""
         return self._socket or (self._connection.sock if self._connection else None)
 
-    def _end(self, kind: type[CabinetError], words: str) -> None:
+    def _end(self, why: errors.CabinetError) -> None:
         """Make reads and writes on the connection end; where it is being opened, see `_open`."""
-        self._cut = kind, words
+        self._cut = why
         if (cut := self._reached) is not None:
             with suppress(OSError):
                 # Below TLS, whose own shutdown would change the object another thread uses.
@@ -164,13 +157,13 @@ class Transport:
             host, port = target.hostname or "", target.port or _PORTS[target.scheme]
         except (KeyError, ValueError):
             no_address = "redirects to what is no http:// or https:// address"
-            raise NotACabinetError(f"{call}: {self._host} {no_address}") from None
+            raise errors.NotACabinetError(f"{call}: {self._host} {no_address}") from None
         base = urlsplit(self.base_url)
         same = (target.scheme, port) == (base.scheme, base.port or _PORTS[base.scheme])
         behind_proxy = (base.scheme, target.scheme, port) == ("https", "http", 80)
         upgraded = (base.scheme, target.scheme) == ("http", "https")
         if host != base.hostname or not (same or behind_proxy or upgraded):
-            raise NotACabinetError(
+            raise errors.NotACabinetError(
                 f"{call}: {self._host} redirects to another host ({target.scheme}://{host[:100]}); "
                 "not followed"
             )
@@ -190,33 +183,31 @@ class Transport:
 
     def _traced(self, call: str, request: Request) -> Answer:
         self._trace(CallStarted(call))
-        start, where = time.monotonic(), f"{call}: {self._host}"
-        outcome = None
+        start, outcome = time.monotonic(), None
         while outcome is None:
             # A server that closes a kept connection has, as a rule, read nothing: then once more,
             # as browsers do. Only the selector's call changes anything, and to set it twice is to
             # set it once.
-            outcome = self._try(where, request)
+            outcome = self._try(request)
         if self._cut:  # however far it was: its end may look like that of an answer
-            kind, words = self._cut
-            outcome = kind(f"{where}: {words}")
+            outcome = self._cut
+        if isinstance(outcome, errors.CabinetError):
+            outcome.args = (f"{call}: {self._host}: {outcome}",)
         self._trace(CallEnded(call, outcome, time.monotonic() - start))
-        if isinstance(outcome, CabinetError):
+        if isinstance(outcome, errors.CabinetError):
             raise outcome
         return outcome
 
-    def _try(self, where: str, request: Request) -> Answer | CabinetError | None:
+    def _try(self, request: Request) -> Answer | errors.CabinetError | None:
         """Send a request once; ``None`` is for a kept connection that ended without any answer.
 
         Errors are to be raised where no exception of a library would become their context.
         """
         settings, target, head = self._settings, request.selector, None
         headers = dict(request.header_items())
-        connection = self._connection
-        kept = connection is not None and _is_idle(connection.sock)
+        kept = self._connection if _is_idle(self._connection) else None
         try:
-            if connection is None or not kept:
-                connection = self._open(where)
+            connection = kept or self._open()
             if self._proxy and request.type == "http":
                 target, headers = request.full_url, {**headers, **self._proxy.headers}
             connection.sock.settimeout(settings.timeouts.read)
@@ -228,35 +219,33 @@ class Transport:
                 owner = f"{settings.login} at {settings.address}"
                 register_secrets(*(one.value or "" for one in self.cookies), owner=owner)
             if head.status == 407 and self._proxy:
-                raise answers.proxy_refusal(where, self._proxy.host, head.status)
-            body = answers.read_body(head, limit=settings.max_response, where=where)
+                raise answers.proxy_refusal(self._proxy.host, head.status)
+            body = answers.read_body(head, settings.max_response)
             # Java servers write the session's cookie into paths too, after a semicolon.
             path = re.sub(r";[^/]*", "", request.selector.partition("?")[0])
             location, later = (head.headers.get(name, "") for name in ("location", "retry-after"))
             return Answer(head.status, path, body, location.strip(), later)
-        except CabinetError as error:
+        except errors.CabinetError as error:
             fault = error.with_traceback(None)
         except answers.FAULTS as error:
             connected = self._socket is not None
             proxy = self._proxy.host if self._proxy and not self._reached else ""
-            fault = answers.translate(
-                error, where, settings.timeouts, connected=connected, proxy=proxy
-            )
+            fault = answers.translate(error, settings.timeouts, connected=connected, proxy=proxy)
         self._drop()
-        ended = head is None and isinstance(fault, UnreachableError) and not self._cut
+        ended = head is None and isinstance(fault, errors.UnreachableError) and not self._cut
         return None if kept and ended else fault
 
-    def _open(self, where: str) -> http.client.HTTPConnection:
+    def _open(self) -> http.client.HTTPConnection:
         """Open a connection to the cabinet, through the proxy if there is one."""
         self._drop()
-        self._proxy = _proxy(self._settings, self.base_url, where)
+        self._proxy = _proxy(self._settings, self.base_url)
         parts, timeouts = urlsplit(self.base_url), self._settings.timeouts
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         near = urlsplit(self._proxy.url) if self._proxy else parts
         at = near.hostname or "", near.port or port
         connection = http.client.HTTPConnection(*at, timeout=timeouts.connect)
         if parts.scheme == "https":
-            context = tls_context(self._settings.tls, where)
+            context = tls_context(self._settings.tls)
             connection = http.client.HTTPSConnection(*at, timeout=timeouts.connect, context=context)
             if self._proxy:
                 connection.set_tunnel(host, port, self._proxy.headers)
@@ -275,12 +264,12 @@ class Transport:
         return connection
 
 
-def _is_idle(sock: socket.socket | None) -> bool:
+def _is_idle(connection: http.client.HTTPConnection | None) -> bool:
     """Whether a kept connection can be used: nothing came after the answer, nor did it end."""
-    if sock is None:
+    if connection is None or connection.sock is None:
         return False
     poll = select.poll()
-    poll.register(sock, select.POLLIN)
+    poll.register(connection.sock, select.POLLIN)
     return not poll.poll(0)
 
 
@@ -302,13 +291,13 @@ class _FinalResponse(http.client.HTTPResponse):
         return cast("bytes", super()._safe_read(amt))  # type: ignore[misc]  # not in typeshed
 
 
-def tls_context(tls: TlsSettings, where: str) -> ssl.SSLContext:
+def tls_context(tls: TlsSettings) -> ssl.SSLContext:
     """The context that verifies a cabinet's certificate; a file that changed is read again."""
     try:
         return _context(tls, tls.ca_file.stat().st_mtime_ns if tls.ca_file else 0)
     except OSError as error:
         # ssl.SSLError is one too; the file's path is the user's own.
-        raise TlsError(f"{where}: tls.ca_file {tls.ca_file}: {error.strerror or error}") from None
+        raise errors.TlsError(f"tls.ca_file {tls.ca_file}: {error.strerror or error}") from None
 
 
 @lru_cache(maxsize=64)
@@ -326,10 +315,10 @@ def _context(tls: TlsSettings, _changed: int) -> ssl.SSLContext:
     return context
 
 
-def _proxy(settings: CabinetSettings, base_url: str, where: str) -> Proxy | None:
+def _proxy(settings: CabinetSettings, base_url: str) -> Proxy | None:
     try:
         if settings.proxy_url:
             return parse_proxy(settings.proxy_url)
         return proxy_of_environment(base_url) if settings.proxy_from_environment else None
     except ValueError as error:
-        raise ProxyError(f"{where}: proxy: {error}") from None
+        raise errors.ProxyError(f"proxy: {error}") from None
