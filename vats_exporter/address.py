@@ -110,7 +110,7 @@ def _with_port(parts: SplitResult, usual: int | None = None) -> str:
 def read_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Read an IP address; ``None`` for any other text."""
     with suppress(ValueError):
-        return ipaddress.ip_address(text)
+        return ipaddress.ip_address(text.strip())
     return None
 
 

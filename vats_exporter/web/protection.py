@@ -111,12 +111,6 @@ class Protection:
         self._passwords = PasswordCheck({})
         self._load(None)
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Headers for every answer."""
-        headers = self._kept[0].http_server_config.headers
-        return {name: text for name, text in headers.items() if text}
-
     def tls(self) -> tuple[ssl.SSLContext, list[str]] | None:
         """Return what to wrap a connection with, and the names that its client may have."""
         self._look()
@@ -183,23 +177,21 @@ class Protection:
         if settings.basic_auth_users != self._passwords.users:  # what is known stays known
             self._passwords = PasswordCheck(settings.basic_auth_users)
         self._kept = (settings, context)  # replaced together
+        headers = settings.http_server_config.headers
+        self.headers = {name: text for name, text in headers.items() if text}  # of every answer
         return True
 
 
 def _taken_away(old: WebSettings, new: WebSettings) -> str:
     """Say which protection a new file would remove: it may be half written, or empty by mistake."""
-    old_tls, new_tls = old.tls_server_config, new.tls_server_config
+    was, now = old.tls_server_config, new.tls_server_config
     if old.basic_auth_users and not new.basic_auth_users:
         return "basic_auth_users is gone; to serve without passwords, restart"
-    if old_tls is None:
-        return "tls_server_config is new; to serve with TLS, restart" if new_tls else ""
-    if new_tls is None:
+    if was is None:
+        return "tls_server_config is new; to serve with TLS, restart" if now else ""
+    if now is None:
         return "tls_server_config is gone; to serve without TLS, restart"
-    if new_tls.verify_mode < old_tls.verify_mode:
-        return "tls_server_config.client_auth_type demands less of clients; to allow that, restart"
-    if old_tls.client_allowed_sans and not new_tls.client_allowed_sans:
-        return (
-            "tls_server_config.client_allowed_sans is gone; to let in every client that has a "
-            "certificate, restart"
-        )
+    forgets_names = was.client_allowed_sans and not now.client_allowed_sans
+    if forgets_names or now.verify_mode < was.verify_mode:
+        return "tls_server_config demands less of clients; to allow that, restart"
     return ""

@@ -6,14 +6,14 @@ What this exporter cannot do of it is refused with a sentence where it would pro
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import ssl
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -133,19 +133,19 @@ class TlsServerSettings(values.Section):
 
     # The keys for files hold what is in them: so settings differ where one of these does.
 
-    cert: values.Certificates | None = None
+    cert: values.Certificates = ""
     """The certificate, as PEM."""
-    cert_file: values.CertificatesOfFile | None = None
+    cert_file: values.CertificatesOfFile = ""
     """File of the certificate."""
-    key: str | None = Field(default=None, repr=False)
+    key: str = Field(default="", repr=False)
     """Its key, as PEM."""
-    key_file: values.PemFile | None = Field(default=None, repr=False)
+    key_file: values.PemFile = Field(default="", repr=False)
     """File of its key."""
     client_auth_type: Annotated[_ClientAuth, BeforeValidator(_verifying)] = "NoClientCert"
     """Whether a client certificate is requested and verified."""
-    client_ca: values.Certificates | None = None
+    client_ca: values.Certificates = ""
     """Certificate authorities for client certificates, as PEM."""
-    client_ca_file: values.CertificatesOfFile | None = None
+    client_ca_file: values.CertificatesOfFile = ""
     """File of certificate authorities for client certificates."""
     client_allowed_sans: list[values.Text] = Field(default_factory=list)
     """Names one of which a client certificate must contain."""
@@ -175,8 +175,7 @@ class TlsServerSettings(values.Section):
     @field_validator("key", "key_file")
     @classmethod
     def _fits_the_certificate(cls, key: str, info: ValidationInfo) -> str:
-        certificate = info.data.get("cert") or info.data.get("cert_file")
-        if certificate:
+        if certificate := info.data.get("cert") or info.data.get("cert_file"):
             _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
         return key
 
@@ -226,7 +225,7 @@ class TlsServerSettings(values.Section):
             context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
         if len(self.curve_preferences) == 1:
             context.set_ecdh_curve(self.curve_preferences[0])
-        _load(context, self.cert or self.cert_file or "", self.key or self.key_file or "")
+        _load(context, self.cert or self.cert_file, self.key or self.key_file)
         if authorities := self.client_ca or self.client_ca_file:
             context.load_verify_locations(cadata=authorities)
         elif self.client_auth_type == "VerifyClientCertIfGiven":
@@ -282,8 +281,8 @@ def _load(context: ssl.SSLContext, certificate: str, key: str) -> None:
         raise ValueError("is encrypted; it must be readable without a passphrase")
 
     try:
-        with _as_file(certificate) as certificate_file, _as_file(key) as key_file:
-            context.load_cert_chain(certificate_file, key_file, password=refuse_to_ask)
+        with _file_of(certificate) as certificate_file, _file_of(key) as key_file:
+            context.load_cert_chain(certificate_file, key_file, refuse_to_ask)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise ValueError("is not the key of the certificate") from None
@@ -292,25 +291,21 @@ def _load(context: ssl.SSLContext, certificate: str, key: str) -> None:
         raise ValueError(f"cannot be read: {error.strerror}") from None
 
 
-@contextlib.contextmanager
-def _as_file(pem: str) -> Iterator[str]:
-    """Give a path, since Python's OpenSSL takes nothing else; where it can be, it is in memory."""
+@contextmanager
+def _file_of(pem: str) -> Iterator[str]:
+    """Give a path, since Python's OpenSSL takes nothing else; in memory, where that can be."""
     in_memory = hasattr(os, "memfd_create")
-    with (
-        os.fdopen(os.memfd_create("pem"), "w") if in_memory else tempfile.NamedTemporaryFile("w")
-    ) as file:
+    with os.fdopen(os.memfd_create("pem"), "w") if in_memory else TemporaryFile("w") as file:
         file.write(pem)
-        file.flush()
-        yield f"/proc/self/fd/{file.fileno()}" if in_memory else file.name
+        file.seek(0)
+        yield f"/dev/fd/{file.fileno()}"
 
 
 def has_allowed_name(certificate: Mapping[str, Any] | None, allowed: Collection[str]) -> bool:
     """Tell whether a client's certificate, as Python reads it, has a name that is let in."""
     # OpenSSL writes an IPv6 address in full and in capitals, and people in other ways.
-    names = [name for _, name in (certificate or {}).get("subjectAltName", ())]
-    return not {read_ip(name.strip()) or name for name in names}.isdisjoint(
-        read_ip(name.strip()) or name for name in allowed
-    )
+    names = {read_ip(name) or name for _, name in (certificate or {}).get("subjectAltName", ())}
+    return not names.isdisjoint(read_ip(name) or name for name in allowed)
 
 
 def load_web_config(file: Path) -> WebSettings:
@@ -319,8 +314,7 @@ def load_web_config(file: Path) -> WebSettings:
     Relative paths in it start from its folder. A :class:`ConfigError` has all that is wrong.
     """
     document = Document(file, WebSettings)
-    problems, settings = document.problems, WebSettings()
-    raw = {} if document.value is None else document.value
+    problems, raw = document.problems, {} if document.value is None else document.value
     try:
         settings = WebSettings.model_validate(raw, context={"folder": file.parent})
     except ValidationError as error:
