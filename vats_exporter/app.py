@@ -18,7 +18,7 @@ from vats_exporter import __version__
 from vats_exporter.address import ListenAddress
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.session import CLOSES_WITHIN
-from vats_exporter.config.display import display
+from vats_exporter.config.loading import display
 from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource

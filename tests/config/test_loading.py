@@ -1,4 +1,4 @@
-"""What a valid file means: defaults, merging, YAML's traps, paths, secrets, warnings."""
+"""What a valid file means, and how it is shown: defaults, YAML's traps, secrets, warnings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions, Timeouts, TlsSettings
-from vats_exporter.config.loading import load, readable_passwords
+from vats_exporter.config.loading import display, load, readable_passwords
 from vats_exporter.config.models import (
     AccountSettings,
     CacheSettings,
@@ -22,6 +22,7 @@ from vats_exporter.config.models import (
     LogSettings,
 )
 from vats_exporter.config.problems import ConfigError
+from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.redaction import redact
 
 Write = Callable[[str], Path]
@@ -525,3 +526,52 @@ def test_lines_of_a_list_of_trunks_that_name_none(write: Write, tmp_path: Path) 
     assert warnings_of(write, ACCOUNT + "    expected_off_file: off.txt\n") == [
         "line 5: accounts[0].expected_off_file: neither a phone nor a reference: line 2"
     ]
+
+
+# -- the configuration as it is shown
+
+SHOWN = """\
+accounts:
+  - name: Офис
+    login: "+7-9161234567"
+    {password}
+    expected_off: ["+7 916 123-45-68"]
+    timeouts: {{connect: 1m30s}}
+    max_response: 8MB
+    labels: {{city: Омск}}
+cache: {{ttl: 30s}}
+details: {{ttl: 2h}}
+"""
+
+
+@pytest.mark.parametrize(
+    "password", ["password: hunter2-itself", "password_file: secret", "password_env: OFFICE"]
+)
+def test_what_is_shown_is_a_configuration_without_its_passwords(
+    write: Write, tmp_path: Path, password: str
+) -> None:
+    (tmp_path / "secret").write_text("hunter2-in-a-file")
+    environment = {"OFFICE": "hunter2-in-the-environment"}
+    config = load(write(SHOWN.format(password=password)), environment=environment)
+    text = display(config, Privacy())
+    assert "hunter2" not in text
+    assert "Омск" in text
+    if password.startswith("password:"):
+        assert "password: <secret>" in text
+        text = text.replace("<secret>", "hunter2-itself")
+    assert load(write(text), environment=environment) == config
+
+
+def test_what_has_its_default_is_not_shown(write: Write) -> None:
+    config = load(write("accounts: [{name: a, login: b, password: hunter2-itself}]"))
+    assert display(config, Privacy()) == (
+        "accounts:\n- login: b\n  password: <secret>\n  name: a\n"
+    )
+
+
+def test_phones_that_labels_hold_back_are_held_back(write: Write) -> None:
+    config = load(write(SHOWN.format(password="password: hunter2-itself")))
+    text = display(config, Privacy(mask_phones=True))
+    assert "9161234567" not in text
+    assert "79161234568" not in text
+    assert "*******4568" in text

@@ -1,4 +1,4 @@
-"""From ``vats-exporter.yml`` to :class:`Config`, or to everything that is wrong with it at once.
+"""From ``vats-exporter.yml`` to :class:`Config`, or to everything that is wrong with it; and back.
 
 A warning is of what is valid, and most likely not meant as it is written.
 """
@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from pydantic import ValidationError
+import yaml
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from vats_exporter.address import parse_address
@@ -19,6 +20,8 @@ from vats_exporter.config.models import AccountSettings, Config, SharedSettings
 from vats_exporter.config.problems import VARIABLE, ConfigError, Keys, Problem, meant, problem_of
 from vats_exporter.config.yaml_file import Document, Value
 from vats_exporter.expected_off import ExpectedOff
+from vats_exporter.metrics.privacy import Privacy
+from vats_exporter.redaction import redact
 
 _PASSWORD_KEYS: Final = ("password", "password_file", "password_env")
 """An account has exactly one of these."""
@@ -29,6 +32,8 @@ _QUOTED: Final = re.compile("[“”„‟«‘‚].*[“”‟»’]", re.DOTAL
 
 _WITHOUT_QUOTES: Final = ("login", "password", "password_file", "password_env", "address")
 """Keys whose values have no typographic quotes, other than names."""
+
+_HIDDEN: Final = "<secret>"  # as in Prometheus
 
 
 def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
@@ -177,3 +182,31 @@ def readable_passwords(config: Config) -> Iterator[Problem]:
         if mode & 0o007:
             message = f"every user of this machine can read it: the file's mode is {mode:04o}"
             yield Problem(f"accounts[{index}].{key}", message)
+
+
+def display(config: Config, privacy: Privacy) -> str:
+    """Write what a configuration file would hold, less what has its default value.
+
+    What a model's ``repr`` leaves out is hidden, and of phone numbers what the labels hold back.
+    """
+    shown = _shown(config, config.model_dump(mode="json", exclude_defaults=True), privacy)
+    for account in shown["accounts"]:
+        if {"password_file", "password_env"} & account.keys():
+            account.pop("password", None)  # it was read there
+    return redact(yaml.safe_dump(shown, allow_unicode=True, sort_keys=False, width=120))
+
+
+def _shown(value: Any, dumped: Any, privacy: Privacy) -> Any:
+    """Hold back the secrets of a value, and its phone numbers, in what was made of it."""
+    if isinstance(dumped, dict):
+        fields = type(value).model_fields if isinstance(value, BaseModel) else {}
+        of = dict(value)
+        return {
+            key: _HIDDEN
+            if key in fields and not fields[key].repr
+            else _shown(of[key], one, privacy)
+            for key, one in dumped.items()
+        }
+    if isinstance(dumped, list):
+        return [_shown(*pair, privacy) for pair in zip(value, dumped, strict=True)]
+    return privacy.text(dumped) if isinstance(dumped, str) else dumped

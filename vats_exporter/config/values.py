@@ -37,9 +37,6 @@ _SWITCHES: Final = {
     **dict.fromkeys(("false", "no", "off"), False),
 }
 
-HIDDEN: Final = "<secret>"
-"""What is shown in place of a secret, as in Prometheus."""
-
 _SECONDS: Final = {
     "y": 365 * 86400.0,
     "w": 7 * 86400.0,
