@@ -139,7 +139,7 @@ def test_a_function_is_found_by_name() -> None:
         "function f(){",
         "function f(){a(}",
         "function f(){1}\nfunction f(){2}",
-        "function f(){'" + "x" * javascript.LONGEST_PIECE + "'}",
+        "function f(){'" + "x" * javascript.LONGEST_FUNCTION + "'}",
     ],
 )
 def test_a_function_that_is_missing_broken_or_there_twice_is_not_followed(code: str) -> None:
@@ -159,7 +159,7 @@ def test_functions_of_two_texts_are_found_in_one_source() -> None:
 
 
 def test_no_more_is_parsed_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(javascript, "MOST_PARSED", 1000)
+    monkeypatch.setattr(javascript, "MOST_WORK", 1000)
     source = Source("")
     for _ in range(7):
         source.parse("a")
@@ -168,7 +168,7 @@ def test_no_more_is_parsed_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_broken_code_costs_more_than_good_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(javascript, "MOST_PARSED", 1000)
+    monkeypatch.setattr(javascript, "MOST_WORK", 1000)
     source = Source("")
     with pytest.raises(NotFollowedError):
         source.parse("(a," * 20)
@@ -177,12 +177,12 @@ def test_broken_code_costs_more_than_good_code(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_no_more_is_searched_for_ends_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(javascript, "MOST_PARSED", 0)
+    monkeypatch.setattr(javascript, "MOST_WORK", 10_000)
     source = Source("function f(){}\n" + "function g(){" * 10_000)
-    assert source.piece(0).end == 14
+    assert source.function("f").end == 14
     assert not list(source.functions_around(range(20, len(source.code), 100)))
     with pytest.raises(NotFollowedError):
-        source.piece(0)
+        source.spend(1)
 
 
 def test_few_functions_are_kept() -> None:

@@ -1,11 +1,10 @@
 """JavaScript as GWT's compiler writes it: unwrapped, told from its strings, parsed on demand.
 
-How it works. A permutation may hold eleven megabytes, of which the handlers of its classes are a
-few percent, so it is not parsed whole: tree-sitter takes up to a kilobyte of memory for a byte of
-hostile text, and the square of the time for some. Instead the text is *masked*: in a copy of the
-same length, the contents of string literals, comments and regular expressions are blank. What is
-found there by searches of linear time is code. A function that is asked for is cut out of it by its
-braces, and parsed, within limits.
+A permutation may have eleven megabytes, and is not parsed whole: tree-sitter takes up to a kilobyte
+of memory for a byte of hostile text, and the square of the time for some. Instead the text is
+*masked*: in a copy of the same length, the contents of string literals, comments and regular
+expressions are blank. What searches of linear time find there is code; a function that is asked for
+is cut out of it by its braces, and parsed.
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ from vats_exporter.gwt.errors import MalformedError
 if TYPE_CHECKING:  # the parser is loaded when a script is first read
     from tree_sitter import Node
 
-LONGEST_PIECE: Final = 64 * 1024  # characters; the longest handler seen has 9,000
-MOST_PARSED: Final = 6 * 1024 * 1024  # characters; real scripts need about 500 for a class
+LONGEST_FUNCTION: Final = 64 * 1024  # characters; the longest handler seen has 9,000
+MOST_WORK: Final = 8 << 20  # as much as parsing so many characters; real classes take up to 2,500
 _LEAST_PARSED: Final = 128  # characters that parsing a few counts as
 _BROKEN: Final = 16  # times that broken code counts, which may take long
+_SEARCHED: Final = 8  # characters searched that count as one parsed
 _MOST_KEPT: Final = 512  # functions: helpers are used often, handlers once
 _MOST_SIBLINGS: Final = 8  # functions right before a place, of which one is around it
 _LONGEST_NAME: Final = 256
@@ -59,8 +59,7 @@ _HIDDEN: Final = re.compile(
     r"(?:[^/\[\n]*(?:\[[^\]\n]*\][^/\[\n]*){0,1000}/[a-z]*|[^\n]*)"
 )
 _FUNCTION: Final = re.compile(r"function(?<![\w$]function)\b\s*([\w$]*)\s*\(")
-_METHOD: Final = re.compile(r"(?<![\w$.])_\.([\w$]+) ?= ?([\w$]+) ?;")
-_DELIMITERS: Final = {"f": re.compile(r"[{}]"), "[": re.compile(r"[\[\]]")}
+_BRACE: Final = re.compile(r"[{}]")
 _ASSIGNED: Final = re.compile(r"['\"](?:(?<==['\"])|(?<== ['\"]))")
 _NAME_BACKWARDS: Final = re.compile(rf" ?= ?([\w$]{{0,{_LONGEST_NAME}}}[A-Za-z_$])(?![\w$.])")
 
@@ -136,8 +135,9 @@ def part(node: Node, name: str) -> Node:
     return found
 
 
-def stripped(node: Node) -> Node:
-    """What stands within parentheses, and last in a sequence."""
+def core(node: Node, name: str = "") -> Node:
+    """A part of a node, or the node: what stands within parentheses, and last in a sequence."""
+    node = part(node, name) if name else node
     while node.type in {"parenthesized_expression", "sequence_expression"}:
         node = node.named_children[-1]
     return node
@@ -152,24 +152,22 @@ def descendants(node: Node) -> Iterator[Node]:
         todo += reversed(node.named_children)
 
 
-class Piece:
-    """A function or an array in the masked text, parsed when its tree is asked for."""
+class Function:
+    """A function in the masked text, parsed when its tree is asked for."""
 
-    def __init__(self, source: Source, start: int, end: int, receiver: str = "") -> None:
+    def __init__(self, source: Source, start: int, end: int) -> None:
         self.source, self.start, self.end = source, start, end
         self.code = source.masked[start:end]
-        self._receiver = receiver
 
     @cached_property
     def tree(self) -> Node:
-        """The piece, parsed."""
+        """The function, parsed."""
         return self.source.parse(self.code)
 
     @property
     def parameters(self) -> list[str]:
-        """The names of a function's parameters; of a method, ``this`` first."""
-        names = self.code.partition("(")[2].partition(")")[0].replace(" ", "").split(",")
-        return [self._receiver, *names] if self._receiver else names
+        """The parameters' names."""
+        return self.code.partition("(")[2].partition(")")[0].replace(" ", "").split(",")
 
     def text(self, node: Node) -> str:
         """A node's text, strings blanked."""
@@ -195,11 +193,15 @@ class Source:
 
         self.code: Final = "\n".join(map(unwrap, texts))
         self.masked: Final = mask(self.code)
-        self.steps = 0
         self._function = lru_cache(_MOST_KEPT)(self._find_function)
         self._parser = Parser(Language(tree_sitter_javascript.language()))
-        self._to_search = 3 * len(self.masked) + MOST_PARSED
-        self._to_parse = MOST_PARSED
+        self._work = MOST_WORK
+
+    def spend(self, work: int) -> None:
+        """Count work, in characters parsed: a hostile script would take any amount of it."""
+        self._work -= work
+        if self._work < 0:
+            raise NotFollowedError("more code than a script of GWT has")
 
     def literal(self, start: int) -> str:
         """The value of the string literal whose quote stands at ``start``."""
@@ -224,81 +226,57 @@ class Source:
         return {name: values.pop() for name, values in found.items() if len(values) == 1}
 
     @cached_property
-    def _starts(self) -> dict[str | None, list[int]]:
-        """Where functions start, by name; ``None`` for those without."""
+    def _starts(self) -> dict[str, list[int]]:
+        """Where functions start, by name; ``""`` for those without."""
         found = defaultdict(list)
         for match in _FUNCTION.finditer(self.masked):
-            found[match[1] or None].append(match.start())
+            found[match[1]].append(match.start())
         return found
 
-    def function(self, name: str) -> Piece:
+    def function(self, name: str) -> Function:
         """The one function of that name: there may be several that are alike."""
         found = self._function(name)
-        self._search(len(found.code))  # whoever asks looks for something in it
+        self.spend(len(found.code) // _SEARCHED)  # whoever asks looks for something in it
         return found
 
-    def _find_function(self, name: str) -> Piece:
-        pieces = [self.piece(start) for start in self._starts.get(name, ())]
-        if len({self.code[piece.start : piece.end] for piece in pieces}) != 1:
-            raise NotFollowedError(f"{len(pieces) or 'no'} functions of one name")
-        return pieces[0]
+    def _find_function(self, name: str) -> Function:
+        functions = [self._function_at(start) for start in self._starts.get(name, ()) if name]
+        if len({self.code[each.start : each.end] for each in functions}) != 1:
+            raise NotFollowedError(f"{len(functions) or 'no'} functions of one name")
+        return functions[0]
 
-    @cached_property
-    def _methods(self) -> dict[str, set[str]]:
-        """The functions that prototypes have as methods, by the method's name."""
-        found = defaultdict(set)
-        for match in _METHOD.finditer(self.masked):
-            found[match[1]].add(match[2])
-        return found
-
-    def method(self, name: str) -> Piece | None:
-        """The one function that prototypes have as a method of that name."""
-        functions = [*self._methods.get(name, ())]
-        if len(functions) != 1:
-            return None
-        function = self.function(functions[0])
-        return Piece(self, function.start, function.end, "this")
-
-    def functions_around(self, places: Iterable[int]) -> Iterator[Piece]:
+    def functions_around(self, places: Iterable[int]) -> Iterator[Function]:
         """The innermost functions around the places, each once."""
         starts, seen = sorted(chain.from_iterable(self._starts.values())), set()
         for place in places:
             nearest = bisect_right(starts, place)
             for start in reversed(starts[max(0, nearest - _MOST_SIBLINGS) : nearest]):
                 try:
-                    piece = self.piece(start)
+                    function = self._function_at(start)
                 except NotFollowedError:
                     continue
-                if piece.end > place:
+                if function.end > place:
                     if start not in seen:
-                        yield piece
+                        yield function
                     seen.add(start)
                     break
 
-    def piece(self, start: int) -> Piece:
-        """The function or the array that starts there."""
-        self._search(LONGEST_PIECE)
-        depth, farthest = 0, start + LONGEST_PIECE
-        for match in _DELIMITERS[self.masked[start]].finditer(self.masked, start, farthest):
-            depth += 1 if match[0] in "{[" else -1
+    def _function_at(self, start: int) -> Function:
+        depth, farthest = 0, start + LONGEST_FUNCTION
+        self.spend(_SEARCHED)
+        for brace in _BRACE.finditer(self.masked, start, farthest):
+            depth += 1 if brace[0] == "{" else -1
             if depth <= 0:
-                self._to_search += farthest - match.end()
-                return Piece(self, start, match.end())
+                self.spend((brace.end() - start) // _SEARCHED)
+                return Function(self, start, brace.end())
+        self.spend(LONGEST_FUNCTION // _SEARCHED)
         raise NotFollowedError("a function that has no end, or none near")
 
-    def _search(self, characters: int) -> None:
-        self._to_search -= characters
-        if self._to_search < 0:
-            raise NotFollowedError("more functions than a script of GWT has")
-
     def parse(self, code: str) -> Node:
-        """The tree of the one statement or expression that a text is."""
-        self._to_parse -= max(len(code), _LEAST_PARSED)
-        if self._to_parse < 0:
-            raise NotFollowedError("more code than a script of GWT has")
+        """The tree of the one statement that a text is."""
+        self.spend(max(len(code), _LEAST_PARSED))
         root = self._parser.parse(code.encode()).root_node
         if root.has_error or root.child_count != 1:
-            self._to_parse -= _BROKEN * len(code)
+            self.spend(_BROKEN * len(code))
             raise NotFollowedError("code that is no JavaScript")
-        statement = root.children[0]
-        return statement.children[0] if statement.type == "expression_statement" else statement
+        return root.children[0]

@@ -1,12 +1,11 @@
-"""The classes, services and methods in a compiled GWT permutation.
+"""The classes, services and methods in a compiled permutation, as GWT writes it from 2.0 on.
 
 A class's handlers stand in tables that the compiled type serializers fill, one or more a service::
 
     a['java.lang.Long/4227064769']=[instantiate,deserialize,serialize]
 
-The key may be a literal or an interned string, a handler a function's name or a function; those
-that the client never calls are ``undefined`` or left out. Up to GWT 2.0 a table is an object:
-``{'java.lang.Long/4227064769':[function(a){…},…],…}``.
+The key may be a literal or an interned string; handlers that the client never calls are
+``undefined`` or left out.
 
 A proxy's constructor hands the service's path and the hash of its serialization policy on, side by
 side, or holds the assignments of the inlined constructor::
@@ -25,16 +24,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise, takewhile
 from typing import Final
 
-from vats_exporter.gwt.interpreter import Follower, Known
-from vats_exporter.gwt.javascript import NotFollowedError, Piece, Source, descendants
+from vats_exporter.gwt.interpreter import Follower
+from vats_exporter.gwt.javascript import Function, NotFollowedError, Source, descendants
 from vats_exporter.gwt.objects import SIGNATURE, Classes, Fields, NotUnderstood
-from vats_exporter.gwt.streams import Reader, Writer, plain
+from vats_exporter.gwt.streams import Reader, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +69,11 @@ class Script:
 
 _SIGNATURE_LITERAL: Final = re.compile(rf"(['\"])(?:{SIGNATURE.pattern})\1", re.ASCII)
 _ENTRY: Final = re.compile(
-    r"\[ ?(?:([\w$]{1,200})|(?P<key>['\"]) *(?P=key)) ?\] ?= ?\[|' *' ?: ?\[|\" *\" ?: ?\["
+    r"\[ ?(?:(?P<name>[\w$]{1,200})|(?P<literal>(?P<quote>['\"]) *(?P=quote))) ?\]"
+    r" ?= ?\[(?P<handlers>[^\]]{0,1000})\]"
 )
 _MOST_ENTRIES: Final = 200_000  # of tables; far more than a real script has
-_NAMED: Final = re.compile(r"(?P<name>[\w$]+)")
-_NOT_CALLED: Final = {"undefined", "null", "void 0"}
-_FORWARDS: Final = re.compile(
-    r"function ?\(([\w$]+)((?:,[\w$]+)?)\) ?\{(?:return )?(?P<name>[\w$]+)\(\1\2\);? ?\}"
-)
+_NOT_CALLED: Final = {"", "undefined", "null", "void 0"}
 _PATH: Final = re.compile(r"[\w.~/-]+")
 _HASH: Final = re.compile(r"[0-9A-F]{32}")
 _PROXY: Final = re.compile(r"[\w$.]{1,300}_Proxy(?:\.[\w$]{1,200})?")
@@ -98,20 +94,19 @@ def read_script(*texts: str) -> Script:
     source = Source(*texts)
     classes: dict[str, Fields | NotUnderstood | None] = {}
     requests: dict[str, Fields] = {}
-    for signature, starts in _tables(source).items():
+    for signature, arrays in _tables(source).items():
+        instantiate, deserialize, serialize = (_named(arrays, place) for place in range(3))
         try:
-            instantiate, deserialize, serialize = _handlers(source, starts.values())
             classes[signature] = None
             if instantiate or deserialize:
-                made = _follow(Reader(source), instantiate)
-                filled = _follow(Reader(source, is_array=signature[0] == "["), deserialize)
-                classes[signature] = made + filled
+                made = _fields(Reader, source, instantiate)
+                classes[signature] = made + _fields(Reader, source, deserialize)
         except (NotFollowedError, RecursionError) as error:
             classes[signature] = NotUnderstood(str(error))
             continue
         with suppress(NotFollowedError, RecursionError):
             if serialize:
-                requests[signature] = _follow(Writer(source), serialize)
+                requests[signature] = _fields(Writer, source, serialize)
     policies, methods = find_services(source)
     signatures = [signature for _, signature in source.literals(_SIGNATURE_LITERAL)]
     return Script(
@@ -123,45 +118,30 @@ def read_script(*texts: str) -> Script:
     )
 
 
-def _tables(source: Source) -> dict[str, dict[str, int]]:
-    """For each signature, the arrays of handlers that tables hold: text and place."""
-    found: dict[str, dict[str, int]] = {}
-    for match in islice(_ENTRY.finditer(source.masked), _MOST_ENTRIES):
-        literal = match.start("key") if match["key"] else match.start()
-        key = source.constants.get(match[1], "") if match[1] else source.literal(literal)
+def _tables(source: Source) -> dict[str, set[str]]:
+    """The arrays of each class's handlers in all tables."""
+    found: dict[str, set[str]] = {}
+    for entry in islice(_ENTRY.finditer(source.masked), _MOST_ENTRIES):
+        if name := entry["name"]:
+            key = source.constants.get(name, "")
+        else:
+            key = source.literal(entry.start("literal"))
         if SIGNATURE.fullmatch(key):
-            start, text = match.end() - 1, ""
-            with suppress(NotFollowedError):
-                text = source.piece(start).code
-            found.setdefault(key, {})[text] = start
+            found.setdefault(key, set()).add(entry["handlers"])
     return found
 
 
-def _handlers(source: Source, starts: Iterable[int]) -> list[list[Piece]]:
-    """*instantiate*, *deserialize* and *serialize*, as the different arrays name them."""
-    handlers: list[list[Piece]] = [[], [], []]
-    for array in map(source.piece, starts):
-        place = 0
-        for node in array.tree.children[1:-1]:
-            if node.type == ",":
-                place += 1
-            elif place < len(handlers) and array.text(node) not in _NOT_CALLED:
-                start = array.start + node.start_byte
-                handlers[place].append(Piece(source, start, array.start + node.end_byte))
-    return handlers
+def _named(arrays: set[str], place: int) -> set[str]:
+    """The handlers that stand at a place of arrays."""
+    return {(*array.split(","), "", "", "")[place].strip() for array in arrays} - _NOT_CALLED
 
 
-def _follow(follower: Follower, handlers: list[Piece]) -> Fields:
+def _fields(kind: type[Follower], source: Source, names: set[str]) -> Fields:
     """The fields of the one handler that all tables name; none where there is none."""
-    functions = []
-    for handler in handlers:
-        name = _NAMED.fullmatch(handler.code) or _FORWARDS.fullmatch(handler.code)
-        functions.append(follower.source.function(name["name"]) if name else handler)
-    if any(function.code != functions[0].code for function in functions[1:]):
+    functions = {one.code: one for one in map(source.function, names)}
+    if len(functions) > 1:
         raise NotFollowedError("tables that differ")
-    for function in functions[:1]:
-        follower.follow(function, [Known.STREAM, Known.OBJECT])
-    return plain(follower.fields)
+    return next((kind(function).fields() for function in functions.values()), ())
 
 
 def find_services(source: Source) -> tuple[dict[str, str], tuple[Method, ...]]:
@@ -197,7 +177,7 @@ def _telling(source: Source) -> Iterator[int]:
             yield use.start(1)
 
 
-def _constants(function: Piece) -> Iterator[str]:
+def _constants(function: Function) -> Iterator[str]:
     """Strings and numbers in the order of the text."""
     for node in descendants(function.tree):
         if node.type == "number" and function.text(node).isdecimal():

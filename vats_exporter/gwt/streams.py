@@ -1,12 +1,11 @@
-"""What a handler asks of a stream, known by its structure in all releases of GWT.
+"""What a handler asks of a stream, known by its structure, which is the same from GWT 2.0 on.
 
 =========  ==========================================  ===========================================
 field      read                                        written
 =========  ==========================================  ===========================================
 number     ``a.x[--a.y]``                              a token with ``|`` after it
 boolean    a number after ``!``, or asked whether true ``b?'1':'0'``
-string     ``i>0?a.z[i-1]:null`` of a number; up to    a token that the stream gives for a value
-           1.5 ``if(!i){return null}return a.z[i-1]``
+string     ``i>0?a.z[i-1]:null`` of a number           a token that the stream gives for a value
 long       a number whose characters are looked at     a token made six bits at a time
 enum       a number that is an index                   a number
 object     ``-(i+1)`` of a number that is ``<0``       ``-(i+1)`` of a number that is ``>=0``
@@ -19,16 +18,9 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from vats_exporter.gwt.interpreter import Follower, Found, Known, Token, Value
-from vats_exporter.gwt.javascript import (
-    NotFollowedError,
-    Piece,
-    Source,
-    descendants,
-    part,
-    stripped,
-)
-from vats_exporter.gwt.objects import Fields, Kind, Repeat
+from vats_exporter.gwt.interpreter import Follower, Known, Token, Value
+from vats_exporter.gwt.javascript import Function, NotFollowedError, core, descendants, part
+from vats_exporter.gwt.objects import Kind
 
 if TYPE_CHECKING:  # the parser is loaded when a script is first read
     from tree_sitter import Node
@@ -36,19 +28,10 @@ if TYPE_CHECKING:  # the parser is loaded when a script is first read
 _DEEPEST_HELPER: Final = 3
 _COMPARED: Final = re.compile(r"([\w$]+) ?(?:<|>=) ?0(?![\w.])")
 _GIVEN_ON: Final = re.compile(r"[,(\[+] ?- ?\(([\w$]+) ?\+ ?1\) ?[)\]]")
-_STRING: Final = re.compile(
-    r"function [\w$]*\([\w$, ]*\)\s*\{\s*if ?\(!([\w$]+)\)\s*\{\s*return null;?\s*\}"
-    r"\s*return ([\w$]+)\.([\w$]+)\[\1 ?- ?1\];?\s*\}"
-)
 _SIX_BITS: Final = re.compile(r"& ?63(?![\w.])")
 
 
-def plain(fields: Found) -> Fields:
-    """Fields as they are told to others."""
-    return tuple(Repeat(plain(one)) if isinstance(one, list) else one.kind for one in fields)
-
-
-def _refers_back(function: Piece) -> bool:
+def _refers_back(function: Function) -> bool:
     """Whether a function reads or writes a number that refers to an object met before."""
     given_on = set(_GIVEN_ON.findall(function.code))
     return bool(given_on) and not given_on.isdisjoint(_COMPARED.findall(function.code))
@@ -57,32 +40,28 @@ def _refers_back(function: Piece) -> bool:
 class Reader(Follower):
     """Follows *instantiate* and *deserialize*."""
 
-    def __init__(self, source: Source, *, is_array: bool = False) -> None:
-        super().__init__(source, is_array=is_array)
-        self._properties: dict[str, str] = {}
-
     def _on_subscript_expression(self, node: Node) -> Value:
         """``a.x[--a.y]`` reads a token."""
-        array, index = stripped(part(node, "object")), stripped(part(node, "index"))
+        index = core(node, "index")
         if index.type != "update_expression":
             return super()._on_subscript_expression(node)
         if not self.text(index).startswith("--"):
             raise NotFollowedError("a token read in another order")
-        self._property("tokens", array)
-        self._property("place", stripped(part(index, "argument")))
+        self._property("tokens", core(node, "object"))
+        self._property("place", core(index, "argument"))
         return self.emit()
 
     def _on_ternary_expression(self, node: Node) -> Value:
         """``i>0?a.z[i-1]:null`` is a string."""
-        test, found = stripped(part(node, "condition")), stripped(part(node, "consequence"))
+        test, found = core(node, "condition"), core(node, "consequence")
         if test.type != "binary_expression" or part(test, "operator").type != ">":
             return super()._on_ternary_expression(node)
         token = self.visit(part(test, "left"))
         if not isinstance(token, Token):
             self.uncertain(part(test, "right"), found, part(node, "alternative"))
             return None
-        index = stripped(part(found, "index"))
-        self._property("strings", stripped(part(found, "object")))
+        index = core(found, "index")
+        self._property("strings", core(found, "object"))
         if (
             self.text(part(test, "right")) != "0"
             or self.visit(part(index, "left")) is not token
@@ -91,16 +70,12 @@ class Reader(Follower):
             or part(node, "alternative").type != "null"
         ):
             raise NotFollowedError("a string looked up in another way")
-        self.mark(token, Kind.STRING)
-        return token
+        return self.mark(token, Kind.STRING)
 
     def _property(self, role: str, node: Node) -> None:
         """See that the node is that property of the stream, the same each time."""
         value, name = self.visit(part(node, "object")), self.text(part(node, "property"))
-        self._is_property(role, value, name)
-
-    def _is_property(self, role: str, value: Value, name: str) -> None:
-        if value is not Known.STREAM or self._properties.setdefault(role, name) != name:
+        if value is not Known.STREAM or self.properties.setdefault(role, name) != name:
             raise NotFollowedError(f"{role} of something else")
 
     def call(self, name: str, values: list[Value]) -> Value:
@@ -111,9 +86,9 @@ class Reader(Follower):
         return None
 
     def _looks_at_characters(self, name: str, place: int, depth: int = 0) -> bool:
-        with suppress(NotFollowedError):
-            function = self.source.function(name)
-            parameter = re.escape((function.parameters + [""] * 9)[place])
+        with suppress(NotFollowedError, IndexError):
+            function = self.function.source.function(name)
+            parameter = re.escape(function.parameters[place])
             if re.search(rf"(?<![\w$.]){parameter}\.charCodeAt\(", function.code):
                 return True
             helpers = re.findall(rf"([\w$]+)\({parameter}[,)]", function.code)
@@ -122,20 +97,13 @@ class Reader(Follower):
             )
         return False
 
-    def call_with_stream(self, function: Piece, values: list[Value]) -> Value:
+    def call_with_stream(self, function: Function, values: list[Value]) -> Value:
         """A function is called with the stream: it reads an object, or is followed."""
         if values == [Known.STREAM] and _refers_back(function):
             return self.emit(Kind.OBJECT)
-        if string := _STRING.fullmatch(function.code):
-            given = dict(zip(function.parameters, values, strict=False))
-            token = given.get(string[1])
-            if isinstance(token, Token):
-                self._is_property("strings", given.get(string[2]), string[3])
-                self.mark(token, Kind.STRING)
-                return token
-        before = len(self.fields)
+        before = len(self.found)
         result = self.follow(function, values)
-        took_nothing = before == len(self.fields) and not isinstance(result, Token)
+        took_nothing = before == len(self.found) and not isinstance(result, Token)
         if took_nothing and values != [Known.STREAM, Known.OBJECT]:
             raise NotFollowedError("a helper that takes the stream for nothing")
         return result
@@ -154,15 +122,14 @@ class Writer(Follower):
         return next((value for value in values if isinstance(value, Kind)), None)
 
     def _on_ternary_expression(self, node: Node) -> Value:
-        function = self.frame.function
         choices = [part(node, name) for name in ("consequence", "alternative")]
-        if [function.string(choice) for choice in choices] == ["1", "0"]:
+        if [self.function.string(choice) for choice in choices] == ["1", "0"]:
             return Kind.BOOLEAN
         return super()._on_ternary_expression(node)
 
     def counter(self, _: Node) -> str:
         """A loop may be over an iterator, whose count is the number before it."""
-        last = self.fields[-1] if self.fields else None
+        last = self.found[-1] if self.found else None
         if not isinstance(last, Token) or last.kind is not Kind.NUMBER:
             raise NotFollowedError("a loop with no number before it")
         return ""
@@ -170,22 +137,19 @@ class Writer(Follower):
     def call(self, name: str, values: list[Value]) -> Value:
         """What takes six bits at a time makes a long."""
         with suppress(NotFollowedError):
-            if len(values) == 1 and _SIX_BITS.search(self.source.function(name).code):
+            if len(values) == 1 and _SIX_BITS.search(self.function.source.function(name).code):
                 return Kind.LONG
         return None
 
-    def call_with_stream(self, function: Piece, values: list[Value]) -> Value:
+    def call_with_stream(self, function: Function, values: list[Value]) -> Value:
         """What ends with ``|`` is a token."""
         if any(function.string(node) == "|" for node in descendants(function.tree)):
             self.emit(next((value for value in values if isinstance(value, Kind)), Kind.NUMBER))
-            return None
-        if Known.STREAM not in values:
-            return None
-        if _refers_back(function):
-            self.emit(Kind.OBJECT)
-            return None
-        before = len(self.fields)
-        result = self.follow(function, values)
-        if before == len(self.fields) and function.parameters[0] == "this":
-            raise NotFollowedError("a method that writes nothing known")
-        return Kind.STRING if before == len(self.fields) and len(values) == 2 else result
+        elif Known.STREAM in values:
+            if _refers_back(function):
+                self.emit(Kind.OBJECT)
+                return None
+            before = len(self.found)
+            result = self.follow(function, values)
+            return Kind.STRING if before == len(self.found) and len(values) == 2 else result
+        return None
