@@ -157,21 +157,6 @@ def read_page(
     return by_script
 
 
-def read_page_anyhow(response: Response, table: ClassTable | None) -> Page:
-    """Read a page by the block alone where the table does not fit.
-
-    Raises:
-        UndecodableError: as :func:`read_page`; then it names both reasons.
-    """
-    try:
-        return read_page(response, table)
-    except TableError as misfit:
-        try:
-            return read_page(response, None, not_by_script=str(misfit))
-        except UndecodableError as error:
-            raise UndecodableError(f"{misfit}; by its tokens: {error}") from None
-
-
 def _shown(page: Page) -> list[str]:
     # A text in a flag's place is 1 to one reader and its number to the other; null is 0.
     flags = ((record.ref, tuple(map(int, map(bool, record.values)))) for record in page.records)

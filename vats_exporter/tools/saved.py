@@ -12,9 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from vats_exporter.cabinet.errors import UndecodableError
+from vats_exporter.cabinet.errors import TableError, UndecodableError
 from vats_exporter.cabinet.page import Page, read_trunks
-from vats_exporter.cabinet.reading import ClassTable, read_page_anyhow
+from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, Token, decode
 from vats_exporter.trunks import TRUNK_FIELDS
 
@@ -24,10 +24,8 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 def read_saved(name: str) -> bytes | str:
     """Read a file, or standard input for ``-``, as a browser or an editor saved it.
 
-    Returns UTF-8, or the text of UTF-16, without a byte order mark and blanks around it.
-
-    Raises:
-        ValueError: why it can't be read.
+    Returns UTF-8, or the text of UTF-16, without a byte order mark and blanks around it; else a
+    ``ValueError`` says why.
     """
     try:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as opened:
@@ -73,12 +71,17 @@ def _read(name: str, table: ClassTable | None) -> tuple[dict[str, Any], Page | N
     except (GwtError, ValueError) as error:
         why = str(error)
         return {"error": why, "rows": [], "read_by": None, "rows_error": why}, None
-    page, why = None, "the answer is an exception"
-    if response.status == "OK":
+    page, misfit, why = None, "", ""
+    try:
         try:
-            page, why = read_page_anyhow(response, table), ""
-        except UndecodableError as error:
-            why = str(error)
+            page = read_page(response, table)
+        except TableError as error:
+            misfit = str(error)
+            page = read_page(response, None, not_by_script=misfit)
+    except UndecodableError as error:
+        why = f"{misfit}; by its tokens: {error}" if misfit else str(error)
+        if response.status != "OK":
+            why = "the answer is an exception"
     document: dict[str, Any] = {
         **asdict(response),
         "tokens": [*map(_token, response.tokens)],
