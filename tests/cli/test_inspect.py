@@ -95,7 +95,7 @@ def test_both_readings_of_rows_are_shown_where_they_differ(
         ["1", "2", "Ca001", "1100", "CaX", "0011"],
         ["1", "3", "Ca002", "1100", "-"],
     ]
-    assert lines[start + 21] == ["and", "9", "more"]
+    assert lines[start + 29] == ["1", "30", "Ca029", "1100", "-"]
 
 
 def test_with_several_accounts_one_must_be_named(run: Run, config: tuple[str, str]) -> None:

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -21,9 +20,6 @@ from vats_exporter.config.models import AccountSettings
 from vats_exporter.gwt import encode_long
 from vats_exporter.tools.inspection import Inspection, anonymous, inspect
 from vats_exporter.trunks import ROW_FLAGS, Trunk
-
-_MOST_DIFFERING: Final = 20
-"""Rows that are shown where both readings differ."""
 
 
 @click.command(
@@ -119,10 +115,8 @@ def _differing(found: Inspection) -> str:
     page = str(len(found.pages) + 1)
     both = zip_longest(found.error.by_script, found.error.by_block, fillvalue="-")
     rows = [[page, str(row), *texts] for row, texts in enumerate(both, 1) if len({*texts}) > 1]
-    table = Table(_("Page"), _("Row"), _("By the script"), _("By its block"), right={0, 1})
-    text = table.text(rows[:_MOST_DIFFERING])
-    more = len(rows) - _MOST_DIFFERING
-    return text + _("and {count} more", count=more) + "\n" if more > 0 else text
+    titles = _("Page"), _("Row"), _("By the script"), _("By its block")
+    return Table(*titles, right={0, 1}).text(rows)
 
 
 def _patterns(account: AccountSettings, found: Inspection) -> str:
