@@ -187,3 +187,5 @@ def test_what_is_left_out_is_told(run: Run) -> None:
     assert ended.status == 0
     assert "left out: 1 call to another host, other.example\n" in ended.stderr
     assert "other.example" not in ended.stdout
+    told = run("--lang", "ru", "import-har", str(file)).stderr
+    assert "пропущено: вызовы к другому узлу, other.example (1)\n" in told
