@@ -20,17 +20,15 @@ from vats_exporter.redaction import Redaction, describe_unexpected
 Format = Literal["logfmt", "json"]
 Level = Literal["debug", "info", "warn", "error"]
 
-QUEUED_LINES: Final = 4096
-"""Lines that wait to be read; further ones are dropped and counted."""
-
+QUEUED_LINES: Final = 4096  # that wait to be read; further ones are dropped and counted
 _NAMES: Final = {"WARNING": "warn", "CRITICAL": "error"}
 
 
 class FieldLogger:
     """A logger whose keyword arguments are the fields of the line.
 
-    ``debug`` is for what helps to find a fault, ``info`` for what happens in normal operation,
-    ``warning`` for what a person should look at, ``error`` for a failure of the exporter itself.
+    ``info`` is for normal operation, ``warning`` for what a person should look at, ``error`` for
+    failures of the exporter itself.
     """
 
     def __init__(self, logger: logging.Logger, **fields: object) -> None:

@@ -76,9 +76,10 @@ class Compared:
 
     def tell(self, minute: float, *trunks: Trunk) -> list[Event]:
         """Compare a snapshot of that minute with what is known, and return what it changes."""
-        before, taken = self.ledger, snapshot(minute, *trunks)
+        taken = snapshot(minute, *trunks)
         at, seen = taken.taken_at, see(taken)
-        self.ledger = before.follow(seen, at) if before else Ledger(at, seen)
+        before = self.ledger or Ledger(at, seen)
+        self.ledger = before.follow(seen, at)
         return events_between("office", before, self.ledger)
 
 

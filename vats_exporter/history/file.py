@@ -60,7 +60,6 @@ _PHONES: Final = """
 # Numbers only grow within a file, so a file whose greatest is smaller is another one.
 _GREATEST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
 
-
 _log = get_logger(__name__)
 
 
@@ -127,9 +126,8 @@ class HistoryFile:
         """
         with self._transaction() as execute:
             for account, ledger in states.items():
-                execute(
-                    "INSERT OR REPLACE INTO accounts VALUES (?, ?)", (account, ledger.to_json())
-                )
+                state = ledger.to_json()
+                execute("INSERT OR REPLACE INTO accounts VALUES (?, ?)", (account, state))
             for event in events:
                 row = (event.time, event.account, event.phone, json.dumps(event._asdict()))
                 execute("INSERT INTO events VALUES (NULL, ?, ?, ?, ?)", row)
@@ -193,12 +191,10 @@ def read_events(
 ) -> list[Event]:
     """Read what happened, in the order in which it was seen; a ``HistoryError`` if it cannot be.
 
-    Only of these accounts and phones, if there are any; a phone (eleven digits) may also be one
-    that a trunk had before a renumbering. ``since`` is in seconds since the epoch. Of several, the
-    latest ``limit``.
-
-    ``after_id`` goes on after an earlier call: with greater numbers alone. Where the file has been
-    replaced by one that does not reach as far, all of it is new.
+    Only of these accounts and phones, if any are given; a phone (eleven digits) may also be one
+    that a trunk had before. ``since`` is in seconds since the epoch; of several, the latest
+    ``limit``. ``after_id`` goes on after an earlier call: with greater numbers, or with all of a
+    file that has taken the place of the one before and does not reach as far.
     """
     with _opened(path) as connection:
         (greatest,) = connection.execute(_GREATEST).fetchone()

@@ -1,13 +1,11 @@
 """What changed and when, of all accounts: in memory, and in a file as far as one can be written.
 
 A thread compares what is known with what the file has, and writes the difference in one
-transaction. If that fails, it is a ``problem``, a warning in the log and a count, and the next
-record tries again. What the file misses for ever is a flag that changes and changes back while it
-cannot be written.
+transaction. If that fails, the next record tries again; what the file misses for ever is a flag
+that changes and changes back meanwhile.
 
-Old events are deleted by the wall clock, which may be wrong: at a start without a battery, or
-because it was set. So nothing is deleted in the first hour, nor for an hour after the wall
-clock moved by more than a minute against one that cannot be set.
+Old events are deleted by the wall clock, which may be wrong. So none are in the first hour, nor for
+an hour after the wall clock moved by more than a minute against one that cannot be set.
 """
 
 from __future__ import annotations
@@ -26,14 +24,11 @@ from vats_exporter.history.ledger import Changes, Event, Ledger, events_between,
 from vats_exporter.logs import get_logger
 from vats_exporter.trunks import Snapshot
 
-PATIENCE: Final = 2.0
-"""Seconds that a record waits for the file; a disk that hangs must not stop a refresh."""
-
-RETRY_PAUSE: Final = 5.0
-"""Seconds that a file which failed is left alone."""
-
-HOUR: Final = 3600.0
+# All in seconds.
+PATIENCE: Final = 2.0  # that a record waits for the file: a disk that hangs must stop no refresh
+RETRY_PAUSE: Final = 5.0  # that a file which failed is left alone
 CLOCK_JUMP: Final = 60.0
+HOUR: Final = 3600.0
 
 _log = get_logger(__name__)
 
@@ -43,10 +38,8 @@ class History:
 
     Without a path, in memory alone. Events are kept for ``keep`` seconds, counters and the latest
     state of each trunk for as long as the file. ``clock`` gives seconds that only go forward.
-
-    Attributes:
-        problem: what keeps the file from being written, as a sentence; empty if nothing does.
-        errors_total: how often it could not be read or written.
+    ``problem`` says what keeps the file from being written, and is empty if nothing does;
+    ``errors_total`` counts how often it could not be read or written.
     """
 
     def __init__(
@@ -62,8 +55,8 @@ class History:
         self._keep = keep
         self._clock = clock
         self._changed = threading.Condition()  # guards all that both threads use
-        # Of each account the state before its latest record, and after it.
-        self._known: dict[str, tuple[Ledger | None, Ledger]] = {}
+        # Of each account the states before and after its latest record; of the first, the same.
+        self._known: dict[str, tuple[Ledger, Ledger]] = {}
         self._ahead = math.inf  # the wall clock, of the other one, at the latest record
         self._trusted_at = math.inf
         self._asked = self._done = 0  # how often the file is to be written, and was
@@ -87,8 +80,8 @@ class History:
         """Take note of an account's next, complete snapshot."""
         at, seen = snapshot.taken_at, see(snapshot)
         with self._changed:
-            _, old = self._known.get(account, (None, None))
-            self._known[account] = old, old.follow(seen, at) if old else Ledger(at, seen)
+            _, old = self._known.get(account) or (None, Ledger(at, seen))
+            self._known[account] = old, old.follow(seen, at)
             now = self._clock()
             if abs(at - now - self._ahead) > CLOCK_JUMP:
                 self._trusted_at = now + HOUR
@@ -98,8 +91,7 @@ class History:
 
     def changes(self, account: str) -> Changes:
         """Return how often, and when last, the flags of an account's trunks changed."""
-        known = self._known.get(account)
-        return known[1].changes if known else {}
+        return self._known[account][1].changes if account in self._known else {}
 
     def close(self, timeout: float = PATIENCE) -> None:
         """Write what the file lacks, if it can be written now, and close the file."""
@@ -158,8 +150,8 @@ class History:
         with self._changed:
             if not self._was_read:
                 for account, ledger in saved.items():
-                    before, after = self._known.get(account, (None, None))
-                    self._known[account] = before, ledger.continued(after) if after else ledger
+                    _, later = self._known.get(account, (ledger, None))
+                    self._known[account] = ledger, ledger.continued(later) if later else ledger
                 self._was_read = True
             known, now = dict(self._known), self._clock()
             oldest = now + self._ahead - self._keep if now >= self._trusted_at else -math.inf

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
@@ -129,9 +129,8 @@ class Ledger:
     def from_json(cls, text: str) -> Ledger:
         """Return the ledger of :meth:`to_json`; what was not written there is an exception."""
         state = json.loads(text)
-        columns = state["columns"]
         present, gone = (
-            {ref: _seen(dict(zip(columns, row, strict=True))) for ref, row in state[key].items()}
+            {ref: _seen(state["columns"], row) for ref, row in state[key].items()}
             for key in ("present", "gone")
         )
         changes = {
@@ -142,7 +141,8 @@ class Ledger:
         return cls(_number(state["at"], float), present, gone, changes)
 
 
-def _seen(trunk: Mapping[str, Any]) -> Seen:
+def _seen(columns: Iterable[str], row: Iterable[Any]) -> Seen:
+    trunk = dict(zip(columns, row, strict=True))
     phone, name, *flags = map(trunk.get, _COLUMNS)
     if not isinstance(phone, str) or not isinstance(name, str) or {*flags} - {True, False, None}:
         raise ValueError("not a trunk")
@@ -156,11 +156,9 @@ def _number(value: Any, kind: type[int | float]) -> Any:  # a JSON value
     return value
 
 
-def events_between(account: str, old: Ledger | None, new: Ledger) -> list[Event]:
+def events_between(account: str, old: Ledger, new: Ledger) -> list[Event]:
     """Return what happened between two states of an account, at the time of the second one."""
     events: list[Event] = []
-    if old is None:
-        return events
 
     def add(kind: EventKind, ref: str, seen: Seen, flag: str = "", *values: str) -> None:
         before, after = values or ("", "")
