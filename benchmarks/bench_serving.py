@@ -68,6 +68,10 @@ class Invented:
         """Give the trunks."""
         return Listing(self.trunks)
 
+    def credentials_changed(self) -> bool:
+        """They never are."""
+        return False
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -30,7 +30,7 @@ from vats_exporter.config.problems import ConfigError
 from vats_exporter.demo.deployment import Deployment
 from vats_exporter.demo.rpc import RequestReader
 from vats_exporter.gwt.script import read_script
-from vats_exporter.metrics.exposition import accepts_gzip, negotiate
+from vats_exporter.metrics.exposition import negotiate
 from vats_exporter.tools.har import RecordingError, read_recording
 from vats_exporter.web import Request
 from vats_exporter.web.protection import read_basic
@@ -160,7 +160,6 @@ def http(data: bytes) -> None:
     value = data.decode("latin-1")
     Request("GET", "/probe", value).parameter("account")
     negotiate(value)
-    accepts_gzip(value)
     read_basic(value)
     assert scrape_timeout(value) > 0
 

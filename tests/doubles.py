@@ -68,6 +68,9 @@ class ScriptedCabinet:
             with self.lock:
                 self.at_once -= 1
 
+    def credentials_changed(self) -> bool:
+        return False
+
     def close(self) -> None:
         self.closed += 1
 

@@ -206,6 +206,9 @@ class Unbreakable:
         assert self.go_on.wait(PATIENCE)
         return Listing((), (), 1)
 
+    def credentials_changed(self) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 

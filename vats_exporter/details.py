@@ -1,13 +1,11 @@
 """Which trunks' details to ask for next, and what is known of them meanwhile.
 
 A trunk's details (its selector, its SIP line, its phone where the list does not tell) cost one or
-two requests each, so they follow a slower schedule of their own, apart from the flags:
+two requests each, so they follow a slower schedule of their own:
 
-* trunks never asked for come first, in the list's order; then those asked for longest ago, once
-  their ``ttl`` has passed;
 * a run follows a listing, on the same connection, for :data:`BUDGET` at most, and lets a listing
-  go before each trunk. It asks for a part only: all are known a quarter of the ``ttl`` after a
-  start;
+  go before each trunk. Trunks never asked for come first, then those asked for longest ago, once
+  their ``ttl`` has passed; all are known a quarter of the ``ttl`` after a start;
 * a trunk whose details fail keeps what it had, and takes its turn again; what is older than
   ``ttl`` and ``stale`` together is no longer shown;
 * a failure that is not about this one trunk ends the run, and the next one waits, longer each time,
@@ -19,9 +17,10 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from vats_exporter.cabinet.devices import TrunkDetails
 from vats_exporter.cabinet.errors import (
@@ -43,8 +42,7 @@ _OF_A_TRUNK: Final = (GwtExceptionError, UndecodableError)
 """Failures that may concern one trunk, unless the cabinet was redeployed; others would repeat."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """When a trunk was asked for and is due again; and what is known of it, read when."""
 
     asked: float
@@ -102,7 +100,7 @@ class DetailsBook:
         known = self._entries.get(ref, _Entry(now, now))
         never = its_own and known.details is None
         due = now + (self._ttl if never else self._ttl / CATCH_UP)
-        self._entries[ref] = replace(known, asked=now, due=due)
+        self._entries[ref] = known._replace(asked=now, due=due)
 
     def apply(self, trunks: Sequence[Trunk], now: float, stale: float) -> tuple[Trunk, ...]:
         """Add to the trunks what is known: line, selector, and the phone where it is empty.
@@ -128,9 +126,6 @@ class Detailable(Source, Protocol):
 
     def read_details(self, ref: str, *, renew: bool = True) -> TrunkDetails:
         """Read one trunk's details, without signing in or discovering unless ``renew``."""
-
-    def credentials_changed(self) -> bool:
-        """Whether login and password are others than those that were last sent."""
 
 
 class DetailedSource:
@@ -171,7 +166,8 @@ class DetailedSource:
         if not running and (due := self._book.due(listing.trunks, now)):
             read = partial(self._read, due)
             self._run = threading.Thread(target=read, name="details", daemon=True)
-            self._run.start()
+            with suppress(RuntimeError):  # no thread is left; the next listing tries again
+                self._run.start()
         trunks = self._book.apply(listing.trunks, now, self._stale())
         warnings = listing.warnings
         if all(trunk.phone for trunk in trunks):

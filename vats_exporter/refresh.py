@@ -1,14 +1,11 @@
 """When to ask the cabinet: freshness, one refresh at a time, back-off, the last good snapshot.
 
-A :class:`Refresher` stands between the scrapes of one account and that account's cabinet. It knows
-time and threads, and neither HTTP nor metrics.
+Knows time and threads, and neither HTTP nor metrics.
 
-* A snapshot is **fresh** for ``ttl``, counted from when its reading began and less a little, so
-  that scrapes that come every ``ttl`` each find the cabinet's newest state.
-* Otherwise the first scrape starts a **refresh**, in a thread; all others wait for the same one,
-  each until its own deadline. The refresh continues, and the next scrape has its result. A refresh
-  that was not finished by a scrape's deadline is **not waited for again**, nor are the account's
-  next ones, until the cabinet answers: an account that hangs delays one scrape.
+* A snapshot is **fresh** for ``ttl``. Then the first scrape starts a **refresh**, in a thread; all
+  others wait for the same one, each until its own deadline. One that is not finished by then is
+  **not waited for again**, nor are the account's next ones, until the cabinet answers: an account
+  that hangs delays one scrape.
 * A **failure** replaces nothing: the last good snapshot stays, with its true time, until it is
   older than ``stale``. It holds for ``ttl`` as well, or as long as the cabinet said, up to an hour.
 * A **refused login** is tried again after ``ttl``, but a minute at least, then after twice that,
@@ -22,9 +19,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple, Protocol
 
 from vats_exporter.cabinet.errors import CabinetError, IncompleteError
 from vats_exporter.logs import get_logger
@@ -36,11 +33,6 @@ Mark = Callable[[tuple[Trunk, ...]], tuple[tuple[Trunk, ...], tuple[str, ...]]]
 REFUSED_FIRST: Final = 60.0
 REFUSED_LAST: Final = 3600.0
 """Seconds that a refused login waits: at least at first, and at most (a longer ttl prevails)."""
-
-EARLY: Final = 1.0
-"""Seconds, and at most a twentieth of the ttl, that a scrape may come early and still refresh:
-scrapes every ``ttl`` come a few milliseconds early half of the time, and would find every other
-snapshot two ttl old."""
 
 _log = get_logger(__name__)
 
@@ -57,45 +49,43 @@ class Clock:
         return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-class Source(Protocol):
-    """What a refresher reads, by one thread at a time.
+def _fresh_for(ttl: float) -> float:
+    """The seconds from a reading's beginning to the next one.
 
-    It may have ``credentials_changed() -> bool`` as well: then a refused login is due at once.
+    Scrapes every ``ttl`` come a few milliseconds early half of the time, and would find every other
+    snapshot two ttl old.
     """
+    return ttl - min(1.0, ttl / 20)
+
+
+class Source(Protocol):
+    """What a refresher reads, by one thread at a time."""
 
     def read_trunks(self) -> Listing:
         """Read every trunk; a ``CabinetError`` if the list cannot be read whole."""
+
+    def credentials_changed(self) -> bool:
+        """Whether login and password are others than those that were last sent."""
 
     def close(self) -> None:
         """Give back connections and the session."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one refresh ended: with a snapshot, or an error's sentence.
+class Outcome(NamedTuple):
+    """How one refresh ended: with a snapshot, or an error's sentence."""
 
-    Attributes:
-        result: one of :data:`vats_exporter.cabinet.errors.RESULTS`.
-        retry_after: seconds after which the cabinet wants to be asked again; 0 if it did not say.
-    """
-
-    result: str
+    result: str  # one of vats_exporter.cabinet.errors.RESULTS
     duration: float
     snapshot: Snapshot | None = None
     pages: int = 0
     error: str = ""
-    retry_after: float = 0.0
+    retry_after: float = 0.0  # seconds after which the cabinet wants to be asked again, if any
 
 
 class Refresher:
-    """Keeps one account's snapshot fresh.
+    """Keeps one account's snapshot fresh: for ``ttl`` seconds, and served for ``stale`` at most.
 
     Args:
-        name: the account's name, for logs.
-        source: what is read.
-        ttl: seconds for which a snapshot is fresh, and a failure holds; 0 always reads.
-        stale: seconds after which a snapshot that could not be replaced is no longer served.
-        clock: the machine's, except in tests.
         mark: marks the trunks that were read, and returns them with its warnings.
         on_snapshot: called with each snapshot, in the refresh's thread, before anyone can see it.
         on_result: called after each refresh, in its thread, before those who wait for it continue.
@@ -117,9 +107,6 @@ class Refresher:
         self.ttl = ttl
         self.stale = stale
         self._source = source
-        self._credentials_changed: Callable[[], bool] | None = getattr(
-            source, "credentials_changed", None
-        )
         self._clock = clock or Clock()
         self._mark = mark or (lambda trunks: (trunks, ()))
         self._on_snapshot = on_snapshot or (lambda _: None)
@@ -139,14 +126,22 @@ class Refresher:
         """Start a refresh if one is due; return the one under way, to :meth:`wait` for."""
         with self._lock:
             if self._running is None and not self._closed and self._is_due():
-                self._running = self._start_thread()
+                running = threading.Event()
+                thread = threading.Thread(
+                    target=self._run, args=(running,), name=f"refresh {self.name}", daemon=True
+                )
+                try:
+                    thread.start()
+                except RuntimeError as error:  # the machine has no thread left at the moment
+                    _log.error("refresh was not started", account=self.name, error=str(error))
+                else:
+                    self._running, self._thread = running, thread
             return self._running
 
     def wait(self, refresh: threading.Event | None, timeout: float) -> bool:
-        """Wait for a refresh that :meth:`start` gave, and return whether it has ended.
+        """Wait for a refresh that :meth:`start` gave; whether it has ended.
 
-        Not at all for an account that hangs: where it was waited for before, and the cabinet has
-        not answered since.
+        Not at all if one was waited for in vain, and the cabinet has not answered since.
         """
         if refresh is not None and not self._hangs and not refresh.wait(timeout):
             self._hangs = timeout > 0
@@ -164,9 +159,8 @@ class Refresher:
         """Change ttl and stale, also of the current snapshot, but no refused login's delay."""
         with self._lock:
             if self._next is not None and self._state.login_retry_at is None:
-                self._next += ttl - self.ttl
-                if self._state.up:
-                    self._next -= min(EARLY, ttl / 20) - min(EARLY, self.ttl / 20)
+                up = self._state.up
+                self._next += _fresh_for(ttl) - _fresh_for(self.ttl) if up else ttl - self.ttl
             self.ttl, self.stale = ttl, stale
 
     def adopt(self, other: Refresher, *, same_login: bool) -> None:
@@ -192,10 +186,7 @@ class Refresher:
                 self._running.set()
 
     def close(self, timeout: float = 5.0) -> None:
-        """Start no more refreshes, and close the source.
-
-        A refresh under way may take ``timeout`` seconds more, and then loses its connection.
-        """
+        """Close the source; a refresh under way may take ``timeout`` seconds more."""
         self.release()
         if self._thread is not None:
             self._thread.join(timeout)
@@ -205,23 +196,9 @@ class Refresher:
             _log.warning("sign-out failed", account=self.name, error=str(error))
 
     def _is_due(self) -> bool:
-        changed = self._credentials_changed
-        if changed is not None and self._state.login_retry_at is not None and changed():
+        if self._state.login_retry_at is not None and self._source.credentials_changed():
             return True
         return self._next is None or self._clock.monotonic() >= self._next
-
-    def _start_thread(self) -> threading.Event | None:
-        """Start a refresh; ``None`` if the machine has no thread left at the moment."""
-        running = threading.Event()
-        name = f"refresh {self.name}"
-        thread = threading.Thread(target=self._run, args=(running,), name=name, daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:
-            _log.error("refresh was not started", account=self.name, error=str(error))
-            return None
-        self._thread = thread
-        return running
 
     def _run(self, running: threading.Event) -> None:
         """Refresh once; the body of the thread."""
@@ -229,7 +206,11 @@ class Refresher:
         try:
             outcome = self._read(began)
             if outcome.snapshot is not None:
-                self._show(outcome.snapshot)
+                try:
+                    self._on_snapshot(outcome.snapshot)
+                except Exception as bug:  # noqa: BLE001 - it is served all the same
+                    error = describe_unexpected(bug)
+                    _log.error("snapshot was not recorded", account=self.name, error=error)
             self._keep(outcome, began)
             self._log(outcome)
             self._on_result(outcome)
@@ -241,60 +222,44 @@ class Refresher:
                 self._running = None
             running.set()
 
-    def _show(self, snapshot: Snapshot) -> None:
-        """Let the listener see a snapshot first; it may fail, and the snapshot is served anyway."""
-        try:
-            self._on_snapshot(snapshot)
-        except Exception as bug:  # noqa: BLE001 - a listener's bug must not cost the snapshot
-            error = describe_unexpected(bug)
-            _log.error("snapshot was not recorded", account=self.name, error=error)
-
     def _read(self, began: float) -> Outcome:
         """Read the source, and return the outcome, whatever happens."""
-        result, error, retry_after = "success", "", 0.0
         try:
             listing = self._source.read_trunks()
+            _refuse_doubles(listing.trunks)
+            trunks, warnings = self._mark(listing.trunks)
         except CabinetError as failure:
-            result, error, retry_after = failure.result, str(failure), failure.retry_after
+            took = self._clock.monotonic() - began
+            return Outcome(failure.result, took, None, 0, str(failure), failure.retry_after)
         except Exception as bug:  # noqa: BLE001 - a bug must not end the account
-            result, error = "undecodable", describe_unexpected(bug)
+            took = self._clock.monotonic() - began
+            return Outcome("undecodable", took, error=describe_unexpected(bug))
         took = self._clock.monotonic() - began
-        if not error and len({trunk.ref for trunk in listing.trunks}) < len(listing.trunks):
-            # It would make two series of one name, for which Prometheus refuses the whole page.
-            result, error = IncompleteError.result, "the list names a trunk twice"
-        if error:
-            return Outcome(result, took, error=error, retry_after=retry_after)
-        trunks, warnings = self._mark(listing.trunks)
         told = (*listing.warnings, *warnings)
         snapshot = Snapshot(trunks, self._clock.now(), took, told, listing.read_by)
-        return Outcome(result, took, snapshot, listing.pages)
+        return Outcome("success", took, snapshot, listing.pages)
 
     def _keep(self, outcome: Outcome, began: float) -> None:
         """Make the outcome the account's state."""
         with self._lock:
             ended = self._clock.monotonic()
-            now = self._clock.now()
+            delay = min(outcome.retry_after, REFUSED_LAST)
             retry_at = None
             if outcome.result != "timeout":
                 self._hangs = False
             if outcome.snapshot is not None:
                 self._taken = ended
-                self._next = began + self.ttl - min(EARLY, self.ttl / 20)
+                self._next = began + _fresh_for(self.ttl)
                 self._refusals = 0
             elif outcome.result == "login_refused":
-                delay = max(self._back_off(), min(outcome.retry_after, REFUSED_LAST))
+                delay = max(self._back_off(), delay)
                 self._next = ended + delay
-                retry_at = now + delay
+                retry_at = self._clock.now() + delay
             else:
-                self._next = ended + max(self.ttl, min(outcome.retry_after, REFUSED_LAST))
-            self._state = AccountState(
-                account=self.name,
-                snapshot=outcome.snapshot or self._state.snapshot,
-                result=outcome.result,
-                error=outcome.error,
-                duration=outcome.duration,
-                login_retry_at=retry_at,
-            )
+                self._next = ended + max(self.ttl, delay)
+            snapshot = outcome.snapshot or self._state.snapshot
+            result, error, took = outcome.result, outcome.error, outcome.duration
+            self._state = AccountState(self.name, snapshot, result, error, took, retry_at)
 
     def _back_off(self) -> float:
         """Count a refusal; return the seconds until the login may be tried again."""
@@ -307,17 +272,22 @@ class Refresher:
     def _log(self, outcome: Outcome) -> None:
         """Write the refresh's log line, and the warnings that were not there before."""
         log = _log.bind(account=self.name)
-        duration = round(outcome.duration, 3)
-        if outcome.snapshot is None:
-            result, error = outcome.result, outcome.error
-            log.warning("refresh failed", result=result, error=error, duration=duration)
+        result, snapshot, duration = outcome.result, outcome.snapshot, round(outcome.duration, 3)
+        if snapshot is None:
+            log.warning("refresh failed", result=result, error=outcome.error, duration=duration)
             return
-        trunks, pages = len(outcome.snapshot.trunks), outcome.pages
-        log.info("refreshed", result="success", trunks=trunks, pages=pages, duration=duration)
-        if outcome.snapshot.read_by != self._read_by:
-            self._read_by = outcome.snapshot.read_by
+        trunks, pages = len(snapshot.trunks), outcome.pages
+        log.info("refreshed", result=result, trunks=trunks, pages=pages, duration=duration)
+        if snapshot.read_by != self._read_by:
+            self._read_by = snapshot.read_by
             log.info("list read", read_by=self._read_by)
-        for warning in outcome.snapshot.warnings:
+        for warning in snapshot.warnings:
             if warning not in self._warned:
                 log.warning("snapshot has a flaw", warning=warning)
-        self._warned = frozenset(outcome.snapshot.warnings)
+        self._warned = frozenset(snapshot.warnings)
+
+
+def _refuse_doubles(trunks: Sequence[Trunk]) -> None:
+    """They would make two series of one name, for which Prometheus refuses the whole page."""
+    if len({trunk.ref for trunk in trunks}) < len(trunks):
+        raise IncompleteError("the list names a trunk twice")

@@ -68,6 +68,9 @@ class ScriptedCabinet:
             raise self.answer
         return Listing(self.answer)
 
+    def credentials_changed(self) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 

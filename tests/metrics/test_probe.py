@@ -55,6 +55,9 @@ class Office:
             (Trunk(self.ref, 1, "79161234567", "", Flags(True, True, False), "1100", True),)
         )
 
+    def credentials_changed(self) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 

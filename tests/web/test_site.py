@@ -51,6 +51,9 @@ class OneTrunk:
         self.before()
         return Listing((TRUNK,))
 
+    def credentials_changed(self) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 

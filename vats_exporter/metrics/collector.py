@@ -10,9 +10,7 @@ from __future__ import annotations
 import platform
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Final
 
@@ -30,9 +28,8 @@ from vats_exporter.metrics.exposition import (
     Exposition,
     Format,
     TrunkLines,
-    counter,
     encode,
-    gauge,
+    family,
     join_trunks,
     render_trunks,
     state_families,
@@ -40,8 +37,6 @@ from vats_exporter.metrics.exposition import (
 from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.refresh import Clock, Outcome, Refresher, Source
 from vats_exporter.trunks import AccountState, Snapshot
-
-_REFRESHES: Final = 10  # of an account that can be looked at
 
 
 class MonitoredAccount:
@@ -52,8 +47,6 @@ class MonitoredAccount:
 
     Attributes:
         labels: what service discovery adds to its target.
-        refreshes: the latest ones: when each ended, in seconds since the epoch, how, without its
-            snapshot, and how many trunks it has.
     """
 
     def __init__(
@@ -72,10 +65,8 @@ class MonitoredAccount:
         self.privacy: Final = privacy or Privacy()
         self.labels: Mapping[str, str] = {}
         self.expected_off = ExpectedOff()
-        earlier = () if before is None else before.refreshes
-        self.refreshes: deque[tuple[float, Outcome, int]] = deque(earlier, _REFRESHES)
         self.counters: AccountCounters = before.counters if before else AccountCounters(name)
-        self._history = history
+        self._history = history or History()
         self._recording = threading.Lock()
         self._retired = False
         self._rendered: tuple[Snapshot | None, TrunkLines] = (None, {})
@@ -98,7 +89,7 @@ class MonitoredAccount:
 
     def changes(self) -> Changes:
         """Return how often, and when last, each flag of its trunks changed."""
-        return self._history.changes(self.name) if self._history is not None else {}
+        return self._history.changes(self.name)
 
     def retire(self) -> None:
         """Record and count nothing more: another account is in its place, with a newer snapshot.
@@ -115,32 +106,25 @@ class MonitoredAccount:
         if snapshot is None:
             return {}
         if rendered is not snapshot:
-            changes = None if self._history is None else self.changes()
-            lines = render_trunks(self.name, snapshot, changes, self.privacy)
+            lines = render_trunks(self.name, snapshot, self.changes(), self.privacy)
             self._rendered = (snapshot, lines)
         return lines
-
-    def families(self, state: AccountState) -> list[Family]:
-        """Return the account's own families."""
-        return [*state_families(state), *self.counters.families()]
 
     def _record(self, snapshot: Snapshot) -> None:
         """Record a snapshot before its samples are made, since they include its changes."""
         with self._recording:
-            if self._history is not None and not self._retired:
+            if not self._retired:
                 self._history.record(self.name, snapshot)
 
     def _count(self, outcome: Outcome) -> None:
         if self._retired:
             return
         self.counters.refreshed(outcome)
-        trunks = 0 if outcome.snapshot is None else len(outcome.snapshot.trunks)
-        self.refreshes.append((time.time(), replace(outcome, snapshot=None), trunks))
         if outcome.snapshot is not None:
             self.trunk_lines(outcome.snapshot)  # rendered here, so that no scrape waits for it
 
 
-Seen = tuple[tuple["AccountState", int], ...]  # of each account, and its counters' version
+Seen = tuple[tuple[AccountState, object], ...]  # of each account, and its counters' version
 
 
 class Collector:
@@ -157,7 +141,7 @@ class Collector:
         probe_only: bool = False,
     ) -> None:
         self.accounts = tuple(accounts)
-        self.history = history
+        self.history = history or History()
         self._probe_only = probe_only
         self._loaded = (True, time.time())
         self._second = float("-inf")  # when the process was last looked at
@@ -166,7 +150,7 @@ class Collector:
         ProcessCollector(registry=self._registry)
         self._lock = threading.Lock()
         # Of each format the latest: the accounts' part, and the page, by what they are made of.
-        self._chunks = {form: lru_cache(1)(partial(_chunks, form)) for form in Format}
+        self._chunks = {form: lru_cache(1)(partial(write_accounts, form)) for form in Format}
         self._pages = {form: lru_cache(1)(partial(self._make, form)) for form in Format}
 
     def account(self, name: str) -> MonitoredAccount | None:
@@ -194,7 +178,7 @@ class Collector:
         """Return the page as it is: the same object, until something changes."""
         accounts, history = self._shown(), self.history
         seen = tuple((one.refresher.peek(), one.counters.version) for one in accounts)
-        written = history and (history.problem, history.errors_total)
+        written = (history.problem, history.errors_total)
         with self._lock:
             if time.monotonic() - self._second >= 1.0:
                 self._second = time.monotonic()
@@ -213,24 +197,23 @@ class Collector:
     def collect(self) -> Iterator[Family]:
         """Make the families of the exporter itself, but for the process's."""
         build = [__version__, platform.python_version()]
-        yield gauge(metrics.BUILD_INFO, (build, 1))
+        yield family(metrics.BUILD_INFO, (build, 1))
         successful, succeeded_at = self._loaded
-        yield gauge(metrics.CONFIG_RELOAD_SUCCESSFUL, ((), successful))
-        yield gauge(metrics.CONFIG_RELOAD_TIMESTAMP, ((), succeeded_at))
-        if self.history is not None:
-            yield gauge(metrics.HISTORY_UP, ((), not self.history.problem))
-            yield counter(metrics.HISTORY_ERRORS, self.history.errors_total)
-        yield counter(metrics.LOG_DROPPED, dropped_lines())
+        yield family(metrics.CONFIG_RELOAD_SUCCESSFUL, ((), successful))
+        yield family(metrics.CONFIG_RELOAD_TIMESTAMP, ((), succeeded_at))
+        yield family(metrics.HISTORY_UP, ((), not self.history.problem))
+        yield family(metrics.HISTORY_ERRORS, ((), self.history.errors_total))
+        yield family(metrics.LOG_DROPPED, ((), dropped_lines()))
 
 
-def _chunks(form: Format, accounts: Sequence[MonitoredAccount], seen: Seen) -> list[bytes]:
-    """Write all samples of the accounts."""
+def write_accounts(form: Format, accounts: Sequence[MonitoredAccount], seen: Seen) -> list[bytes]:
+    """Write all samples of the accounts as they are seen."""
     families: dict[str, Family] = {}
     lines = []
     for account, (state, _) in zip(accounts, seen, strict=True):
-        for family in account.families(state):
-            known = families.setdefault(family.name, family)
-            if known is not family:
-                known.samples += family.samples
+        for one in (*state_families(state), *account.counters.families()):
+            known = families.setdefault(one.name, one)
+            if known is not one:
+                known.samples += one.samples
         lines.append(account.trunk_lines(state.snapshot))
     return [*join_trunks(lines, form), encode(families.values(), form)]

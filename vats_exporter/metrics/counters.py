@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -30,6 +29,7 @@ BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # of latenci
 # How signing in usually ends; counted from 0 on, so that the first of each is seen as a rise.
 SIGN_IN_RESULTS: Final = ("success", "login_refused", "unreachable", "timeout", "not_gwt")
 _STEPS: Final = 200  # kept to be looked at; a refresh of 10,000 trunks makes about that many
+_REFRESHES: Final = 10
 
 _log = get_logger(__name__)
 
@@ -40,12 +40,15 @@ class AccountCounters:
     """The counters of one account, in a registry of their own. Thread-safe.
 
     Attributes:
-        version: another number after every change.
+        version: another object after every change.
+        steps: what was done last: when, in seconds since the epoch, and a sentence.
+        refreshes: how the latest refreshes ended, in the same form.
     """
 
     def __init__(self, account: str) -> None:
-        self.version = 0
-        self._versions = itertools.count(1)
+        self.version = object()
+        self.steps: Final[deque[tuple[float, str]]] = deque(maxlen=_STEPS)
+        self.refreshes: Final[deque[tuple[float, str]]] = deque(maxlen=_REFRESHES)
         self._account = account = clean(account)
         self._registry = CollectorRegistry()
         self._refreshes = self._counter(metrics.REFRESHES, RESULTS)
@@ -58,7 +61,6 @@ class AccountCounters:
         self._latency = Histogram(
             latency.name, latency.help, latency.labels, registry=self._registry, buckets=BUCKETS
         )
-        self._steps: deque[tuple[float, str]] = deque(maxlen=_STEPS)
 
     def _counter(self, metric: Metric, results: Iterable[str] = ()) -> Counter:
         made = Counter(metric.name, metric.help, metric.labels, registry=self._registry)
@@ -102,24 +104,25 @@ class AccountCounters:
                 step = f"list: a page was read by {read_by}"
                 self._answers.labels(account, read_by).inc()
                 log.debug("page read", read_by=read_by)
-        self._steps.append((time.time(), step))
+        self.steps.append((time.time(), step))
         if not isinstance(event, CallStarted):
-            self.version = next(self._versions)
+            self.version = object()
 
     def refreshed(self, outcome: Outcome) -> None:
         """Count one refresh."""
         self._refreshes.labels(self._account, outcome.result).inc()
-        self.version = next(self._versions)
+        what = outcome.error
+        if outcome.snapshot is not None:
+            what = f"{len(outcome.snapshot.trunks)} trunks on {outcome.pages} pages"
+        told = f"{outcome.result} after {outcome.duration:.3f} s: {what}"
+        self.refreshes.append((time.time(), told))
+        self.version = object()
 
     def detailed(self, result: str, sentence: str) -> None:
         """Count one trunk whose details were asked for; the sentence is why that failed."""
         for one in RESULTS:  # from the first one on, all of them are there
             self._details.labels(self._account, one)
         self._details.labels(self._account, result).inc()
-        self.version = next(self._versions)
+        self.version = object()
         if sentence:
             _log.warning("details failed", account=self._account, result=result, error=sentence)
-
-    def steps(self) -> list[tuple[float, str]]:
-        """Return the latest events: when each was, in seconds since the epoch, and what."""
-        return list(self._steps.copy())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
@@ -16,7 +17,6 @@ from itertools import repeat
 from typing import Final
 
 from prometheus_client import generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -26,10 +26,9 @@ from vats_exporter.history.ledger import Changes
 from vats_exporter.metrics import table
 from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.metrics.table import Metric
-from vats_exporter.trunks import FLAGS, AccountState, Snapshot, Trunk
+from vats_exporter.trunks import FLAGS, AccountState, Snapshot
 
-_number: Callable[[float], str] = floatToGoString
-
+_number: Final[Callable[[float | None], str]] = floatToGoString
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SEPARATOR: Final = "\x00"
 _END: Final = b"# EOF\n"
@@ -55,25 +54,13 @@ def negotiate(accept: str) -> tuple[Format, str]:
     return Format(content_type.partition(";")[0]), content_type
 
 
-@lru_cache(maxsize=64)
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell by ``Accept-Encoding`` whether a client takes gzip."""
-    offers = [offer.partition(";") for offer in accept_encoding.lower().split(",")]
-    quality = {coding.strip(): parameters for coding, _, parameters in offers}
-    return not re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", quality.get("gzip", quality.get("*", "q=0")))
-
-
-def gauge(metric: Metric, *samples: tuple[Sequence[str], float]) -> GaugeMetricFamily:
-    """Make a family of gauges; of each sample the labels' values and the value."""
-    family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-    for labels, value in samples:
-        family.add_metric(list(map(clean, labels)), value)
-    return family
-
-
-def counter(metric: Metric, value: float) -> CounterMetricFamily:
-    """Make a family of one counter without labels."""
-    return CounterMetricFamily(metric.name, metric.help, value=value)
+def family(metric: Metric, *samples: tuple[Sequence[str], float]) -> Family:
+    """Make a family; of each sample the labels' values and the value."""
+    made = Family(metric.name.removesuffix("_total"), metric.help, metric.type)
+    for values, value in samples:
+        labels = dict(zip(metric.labels, map(clean, values), strict=True))
+        made.add_sample(metric.name, labels, value)
+    return made
 
 
 class _Families(list[Family]):
@@ -85,11 +72,6 @@ def encode(families: Iterable[Family], form: Format) -> bytes:
     """Write families as prometheus_client does, without the end that OpenMetrics has."""
     generate = generate_openmetrics if form is Format.OPENMETRICS else generate_latest
     return generate(_Families(families)).removesuffix(_END)
-
-
-def header(metric: Metric, form: Format) -> bytes:
-    """Write the lines before a family's samples."""
-    return encode([Family(metric.name.removesuffix("_total"), metric.help, metric.type)], form)
 
 
 def clean(text: str) -> str:
@@ -128,77 +110,62 @@ def label_column(labels: Mapping[str, str | Sequence[bytes]], size: int) -> list
     return list(map(template.__mod__, rows))
 
 
-def flag_lines(name: str, labels: Sequence[bytes], flags: Sequence[bool | None]) -> bytes:
-    """Write one sample a line, with value 1 for true and 0 for false; none for an unknown flag."""
-    if None in flags:
-        labels = [label for label, flag in zip(labels, flags, strict=True) if flag is not None]
-        flags = [flag for flag in flags if flag is not None]
-    ends: dict[bool | None, bytes] = {False: b"} 0.0\n", True: b"} 1.0\n"}
+def sample_lines(name: str, labels: Sequence[bytes], values: Sequence[float | None]) -> bytes:
+    """Write one sample a line, its labels and its value; none for an unknown value."""
+    if None in values:
+        labels = [label for label, value in zip(labels, values, strict=True) if value is not None]
+        values = [value for value in values if value is not None]
+    ends = {value: f"}} {_number(value)}\n".encode() for value in {*values}}
     # One join of all the lines' pieces takes a quarter of the time of making each line.
     pieces = [f"{name}{{".encode(), b"", b""] * len(labels)
     pieces[1::3] = labels
-    pieces[2::3] = map(ends.__getitem__, flags)
-    return b"".join(pieces)
-
-
-def value_lines(name: str, samples: Iterable[tuple[bytes, float]]) -> bytes:
-    """Write one sample a line: its labels and its value."""
-    start = f"{name}{{".encode()
-    pieces: list[bytes] = []
-    for label, value in samples:
-        pieces += (start, label, f"}} {_number(value)}\n".encode())
+    pieces[2::3] = map(ends.__getitem__, values)
     return b"".join(pieces)
 
 
 TrunkLines = dict["Metric", bytes]  # the samples of an account's trunks, family by family
 
 _HEADERS: Final = {
-    form: {metric: header(metric, form) for metric in table.METRICS if metric.scope == "trunk"}
+    form: {one: encode([family(one)], form) for one in table.METRICS if one.scope == "trunk"}
     for form in Format
 }
 
 
 def render_trunks(
-    account: str, snapshot: Snapshot, changes: Changes | None, privacy: Privacy
+    account: str, snapshot: Snapshot, changes: Changes, privacy: Privacy
 ) -> TrunkLines:
-    """Write the samples of a snapshot's trunks; ``None`` as changes writes nothing of them."""
+    """Write the samples of a snapshot's trunks."""
     trunks = list(map(privacy.trunk, snapshot.trunks))
     shared: dict[str, str | Sequence[bytes]] = {
         "account": account,
         "trunk": escape_column([trunk.ref for trunk in trunks]),
         "phone": escape_column([trunk.phone for trunk in trunks]),
     }
+    lines: TrunkLines = defaultdict(bytes)
+
+    def write(metric: Metric, values: Sequence[float | None], labels: Sequence[bytes]) -> None:
+        lines[metric] += sample_lines(metric.name, labels, values)
+
     labels = label_column(shared, len(trunks))
-    flags = {metric: list(map(flag.of, trunks)) for flag, metric in table.TRUNK_FLAGS.items()}
-    flags[table.TRUNK_EXPECTED_OFF] = [trunk.expected_off or None for trunk in trunks]
-    lines = {metric: flag_lines(metric.name, labels, on) for metric, on in flags.items()}
-    named = {
-        **shared,
-        "name": escape_column([trunk.name for trunk in trunks]),
-        "line": escape_column([trunk.line for trunk in trunks]),
-    }
-    labels = label_column(named, len(trunks))
-    lines[table.TRUNK_INFO] = flag_lines(table.TRUNK_INFO.name, labels, [True] * len(trunks))
-    return lines if changes is None else lines | _change_lines(shared, trunks, changes)
-
-
-def _change_lines(
-    shared: Mapping[str, str | Sequence[bytes]], trunks: Sequence[Trunk], changes: Changes
-) -> TrunkLines:
-    """Write how often each flag changed, 0 for those that never did, and when it last did."""
-    counted: list[tuple[bytes, float]] = []
-    dated: list[tuple[bytes, float]] = []
+    known = {flag: list(map(flag.of, trunks)) for flag in FLAGS}
+    for flag, metric in table.TRUNK_FLAGS.items():
+        write(metric, known[flag], labels)
+    write(table.TRUNK_EXPECTED_OFF, [trunk.expected_off or None for trunk in trunks], labels)
+    names = escape_column([trunk.name for trunk in trunks])
+    named = {**shared, "name": names, "line": escape_column([trunk.line for trunk in trunks])}
+    write(table.TRUNK_INFO, [1.0] * len(trunks), label_column(named, len(trunks)))
     for flag in FLAGS:
         labels = label_column({**shared, "flag": flag.key}, len(trunks))
-        for trunk, label in zip(trunks, labels, strict=True):
-            change = changes.get((trunk.ref, flag.key))
-            if change is not None:
-                counted.append((label, change.total))
-                dated.append((label, change.last_changed))
-            elif flag.of(trunk) is not None:
-                counted.append((label, 0.0))
-    families = {table.TRUNK_FLAG_CHANGES: counted, table.TRUNK_FLAG_CHANGED_TIMESTAMP: dated}
-    return {metric: value_lines(metric.name, samples) for metric, samples in families.items()}
+        seen = [changes.get((trunk.ref, flag.key)) for trunk in trunks]
+        # A flag that never changed has 0 changes, if it is known.
+        never = [None if value is None else 0.0 for value in known[flag]]
+        totals = [
+            change.total if change else none for change, none in zip(seen, never, strict=True)
+        ]
+        write(table.TRUNK_FLAG_CHANGES, totals, labels)
+        dates = [change and change.last_changed for change in seen]
+        write(table.TRUNK_FLAG_CHANGED_TIMESTAMP, dates, labels)
+    return lines
 
 
 def join_trunks(accounts: Sequence[TrunkLines], form: Format) -> list[bytes]:
@@ -227,10 +194,10 @@ def state_families(state: AccountState) -> Iterator[Family]:
             ((account, pattern, "true" if known else "false"), count)
             for (pattern, known), count in sorted(snapshot.patterns.items())
         ]
-        yield gauge(table.TRUNK_PATTERNS, *patterns)
+        yield family(table.TRUNK_PATTERNS, *patterns)
     for metric, value in values.items():
         if value is not None:
-            yield gauge(metric, ((account,), value))
+            yield family(metric, ((account,), value))
 
 
 class Exposition:

@@ -7,8 +7,8 @@ person; it stays, so that series, changes and alerts stay those of the same trun
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from vats_exporter.trunks import Trunk
 
@@ -19,8 +19,7 @@ _NUMBER: Final = re.compile(r"\+?\d(?:[\W_]{0,5}\d){6,}")
 between them, in any script. What is masked and was a date is the smaller harm."""
 
 
-@dataclass(frozen=True, slots=True)
-class Privacy:
+class Privacy(NamedTuple):
     """What labels hold back: phone numbers wherever they stand, names of people and places."""
 
     mask_phones: bool = False

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.collector import MonitoredAccount
-from vats_exporter.metrics.exposition import Exposition, Format, encode, gauge, join_trunks
+from vats_exporter.metrics.collector import MonitoredAccount, write_accounts
+from vats_exporter.metrics.exposition import Exposition, Format, encode, family
 from vats_exporter.redaction import redact
 
 
@@ -36,14 +36,12 @@ class Probe:
         return Exposition(self._chunks(form), form)
 
     def _chunks(self, form: Format) -> list[bytes]:
-        account, state = self._account, self._state
-        families = [
-            *account.families(state),
-            gauge(metrics.PROBE_SUCCESS, ((), self._in_time and state.up)),
-            gauge(metrics.PROBE_DURATION, ((), self._duration)),
-        ]
-        trunks = join_trunks([account.trunk_lines(state.snapshot)], form)
-        return [*trunks, encode(families, form)]
+        probed = (
+            family(metrics.PROBE_SUCCESS, ((), self._in_time and self._state.up)),
+            family(metrics.PROBE_DURATION, ((), self._duration)),
+        )
+        seen = ((self._state, None),)
+        return [*write_accounts(form, (self._account,), seen), encode(probed, form)]
 
     def debug_page(self) -> tuple[bytes, ...]:
         """Tell a person how it went, step by step, without anything secret.
@@ -76,30 +74,24 @@ class Probe:
             lines.append(f"snapshot  {len(snapshot.trunks)} trunks, {age:.1f} s old, {served}")
             lines += [f"warning   {redact(warning)}" for warning in snapshot.warnings]
         lines += ["", "Latest steps, by seconds before now:", ""]
-        steps = [f"  {moment - at:9.3f}  {redact(text)}" for at, text in account.counters.steps()]
+        steps = [
+            f"  {moment - at:9.3f}  {redact(text)}" for at, text in account.counters.steps.copy()
+        ]
         text = "\n".join([*lines, *(steps or ["  none yet"]), "", "Metrics:", "", ""])
         return (text.encode("utf-8", "replace"), *self._chunks(Format.TEXT))
 
 
 def latest_refreshes(account: MonitoredAccount) -> str:
     """Describe an account's latest refreshes and their steps, newest first."""
-    steps = account.counters.steps()
-    told: list[list[str]] = []
+    steps = account.counters.steps.copy()
+    told: list[str] = []
     before = 0.0
-    for ended_at, outcome, trunks in account.refreshes.copy():
+    for ended_at, what in account.counters.refreshes.copy():
         when = datetime.fromtimestamp(ended_at, timezone.utc)
-        what = redact(outcome.error) or f"{trunks} trunks on {outcome.pages} pages"
-        took = f"{outcome.duration:.3f} s"
         # There is one at a time: what was done since the one before was done for this one.
         own = [(at, redact(text)) for at, text in steps if before < at <= ended_at]
-        told.append(
-            [
-                f"{when:%Y-%m-%d %H:%M:%S}  {outcome.result} after {took}: {what}",
-                *(f"  {at - own[0][0]:9.3f}  {text}" for at, text in own),
-                "",
-            ]
-        )
+        lines = [f"  {at - own[0][0]:9.3f}  {text}\n" for at, text in own]
+        told.append(f"\n{when:%Y-%m-%d %H:%M:%S}  {redact(what)}\n{''.join(lines)}")
         before = ended_at
-    head = [f'Latest refreshes of account "{account.name}", newest first, in UTC:', ""]
-    lines = [line for one in reversed(told) for line in one]
-    return "\n".join([*head, *(lines or ["none yet", ""])])
+    head = f'Latest refreshes of account "{account.name}", newest first, in UTC:\n'
+    return head + ("".join(reversed(told)) or "\nnone yet\n")

@@ -6,8 +6,7 @@ The reference in the documentation, the dashboard and the rules are tested again
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from vats_exporter.trunks import FLAGS
 
@@ -15,8 +14,7 @@ MetricType = Literal["gauge", "counter", "histogram"]
 Scope = Literal["trunk", "account", "probe", "exporter"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Metric:
+class Metric(NamedTuple):
     """A metric, one per trunk, account, probe, or in all; a histogram has ``le`` besides."""
 
     name: str

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from prometheus_client.exposition import gzip_accepted
+
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
-from vats_exporter.metrics.exposition import Exposition, Format, accepts_gzip, negotiate
+from vats_exporter.metrics.exposition import Exposition, Format, negotiate
 from vats_exporter.metrics.probe import Probe, latest_refreshes
 from vats_exporter.web import HTML, JSON, Request, Response, say
 from vats_exporter.web.landing import Shown, choose_language, render_landing_page
@@ -172,7 +174,7 @@ def _exposition(request: Request, make: Callable[[Format], Exposition]) -> Respo
     """Answer with a page of metrics, in the format and encoding that the client takes."""
     form, content_type = negotiate(request.headers.get("accept", ""))
     page, vary = make(form), ("Vary", "Accept, Accept-Encoding")
-    if accepts_gzip(request.headers.get("accept-encoding", "")):
+    if gzip_accepted(request.headers.get("accept-encoding", "")):
         headers = (vary, ("Content-Encoding", "gzip"))
         return Response(200, (page.gzipped(),), content_type, headers)
     return Response(200, page.chunks, content_type, (vary,))
