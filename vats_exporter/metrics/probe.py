@@ -9,7 +9,6 @@ succeeded, though it serves the snapshot before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
 
 from vats_exporter.metrics import table as metrics
@@ -21,14 +20,11 @@ from vats_exporter.redaction import redact
 class Probe:
     """A probe of one account: made, it has waited ``timeout`` seconds at most for a refresh."""
 
-    def __init__(
-        self, account: MonitoredAccount, timeout: float, now: Callable[[], float] = time.time
-    ) -> None:
-        began, self._asked_at = time.monotonic(), now()
-        self._account, self._timeout, self._now = account, timeout, now
-        refresher = account.refresher
-        self._in_time = refresher.wait(refresher.start(), timeout)
-        self._state = refresher.peek()
+    def __init__(self, account: MonitoredAccount, timeout: float) -> None:
+        began, self._asked_at = time.monotonic(), time.time()
+        self._account, self._timeout = account, timeout
+        self._in_time = account.refresher.wait(account.refresher.start(), timeout)
+        self._state = account.refresher.peek()
         self._duration = time.monotonic() - began
 
     def page(self, form: Format) -> Exposition:
@@ -48,19 +44,14 @@ class Probe:
 
         Of the pieces, all but the first and the last are shared by all readers.
         """
-        account, state, moment = self._account, self._state, self._now()
+        account, state, moment = self._account, self._state, time.time()
         result = state.result or "not read yet"
         if not self._in_time:
             result = "not in time, so no success; the refresh continues, for the next probe to find"
-        waited = "since too many wait already"
-        if self._timeout:
-            waited = f"of {self._timeout:g} s that the scraper gives"
-        lines = [
-            f'Probe of account "{account.name}"',
-            "",
-            f"result    {result}",
-            f"took      {self._duration:.3f} s, {waited}",
-        ]
+        allowed = f"of {self._timeout:g} s that the scraper gives"
+        waited = allowed if self._timeout else "since too many wait already"
+        lines = [f'Probe of account "{account.name}"', "", f"result    {result}"]
+        lines.append(f"took      {self._duration:.3f} s, {waited}")
         if state.error:
             lines.append(f"error     {redact(state.error)}")
         if state.login_retry_at is not None:
