@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.doubles import SetClock, let_details_end, view
 from vats_exporter.cabinet.client import CabinetClient
-from vats_exporter.cabinet.devices import Device, TrunkDetails
+from vats_exporter.cabinet.devices import TrunkDetails
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -55,8 +55,8 @@ def trunks(count: int) -> list[Trunk]:
 
 
 def details(trunk: Trunk, *, enabled: bool = True, phone: str = "") -> TrunkDetails:
-    device = Device("CaDEVI", enabled, f"mobsip_{trunk.phone[1:]}", "sip_x", "geheim")
-    return TrunkDetails(phone, device)
+    line = f"mobsip_{trunk.phone[1:]}"
+    return TrunkDetails(phone, "CaDEVI", enabled, line, "sip_x", "geheim")
 
 
 def test_new_trunks_come_first_then_those_asked_longest_ago() -> None:
@@ -122,7 +122,7 @@ def test_a_trunk_whose_details_fail_keeps_what_it_had_and_waits_its_turn() -> No
 def test_details_that_are_too_old_are_told_no_more_but_the_phone_stays() -> None:
     book = DetailsBook(HOUR)
     (trunk,) = (replace(trunk, phone="") for trunk in trunks(1))
-    book.put(trunk.ref, TrunkDetails("79160000000", Device("CaD", True, "l", "", "")), 0.0, AT)
+    book.put(trunk.ref, TrunkDetails("79160000000", "CaD", True, "l"), 0.0, AT)
     book.failed(trunk.ref, HOUR, its_own=True)
     (young,) = book.apply([trunk], HOUR + STALE - 1, STALE)
     (old,) = book.apply([trunk], HOUR + STALE, STALE)
@@ -174,7 +174,7 @@ def test_runs_that_read_nothing_are_further_and_further_apart_up_to_a_quarter_of
 def test_a_trunk_without_a_device_has_no_selector() -> None:
     book = DetailsBook(HOUR)
     (trunk,) = trunks(1)
-    book.put(trunk.ref, TrunkDetails("", None), 0.0, AT)
+    book.put(trunk.ref, TrunkDetails(), 0.0, AT)
     assert book.apply([trunk], 0.0, STALE)[0].sip_device_enabled is None
 
 

@@ -117,8 +117,8 @@ def _with_details(trunk: Trunk, entry: _Entry | None, oldest: float) -> Trunk:
     trunk = replace(trunk, phone=trunk.phone or details.phone)
     if entry.read <= oldest:
         return trunk
-    enabled = details.device.enabled if details.device else None
-    return replace(trunk, line=details.line, sip_device_enabled=enabled, details_at=entry.read_at)
+    enabled, at = details.enabled, entry.read_at
+    return replace(trunk, line=details.line, sip_device_enabled=enabled, details_at=at)
 
 
 class Detailable(Source, Protocol):

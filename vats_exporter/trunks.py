@@ -1,6 +1,7 @@
-"""What the rest of the program talks about: trunks, their flags, and snapshots of them.
+"""The domain: a trunk, its flags, and a snapshot of all of an account's trunks.
 
-It imports nothing of the project.
+This module knows what the rest of the program talks about and nothing of where it comes from or
+goes to. It imports nothing of the project.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -22,7 +23,7 @@ class Words(NamedTuple):
     ru: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Flag:
     """A flag of a trunk, for everything that shows, counts or configures it.
 
@@ -33,7 +34,8 @@ class Flag:
         trouble: the value with which calls may not pass.
         help: what the metric says.
         title: heads a column.
-        on: said of a trunk that has it; *off*, of one that does not.
+        on: said of a trunk that has it.
+        off: said of a trunk that does not have it.
         only: the words that choose such trunks on the command line: on, off.
     """
 
@@ -45,11 +47,12 @@ class Flag:
     on: Words
     off: Words
     only: tuple[str, str]
+    of: Callable[[Trunk], bool | None] = field(init=False, repr=False)
+    """Reads the flag of a trunk; ``None`` where it is not known."""
 
-    @cached_property
-    def of(self) -> Callable[[Trunk], bool | None]:
-        """Reads the flag of a trunk; ``None`` where it is not known."""
-        return attrgetter(self.path)
+    def __post_init__(self) -> None:
+        """Look up once where a trunk holds it."""
+        object.__setattr__(self, "of", attrgetter(self.path))
 
     @property
     def path(self) -> str:
@@ -139,9 +142,9 @@ class Flags:
 
 
 _PHONE: Final = re.compile(r"\s*\+?[0-9][0-9 ()\-]{8,20}\s*")
-_BUT_DIGITS: Final = str.maketrans("", "", "+ ()-")
 _BETWEEN_DIGITS: Final = {"Zs", "Cf", "Pd", "Ps", "Pe"}
 """Unicode's categories of blanks, invisible marks, dashes and brackets."""
+_BUT_DIGITS: Final = str.maketrans("", "", "+ ()-")
 
 
 @lru_cache(maxsize=1 << 15)  # each refresh shows the same texts again
@@ -177,9 +180,10 @@ def phone_digits(text: str) -> str:
 
 
 def read_phone(text: str) -> str:
-    """Write a phone that a person typed, as :func:`phone_digits`, like :func:`normalise_phone`.
+    """Write a phone that a person typed or pasted as eleven digits, ``79161234567``.
 
-    It may also be dialled from abroad, with ``00`` or ``8~10``.
+    As :func:`phone_digits`; it may also be dialled from abroad, with ``00`` or ``8~10``. What is no
+    Russian phone gives an empty string.
     """
     digits = phone_digits(text)
     for prefix in ("00", "810"):
@@ -260,9 +264,11 @@ class Snapshot:
     """Every trunk of one account, as read at one time. There are no partial snapshots.
 
     Attributes:
-        trunks, warnings, read_by: as those of its :class:`Listing`.
+        trunks: in the cabinet's order; each reference occurs once.
         taken_at: when reading it ended, in seconds since the epoch.
         duration: how long reading it took, in seconds.
+        warnings: sentences about what could not be told, without personal data.
+        read_by: ``script`` or ``block``, by which its answers were read; empty where not known.
         patterns: how many trunks there are of each pattern, and whether it is a known one.
         details_at: when the oldest of the trunks' details were read; ``None`` without any.
     """
@@ -305,5 +311,8 @@ class AccountState:
 
     @property
     def up(self) -> bool:
-        """Whether the latest refresh succeeded, and its snapshot did not become stale since."""
+        """Whether the latest refresh succeeded and its snapshot is served.
+
+        A snapshot that became stale while the next refresh hangs is not up.
+        """
         return self.result == "success" and self.snapshot is not None

@@ -90,11 +90,6 @@ class Answer:
     retry_after: str = ""
 
     @property
-    def text(self) -> str:
-        """The body as text; bytes that are no UTF-8 are replaced."""
-        return self.body.decode("utf-8", "replace")
-
-    @property
     def is_login_page(self) -> bool:
         """Whether it is the login page: by its form's fields, or by its address."""
         text = self.body[:_LOOKED_AT].decode("utf-8", "replace")

@@ -201,7 +201,7 @@ class Cabinet(CabinetClient):
             trunk,
             phone=trunk.phone or details.phone,
             line=details.line,
-            sip_device_enabled=details.device.enabled if details.device else None,
+            sip_device_enabled=details.enabled,
         )
 
     def set_enabled(self, trunk: Trunk | str, enabled: bool) -> None:  # noqa: FBT001 - reads as what it does

@@ -38,27 +38,18 @@ _STOPPING: Final = (errors.LoginRefusedError, errors.UnreachableError, errors.Ca
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
-    """A trunk's SIP device; ``enabled`` is its selector, and texts that are not told are empty."""
-
-    ref: str
-    enabled: bool
-    line: str
-    sip_login: str = field(repr=False)
-    sip_password: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class TrunkDetails:
-    """What the forms say of one trunk; the phone is empty if none tells it."""
+    """What the forms say of one trunk; texts that they do not tell are empty.
 
-    phone: str
-    device: Device | None
+    ``device`` is the SIP device's reference, and ``enabled`` its selector, ``None`` without one.
+    """
 
-    @property
-    def line(self) -> str:
-        """The SIP line; empty without a device."""
-        return self.device.line if self.device else ""
+    phone: str = ""
+    device: str = ""
+    enabled: bool | None = None
+    line: str = ""
+    sip_login: str = field(default="", repr=False)
+    sip_password: str = field(default="", repr=False)
 
 
 def read_device_form(response: Response, trunk: str) -> TrunkDetails:
@@ -70,7 +61,7 @@ def read_device_form(response: Response, trunk: str) -> TrunkDetails:
     strings = _strings(response)
     start = next((at for at, text in enumerate(strings, 1) if _RECORD.fullmatch(text)), None)
     if start is None:
-        return TrunkDetails("", None)
+        return TrunkDetails()
     tokens = response.tokens[::-1]
     found, at = _long(tokens, strings, start, "the record's trunk")
     if found != trunk:
@@ -91,15 +82,15 @@ def read_device_form(response: Response, trunk: str) -> TrunkDetails:
     digits = _LOGIN.fullmatch(login) or _LINE.fullmatch(line)
     phone = f"7{digits[1]}" if digits else ""
     if not device:
-        return TrunkDetails(phone, None)
-    return TrunkDetails(phone, Device(device, enabled == 1, line, login, password))
+        return TrunkDetails(phone)
+    return TrunkDetails(phone, device, enabled == 1, line, login, password)
 
 
 def read_mobile_form(response: Response) -> TrunkDetails:
     """Read the answer to form 32: the phone is the only string that looks like one."""
     texts = (text for text in _strings(response) if text and not SIGNATURE.fullmatch(text))
     phones = {phone for text in texts if (phone := normalise_phone(text))}
-    return TrunkDetails(phones.pop() if len(phones) == 1 else "", None)
+    return TrunkDetails(phones.pop() if len(phones) == 1 else "")
 
 
 def _strings(response: Response) -> list[str]:
@@ -165,19 +156,17 @@ class TrunkSwitch:
         """
         answered = False
         try:
-            device = cabinet.read_details(ref).device
-            if device is None:
+            self.before = cabinet.read_details(ref).enabled
+            if self.before is None:
                 self.outcome = SwitchOutcome.NO_DEVICE
                 return
-            self.before = device.enabled
-            if device.enabled is enabled:
+            if self.before is enabled:
                 self.after, self.outcome = enabled, SwitchOutcome.UNCHANGED
                 return
             self.outcome = SwitchOutcome.STARTED
             cabinet.move_selector(ref, enabled=enabled)
             answered = True
-            device = cabinet.read_details(ref).device
-            self.after = device.enabled if device else None
+            self.after = cabinet.read_details(ref).enabled
             self.outcome = SwitchOutcome.CHANGED
             if self.after is not enabled:
                 self.outcome = SwitchOutcome.FAILED

@@ -215,11 +215,11 @@ class Discovery:
             return ""
         path = f"{MODULE_PATH}deferredjs/{self.permutation}/{len(texts)}.cache.js"
         try:
-            text = _script(self._transport, "fragment", path)
+            text = _script(self._transport, "fragment", path).lstrip()
         except MissingError:
             return ""
         # Some servers have a page for whatever there is not.
-        return "" if text.lstrip().startswith("<") else text
+        return "" if text.startswith("<") else text
 
     def _use(self, *texts: str) -> None:
         """Read the permutation's script and its fragments."""
@@ -303,4 +303,4 @@ def _script(transport: Transport, call: str, path: str) -> str:
     answer.check(f"{call}: {path}")
     if len(answer.body) > _LONGEST_SCRIPT:
         raise errors.UndecodableError(f"{call}: {path} is longer than {_LONGEST_SCRIPT} bytes")
-    return answer.text
+    return answer.body.decode("utf-8", "replace")

@@ -6,7 +6,6 @@ each comes from. The texts under the keys are those of the reference.
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -42,21 +41,12 @@ from vats_exporter.config.values import (
     refused_by,
     written_as,
 )
-from vats_exporter.gwt import LongError, decode_long
 from vats_exporter.redaction import register_secrets
 from vats_exporter.trunks import FLAG_POSITIONS, ROW_FLAGS
 
 DEFAULT_ADDRESS: Final = "vpbx.mts.ru"  # [user]
 DEFAULT_FILTER: Final = -2  # [observed]
 DEFAULT_LIST_TAIL: Final = LIST_TAILS[0]  # [observed]
-
-
-def _enterprise(value: str) -> None:
-    if not re.fullmatch("[0-9]{1,18}", value, re.ASCII):
-        try:
-            decode_long(value)
-        except LongError:
-            raise ValueError("must be the enterprise's number, such as 2613189773") from None
 
 
 def _in_full(value: dict[str, str]) -> dict[str, str]:
@@ -76,7 +66,12 @@ Position = Annotated[
 # Whether plain HTTP is allowed is another key's.
 Address = Annotated[str, refused_by(partial(parse_address, allow_plain_http=True))]
 ProxyUrl = Annotated[str, refused_by(lambda value: value and parse_proxy(value))]
-Enterprise = Annotated[Text, refused_by(_enterprise)]
+Enterprise = Annotated[
+    Text,
+    written_as(
+        "[0-9]{1,18}|[A-Za-z0-9$_]{1,11}", "must be the enterprise's number, such as 2613189773"
+    ),
+]
 PathOrNothing = Annotated[
     str,
     written_as(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?", 'must be a path such as /logout, or ""'),

@@ -14,18 +14,20 @@ import gc
 import gettext
 import importlib
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
 from inspect import cleandoc
-from typing import Final, NoReturn
+from itertools import pairwise
+from typing import Final, NoReturn, TypeVar
 
 import click
 
 from vats_exporter import __version__
-from vats_exporter.cli.output import FAILED, INTERRUPTED, LOCALE, _, fail, has_failed, tell
+from vats_exporter.cli.output import INTERRUPTED, LOCALE, _, fail, tell
 from vats_exporter.redaction import describe_unexpected
+
+AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
 COMMANDS: Final = {
     "serve": "Export the trunks of the configured accounts to Prometheus.",
@@ -73,20 +75,18 @@ class _LazyGroup(click.Group):
         except click.NoSuchOption as error:
             if error.possibilities:
                 raise
-            message = _(
+            line = _(
                 "No option {name} here: options follow their command, as in "
                 "vats-exporter serve {name}",
                 name=error.option_name,
             )
-            ctx.fail(message)
+            raise click.UsageError(line, ctx) from None
 
-    def invoke(self, ctx: click.Context) -> None:
+    def invoke(self, ctx: click.Context) -> object:
         try:
-            super().invoke(ctx)
+            return super().invoke(ctx)
         except KeyboardInterrupt:
             fail("interrupted", status=INTERRUPTED)
-        if has_failed():
-            sys.exit(FAILED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         with formatter.section(_("Commands")):
@@ -118,7 +118,7 @@ def _commands() -> None:
     """
 
 
-def in_language(command: click.Command) -> click.Command:
+def in_language(command: AnyCommand) -> AnyCommand:
     """Return a copy of a command whose help is in the operator's language."""
     shown = copy.copy(command)
     shown.help, shown.epilog = _translated(command.help), _translated(command.epilog)
@@ -149,12 +149,15 @@ def _translated(text: str | None) -> str:
 
 def _language(arguments: Sequence[str]) -> str:
     """Return the language that the option names or, as in gettext, the environment."""
-    asked = re.findall("--lang[= ](..)", " ".join(arguments))
+    asked = ""
+    for one, following in pairwise([*arguments, ""]):
+        if one == "--lang" or one.startswith("--lang="):
+            asked = one.partition("=")[2] or following
     locales = map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))
     locale = next(filter(None, locales), "C")
     # As in gettext, LANGUAGE, a list, goes before the locale unless that is C.
     listed = "" if locale in ("C", "POSIX") else os.environ.get("LANGUAGE", "")
-    codes = (one[:2] for one in [*asked[-1:], *listed.split(":"), locale])
+    codes = (one[:2] for one in [asked, *listed.split(":"), locale])
     return next((code for code in codes if code in LANGUAGES), "en")
 
 

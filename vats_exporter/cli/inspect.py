@@ -48,9 +48,10 @@ def command(*, config_file: Path | None, account: str | None, save: Path | None)
 
     Exits with 1 if the cabinet cannot be read, after showing and saving what it sent until then.
     """
-    chosen, *others = options.choose(config_file, [account] if account else [])
+    config = options.read_config(config_file)
+    chosen, *others = options.choose(config, [account] if account else [])
     if others:
-        names = ", ".join(one.name for one in (chosen, *others))
+        names = ", ".join(one.name for one in config.accounts)
         fail("which account? there are {names}; say --account NAME", names=names)
     logs.configure(level="error")
     found = inspect(chosen, details=save is not None)

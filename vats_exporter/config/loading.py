@@ -21,19 +21,12 @@ from vats_exporter.config.problems import VARIABLE, ConfigError, Keys, Problem, 
 from vats_exporter.config.yaml_file import Document, Value
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.metrics.privacy import Privacy
-from vats_exporter.redaction import redact, register_secrets
+from vats_exporter.redaction import redact
 
 _PASSWORD_KEYS: Final = ("password", "password_file", "password_env")
 """An account has exactly one of these."""
 
 _WITHOUT_DEFAULT: Final = ("name", "login", *_PASSWORD_KEYS)
-
-_BELONGS: Final = {
-    **dict.fromkeys(AccountSettings.model_fields, "belongs to an account"),
-    **dict.fromkeys(SharedSettings.model_fields, "belongs to an account, or under defaults"),
-    **dict.fromkeys(Config.model_fields, "belongs to the top of the file"),
-}
-"""What is said of keys at places that do not have them."""
 
 _QUOTED: Final = re.compile("[“”„‟«‘‚].*[“”‟»’]", re.DOTALL)
 
@@ -47,8 +40,7 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
     """Read and check a configuration, apply its defaults and resolve its paths.
 
     Relative paths start from its folder; ``password_env`` looks into the process's own environment
-    unless another is given. Its passwords are kept out of the log from here on. A
-    :class:`ConfigError` has all that is wrong.
+    unless another is given. A :class:`ConfigError` has all that is wrong.
     """
     document = Document(file, Config)
     problems, raw = document.problems, document.value
@@ -76,8 +68,6 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
     ]
     if problems:
         raise ConfigError(problems, file=file)
-    for account in config.accounts:
-        register_secrets(account.password, account.proxy_url)
     return config.with_origin(file, (*_strange_texts(document), *_suspicious(config, document)))
 
 
@@ -104,24 +94,34 @@ def _over(own: Value, default: Value) -> Value:
 
 def _each_once(errors: list[ErrorDetails], document: Document) -> list[ErrorDetails]:
     """Leave out what is wrong with an account only because it is wrong with what it was given."""
-    told = {(one["loc"][-1:], one["msg"]) for one in errors if one["loc"][:1] != ("accounts",)}
+    told = set()
+    for error in errors:
+        keys = error["loc"]
+        told.add((keys[1:] if keys[:1] == ("defaults",) else keys, error["msg"]))
     return [
-        one
-        for one in errors
-        if one["loc"][:1] != ("accounts",)
-        or one["loc"] in document.lines
-        or (one["loc"][-1:], one["msg"]) not in told
+        error
+        for error in errors
+        if error["loc"][:1] != ("accounts",)
+        or error["loc"] in document.lines
+        or (error["loc"][2:], error["msg"]) not in told
     ]
 
 
 def _misplaced(error: ErrorDetails, document: Document) -> Problem | None:
     """Say where a key belongs that is right, and stands at the wrong place."""
     *parents, key = error["loc"]
-    message = _BELONGS.get(str(key)) if error["type"] == "extra_forbidden" else None
-    if message is None:
+    if error["type"] != "extra_forbidden":
         return None
     if parents == ["defaults"] and key in _WITHOUT_DEFAULT:
         message = "each account has its own; it cannot have a default"
+    elif not parents and key in SharedSettings.model_fields:
+        message = "belongs to an account, or under defaults"
+    elif not parents and key in AccountSettings.model_fields:
+        message = "belongs to an account"
+    elif key in Config.model_fields:
+        message = "belongs to the top of the file"
+    else:
+        return None
     where = document.problem(tuple(parents), message, document.line_of(error["loc"]))
     return replace(where, path=f"{where.path}.{key}" if where.path else str(key))
 
@@ -174,8 +174,9 @@ def readable_passwords(config: Config) -> Iterator[Problem]:
         if account.password_env is not None:
             continue
         key = "password" if account.password_file is None else "password_file"
+        place = account.password_file or config.file
         try:
-            mode = (account.password_file or config.file).stat().st_mode & 0o777
+            mode = 0 if place is None else place.stat().st_mode & 0o777
         except OSError:  # gone since it was read
             continue
         if mode & 0o007:
