@@ -175,7 +175,7 @@ class _Drawing:
                     Kind.STRING,
                     lambda _: self.writer.write_string("the same in all rows"),
                 )
-            flag = FieldOf(Kind.BOOLEAN, lambda row: self.writer.write_boolean(bool(values[row])))
+            flag = FieldOf(Kind.BOOLEAN, lambda row: self.writer.write_number(bool(values[row])))
             return [FieldOf(at_5, write), flag]
         signature = random.choice([BOOLEAN, BOOLEAN, INTEGER, self.add_class([Kind.NUMBER])])
         if random.random() < 0.2:
@@ -186,7 +186,7 @@ class _Drawing:
             value = values[row]
             mixed = "mixed flag" in self.hard and random.random() < 0.5
             if value is None:
-                self.writer.write_null()
+                self.writer.write_number(0)
             elif self.writer.write_object(
                 signature, share=(signature, value) if shared and not mixed else None
             ):
@@ -196,7 +196,7 @@ class _Drawing:
 
     def write_id(self, id_: int | None) -> None:
         if id_ is None:
-            self.writer.write_null()
+            self.writer.write_number(0)
         elif self.writer.write_object(LONG, share=id_ if "id twice" in self.hard else None):
             self.writer.write_long(id_)
 
@@ -205,7 +205,7 @@ class _Drawing:
         self.writer.write_number(len(rows))
         for row in rows:
             if row is None:
-                self.writer.write_null()
+                self.writer.write_number(0)
             else:
                 record.write(row)
 
@@ -221,7 +221,7 @@ class _Drawing:
 
         def write(row: int) -> None:
             if self.random.random() < null:
-                self.writer.write_null()
+                self.writer.write_number(0)
                 return
             key = {"row": (signature, row), "pool": (signature, row % often)}.get(share)
             if self.writer.write_object(signature, share=key):
@@ -291,7 +291,7 @@ class _Drawing:
         def write(row: int) -> None:
             value = random.randrange(2 if "Boolean" in signature else random.choice([2, 4, 40]))
             if random.random() < null:
-                writer.write_null()
+                writer.write_number(0)
             elif writer.write_object(signature, share=(signature, value) if shared else None):
                 if signature in (LONG, DATE):
                     writer.write_long(2_586_000_000 + value)
@@ -316,6 +316,6 @@ class _Drawing:
                     element.write(row)
                 elif writer.write_object(STRING):
                     writer.write_string(f"key {number}")
-                    writer.write_null()
+                    writer.write_number(0)
 
         return FieldOf(Kind.OBJECT, write)

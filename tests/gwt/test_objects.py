@@ -171,13 +171,13 @@ def write(writer: ResponseWriter, data: st.DataObject, depth: int) -> object:
     if choice in compound:
         return compound[choice](writer, data, depth - 1, choice)
     if choice == "null":
-        writer.write_null()
+        writer.write_number(0)
         return None
     if choice == "row":
         writer.write_object(ROW)
         text, number = data.draw(st.sampled_from([None, "x"])), data.draw(st.integers(-3, 9))
         writer.write_string(text)
-        writer.write_boolean(True)
+        writer.write_number(True)
         writer.write_long(5)
         writer.write_number(number)
         written: object = ("Row", text, 1, "F", number)

@@ -85,16 +85,16 @@ def _write_list(truth: dict[str, Any], times: Iterator[str], *, share_booleans: 
         for key in ("department", "name", "phone"):
             writer.write_string(row[key])
         for _ in range(3):
-            writer.write_null()
-        writer.write_boolean(not row["active"])
-        writer.write_null()
-        writer.write_boolean(row["marked"])
-        writer.write_boolean(row["bound"])
+            writer.write_number(0)
+        writer.write_number(not row["active"])
+        writer.write_number(0)
+        writer.write_number(row["marked"])
+        writer.write_number(row["bound"])
         share = ("Boolean", row["active"]) if share_booleans else None
         if writer.write_object(BOOLEAN, share=share):
-            writer.write_boolean(row["active"])
-        writer.write_null()
-        writer.write_null()
+            writer.write_number(row["active"])
+        writer.write_number(0)
+        writer.write_number(0)
         writer.write_object(LONG)
         writer.write_long(row["id"])
         writer.write_string(row["inner_number"])
@@ -131,7 +131,7 @@ def test_a_device_form_is_written_from_its_truth() -> None:
     writer.write_object(f"{model}RecordGWTModel/1158222701")
     writer.write_object(LONG)
     writer.write_long(truth["abonent_id"])
-    writer.write_boolean(device["enabled"])
+    writer.write_number(device["enabled"])
     writer.write_object(LONG)
     writer.write_long(device["device_id"])
     writer.write_number(2)
@@ -247,6 +247,6 @@ def test_an_answer_of_version_8_says_so_where_only_its_version_is_cut_off() -> N
 
 def test_a_null_object_and_a_null_string_are_0() -> None:
     writer = ResponseWriter()
-    writer.write_null()
+    writer.write_number(0)
     writer.write_string(None)
     assert writer.finish().tokens == [0, 0]

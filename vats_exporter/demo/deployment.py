@@ -281,7 +281,7 @@ class Deployment:
 
         def write(one: Object | None) -> None:
             if one is None:
-                writer.write_null()
+                writer.write_number(0)
                 return
             share = one if one.name in shared else None
             if writer.write_object(self.signature(one.name), share=share):
@@ -290,7 +290,7 @@ class Deployment:
 
         writes: dict[Any, Callable[[Any], None]] = {
             Kind.NUMBER: writer.write_number,
-            Kind.BOOLEAN: writer.write_boolean,
+            Kind.BOOLEAN: writer.write_number,
             Kind.LONG: writer.write_long,
             Kind.STRING: writer.write_string,
             Kind.OBJECT: write,

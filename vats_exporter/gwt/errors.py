@@ -1,7 +1,6 @@
-"""What can go wrong with GWT-RPC text, as a tree.
+"""What can go wrong with GWT-RPC text: functions of this package raise no other error.
 
-Whatever comes in, the functions of :mod:`vats_exporter.gwt` give a value or raise one of these,
-never another error::
+Drawn as a tree::
 
     GwtError
     ├── NotAnAnswerError  starts with neither //OK nor //EX: HTML, JSON, nothing
@@ -11,8 +10,7 @@ never another error::
     └── RequestError      a request that Google's server would refuse
 
 Messages say what and where (in characters, counted from 0) and never quote what strings hold: those
-may be passwords. A :class:`RequestError` alone may quote a token, as the server whose words it
-repeats does.
+may be passwords. Only a :class:`RequestError` may quote a token, as Google's server does.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
 A class's index in the string table, then the object's fields in the order that the client's script
 gives, object within object, until every token is used. Nothing is inferred. A token that does not
-fit its field, a class that the tables lack or have wrong (Java's own are known), and a token that
-is left over each end the reading with one error that says where.
+fit its field, a class that the tables lack or have wrong, and a token that is left over each end
+the reading with one error that says where.
 
-How it works. Each class is compiled once, into steps: runs of fields of one token each, objects,
-and repetitions. Each token gets a letter for what it can be, so that a whole run is checked at
-once, by the letters known to fit it or by a regular expression; then the run is copied.
+Each class is compiled once, into steps: runs of fields of one token each, objects, and repetitions.
+Each token gets a letter for what it can be, so that a whole run is checked at once, by the letters
+known to fit it or by a regular expression; then the run is copied.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ SIGNATURE: Final = re.compile(
     r"/[0-9]{1,10}",
     re.ASCII,
 )
-"""How the type signature of a class or an array looks: its name and a hash."""
+"""The type signature of a class or an array: its name and a hash."""
 
 _FITS: Final[dict[Field, str]] = {
     Kind.NUMBER: "01inf-",
@@ -141,8 +141,7 @@ class ObjectReader:
     def read(self, response: Response, marks: str = "") -> Value:
         """Read all of an ``//OK`` answer; what it refers to twice is the same object.
 
-        ``marks`` is what :func:`letters` makes of its tokens, if that is known. An
-        :class:`ObjectsError` says that the tables lack a class of it, or do not fit it.
+        ``marks`` are the :func:`letters` of its tokens, if they are known.
         """
         marks = marks or letters(response.tokens, len(response.string_table))
         reading = _Reading(response, marks, self._type)
@@ -172,7 +171,7 @@ class ObjectReader:
 
 
 def letters(tokens: Sequence[Any], strings: int) -> str:
-    """Write one letter for each token, of what it can be with that many strings in the table.
+    """One letter for each token, of what it can be with that many strings in the table.
 
     ``s`` for a token in quotes, ``f`` for one with a point, ``-`` for a negative number, ``0`` and
     ``1`` for themselves, ``i`` for another index of a string, ``n`` for a greater number.

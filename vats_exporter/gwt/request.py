@@ -1,8 +1,7 @@
-"""Requests of a GWT-RPC client: from strings and tokens to text, and back.
+"""Requests of a GWT-RPC client, ``version|flags|n|``, then ``n`` strings, then the tokens.
 
-A request is ``version|flags|n|`` then ``n`` strings and then the tokens, each ended by ``|``. It is
-read as strictly as Google's server does, and refused with the exception that that would throw, so
-that a simulated server can answer as the real one. [gwt]
+They are read as strictly as Google's server does, and refused with the exception that that would
+throw, so that a simulated server can answer as the real one. [gwt]
 """
 
 from __future__ import annotations
@@ -42,10 +41,7 @@ class Request(NamedTuple):
 def build_request(
     strings: Sequence[str], tokens: Sequence[str | int], *, version: int = 7, flags: int = 0
 ) -> str:
-    """Write a request; the strings are escaped here, longs among the tokens are base 64.
-
-    A token that would be read as something else is a ``ValueError``.
-    """
+    """Write a request; the strings are escaped here, longs among the tokens are base 64."""
     written = [str(token) for token in tokens]
     if any(not token or "|" in token for token in written):
         raise ValueError("a token is empty or holds a separator")

@@ -12,11 +12,10 @@ An answer is a JavaScript expression. Of JavaScript, this much is read::
 Blanks may stand between any two of these. Google's writer cuts an array past 32,768 elements with
 ``].concat([`` and then ``],[``, anywhere, and the table in the same way; no part is empty. [gwt]
 
-How it works. Nearly all answers *are* JSON but for a few places, and ``json`` reads them eleven
-times faster than Python code can. So :func:`read_quickly` mends those places where it is certain
-what they are, and leaves the other answers (joined strings, rare escapes, mixed quotes, a cut
-table, faults) to :func:`scan`, which says where they break the grammar. Where both read an answer,
-they read the same.
+Nearly all answers *are* JSON but for a few places, and ``json`` reads them eleven times faster than
+Python code can. So :func:`read_quickly` mends those places where it is certain what they are, and
+leaves the others (joined strings, rare escapes, mixed quotes, a cut table, faults) to :func:`scan`,
+which says where they break the grammar. Where both read an answer, they read the same.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from json import JSONDecoder
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias
 
 from vats_exporter.gwt.errors import LongError, MalformedError, NotAnAnswerError
 from vats_exporter.gwt.javascript import ESCAPE, join_surrogates, unescaped
@@ -74,11 +73,11 @@ class Response:
 
 
 def decode(data: bytes | str, *, limit: int = DEFAULT_LIMIT) -> Response:
-    """Take an answer apart, given its whole body; ``limit`` is its greatest length.
+    """Take an answer apart, given its whole body, of ``limit`` bytes at most.
 
     Raises:
         NotAnAnswerError: it starts with neither ``//OK`` nor ``//EX``.
-        MalformedError: it is longer than ``limit``, cannot be read, or its version is not 5 to 8.
+        MalformedError: it cannot be read.
     """
     if len(data) > limit:
         raise MalformedError(f"the answer has {len(data)} bytes, more than {limit}")
@@ -101,9 +100,6 @@ def decode_long(text: str) -> int:
 
     This is not the base 64 of e-mail: a digit is six bits of the number, the most significant one
     first, and nothing is padded. Zeros (``A``) may lead, though no code writes them. [gwt]
-
-    Raises:
-        LongError: empty, a foreign character, or more than 64 bits.
     """
     if not text:
         raise LongError("a long has no digits")
@@ -135,9 +131,7 @@ def read_quickly(data: bytes | str) -> _Parts | None:
     try:
         return _read(data if isinstance(data, bytes) else data.encode())
     except (ValueError, TypeError, RecursionError):
-        # ValueError: not as below, not JSON, not UTF-8, too many digits, or a text with raw
-        # surrogates, which json would leave apart. TypeError: something other than strings in the
-        # table. RecursionError: a hill of brackets.
+        # Not as below, not JSON, not UTF-8, raw surrogates; a table not of strings; many brackets.
         return None
 
 
@@ -183,11 +177,8 @@ def _read(data: bytes) -> _Parts:
 
 # The exact reader
 
-_Element = TypeVar("_Element")
 _NO_BLANK: Final = re.compile(r"[^ \t\n\r]")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|NaN|-?Infinity")
-_PLAIN: Final = re.compile(r"(?:(-?(?:0|[1-9][0-9]{0,17}))|(['\"])([A-Za-z0-9$_]*)\2),")
-"""What nearly all tokens are, with the comma after it."""
 _PIECES: Final = {
     quote: re.compile(rf"(?P<plain>[^{quote}\\\n\r]+)|(?P<end>{quote})|{ESCAPE.pattern}")
     for quote in ("'", '"')
@@ -212,7 +203,7 @@ class _Scanner:
 
     def answer(self) -> _Parts:
         self._expect("[")
-        elements: list[Any] = self._array(self._read_tokens, "answer")
+        elements = self._array("answer", self._token)
         if self._next():
             raise self._unexpected()
         if self._table is None:
@@ -224,44 +215,34 @@ class _Scanner:
             raise MalformedError(f"flags and version before {self._at} are not integers")
         return tokens, table, flags, version
 
-    def _array(self, read: Callable[[list[_Element]], None], name: str) -> list[_Element]:
-        """Read an array, of which the first bracket is read, across its cuts.
-
-        ``read`` adds an element to a list, or several with the commas between them.
-        """
+    def _array(self, name: str, read: Callable[[list[Any]], None]) -> list[Any]:
+        """Read an array, of which the first bracket is read, across its cuts."""
         self._open.append(f"{name} at {self._at - 1}")
-        elements: list[_Element] = []
-
-        def read_part() -> None:
+        elements: list[Any] = []
+        separator, goes_on = ".concat(", not self._passes("]")
+        while goes_on:
             read(elements)
             while self._passes(","):
                 read(elements)
             self._expect("]")
-
-        if not self._passes("]"):
-            read_part()
-            if self._passes(".concat("):
+            goes_on = self._passes(separator)
+            if goes_on:
+                separator = ","
                 self._expect("[")
-                read_part()
-                while not self._passes(")"):
-                    self._expect(",")
-                    self._expect("[")
-                    read_part()
+        if separator == ",":
+            self._expect(")")
         self._open.pop()
         return elements
 
-    def _read_tokens(self, elements: list[Any]) -> None:
-        """Read tokens up to the first that is not plain, or the string table."""
-        while plain := _PLAIN.match(self._text, self._at):
-            elements.append(plain[3] if plain[1] is None else int(plain[1]))
-            self._at = plain.end()
+    def _token(self, elements: list[Any]) -> None:
+        """Read a token, or the string table."""
         character = self._next()
         if character in _PIECES:
-            self._read_string(elements)
+            self._string(elements)
         elif character == "[" and self._table is None:
             self._table_at = self._at
             self._at += 1
-            self._table = self._array(self._read_string, "string table")
+            self._table = self._array("string table", self._string)
             elements.append(self._table)
         elif number := _NUMBER.match(self._text, self._at):
             is_double = number[1] or number[2] or number[0][-1] in "Ny"  # of NaN or Infinity
@@ -273,27 +254,25 @@ class _Scanner:
         else:
             raise self._unexpected()
 
-    def _read_string(self, elements: list[str]) -> None:
+    def _string(self, elements: list[str]) -> None:
         """Read literals joined by ``+``."""
         parts: list[str] = []
-        self._literal(parts)
-        while self._passes("+"):
-            self._literal(parts)
+        goes_on = True
+        while goes_on:
+            pieces = _PIECES.get(self._next())
+            if pieces is None:
+                raise self._unexpected()
+            self._open.append(f"the string at {self._at}")
+            self._at += 1
+            while (piece := pieces.match(self._text, self._at)) and not piece["end"]:
+                parts.append(piece["plain"] or unescaped(piece))
+                self._at = piece.end()
+            if piece is None:
+                raise self._unexpected()
+            self._at += 1
+            self._open.pop()
+            goes_on = self._passes("+")
         elements.append(join_surrogates("".join(parts)))
-
-    def _literal(self, parts: list[str]) -> None:
-        pieces = _PIECES.get(self._next())
-        if pieces is None:
-            raise self._unexpected()
-        self._open.append(f"the string at {self._at}")
-        self._at += 1
-        while piece := pieces.match(self._text, self._at):
-            self._at = piece.end()
-            if piece["end"]:
-                self._open.pop()
-                return
-            parts.append(piece["plain"] or unescaped(piece))
-        raise self._unexpected()
 
     def _next(self) -> str:
         """Skip blanks, and give the character that comes then; ``""`` at the end."""
@@ -304,8 +283,7 @@ class _Scanner:
     def _passes(self, what: str) -> bool:
         """Read that if it comes next."""
         passes = bool(self._next()) and self._text.startswith(what, self._at)
-        if passes:
-            self._at += len(what)
+        self._at += len(what) * passes
         return passes
 
     def _expect(self, what: str) -> None:

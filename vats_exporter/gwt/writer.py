@@ -1,10 +1,8 @@
 """Answers, byte for byte as Google's server code writes them.
 
-:class:`ResponseWriter` takes values in the order in which a server writes an object's fields, and
-:func:`encode_response` makes the text of the tokens and strings that come of it. Escapes and cuts
-are those of releases 2.7.0 and 2.13.1. [gwt] Java and Python may know different releases of
-Unicode, so characters younger than either may be escaped by one and not by the other; both forms
-read the same.
+Escapes and cuts are those of releases 2.7.0 and 2.13.1. [gwt] Java and Python may know different
+releases of Unicode, so characters younger than either may be escaped by one and not by the other;
+both forms read the same.
 """
 
 from __future__ import annotations
@@ -70,8 +68,7 @@ _ESCAPED_UNIT: Final = re.compile(r"\\u....|\\x..|\\.|[^\\]")
 def encode_response(response: Response, *, style: Style = GWT_2_7) -> str:
     """Write the body of an answer, to be sent as UTF-8.
 
-    Version 8 is JSON; it becomes 7 where an array or a string has to be cut. An unknown version is
-    a ``ValueError``, as is 8 with longs in single quotes.
+    Version 8 is JSON; it becomes 7 where an array or a string has to be cut.
     """
     version = response.version
     if not OLDEST_VERSION <= version <= NEWEST_VERSION:
@@ -132,9 +129,8 @@ def _double(value: float) -> str:
         return "Infinity" if value > 0 else "-Infinity"
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return repr(value)  # Python's exponents start further out on both sides
-    sign, digits, exponent = Decimal(repr(value)).as_tuple()
-    first, rest = digits[0], "".join(map(str, digits[1:])).rstrip("0") or "0"
-    return f"{'-' * sign}{first}.{rest}E{int(exponent) + len(digits) - 1}"
+    digits, _, exponent = f"{Decimal(repr(value)).normalize():E}".partition("E")
+    return f"{digits}{'' if '.' in digits else '.0'}E{int(exponent)}"
 
 
 def encode_long(value: int) -> str:
@@ -172,22 +168,14 @@ class ResponseWriter:
         self.write_string(signature)
         return True
 
-    def write_null(self) -> None:
-        """Write an object that is null."""
-        self._tokens.append(0)
-
     def write_string(self, value: str | None) -> None:
         """Write a string; equal strings share an entry of the table."""
         number = 0 if value is None else self._indices.setdefault(value, len(self._indices) + 1)
         self._tokens.append(number)
 
-    def write_boolean(self, value: bool) -> None:  # noqa: FBT001 - the value is all there is to say
-        """Write a primitive boolean."""
-        self._tokens.append(int(value))
-
     def write_number(self, value: float) -> None:
-        """Write any other primitive number but a long, an enum's ordinal or a length."""
-        self._tokens.append(value)
+        """Write a primitive other than a long, an enum's ordinal, a length, or 0 for null."""
+        self._tokens.append(+value)  # a boolean as a number
 
     def write_long(self, value: int) -> None:
         """Write a primitive long; one of more than 64 bits is a ``LongError``."""
