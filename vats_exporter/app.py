@@ -81,8 +81,8 @@ class Exporter:
         self._reloading = threading.Lock()
         self._closing: list[threading.Thread] = []
         self._running: dict[str, tuple[AccountSettings, MonitoredAccount]] = {}
-        self._history = History(config.history.file, keep=config.history.keep)
-        self._collector = Collector(history=self._history, probe_only=options.probe_only)
+        history = History(config.history.file, keep=config.history.keep)
+        self._collector = Collector(history=history, probe_only=options.probe_only)
         self._swap(config)
         self._site = Site(
             self._collector,
@@ -159,7 +159,7 @@ class Exporter:
             thread.join(max(0.0, deadline - time.monotonic()))
         for account in accounts:
             account.retire()
-        self._history.close()
+        self._collector.history.close()
         _log.info("stopped")
 
     def __enter__(self) -> Self:
@@ -174,9 +174,8 @@ class Exporter:
         before, running = self._config, self._running
         if config.history != before.history:
             # One at a time: both may be the same file, kept for another time.
-            self._history.close()
-            self._history = History(config.history.file, keep=config.history.keep)
-            self._collector.history = self._history
+            self._collector.history.close()
+            self._collector.history = History(config.history.file, keep=config.history.keep)
         # Details that are not read may be configured in any way.
         read = before.details.enabled or config.details.enabled
         same_details = before.details == config.details or not read
@@ -184,7 +183,7 @@ class Exporter:
         for one in config.accounts:
             old, account = running.get(one.name, (None, None))
             if account and old and old.reads_like(one) and same_details:
-                account.remember_in(self._history)
+                account.remember_in(self._collector.history)
                 account.refresher.retime(config.cache.ttl, config.cache.stale)
             else:
                 account = self._account(one, account, old)
@@ -224,7 +223,7 @@ class Exporter:
             connect,
             ttl=cache.ttl,
             stale=cache.stale,
-            history=self._history,
+            history=self._collector.history,
             privacy=self._privacy,
             before=before,
         )
