@@ -275,6 +275,21 @@ def test_details_that_fail_for_long_are_gone_while_the_flags_are_not() -> None:
     assert [one.details_at for one in source.read_trunks().trunks] == [clock.now()] * 3
 
 
+def test_a_machine_without_threads_costs_details_and_no_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    source = DetailedSource(FakeCabinet(), ttl=HOUR, stale=stale)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert len(source.read_trunks().trunks) == 3
+    source.read_trunks()
+    let_details_end(source)
+    assert source.read_trunks().trunks[0].line
+
+
 def test_a_failure_is_told_and_costs_no_flags() -> None:
     cabinet = FakeCabinet()
     cabinet.failing = {"Ca0001": GwtExceptionError("details: the server answers an exception")}

@@ -170,8 +170,8 @@ _ESCAPED: Final = re.compile(
 )
 
 
-def _json(line: Mapping[str, object]) -> str:
-    text = json.dumps(line, ensure_ascii=False)
+def _json(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
     return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -183,6 +183,6 @@ def _logfmt(line: Mapping[str, object]) -> str:
 def _logfmt_value(value: object) -> str:
     if value is None:
         return ""
-    text = value if isinstance(value, str) else _json({"": value})[5:-1]
+    text = value if isinstance(value, str) else _json(value)
     bare = re.fullmatch(r"[^\s\"=\\]+", text) and not _ESCAPED.search(text)
-    return text if bare else _json({"": text})[5:-1]
+    return text if bare else _json(text)

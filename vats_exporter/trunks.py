@@ -25,28 +25,18 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flag:
-    """A flag of a trunk, for everything that shows, counts or configures it.
+    """A flag of a trunk, for everything that shows, counts or configures it."""
 
-    Attributes:
-        key: its name in the configuration, in JSON, in the history and as the label ``flag``.
-        position: which of the twelve values after a row's reference it is unless configured
-            otherwise, from 1; ``None`` if it is not in the row but in the trunk's details.
-        trouble: the value with which calls may not pass.
-        help: what the metric says.
-        title: heads a column.
-        on: said of a trunk that has it.
-        off: said of a trunk that does not have it.
-        only: the words that choose such trunks on the command line: on, off.
-    """
-
-    key: str
+    key: str  # in the configuration, in JSON, in the history and as the label ``flag``
+    # Which of the twelve values after a row's reference it is unless configured otherwise, from 1;
+    # None if it is not in the row but in the trunk's details.
     position: int | None
-    trouble: bool
-    help: Words
-    title: Words
-    on: Words
-    off: Words
-    only: tuple[str, str]
+    trouble: bool  # the value with which calls may not pass
+    help: Words  # of the metric
+    title: Words  # of a column
+    on: Words  # said of a trunk that has it
+    off: Words  # said of a trunk that does not have it
+    only: tuple[str, str]  # the words that choose such trunks on the command line: on, off
     of: Callable[[Trunk], bool | None] = field(init=False, repr=False)
     """Reads the flag of a trunk; ``None`` where it is not known."""
 
@@ -242,44 +232,27 @@ TRUNK_FIELDS: Final[dict[str, Callable[[Trunk], Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The trunks of one enterprise as one reading of the cabinet gave them: all, unless it says so.
+    """The trunks of one enterprise as one reading gave them: all of them, unless it says so."""
 
-    Attributes:
-        trunks: in the cabinet's order; each reference once.
-        warnings: sentences on what could not be told, without personal data.
-        pages: how many pages were read, the empty one at the end counted.
-        read_by: ``script`` or ``block``, by which the answers were read; empty where not known.
-        not_by_script: why the script did not read them; empty where it did.
-    """
-
-    trunks: tuple[Trunk, ...]
-    warnings: tuple[str, ...] = ()
-    pages: int = 1
-    read_by: str = ""
-    not_by_script: str = ""
+    trunks: tuple[Trunk, ...]  # in the cabinet's order; each reference once
+    warnings: tuple[str, ...] = ()  # sentences on what could not be told, without personal data
+    pages: int = 1  # how many were read, the empty one at the end counted
+    read_by: str = ""  # "script" or "block", by which the answers were read
+    not_by_script: str = ""  # why the script did not read them
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every trunk of one account, as read at one time. There are no partial snapshots.
+    """Every trunk of one account, as read at one time. There are no partial snapshots."""
 
-    Attributes:
-        trunks: in the cabinet's order; each reference occurs once.
-        taken_at: when reading it ended, in seconds since the epoch.
-        duration: how long reading it took, in seconds.
-        warnings: sentences about what could not be told, without personal data.
-        read_by: ``script`` or ``block``, by which its answers were read; empty where not known.
-        patterns: how many trunks there are of each pattern, and whether it is a known one.
-        details_at: when the oldest of the trunks' details were read; ``None`` without any.
-    """
-
-    trunks: tuple[Trunk, ...]
-    taken_at: float
-    duration: float
+    trunks: tuple[Trunk, ...]  # as in the listing, like warnings and read_by
+    taken_at: float  # when reading it ended, in seconds since the epoch
+    duration: float  # how long reading it took, in seconds
     warnings: tuple[str, ...] = ()
     read_by: str = ""
+    # How many trunks there are of each pattern, and whether it is a known one.
     patterns: Mapping[tuple[str, bool], int] = field(init=False)
-    details_at: float | None = field(init=False)
+    details_at: float | None = field(init=False)  # when the oldest of the trunks' details were read
 
     def __post_init__(self) -> None:
         """Count the trunks by pattern, and look for the oldest details, once."""
@@ -291,23 +264,14 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AccountState:
-    """What is known of an account at one moment. Compared by identity: a change makes a new one.
-
-    Attributes:
-        account: its name.
-        snapshot: the snapshot to serve; ``None`` if there is none, or it has become stale.
-        result: the latest refresh's result; ``None`` before the first one ended.
-        error: the latest refresh's error; empty if it worked.
-        duration: seconds the latest refresh took.
-        login_retry_at: when a refused login is tried again, in seconds since the epoch.
-    """
+    """What is known of an account at one moment. Compared by identity: a change makes a new one."""
 
     account: str
-    snapshot: Snapshot | None = None
-    result: str | None = None
-    error: str = ""
-    duration: float | None = None
-    login_retry_at: float | None = None
+    snapshot: Snapshot | None = None  # the one to serve, unless there is none, or it became stale
+    result: str | None = None  # of the latest refresh; None before the first one ended
+    error: str = ""  # of the latest refresh
+    duration: float | None = None  # of the latest refresh, in seconds
+    login_retry_at: float | None = None  # when a refused login is tried again, since the epoch
 
     @property
     def up(self) -> bool:

@@ -112,6 +112,18 @@ def test_an_exception_that_nobody_can_catch_is_told_without_its_message(
     )
 
 
+def test_garbage_is_looked_for_once_a_command_is_imported() -> None:
+    code = (
+        "import gc, sys, vats_exporter.cli as cli; gc.disable()\n"
+        "try: cli.main(['decode', '--help'])\n"
+        "except SystemExit: print(gc.isenabled(), gc.get_freeze_count() > 0)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout.endswith("True True\n")
+
+
 def test_without_a_command_the_help_is_shown(run: Run) -> None:
     ended = run()
     assert ended.status == 2

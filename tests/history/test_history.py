@@ -57,6 +57,17 @@ def test_in_memory_nothing_is_saved_and_nothing_is_a_problem() -> None:
     history.close()
 
 
+def test_what_is_recorded_after_the_end_is_in_memory_alone(path: Path) -> None:
+    with History(path) as history:
+        history.record("office", snapshot(0, trunk("A", "110")))
+    with History(path) as after:
+        history.record("office", snapshot(1, trunk("A", "010")))
+        history.close()
+        assert history.changes("office") == {("A", "active"): Change(1, at(1))}
+        assert (history.problem, after.problem) == ("", "")
+    assert read_events(path) == []
+
+
 def test_accounts_with_the_same_trunks_do_not_mix() -> None:
     history = History()
     for account in ("office", "shop"):

@@ -64,8 +64,9 @@ class _LazyGroup(click.Group):
             # Blocked from the start, for the one command that takes it as a request to reload.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
-        gc.freeze()  # what is imported stays
-        gc.enable()
+        if not gc.isenabled():  # as the program begins
+            gc.freeze()  # what is imported stays
+            gc.enable()
         command: click.Command = module.command
         return in_language(command)
 
