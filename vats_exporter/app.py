@@ -8,9 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from typing_extensions import Self
 
@@ -41,15 +40,14 @@ ANSWERING: Final = 1.5
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """Settings of the command line; a reload does not change them."""
 
     protection: Protection | None = None  # TLS and passwords of the exporter's own address
-    limits: Limits = field(default_factory=Limits)
-    urls: Urls = field(default_factory=Urls)
+    limits: Limits = Limits()
+    urls: Urls = Urls()
     lifecycle: bool = False  # the configuration may be reloaded over HTTP
-    privacy: Privacy = field(default_factory=Privacy)
+    privacy: Privacy = Privacy()
     probe_only: bool = False  # accounts are read for /probe alone
 
 

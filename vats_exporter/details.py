@@ -172,7 +172,7 @@ class DetailedSource:
         warnings = listing.warnings
         if all(trunk.phone for trunk in trunks):
             warnings = tuple(one for one in warnings if "phone" not in one)
-        return replace(listing, trunks=trunks, warnings=warnings)
+        return listing._replace(trunks=trunks, warnings=warnings)
 
     def close(self) -> None:
         """Ask for no more details, and close the cabinet."""

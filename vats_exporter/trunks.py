@@ -230,8 +230,7 @@ TRUNK_FIELDS: Final[dict[str, Callable[[Trunk], Any]]] = {
 """What JSON and CSV show of a trunk, by its key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """The trunks of one enterprise as one reading gave them: all of them, unless it says so."""
 
     trunks: tuple[Trunk, ...]  # in the cabinet's order; each reference once

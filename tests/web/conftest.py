@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,7 +45,7 @@ def serve() -> Iterator[Serve]:
             server = WebServer(
                 [ListenAddress("127.0.0.1", 0)],
                 respond,
-                limits=replace(Limits(), **limits),  # type: ignore[arg-type]  # by name
+                limits=Limits()._replace(**limits),  # type: ignore[arg-type]  # by name
                 protection=protected,
             )
             server.start()

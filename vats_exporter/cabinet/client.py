@@ -134,7 +134,7 @@ class CabinetClient(Session):
 
     def _with_misfit(self, listing: Listing) -> Listing:
         misfit = self.discovery.misfit if self.discovery else ""
-        return replace(listing, warnings=(*listing.warnings, misfit)) if misfit else listing
+        return listing._replace(warnings=(*listing.warnings, misfit)) if misfit else listing
 
     def _read_page(self, number: int) -> Page:
         def build(names: Discovery) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 TEXT: Final = "text/plain; charset=utf-8"
@@ -37,8 +37,7 @@ class Request:
         return values[0] if values else None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """An answer. Its chunks are sent one after the other and never joined."""
 
     status: int

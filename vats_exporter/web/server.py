@@ -16,14 +16,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from http.client import responses
 from http.server import ThreadingHTTPServer
 from socketserver import StreamRequestHandler
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from vats_exporter.address import ListenAddress
 from vats_exporter.logs import get_logger
@@ -63,8 +62,7 @@ def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What clients may take of the server, in seconds."""
 
     max_connections: int = 512
