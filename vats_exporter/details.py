@@ -38,8 +38,8 @@ MIN_BATCH: Final = 10  # trunks asked for in one run at least
 CATCH_UP: Final = 4  # the part of the ttl in which all trunks are asked for, or a failed one again
 PAUSE: Final = 30.0  # seconds that the next run waits after one given up, doubled each time
 
+# Failures that may concern one trunk, unless the cabinet was redeployed; others would repeat.
 _OF_A_TRUNK: Final = (GwtExceptionError, UndecodableError)
-"""Failures that may concern one trunk, unless the cabinet was redeployed; others would repeat."""
 
 
 class _Entry(NamedTuple):

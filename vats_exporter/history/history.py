@@ -58,7 +58,7 @@ class History:
         # Of each account the states before and after its latest record; of the first, the same.
         self._known: dict[str, tuple[Ledger, Ledger]] = {}
         self._ahead = math.inf  # the wall clock, of the other one, at the latest record
-        self._trusted_at = math.inf
+        self._trusted_at = math.inf  # from when on it may delete events
         self._asked = self._done = 0  # how often the file is to be written, and was
         self._closed = path is None
         self._hangs = False
