@@ -6,8 +6,8 @@ to a simulated cabinet, discovers it and reads 25 trunks before its first page h
 compiled, as what pip installs does, whatever the environment says of writing bytecode. Goals: 2 ×
 the script's time, 45 MB.
 
-The time is about that, between runs: click and pydantic come on top of the script's own imports,
-and then the cabinet's answers. The parts are printed.
+Click and pydantic come on top of the script's own imports, and then the cabinet's answers. The
+parts are printed, as they are while garbage is looked for, which the program does not do meanwhile.
 """
 
 from __future__ import annotations
