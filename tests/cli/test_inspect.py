@@ -83,7 +83,7 @@ def test_both_readings_of_rows_are_shown_where_they_differ(
     by_script, by_block = [f"Ca{n:03} 1100" for n in range(30)], ["Ca000 1100", "CaX 0011"]
     settings = CabinetSettings(login="+7", password="-")
     found = Inspection(settings)
-    found.discovery = Discovery(found._transport, settings, "B" * 32)
+    found.discovery = Discovery(found._transport, settings, "B" * 32, "", "")
     found.error = DifferError(by_script, by_block)
     monkeypatch.setattr("vats_exporter.cli.inspect.inspect", lambda *_, **__: found)
     ended = run("inspect", *config, "--account", "demo-1")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLACES: Final = {
-    "a sign-in": "vats_exporter.cabinet.session:_sign_in",
+    "a sign-in": "vats_exporter.cabinet.session:_send_form",
     "a row": "vats_exporter.cabinet.discovery:read_page",
     "a body": "vats_exporter.cabinet.answers:read_body",
     "a listing": "vats_exporter.cabinet.client:CabinetClient.read_trunks",

@@ -21,7 +21,7 @@ from typing_extensions import Self
 from vats_exporter import gwt
 from vats_exporter.cabinet import contract, devices, errors
 from vats_exporter.cabinet.answers import PageRead
-from vats_exporter.cabinet.devices import SwitchOutcome, TrunkDetails, TrunkSwitch
+from vats_exporter.cabinet.devices import TrunkDetails, TrunkSwitch
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
 from vats_exporter.cabinet.page import Page
@@ -215,10 +215,8 @@ class Cabinet(CabinetClient):
         self.discover()
         change = TrunkSwitch()
         change.carry_out(self, target.ref, enabled=enabled)
-        if change.outcome is SwitchOutcome.NO_DEVICE:
-            raise NotSwitchedError(f"trunk {target.ref} has no SIP device")
         if not change.holds:
-            raise NotSwitchedError(f"trunk {target.ref}: {change.error}")
+            raise NotSwitchedError(f"trunk {target.ref}: {change.error or change.outcome.value}")
 
     def _find(self, key: str) -> Trunk:
         wanted = key.strip()

@@ -110,8 +110,8 @@ class Discovery:
         transport: Transport,
         settings: CabinetSettings,
         permutation: str,
-        path: str = "",
-        text: str = "",
+        path: str,
+        text: str,
     ) -> None:
         self.module_base = transport.base_url + MODULE_PATH
         self.permutation = permutation
@@ -145,13 +145,9 @@ class Discovery:
 
     def selector_request(self, trunk: str, *, enabled: bool) -> str:
         """The request that moves a trunk's selector."""
-        return contract.selector_request(
-            self.module_base,
-            self.policy(contract.SELECTOR),
-            contract.selector_method(self.script.methods, self._settings.selector_method),
-            trunk=trunk,
-            enabled=enabled,
-        )
+        method = contract.selector_method(self.script.methods, self._settings.selector_method)
+        head = self.module_base, self.policy(contract.SELECTOR)
+        return contract.selector_request(*head, method, trunk=trunk, enabled=enabled)
 
     def read_page(self, response: Response) -> Page:
         """Read a page by the script, or by its rows alone where the script does not read it.

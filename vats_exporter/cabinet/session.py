@@ -32,6 +32,7 @@ from vats_exporter.redaction import redact
 
 T = TypeVar("T")
 Build = Callable[[Discovery], str]
+Read = Callable[[gwt.Response], T]
 
 # Seconds between two sendings of a password: at least, and at most after refusals, or failures.
 _PAUSE: Final = 60.0
@@ -213,7 +214,7 @@ class Session:
         with self._pace.sending(who):
             start, result = time.monotonic(), "success"
             try:
-                self.enterprise = _sign_in(self._transport, self._settings)
+                self.enterprise = _send_form(self._transport, self._settings)
             except errors.CabinetError as error:
                 result = error.result
                 raise
@@ -228,13 +229,7 @@ class Session:
         return hash((self._base_url, settings.login, settings.current_password()))
 
     def _call(
-        self,
-        name: str,
-        service: Service,
-        build: Build,
-        read: Callable[[gwt.Response], T],
-        *,
-        renew: bool = True,
+        self, name: str, service: Service, build: Build, read: Read[T], *, renew: bool = True
     ) -> T:
         """Make a GWT-RPC call, and read its ``//OK``; sign in or discover again if necessary.
 
@@ -285,7 +280,7 @@ class Session:
         return response
 
 
-def _sign_in(transport: Transport, settings: CabinetSettings) -> str:
+def _send_form(transport: Transport, settings: CabinetSettings) -> str:
     """Send the form; return the enterprise's number, empty where the settings alone tell it.
 
     Both a success and a refusal end in HTTP 200 and HTML, so what counts is where the redirects
