@@ -122,7 +122,8 @@ class Watched:
 
     def scrape(self) -> Page:
         """Ask for the page as Prometheus does, and wait for what that sets off."""
-        page = self._collector.scrape(Format.TEXT, PATIENCE)
+        self._collector.refresh(PATIENCE)
+        page = self._collector.page(Format.TEXT)
         assert self._account.refresher._running is None
         if self._source is not None:
             let_details_end(self._source, PATIENCE)

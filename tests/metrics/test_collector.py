@@ -458,8 +458,7 @@ def test_a_scrape_gives_what_refreshing_and_looking_would(clock: SetClock) -> No
     collector = collector_of(("acme", cabinet), clock=clock)
 
     def own() -> list[str]:
-        page = collector.scrape(Format.TEXT, PATIENCE)
-        return own_lines(b"".join(page.chunks).decode())
+        return own_lines(scrape(collector))
 
     first = own()
     assert any("CaLztv" in line for line in first)

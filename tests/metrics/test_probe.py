@@ -16,7 +16,6 @@ from tests.doubles import answered, let_end, make_due
 from vats_exporter.cabinet.answers import CallEnded, CallStarted, Redeployed
 from vats_exporter.cabinet.errors import LoginRefusedError, UnreachableError
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
-from vats_exporter.metrics.exposition import Format
 from vats_exporter.redaction import register_secrets
 from vats_exporter.trunks import Flags, Listing, Trunk
 from vats_exporter.web import Request, Response
@@ -290,7 +289,7 @@ def test_an_exporter_of_probes_alone_reads_nobody_for_metrics() -> None:
     _, page = get(site, "/metrics")
     assert "account=" not in page
     assert "vats_exporter_build_info" in page
-    collector.scrape(Format.TEXT, 0)
+    collector.refresh(0)
     assert north.reads == 0
     assert get(site, "/probe", "account=north")[0] == 200
     assert north.reads == 1

@@ -169,11 +169,6 @@ class Collector:
             # For a moment at least, so that each of those that hang is known to.
             refresher.wait(refresh, max(0.001, deadline - time.monotonic()))
 
-    def scrape(self, form: Format, timeout: float) -> Exposition:
-        """Refresh what is due, and return the page."""
-        self.refresh(timeout)
-        return self.page(form)
-
     def page(self, form: Format) -> Exposition:
         """Return the page as it is: the same object, until something changes."""
         accounts, history = self._shown(), self.history

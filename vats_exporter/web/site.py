@@ -88,10 +88,10 @@ class Site:
         return page(request)
 
     def _metrics(self, request: Request) -> Response:
-        if request.method == "HEAD":  # a request for the head alone starts no refresh
-            return _exposition(request, self._collector.page)
-        with self._wait(request) as timeout:
-            return _exposition(request, lambda form: self._collector.scrape(form, timeout))
+        if request.method != "HEAD":  # a request for the head alone starts no refresh
+            with self._wait(request) as timeout:
+                self._collector.refresh(timeout)
+        return _exposition(request, self._collector.page)
 
     @contextmanager
     def _wait(self, request: Request) -> Iterator[float]:
