@@ -239,7 +239,10 @@ def test_a_file_deleted_while_it_is_in_use_is_begun_anew_with_what_is_known(path
         flip(history, 1)
         for one in path.parent.iterdir():
             one.unlink()
-        assert flip(history, 2)
+        with capture_logs() as logs:
+            assert flip(history, 2)
+        assert [line["event"] for line in logs] == ["history file was replaced"]
+        assert (history.problem, history.errors_total) == ("", 1)
 
     assert times(path) == [at(2)]
     with History(path) as history:

@@ -22,7 +22,6 @@ from typing import Final
 from urllib.parse import quote
 
 from vats_exporter.history.ledger import Event, HistoryError, Ledger
-from vats_exporter.logs import get_logger
 
 BUSY_TIMEOUT: Final = 0.25  # seconds that the writer waits for a reader,
 _READERS_TIMEOUT: Final = 2.0  # and a reader for the writer
@@ -60,8 +59,6 @@ _PHONES: Final = """
 # Numbers only grow within a file, so a file whose greatest is smaller is another one.
 _GREATEST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
 
-_log = get_logger(__name__)
-
 
 class CorruptError(HistoryError):
     """The file is damaged, or no database at all."""
@@ -81,14 +78,17 @@ class HistoryFile:
         self._status: os.stat_result | None = None
         self._opened = ExitStack()
 
+    @property
+    def was_replaced(self) -> bool:
+        """Whether it is open, and another file or none is in its place by now."""
+        with suppress(OSError):
+            return not (self._status is None or os.path.samestat(self._status, self._path.stat()))
+        return True
+
     def open(self) -> None:
-        """Open it, unless it is open and still what stands at its path."""
+        """Open it, unless it is open."""
         if self._status is not None:
-            with suppress(OSError):
-                if os.path.samestat(self._status, self._path.stat()):
-                    return
-            _log.warning("history file was replaced", file=str(self._path))
-            self.close()
+            return
         with ExitStack() as opened:
             lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             opened.callback(os.close, lock)

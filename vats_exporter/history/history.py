@@ -145,6 +145,10 @@ class History:
 
     def _write(self) -> None:
         """Write what the file lacks, and delete what is too old."""
+        if self._file.was_replaced:
+            self._file.close()
+            self.errors_total += 1
+            _log.warning("history file was replaced", file=str(self._path))
         self._file.open()
         saved = self._file.saved
         with self._changed:
