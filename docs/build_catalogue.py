@@ -32,8 +32,8 @@ PO: Final = LOCALE / "ru" / "LC_MESSAGES" / "vats-exporter.po"
 MO: Final = PO.with_suffix(".mo")
 
 KEYWORDS: Final = {
-    **dict.fromkeys(("_", "say", "tell", "fail"), None),
-    "track": (3,),
+    **dict.fromkeys(("_", "say", "tell", "complain", "fail"), None),
+    "track": (2,),
     "count": (2, 3),
     "ngettext": (1, 2),
     "pgettext": ((1, "c"), 2),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from vats_exporter import redaction
 from vats_exporter.cabinet import session
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 def _no_pause_between_sign_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cabinets that end sessions do so faster than in life; the tests of the pause bring theirs."""
     monkeypatch.setattr(session, "PACE", session.SignInPace(pause=0.0))
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configuration that is loaded registers its passwords, such as "secret"."""
+    monkeypatch.setattr(redaction, "_forms", {})
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,14 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vats_exporter import redaction
 from vats_exporter.redaction import describe_unexpected, redact, register_secrets
-
-
-@pytest.fixture(autouse=True)
-def _no_other_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "_forms", {})
-
 
 SECRET = "p|ss wörd+/\"'\\<&>"
 

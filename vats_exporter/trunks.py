@@ -1,7 +1,6 @@
-"""The domain: a trunk, its flags, and a snapshot of all of an account's trunks.
+"""What the rest of the program talks about: trunks, their flags, and snapshots of them.
 
-This module knows what the rest of the program talks about and nothing of where it comes from or
-goes to. It imports nothing of the project.
+It imports nothing of the project.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +22,7 @@ class Words(NamedTuple):
     ru: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Flag:
     """A flag of a trunk, for everything that shows, counts or configures it."""
 
@@ -37,12 +36,11 @@ class Flag:
     on: Words  # said of a trunk that has it
     off: Words  # said of a trunk that does not have it
     only: tuple[str, str]  # the words that choose such trunks on the command line: on, off
-    of: Callable[[Trunk], bool | None] = field(init=False, repr=False)
-    """Reads the flag of a trunk; ``None`` where it is not known."""
 
-    def __post_init__(self) -> None:
-        """Look up once where a trunk holds it."""
-        object.__setattr__(self, "of", attrgetter(self.path))
+    @cached_property
+    def of(self) -> Callable[[Trunk], bool | None]:
+        """Reads the flag of a trunk; ``None`` where it is not known."""
+        return attrgetter(self.path)
 
     @property
     def path(self) -> str:
@@ -132,9 +130,9 @@ class Flags:
 
 
 _PHONE: Final = re.compile(r"\s*\+?[0-9][0-9 ()\-]{8,20}\s*")
+_BUT_DIGITS: Final = str.maketrans("", "", "+ ()-")
 _BETWEEN_DIGITS: Final = {"Zs", "Cf", "Pd", "Ps", "Pe"}
 """Unicode's categories of blanks, invisible marks, dashes and brackets."""
-_BUT_DIGITS: Final = str.maketrans("", "", "+ ()-")
 
 
 @lru_cache(maxsize=1 << 15)  # each refresh shows the same texts again
@@ -170,10 +168,9 @@ def phone_digits(text: str) -> str:
 
 
 def read_phone(text: str) -> str:
-    """Write a phone that a person typed or pasted as eleven digits, ``79161234567``.
+    """Write a phone that a person typed, as :func:`phone_digits`, like :func:`normalise_phone`.
 
-    As :func:`phone_digits`; it may also be dialled from abroad, with ``00`` or ``8~10``. What is no
-    Russian phone gives an empty string.
+    It may also be dialled from abroad, with ``00`` or ``8~10``.
     """
     digits = phone_digits(text)
     for prefix in ("00", "810"):
@@ -274,8 +271,5 @@ class AccountState:
 
     @property
     def up(self) -> bool:
-        """Whether the latest refresh succeeded and its snapshot is served.
-
-        A snapshot that became stale while the next refresh hangs is not up.
-        """
+        """Whether the latest refresh succeeded, and its snapshot did not become stale since."""
         return self.result == "success" and self.snapshot is not None

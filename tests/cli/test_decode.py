@@ -15,7 +15,7 @@ import pytest
 from tests.cabinet.layouts import JAVA
 from tests.corpus import CORPORA, shapes
 from tests.gwt.compiled import permutation, sample
-from vats_exporter.cli.output import reason
+from vats_exporter.cli.output import _
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Ended, Run
@@ -306,4 +306,4 @@ def test_a_reader_that_has_gone_away_is_no_error(wire: Path) -> None:
 
 def test_a_name_that_does_not_resolve_is_told_in_the_resolvers_words() -> None:
     error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-    assert reason(error) == "Name or service not known"
+    assert _("{error}", error=error) == "Name or service not known"

@@ -60,7 +60,7 @@ def test_its_metrics_are_its_truth(start: Start) -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_every_command_it_shows_works(start: Start, run: Run, tmp_path: Path) -> None:
     file = tmp_path / "demo.yml"
-    arguments = ("--port", "0", "--cabinet-port", "0", "--trunks", "5")
+    arguments = ("--port", "0", "--cabinet-port", "0", "--trunks", "5", "--accounts", "2")
     running = start("demo", *arguments, "--write-config", str(file))
     text = invitation(running)
     commands = re.findall(r"^  ((?:curl|vats-exporter) .*)", text, re.MULTILINE)

@@ -13,6 +13,7 @@ from tests.history.making import snapshot, trunk
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cli import options
 from vats_exporter.cli.options import Found, complete_account, complete_phone, find
+from vats_exporter.cli.output import has_failed
 from vats_exporter.config.models import AccountSettings
 from vats_exporter.history.history import History
 
@@ -26,6 +27,12 @@ BROKEN = sorted((Path(__file__).parents[1] / "config" / "broken").glob("*.yml"))
 def found(ref: str, phone: str, account: str = "office") -> Found:
     cabinet = CabinetClient(AccountSettings(name=account, login="a", password="b-b-b-b"))
     return Found(account, cabinet, trunk(ref, phone=phone))
+
+
+def context(**given: object) -> click.Context:
+    made = click.Context(click.Command("x"))
+    made.params = given
+    return made
 
 
 TRUNKS = [
@@ -48,8 +55,7 @@ TRUNKS = [
     ],
 )
 def test_a_trunk_is_found_as_people_name_it(typed: str, ref: str) -> None:
-    chosen, problems = find(TRUNKS, [typed])
-    assert ([one.trunk.ref for one in chosen], problems) == ([ref], [])
+    assert [one.trunk.ref for one in find(TRUNKS, [typed])] == [ref]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +63,10 @@ def test_a_trunk_is_found_as_people_name_it(typed: str, ref: str) -> None:
     [
         (
             "123-45-67",
-            "123-45-67: several phones end like this: 79161234567 in office, 79991234567 in office",
+            (
+                "123-45-67: several trunks match: 79161234567 (office, CaAAAA), "
+                "79991234567 (office, CaCCCC)"
+            ),
         ),
         ("79160000000", "79160000000: no trunk has this phone"),
         ("000-00-00", "000-00-00: no trunk has this phone"),
@@ -65,12 +74,17 @@ def test_a_trunk_is_found_as_people_name_it(typed: str, ref: str) -> None:
         ("", ": neither a phone nor a trunk's reference"),
     ],
 )
-def test_what_names_no_trunk_or_several_is_told(typed: str, problem: str) -> None:
-    assert find(TRUNKS, [typed]) == ([], [problem])
+def test_what_names_no_trunk_or_several_is_complained_of(
+    typed: str, problem: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with context():
+        assert find(TRUNKS, [typed]) == []
+        assert has_failed()
+    assert capfd.readouterr().err == f"{problem}\n"
 
 
 def test_each_trunk_is_found_once() -> None:
-    chosen, _problems = find(TRUNKS, ["CaBBBB", "79161234567", "9161234567"])
+    chosen = find(TRUNKS, ["CaBBBB", "79161234567", "9161234567"])
     assert [one.trunk.ref for one in chosen] == ["CaBBBB", "CaAAAA"]
 
 
@@ -81,12 +95,6 @@ def configure(folder: Path) -> Path:
         "  - {name: shop, login: b, password: b-b-b-b}\nhistory: {file: history.db}\n"
     )
     return file
-
-
-def context(**given: object) -> click.Context:
-    made = click.Context(click.Command("x"))
-    made.params = given
-    return made
 
 
 def test_accounts_and_phones_are_completed_without_a_cabinet(

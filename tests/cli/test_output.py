@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -113,7 +114,7 @@ def test_no_progress_is_left_once_all_is_done(
 ) -> None:
     terminal(80)
     monkeypatch.setattr(output, "_PATIENCE", -1.0)
-    assert list(track([1], 1, "reading the details: {done} of {total}")) == [1]
+    assert list(track([1], "reading the details: {done} of {total}")) == [1]
     assert capfdbinary.readouterr().err == b"\r\x1b[Kreading the details: 1 of 1\r\x1b[K"
 
 
@@ -124,10 +125,10 @@ def test_a_short_wait_and_a_log_file_get_no_progress(
 ) -> None:
     message = "reading the details: {done} of {total}"
     monkeypatch.setattr(output, "_PATIENCE", -1.0)
-    assert list(track([1, 2], 2, message)) == [1, 2]
+    assert list(track([1, 2], message)) == [1, 2]
     terminal(80)
     monkeypatch.setattr(output, "_PATIENCE", 1000.0)
-    assert list(track([1, 2], 2, message)) == [1, 2]
+    assert list(track([1, 2], message)) == [1, 2]
     assert capfdbinary.readouterr().err == b""
 
 
@@ -141,16 +142,10 @@ def test_a_failure_is_a_line_and_a_status(capfdbinary: pytest.CaptureFixture[byt
 def test_an_output_that_cannot_be_written_is_told(
     capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Full:
-        def write(self, _data: bytes) -> None:
-            raise OSError(28, "full")
-
-    class Stream:
-        buffer = Full()
-
-    monkeypatch.setattr(sys, "stdout", Stream())
-    with pytest.raises(SystemExit):
-        output.write("x")
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit):
+            output.write("x")
     assert capfdbinary.readouterr().err == (
         b"standard output: cannot write: No space left on device\n"
     )

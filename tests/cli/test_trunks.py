@@ -1,22 +1,26 @@
-"""``trunks list`` and ``trunks show`` as a person at a terminal uses them."""
+"""``trunks``: lists, single trunks, and what is said before and after moving selectors."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.cli.conftest import with_device
+import pytest
+
+from tests.cli.conftest import selectors, with_device
 from vats_exporter.cabinet.client import CabinetClient
-from vats_exporter.cli import output
-from vats_exporter.demo import Fault, Incoming, SimulatedCabinet
+from vats_exporter.cli import output, trunks
+from vats_exporter.cli.output import Table
+from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-
-    import pytest
+    from typing import Any
 
     from tests.cli.conftest import Run
 
@@ -143,8 +147,8 @@ def test_a_phone_that_two_trunks_have_is_not_guessed(
     ended = run("trunks", "show", *config, trunk.phone)
     assert ended.status == 1
     assert ended.stderr == (
-        f"{trunk.phone}: several trunks have this phone: "
-        f"{trunk.ref} in demo-1, {trunk.ref} in demo-2\n"
+        f"{trunk.phone}: several trunks match: "
+        f"{trunk.phone} (demo-1, {trunk.ref}), {trunk.phone} (demo-2, {trunk.ref})\n"
     )
 
 
@@ -238,3 +242,345 @@ def test_in_russian_the_table_is_russian_and_json_and_csv_are_as_ever(
     for form in ("json", "csv"):
         russian = run("--lang", "ru", "trunks", "list", *config, "--format", form)
         assert russian == run("trunks", "list", *config, "--format", form)
+
+
+def test_disable_moves_reads_back_and_shows_before_and_after(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    first, second = with_device(cabinet)[:2]
+    before = selectors(cabinet)
+    ended = run("trunks", "disable", *config, first, second, "--yes")
+    assert ended.status == 0
+    assert selectors(cabinet) == {**before, first: False, second: False}
+    assert [line.split()[-3:] for line in ended.stdout.splitlines()[1:]] == [
+        ["on", "off", "changed"]
+    ] * 2
+    assert ended.stderr == "2 of 2 trunks off\n"
+    again = run("trunks", "disable", *config, first, "--yes")
+    assert again.status == 0
+    assert again.stdout.splitlines()[1].endswith("off     off    already so")
+
+
+@pytest.mark.parametrize(
+    ("typed", "end"), [("n\n", "nothing was changed\n"), ("", "[y/N]: \nnothing was changed\n")]
+)
+def test_without_agreement_nothing_is_changed(
+    run: Run,
+    config: tuple[str, str],
+    cabinet: SimulatedCabinet,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    end: str,
+) -> None:
+    phone = with_device(cabinet)[0]
+    before = selectors(cabinet)
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    ended = run("trunks", "disable", *config, phone)
+    assert ended.status == 1
+    assert "to be switched off" in ended.stdout
+    assert ended.stderr.endswith(end)
+    assert selectors(cabinet) == before
+
+
+def test_a_dry_run_says_what_would_be_done_and_changes_nothing(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    trunk = next(t for t in cabinet.account("demo-1").enterprise.trunks() if t.device)
+    before = selectors(cabinet)
+    ended = run("trunks", "disable", *config, trunk.phone, "--dry-run")
+    assert ended.status == 0
+    assert ended.stdout.splitlines()[1].endswith("to be switched off")
+    assert ended.stderr == "1 trunk to be switched off; nothing was sent\n"
+    assert selectors(cabinet) == before
+    assert "selector" not in cabinet.stats()["requests"]
+    already = run("trunks", "enable", *config, trunk.phone, "--dry-run")
+    assert already.stdout.splitlines()[1].endswith("already on")
+    assert already.stderr == "0 trunks to be switched on; nothing was sent\n"
+
+
+def test_a_dry_run_at_level_debug_logs_the_exact_request(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    trunk = next(t for t in cabinet.account("demo-1").enterprise.trunks() if t.device)
+    ended = run("trunks", "disable", *config, trunk.phone, "--dry-run", "--log.level", "debug")
+    (line,) = (line for line in ended.stderr.splitlines() if "request to send" in line)
+    assert "body=7|0|6|" in line
+    assert line.endswith(f"|5|{trunk.ref}|6|0|")
+
+
+def test_a_trunk_without_a_device_is_told_before_anything_is_sent(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enterprise = cabinet.account("demo-1").enterprise
+    first = enterprise.trunks()[0]
+    trunk = enterprise.add(replace(first, id=first.id + 1, phone="79990001122", device=None))
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    ended = run("trunks", "disable", *config, trunk.phone, with_device(cabinet)[0])
+    assert ended.status == 1
+    assert ended.stdout.splitlines()[1].endswith("no SIP device")
+    assert ended.stderr == (
+        "79990001122: no SIP device, so no selector to switch\n"
+        "1 trunk to be switched off; go on? [y/N]: nothing was changed\n"
+    )
+    assert "selector" not in cabinet.stats()["requests"]
+
+
+def test_one_wrong_phone_changes_nothing_at_all(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    before = selectors(cabinet)
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "79999999999", "--yes")
+    assert ended.status == 1
+    assert ended.stderr == "79999999999: no trunk has this phone\nnothing was changed\n"
+    assert selectors(cabinet) == before
+
+
+def test_phones_come_from_a_file_with_comments(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    first, second = with_device(cabinet)[:2]
+    file = tmp_path / "phones.txt"
+    file.write_text(f"\ufeff{first}  # касса\n\n# все остальные\n{second}\n", encoding="utf-8")
+    ended = run("trunks", "disable", *config, "--file", str(file), "--yes")
+    assert ended.status == 0
+    assert [selectors(cabinet)[phone] for phone in (first, second)] == [False, False]
+
+
+@pytest.mark.parametrize("arguments", [(), ("79161234567", "--all")])
+def test_which_trunks_are_meant_must_be_said_in_one_way(
+    run: Run, config: tuple[str, str], arguments: tuple[str, ...]
+) -> None:
+    ended = run("trunks", "enable", *config, *arguments)
+    assert ended.status == 2
+    assert "give phones, or --file, or --all: one of them" in ended.stderr
+
+
+def test_an_interrupt_says_what_was_done_and_what_was_not(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phones = with_device(cabinet)[:3]
+
+    def interrupted(steps: Iterator[Any], message: str) -> Iterator[Any]:
+        for step in steps:
+            yield step
+            if message.startswith("switching"):
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(trunks, "track", interrupted)
+    ended = run("trunks", "disable", *config, *phones, "--yes")
+    assert ended.status == 130
+    assert [selectors(cabinet)[phone] for phone in phones] == [False, True, True]
+    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    assert outcomes == ["changed", "not done", "not done"]
+    assert "1 of 3 trunks off" in ended.stderr
+
+
+def test_a_session_that_ends_half_way_does_not_stop_the_change(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    phones = with_device(cabinet)[:3]
+
+    def end_sessions(incoming: Incoming) -> Fault | None:
+        if incoming.call == "selector" and incoming.number == 2:
+            cabinet.end_sessions()
+        return None
+
+    cabinet.faults = end_sessions
+    ended = run("trunks", "disable", *config, *phones, "--yes")
+    assert ended.status == 0
+    assert [selectors(cabinet)[phone] for phone in phones] == [False] * 3
+
+
+def test_a_password_that_changes_half_way_is_refused_once_and_the_rest_is_left_as_it_was(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    before = selectors(cabinet)
+    phones = with_device(cabinet)
+
+    def change_the_password(incoming: Incoming) -> Fault | None:
+        if incoming.call == "selector" and incoming.number == 2:
+            cabinet.change_password("demo-1", "another")
+        return None
+
+    cabinet.faults = change_the_password
+    ended = run("trunks", "disable", *config, *phones, "--yes")
+    assert ended.status == 130
+    assert cabinet.stats()["refused_sign_ins"] == 1
+    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    assert outcomes == [
+        "changed",
+        "failed: sign_in: the cabinet refused login and password",
+        *["not done"] * (len(phones) - 2),
+    ]
+    assert [phone for phone in phones if selectors(cabinet)[phone] != before[phone]] == phones[:1]
+    assert ended.stderr.splitlines()[-3:] == [
+        f"1 of {len(phones)} trunks off",
+        "demo-1: stopped: sign_in: the cabinet refused login and password",
+        "what is not done is left as it was",
+    ]
+
+
+def test_a_cabinet_that_is_gone_stops_its_own_account_alone(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    ours, theirs = with_device(cabinet)[:3], with_device(cabinet, "demo-2")[:2]
+
+    def break_off(incoming: Incoming) -> Fault | None:
+        ours_is_moved = incoming.call == "selector" and incoming.account == "demo-1"
+        return Fault(drop=True) if ours_is_moved else None
+
+    cabinet.faults = break_off
+    ended = run("trunks", "disable", *config, *ours, *theirs, "--yes")
+    assert ended.status == 130
+    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    assert outcomes[0].startswith("to be checked in the cabinet: selector: ")
+    assert outcomes[1:] == ["not done", "not done", "changed", "changed"]
+    assert "2 of 5 trunks off\ndemo-1: stopped: selector: " in ended.stderr
+
+
+def test_a_cabinet_that_fails_at_the_last_trunk_leaves_none_undone(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    phones = with_device(cabinet)[:2]
+
+    def break_off(incoming: Incoming) -> Fault | None:
+        return Fault(drop=True) if incoming.call == "selector" and incoming.number > 1 else None
+
+    cabinet.faults = break_off
+    ended = run("trunks", "disable", *config, *phones, "--yes")
+    assert ended.status == 1
+    assert ended.stderr.splitlines()[-1] == "1 of 2 trunks off"
+
+
+def test_a_trunk_removed_meanwhile_fails_alone(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    phones = with_device(cabinet)[:3]
+
+    def remove(incoming: Incoming) -> Fault | None:
+        if incoming.call == "selector" and incoming.number == 1:
+            cabinet.account("demo-1").enterprise.remove(phones[1])
+        return None
+
+    cabinet.faults = remove
+    ended = run("trunks", "disable", *config, *phones, "--yes")
+    assert ended.status == 1
+    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    assert outcomes[0] == outcomes[2] == "changed"
+    assert outcomes[1].startswith("failed: details: ")
+
+
+def without_the_selector(tmp_path: Path) -> None:
+    file = tmp_path / "vats-exporter.yml"
+    text = "\n".join(line for line in file.read_text().splitlines() if "selector" not in line)
+    file.write_text(text)
+
+
+def test_the_methods_name_need_not_be_configured(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    without_the_selector(tmp_path)
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
+    assert (ended.status, ended.stderr) == (0, "1 of 1 trunk off\n")
+
+
+def test_where_the_script_does_not_tell_the_methods_name_it_says_how_to_find_it(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    def without(answer: Answer) -> Answer:
+        assert isinstance(answer.body, bytes)
+        return replace(answer, body=answer.body.replace(b"setEnabled", b"no method"))
+
+    def hide(incoming: Incoming) -> Fault | None:
+        return Fault(change=without) if incoming.call == "permutation" else None
+
+    without_the_selector(tmp_path)
+    cabinet.faults = hide
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
+    assert ended.status == 1
+    assert "selector_method sets it" in ended.stderr
+
+
+def test_a_ctrl_c_while_the_table_is_printed_does_not_cut_it_off(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Table.text
+
+    def text(table: Table, *arguments: Any) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return real(table, *arguments)
+
+    monkeypatch.setattr(Table, "text", text)
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
+    assert ended.status == 0
+    assert ended.stdout.splitlines()[1].endswith("changed")
+
+
+def test_an_empty_file_of_phones_is_told(run: Run, config: tuple[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "phones.txt"
+    file.write_text("# none yet\n", encoding="utf-8")
+    ended = run("trunks", "disable", *config, "--file", str(file), "--yes")
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr == f"{file}: no phones in it\n"
+
+
+def test_nothing_is_changed_while_an_account_cannot_be_read(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    before = selectors(cabinet)
+    cabinet.change_password("demo-2", "another")
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
+    assert ended.status == 1
+    assert ended.stderr.endswith("nothing was changed, since an account could not be read\n")
+    assert selectors(cabinet) == before
+
+
+def test_all_means_every_trunk_of_the_named_accounts(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    other = selectors(cabinet, "demo-2")
+    ended = run("trunks", "disable", *config, "--all", "--account", "demo-1", "--yes")
+    trunks = cabinet.account("demo-1").enterprise.trunks()
+    assert len(ended.stdout.splitlines()) == len(trunks) + 1
+    assert set(selectors(cabinet).values()) <= {False, None}
+    assert selectors(cabinet, "demo-2") == other
+
+
+def test_names_that_cannot_be_looked_up_change_nothing(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    before = selectors(cabinet)
+
+    def hide_the_script(incoming: Incoming) -> Fault | None:
+        return Fault(drop=True) if incoming.call == "nocache" and incoming.number > 1 else None
+
+    cabinet.faults = hide_the_script
+    ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--account", "demo-1")
+    assert ended.status == 1
+    assert ended.stderr.startswith("nothing was changed: nocache: ")
+    assert selectors(cabinet) == before
+
+
+def test_who_agrees_gets_what_was_shown(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = with_device(cabinet)[0]
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert run("trunks", "disable", *config, phone).status == 0
+    assert selectors(cabinet)[phone] is False
+
+
+def test_in_russian_it_asks_and_takes_a_russian_answer(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = with_device(cabinet)[0]
+    monkeypatch.setattr("sys.stdin", io.StringIO("Да\n"))
+    ended = run("--lang", "ru", "trunks", "disable", *config, phone)
+    assert ended.status == 0
+    assert "будет выключен" in ended.stdout
+    assert ended.stdout.endswith("включён  выключен  переключён\n")
+    assert ended.stderr == (
+        "«ползунок» будет выключен у 1 транка; продолжить? [д/Н]: "
+        "«ползунок» выключен у 1 из 1 транка\n"
+    )
+    assert selectors(cabinet)[phone] is False

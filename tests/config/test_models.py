@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from vats_exporter.config.models import AccountSettings, CacheSettings, Config, SharedSettings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 OFFICE = AccountSettings(name="office", login="a", password="hunter2")
 
@@ -48,6 +45,6 @@ def test_defaults_may_have_what_is_not_an_accounts_own() -> None:
 
 def test_a_configuration_that_a_program_makes_comes_from_no_file() -> None:
     config = Config(accounts=[OFFICE], cache=CacheSettings(ttl=1.0))
-    assert config.file is None
+    assert config.file == Path()
     assert config.warnings == ()
     assert not config.details.enabled

@@ -13,7 +13,8 @@ from docs import build_catalogue
 from docs.build_catalogue import MO, PO
 
 PACKAGE = Path(vats_exporter.__file__).parent
-PLACES = {"track": (3,), "count": (2, 3), **dict.fromkeys(("_", "say", "tell", "fail"), (1,))}
+SAYING = ("_", "say", "tell", "complain", "fail")
+PLACES = {"track": (2,), "count": (2, 3), **dict.fromkeys(SAYING, (1,))}
 """Functions that say something, and which of their arguments are messages."""
 
 with PO.open("rb") as opened:

@@ -41,7 +41,7 @@ PLACES: Final = {
     "a thread of a connection": "vats_exporter.web.server:_Connection._answer_one",
     "a thread of details": "vats_exporter.details:DetailedSource._read",
     "a thread of a refresh": "vats_exporter.refresh:Refresher._keep",
-    "a configuration": "vats_exporter.cli.options:load",
+    "a configuration": "vats_exporter.config.loading:_with_defaults",
     "a table": "vats_exporter.cli.output:Table.text",
     "a card": "vats_exporter.cli.trunks:_card",
     "a switch": "vats_exporter.cabinet.devices:TrunkSwitch.carry_out",

@@ -14,20 +14,18 @@ import gc
 import gettext
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from inspect import cleandoc
-from itertools import pairwise
-from typing import Final, NoReturn, TypeVar
+from typing import Final, NoReturn
 
 import click
 
 from vats_exporter import __version__
-from vats_exporter.cli.output import INTERRUPTED, LOCALE, _, fail, tell
+from vats_exporter.cli.output import FAILED, INTERRUPTED, LOCALE, _, fail, has_failed, tell
 from vats_exporter.redaction import describe_unexpected
-
-AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
 COMMANDS: Final = {
     "serve": "Export the trunks of the configured accounts to Prometheus.",
@@ -76,18 +74,20 @@ class _LazyGroup(click.Group):
         except click.NoSuchOption as error:
             if error.possibilities:
                 raise
-            line = _(
+            message = _(
                 "No option {name} here: options follow their command, as in "
                 "vats-exporter serve {name}",
                 name=error.option_name,
             )
-            raise click.UsageError(line, ctx) from None
+            ctx.fail(message)
 
-    def invoke(self, ctx: click.Context) -> object:
+    def invoke(self, ctx: click.Context) -> None:
         try:
-            return super().invoke(ctx)
+            super().invoke(ctx)
         except KeyboardInterrupt:
             fail("interrupted", status=INTERRUPTED)
+        if has_failed():
+            sys.exit(FAILED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         with formatter.section(_("Commands")):
@@ -119,7 +119,7 @@ def _commands() -> None:
     """
 
 
-def in_language(command: AnyCommand) -> AnyCommand:
+def in_language(command: click.Command) -> click.Command:
     """Return a copy of a command whose help is in the operator's language."""
     shown = copy.copy(command)
     shown.help, shown.epilog = _translated(command.help), _translated(command.epilog)
@@ -150,15 +150,12 @@ def _translated(text: str | None) -> str:
 
 def _language(arguments: Sequence[str]) -> str:
     """Return the language that the option names or, as in gettext, the environment."""
-    asked = ""
-    for one, following in pairwise([*arguments, ""]):
-        if one == "--lang" or one.startswith("--lang="):
-            asked = one.partition("=")[2] or following
+    asked = re.findall("--lang[= ](..)", " ".join(arguments))
     locales = map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))
     locale = next(filter(None, locales), "C")
     # As in gettext, LANGUAGE, a list, goes before the locale unless that is C.
     listed = "" if locale in ("C", "POSIX") else os.environ.get("LANGUAGE", "")
-    codes = (one[:2] for one in [asked, *listed.split(":"), locale])
+    codes = (one[:2] for one in [*asked[-1:], *listed.split(":"), locale])
     return next((code for code in codes if code in LANGUAGES), "en")
 
 

@@ -80,20 +80,19 @@ def _works(accounts: Sequence[AccountSettings]) -> bool:
     """Ask every account's cabinet, and write what was found; return whether all of them work."""
     titles = _("Account"), _("Result"), _("Trunks"), _("Enterprise"), _("Permutation")
     rows, lines, works = [], [], True
-    with options.at_once(accounts, _read) as asked:
-        for account, cabinet, outcome in asked:
-            if isinstance(outcome, CabinetError):
-                problem, trunks, notes = outcome.result, "-", [str(outcome)]
-            else:
-                problem, (trunks, notes) = "", outcome
-            if misfit := cabinet.discovery.misfit if cabinet.discovery else "":
-                problem = problem or "undecodable"
-                notes += [] if any(misfit in note for note in notes) else [misfit]
-            enterprise = cabinet.enterprise or account.enterprise or "-"
-            permutation = cabinet.discovery.permutation if cabinet.discovery else "-"
-            rows.append([account.name, problem or _("ok"), trunks, enterprise, permutation])
-            lines += [f"{account.name}: {sentence(redact(note))}" for note in notes]
-            works = works and not problem
+    for account, cabinet, outcome in options.at_once(accounts, _read):
+        if isinstance(outcome, CabinetError):
+            problem, trunks, notes = outcome.result, "-", [str(outcome)]
+        else:
+            problem, (trunks, notes) = "", outcome
+        if misfit := cabinet.discovery.misfit if cabinet.discovery else "":
+            problem = problem or "undecodable"
+            notes += [] if any(misfit in note for note in notes) else [misfit]
+        enterprise = cabinet.enterprise or account.enterprise or "-"
+        permutation = cabinet.discovery.permutation if cabinet.discovery else "-"
+        rows.append([account.name, problem or _("ok"), trunks, enterprise, permutation])
+        lines += [f"{account.name}: {sentence(redact(note))}" for note in notes]
+        works = works and not problem
     write("\n" + Table(*titles, right={2, 3}).text(rows))
     if any(row[2].endswith("+") for row in rows):
         lines.append(_("+ means that there may be more: only the first page was read."))

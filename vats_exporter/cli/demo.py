@@ -26,8 +26,6 @@ _EXPORTER_PORT: Final = 9742
 _CABINET_PORT: Final = 9743
 
 _TTL: Final = "5s"
-_COMMANDS: Final = ("check --online", "trunks list", "inspect", "events")
-
 _PACE: Final = 15.0
 _HOLD: Final = 120.0
 """A trunk changes every 15 s; one that was just changed by hand is left alone for two minutes."""
@@ -199,6 +197,7 @@ Try in another terminal:
     if written is not None:
         file = f"--config.file {shlex.quote(str(written))}"
         comment = _("the other commands, with the configuration that was written")
-        commands = [f"  # {comment}", *(f"  vats-exporter {one} {file}" for one in _COMMANDS), ""]
+        shown = ("check --online", "trunks list", f"inspect --account {first.name}", "events")
+        commands = [f"  # {comment}", *(f"  vats-exporter {one} {file}" for one in shown), ""]
     end = _("A trunk changes by itself every {pace} s. Ctrl-C ends it all.", **told)
     return "\n".join([start, *([switch] if phone else []), others, *commands, end, "", ""])

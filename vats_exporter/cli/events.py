@@ -95,7 +95,15 @@ def command(**given: Any) -> None:
 
     Exits with 1 if the file cannot be read, or does not contain the account or phone.
     """
-    path = given["history_file"] or _configured(given["config_file"])
+    path = given["history_file"]
+    if path is None:
+        config = options.read_config(given["config_file"])
+        path = config.history.file
+        if path is None:
+            fail(
+                "{file}: history.file is not set, so the history is in the exporter's memory alone",
+                file=config.file,
+            )
     accounts, phones, since = given["account"], given["phone"], given["since"]
     read = partial(read_events, path, accounts=accounts, phones=phones, since=since)
     as_text = _as_json if given["format"] == "json" else _table()
@@ -143,16 +151,6 @@ def follow_events(
         if events:
             write(as_text(events))
             last = events[-1].id or 0
-
-
-def _configured(config_file: Path | None) -> Path:
-    config = options.read_config(config_file)
-    if config.history.file is None:
-        fail(
-            "{file}: history.file is not set, so the history is in the exporter's memory alone",
-            file=config.file,
-        )
-    return config.history.file
 
 
 def _table() -> Callable[[list[Event]], str]:

@@ -48,10 +48,9 @@ def command(*, config_file: Path | None, account: str | None, save: Path | None)
 
     Exits with 1 if the cabinet cannot be read, after showing and saving what it sent until then.
     """
-    config = options.read_config(config_file)
-    chosen, *others = options.choose(config, [account] if account else [])
+    chosen, *others = options.choose(config_file, [account] if account else [])
     if others:
-        names = ", ".join(one.name for one in config.accounts)
+        names = ", ".join(one.name for one in (chosen, *others))
         fail("which account? there are {names}; say --account NAME", names=names)
     logs.configure(level="error")
     found = inspect(chosen, details=save is not None)

@@ -7,11 +7,15 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from http.client import HTTPException
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar, get_args
+from urllib.request import ProxyHandler, build_opener
 
 import click
 
@@ -19,17 +23,18 @@ from vats_exporter import logs
 from vats_exporter.cabinet.answers import PageRead
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError, UndecodableError
-from vats_exporter.cli.output import WRONG_CONFIGURATION, Progress, _, fail, sentence, tell
+from vats_exporter.cli import output
+from vats_exporter.cli.output import WRONG_CONFIGURATION, _, complain, fail, sentence, tell
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.file import read_phones
 from vats_exporter.history.ledger import HistoryError
-from vats_exporter.redaction import describe_unexpected, register_secrets
+from vats_exporter.redaction import describe_unexpected
 from vats_exporter.trunks import Trunk, phone_digits, read_phone
 from vats_exporter.web.protection import Protection
-from vats_exporter.web.settings import WebSettings
+from vats_exporter.web.settings import load_web_config
 
 Outcome = TypeVar("Outcome")
 
@@ -51,15 +56,6 @@ def option(
     Its parameter is called as the flag, with ``_`` for dots and hyphens. ``read`` makes of
     each text that is given what the command gets, or raises a ValueError.
     """
-
-    def callback(_context: object, _option: object, value: str | tuple[str, ...] | None) -> object:
-        if read is None or value is None:
-            return value
-        try:
-            return read(value) if isinstance(value, str) else tuple(map(read, value))
-        except ValueError as error:
-            raise click.BadParameter(_("{error}", error=error)) from None
-
     *flags, value = usage.split()
     if value.startswith("-"):
         flags.append(value)
@@ -68,9 +64,21 @@ def option(
         settings["type"] = click.Choice(value[1:-1].split("|"))
     else:
         settings["metavar"] = value
+    if read:
+        settings["type"] = _converter(read)
     settings.setdefault("show_default", bool(settings.get("default")))
     parameter = re.sub("[.-]", "_", flags[-1].removeprefix("--"))
-    return click.option(*flags, parameter, help=text, callback=callback, **settings)
+    return click.option(*flags, parameter, help=text, **settings)
+
+
+def _converter(read: Callable[[str], object]) -> Callable[[str], object]:
+    def convert(given: str) -> object:
+        try:
+            return read(given)
+        except ValueError as error:
+            raise click.BadParameter(_("{error}", error=error)) from None
+
+    return convert
 
 
 def examples(*lines: str) -> str:
@@ -93,10 +101,6 @@ def complete_phone(context: click.Context, _parameter: click.Parameter, typed: s
 
 def _known_trunks(context: click.Context) -> dict[str, set[str]]:
     """The phones of each account, as far as they can be found out at once, without the cabinet."""
-    # Imported here: only a shell asks.
-    from http.client import HTTPException  # noqa: PLC0415 - see above
-    from urllib.request import ProxyHandler, build_opener  # noqa: PLC0415 - see above
-
     known: dict[str, set[str]] = defaultdict(set)
     file = context.params.get("history_file")
     if config_file := context.params.get("config_file") or _first_config():
@@ -146,60 +150,35 @@ log_format = option(
 )
 
 
-def read_config(file: Path | None) -> Config:
-    """Read a command's configuration; end the program with all that is wrong with it."""
-    try:
-        return load_config(find_config(file))
-    except ConfigError as error:
-        refuse(error)
-
-
-def find_config(file: Path | None) -> Path:
-    """Return the configuration file that a command was given, or the first one that is there."""
-    chosen = file or _first_config()
-    if chosen is None:
-        here, there = CONFIG_FILES
-        fail(
-            "no configuration: neither {here} nor {there} is there; name one with --config.file",
-            status=WRONG_CONFIGURATION,
-            here=here,
-            there=there,
-        )
-    return chosen
-
-
 def _first_config() -> Path | None:
     return next((one for one in CONFIG_FILES if one.exists()), None)
 
 
-def load_config(file: Path) -> Config:
-    """Load a configuration, and keep its passwords out of the log; may raise ConfigError."""
-    config = load(file)
-    for account in config.accounts:
-        register_secrets(account.password, account.proxy_url)
-    return config
+def read_config(file: Path | None) -> Config:
+    """Read a command's configuration, or the first one that is there; end where that is wrong."""
+    chosen = file or _first_config()
+    if chosen is None:
+        fail(
+            "no configuration: neither {files[0]} nor {files[1]} is there; name one with "
+            "--config.file",
+            status=WRONG_CONFIGURATION,
+            files=CONFIG_FILES,
+        )
+    try:
+        return load(chosen)
+    except ConfigError as error:
+        _refuse(error)
 
 
 def read_web_config(file: Path | None) -> Protection | None:
     """Read what protects the exporter's own address, if anything does; end where that is wrong."""
-    if file is None:
-        return None
-    # Imported here, since only serving and checking need it.
-    from vats_exporter.web.protection import Protection  # noqa: PLC0415 - see above
-    from vats_exporter.web.settings import load_web_config  # noqa: PLC0415 - see above
-
-    def read() -> WebSettings:
-        settings = load_web_config(file)
-        register_secrets(*settings.basic_auth_users.values())
-        return settings
-
     try:
-        return Protection(read, file)
+        return Protection(partial(load_web_config, file), file) if file else None
     except ConfigError as error:
-        refuse(error)
+        _refuse(error)
 
 
-def refuse(error: ConfigError) -> NoReturn:
+def _refuse(error: ConfigError) -> NoReturn:
     """Say what is wrong with a configuration, a line a problem, and end the program."""
     for problem in error.problems:
         tell("{file}: {problem}", file=error.file, problem=in_words(problem))
@@ -212,16 +191,15 @@ def in_words(problem: Problem) -> str:
     return ": ".join(filter(None, (place, problem.path, sentence(problem.message))))
 
 
-def choose(config: Config, names: Sequence[str]) -> list[AccountSettings]:
-    """Return the accounts of these names, or all of them, or end the program."""
+def choose(file: Path | None, names: Sequence[str]) -> list[AccountSettings]:
+    """Return a configuration's accounts of these names, or all of them, or end the program."""
+    config = read_config(file)
     known = {account.name: account for account in config.accounts}
     refuse_unknown_accounts(names, known, config.file)
     return [known[name] for name in dict.fromkeys(names or known)]
 
 
-def refuse_unknown_accounts(
-    names: Iterable[str], known: Collection[str], file: Path | None
-) -> None:
+def refuse_unknown_accounts(names: Iterable[str], known: Collection[str], file: Path) -> None:
     """End the program if there is no account of one of these names."""
     for name in names:
         if name not in known:
@@ -245,21 +223,16 @@ class Found(NamedTuple):
         return self.trunk.phone or self.trunk.ref
 
 
-@contextmanager
 def at_once(
     chosen: Sequence[AccountSettings],
     work: Callable[[AccountSettings, CabinetClient], Outcome],
     level: logs.Level | None = None,
-) -> Iterator[Iterator[tuple[AccountSettings, CabinetClient, Outcome | CabinetError]]]:
-    """Do something with some accounts' cabinets, several at a time; they stay open in the block.
+) -> Iterator[tuple[AccountSettings, CabinetClient, Outcome | CabinetError]]:
+    """Do something with some accounts' cabinets, several at a time.
 
-    Yields each account, its cabinet, and what came of it or went wrong, in order, as soon as it is
-    there.
+    Yields each account, its cabinet, which stays open until the command ends, and what came of it
+    or went wrong, in order, as soon as it is there.
     """
-    # Imported here: `serve` and `events` do without.
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see above
-
-    from vats_exporter.cabinet.client import CabinetClient  # noqa: PLC0415 - see above
 
     def attempt(account: AccountSettings, cabinet: CabinetClient) -> Outcome | CabinetError:
         try:
@@ -274,81 +247,61 @@ def at_once(
             progress.say("reading the cabinets: page {number}", number=next(pages))
 
     logs.configure(level=level or "error")
-    progress, pages = Progress(), count(1)
-    with ThreadPoolExecutor(_AT_ONCE) as pool, ExitStack() as opened:
-        cabinets = [opened.enter_context(CabinetClient(one, trace=trace)) for one in chosen]
-        # After Ctrl-C: first this, then the cabinets are closed, then the pool's threads end.
-        opened.callback(pool.shutdown, wait=False, cancel_futures=True)
-        yield zip(chosen, cabinets, pool.map(attempt, chosen, cabinets), strict=True)
+    progress, pages = output.Progress(), count(1)
+    command = click.get_current_context()
+    pool = command.with_resource(ThreadPoolExecutor(_AT_ONCE))
+    cabinets = [command.with_resource(CabinetClient(one, trace=trace)) for one in chosen]
+    # After Ctrl-C: first this, then the cabinets are closed, then the pool's threads end.
+    command.call_on_close(partial(pool.shutdown, wait=False, cancel_futures=True))
+    return zip(chosen, cabinets, pool.map(attempt, chosen, cabinets), strict=True)
 
 
-@contextmanager
-def reading(
+def read_trunks(
     chosen: Sequence[AccountSettings], level: logs.Level | None = None
-) -> Iterator[tuple[Iterator[list[Found]], set[str]]]:
-    """Read every trunk of some accounts; their cabinets stay open within the block.
+) -> Iterator[list[Found]]:
+    """Read every trunk of some accounts, and yield them account by account, as they are read.
 
-    Yields the trunks, account by account as they are read, and the names of the accounts that could
-    not be read so far, which are told on standard error.
+    An account that cannot be read is complained of.
     """
-    failed: set[str] = set()
-
-    def found() -> Iterator[list[Found]]:
-        for account, cabinet, outcome in asked:
-            if isinstance(outcome, CabinetError):
-                tell("{account}: {error}", account=account.name, error=outcome)
-                failed.add(account.name)
-                continue
-            expected = ExpectedOff(account.expected_off, account.expected_off_file)
-            trunks, warnings = expected.mark(outcome.trunks)
-            for warning in warnings:
-                tell("{account}: {error}", account=account.name, error=sentence(warning))
-            yield [Found(account.name, cabinet, trunk) for trunk in trunks]
-
-    with at_once(chosen, lambda _account, cabinet: cabinet.read_trunks(), level) as asked:
-        yield found(), failed
+    read = at_once(chosen, lambda _account, cabinet: cabinet.read_trunks(), level)
+    for account, cabinet, outcome in read:
+        if isinstance(outcome, CabinetError):
+            complain("{account}: {error}", account=account.name, error=outcome)
+            continue
+        expected = ExpectedOff(account.expected_off, account.expected_off_file)
+        trunks, warnings = expected.mark(outcome.trunks)
+        for warning in warnings:
+            tell("{account}: {error}", account=account.name, error=sentence(warning))
+        yield [Found(account.name, cabinet, trunk) for trunk in trunks]
 
 
-def find(everything: Iterable[Found], wanted: Sequence[str]) -> tuple[list[Found], list[str]]:
+def find(everything: Iterable[Found], wanted: Sequence[str]) -> list[Found]:
     """Find trunks by phones as people write them, their last seven digits, or references.
 
-    Returns the trunks in the order asked for, each once, and what is told on standard error: a
-    sentence for each text that names no trunk or more than one.
+    Returns them in the order asked for, each once. What names no trunk, or more than one, is
+    complained of.
     """
     by_name: dict[str, list[Found]] = defaultdict(list)
     for found in everything:
         phone = found.trunk.phone
         for name in {found.trunk.ref, phone, phone[-7:]} - {""}:
             by_name[name].append(found)
-    chosen, problems = [], []
     together = " ".join(wanted)
     if len(wanted) > 1 and read_phone(together) and not any(map(read_phone, wanted)):
-        problems.append(_("{phone}: put a phone with blanks in quotes", phone=together))
-        wanted = ()
+        complain("{phone}: put a phone with blanks in quotes", phone=together)
+        return []
+    chosen = []
     for text in wanted:
         phone, digits = read_phone(text), phone_digits(text)
-        short = digits if len(digits) == 7 else ""
-        matches = by_name.get(text.strip()) or by_name.get(phone or short, [])
+        matches = by_name.get(text.strip()) or by_name.get(phone or digits, [])
         if len(matches) == 1:
             chosen += matches
-            continue
-        trunks = ", ".join(
-            _(
-                "{trunk} in {account}",
-                trunk=one.trunk.ref if phone else one.label,
-                account=one.account,
-            )
-            for one in matches
-        )
-        if matches and phone:
-            said = _("{phone}: several trunks have this phone: {trunks}", phone=text, trunks=trunks)
         elif matches:
-            said = _("{phone}: several phones end like this: {trunks}", phone=text, trunks=trunks)
-        elif phone or short:
-            said = _("{phone}: no trunk has this phone", phone=text)
+            names = [f"{one.label} ({one.account}, {one.trunk.ref})" for one in matches]
+            trunks = ", ".join(names)
+            complain("{phone}: several trunks match: {trunks}", phone=text, trunks=trunks)
+        elif phone or len(digits) == 7:
+            complain("{phone}: no trunk has this phone", phone=text)
         else:
-            said = _("{phone}: neither a phone nor a trunk's reference", phone=text)
-        problems.append(said)
-    for problem in problems:
-        tell("{problem}", problem=problem)
-    return list(dict.fromkeys(chosen)), problems
+            complain("{phone}: neither a phone nor a trunk's reference", phone=text)
+    return list(dict.fromkeys(chosen))

@@ -22,6 +22,8 @@ from pathlib import Path
 from string import Formatter
 from typing import Final, NoReturn, TypeVar
 
+import click
+
 from vats_exporter.redaction import redact
 from vats_exporter.trunks import Words
 
@@ -36,6 +38,7 @@ INTERRUPTED: Final = 130
 
 LOCALE: Final = Path(__file__).parent / "locale"
 
+_FAILURE: Final = f"{__name__}.failure"
 _PATIENCE: Final = 1.0
 """Seconds that pass without a line of progress."""
 _ERASE: Final = "\r\x1b[K"
@@ -44,29 +47,25 @@ _BOLD, _GREY, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 def _(message: str, **parts: object) -> str:
     """Say something in the operator's language; an exception among the parts as well."""
-    said = {name: _part(value) for name, value in parts.items()}
     text = gettext.gettext(message) if message else ""  # of which catalogues make their head
+    said = {name: _part(value) for name, value in parts.items()}
     return text.format(**said) if parts else text
 
 
 def count(number: int, one: str, many: str, **parts: object) -> str:
     """Say how many there are, the same way; the number is the part *count*."""
-    said = {name: _part(value) for name, value in parts.items()}
-    return gettext.ngettext(one, many, number).format(count=number, **said)
+    return _(gettext.ngettext(one, many, number), count=number, **parts)
 
 
 def _part(value: object) -> object:
+    if not isinstance(value, Exception):
+        return value
+    text = str(value)
     if isinstance(value, OSError):
-        return sentence(reason(value))
-    return sentence(redact(str(value))) if isinstance(value, Exception) else value
-
-
-def reason(error: OSError) -> str:
-    """Say why the system refused, without what Python adds to it."""
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    # A name that does not resolve has numbers of its own, below 0.
-    return error.strerror or str(error)
+        # What the system says. A name that does not resolve has numbers of its own, below 0.
+        number = value.errno or 0
+        text = os.strerror(number) if number > 0 else value.strerror or text
+    return sentence(redact(text))
 
 
 def words(both: Words) -> str:
@@ -111,13 +110,11 @@ def _sentences() -> list[tuple[re.Pattern[str], str]]:
 
 
 def write(text: str) -> None:
-    """Write a result, with its line breaks; it holds no lone surrogate."""
+    """Write a result, with its line breaks."""
     Progress.erase()
     try:
-        sys.stdout.buffer.write(text.encode("utf-8"))
-        # Flushed, so that a reader that has gone away, as `head` does, is noticed here and not
-        # while Python shuts down.
-        sys.stdout.buffer.flush()
+        # Flushes, so that a reader that has gone away is noticed here.
+        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
     except BrokenPipeError:
         raise  # click ends the program quietly, with status 1
     except OSError as error:
@@ -129,33 +126,36 @@ def say(message: str, **parts: object) -> None:
     write(f"{printable(_(message, **parts))}\n")
 
 
-def tell(message: str, *, end: str = "\n", **parts: object) -> None:
+def tell(message: str, **parts: object) -> None:
     """Write one line on standard error."""
     Progress.erase()
-    sys.stderr.buffer.write(f"{printable(_(message, **parts))}{end}".encode())
-    sys.stderr.buffer.flush()
+    click.echo(printable(_(message, **parts)).encode(), err=True)
+
+
+def complain(message: str, **parts: object) -> None:
+    """Tell what failed; the command does the rest, and ends with status 1."""
+    tell(message, **parts)
+    click.get_current_context().meta[_FAILURE] = True
+
+
+def has_failed() -> bool:
+    """Whether something was complained of."""
+    return _FAILURE in click.get_current_context().meta
 
 
 def fail(message: str, *, status: int = FAILED, **parts: object) -> NoReturn:
     """Say why in one line, and end the program."""
-    tell(message, end="\n", **parts)
+    tell(message, **parts)
     sys.exit(status)
 
 
 def printable(text: str) -> str:
     """Escape what cannot be shown, or what a terminal would act upon."""
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for one in text
-    )
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
-def as_json(value: object) -> str:
-    """Write JSON on one line; lone surrogates, which UTF-8 can't hold, as its own escapes."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+as_json: Final = partial(json.dumps, ensure_ascii=False)
+"""Writes JSON on one line; :func:`write` escapes the lone surrogates in it as JSON does."""
 
 
 def facts(lines: dict[str, str]) -> str:
@@ -178,40 +178,41 @@ class Table:
 
     def text(self, rows: Iterable[Sequence[str]], *, grey: Sequence[bool] = ()) -> str:
         """Lay out some rows, the first ones under the titles; *grey* are of less interest."""
-        lines = [
-            (tuple(map(printable, row)), _GREY if dim else "")
+        is_terminal = sys.stdout.isatty()
+        coloured = is_terminal and os.environ.get("TERM") != "dumb"
+        lines = [(_BOLD, self._titles)]
+        lines += [
+            (_GREY if dim else "", tuple(map(printable, row)))
             for row, dim in zip_longest(rows, grey)
         ]
-        if not self._widths:
-            self._widths = [0] * len(self._titles)
-            lines.insert(0, (self._titles, _BOLD))
-        columns = list(zip(*(cells for cells, _style in lines), strict=True))
+        begun, self._widths = bool(self._widths), self._widths or [0] * len(self._titles)
+        columns = list(zip(*(cells for _style, cells in lines), strict=True))
         for place, column in enumerate(columns):
             self._widths[place] = max(self._widths[place], *map(_width, column))
-        is_terminal = sys.stdout.isatty()
-        if is_terminal and columns:
+        if is_terminal:
             self._narrow(columns)
-        coloured = is_terminal and os.environ.get("TERM") != "dumb"
         return "".join(
             f"{style}{line}{_PLAIN}\n" if style and coloured else f"{line}\n"
-            for cells, style in lines
-            for line in self._lines(cells)
+            for style, cells in lines[begun:]
+            for line in self._fold(cells)
         )
 
     def _narrow(self, columns: Sequence[Sequence[str]]) -> None:
         """Narrow the widest columns until the table fits, down to a word's width."""
         widths = self._widths
         over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
-        least = [max(_width(word) for word in " ".join(cells).split(" ")) for cells in columns]
+        least = [max(map(_width, " ".join(cells).split(" "))) for cells in columns]
         for _column in range(over):
             wide = [place for place, width in enumerate(widths) if width > least[place]]
             if wide:
                 widths[max(wide, key=widths.__getitem__)] -= 1
 
-    def _lines(self, row: Sequence[str]) -> Iterator[str]:
-        fold = partial(textwrap.wrap, break_long_words=False, break_on_hyphens=False)
+    def _fold(self, row: Sequence[str]) -> Iterator[str]:
+        """Write a row, on as many lines as its longest cell takes."""
         folded = [
-            [cell] if _width(cell) <= width else fold(cell, width)
+            textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False)
+            if _width(cell) > width
+            else [cell]
             for cell, width in zip(row, self._widths, strict=True)
         ]
         for cells in zip_longest(*folded, fillvalue=""):
@@ -243,27 +244,24 @@ class Progress:
 
     def say(self, message: str, **parts: object) -> None:
         """Say how far it is, if it is time to."""
-        if time.monotonic() < self._next or not sys.stderr.isatty():
-            return
-        self._next = time.monotonic() + 0.1
-        text = printable(_(message, **parts))[: shutil.get_terminal_size().columns - 1]
-        Progress._shown = True
-        sys.stderr.buffer.write(f"{_ERASE}{text}".encode())
-        sys.stderr.buffer.flush()
+        if time.monotonic() >= self._next and sys.stderr.isatty():
+            self._next = time.monotonic() + 0.1
+            text = printable(_(message, **parts))[: shutil.get_terminal_size().columns - 1]
+            Progress._shown = True
+            click.echo(f"{_ERASE}{text}".encode(), nl=False, err=True)
 
     @staticmethod
     def erase() -> None:
         """Take the line away, so that something else can be written there."""
         if Progress._shown:
             Progress._shown = False
-            sys.stderr.buffer.write(_ERASE.encode())
-            sys.stderr.buffer.flush()
+            click.echo(_ERASE.encode(), nl=False, err=True)
 
 
-def track(items: Iterable[Item], total: int, message: str) -> Iterator[Item]:
+def track(items: Sequence[Item], message: str) -> Iterator[Item]:
     """Go through items, and say how far it is until all are done: by *done* and *total*."""
     progress = Progress()
     for done, item in enumerate(items, 1):
         yield item
-        progress.say(message, done=done, total=total)
+        progress.say(message, done=done, total=len(items))
     progress.erase()

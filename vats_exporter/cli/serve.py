@@ -21,6 +21,7 @@ from vats_exporter.address import parse_listen_address, systemd_addresses
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, fail
+from vats_exporter.config.loading import load
 from vats_exporter.config.models import Config
 from vats_exporter.config.values import parse_duration
 from vats_exporter.logs import get_logger
@@ -147,9 +148,8 @@ def command(**given: Any) -> None:
 
     Exits with 2 if the configuration is invalid, after one line per mistake.
     """
-    file = options.find_config(given["config_file"])
     # A pipe that is given for a file may never end: meanwhile a signal ends the process at once.
-    config = options.read_config(file)
+    config = options.read_config(given["config_file"])
     protection = options.read_web_config(given["web_config_file"])
     private = set().union(*given["collector_privacy"])
     external, prefix = given["web_external_url"], given["web_route_prefix"]
@@ -184,7 +184,7 @@ def command(**given: Any) -> None:
             queued=True,
         )
         for warning in config.warnings:
-            _log.warning("configuration is suspicious", config=file, warning=warning)
+            _log.warning("configuration is suspicious", config=config.file, warning=warning)
         return config
 
     def ready() -> None:
@@ -204,7 +204,7 @@ def command(**given: Any) -> None:
             config,
             *addresses,
             options=settings,
-            load=lambda: log_as_told(options.load_config(file)),
+            load=lambda: log_as_told(load(config.file)),
         )
     except OSError as error:
         fail(

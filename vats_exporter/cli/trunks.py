@@ -1,30 +1,40 @@
-"""``trunks``: look at the trunks of all accounts, and move their selectors."""
+"""``trunks``: look at the trunks of all accounts, and move their selectors.
+
+Moving selectors is the one part of the program that changes anything in a cabinet. It says what it
+will do before, and what it did after, also when it is interrupted.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
-from vats_exporter.cabinet.devices import TrunkDetails
+from vats_exporter.cabinet.devices import SwitchOutcome, TrunkDetails, TrunkSwitch
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import VARYING
-from vats_exporter.cli import options, output, selector
+from vats_exporter.cli import options, output
 from vats_exporter.cli.options import Found
-from vats_exporter.cli.output import Table, _, count, facts, tell, track, words, write
+from vats_exporter.cli.output import Table, _, complain, count, fail, tell, track, words, write
+from vats_exporter.expected_off import read_lines
+from vats_exporter.logs import get_logger
 from vats_exporter.trunks import ROW_FLAGS, TRUNK_FIELDS, Trunk
+
+_log = get_logger(__name__)
 
 _ONLY: Final[dict[str, tuple[Callable[[Trunk], bool | None], bool]]] = {
     **{
-        word: (flag.of, wanted)
+        word: (flag.of, value)
         for flag in ROW_FLAGS
-        for word, wanted in zip(flag.only, (True, False), strict=True)
+        for word, value in zip(flag.only, (True, False), strict=True)
     },
     "expected-off": (attrgetter("expected_off"), True),
     "unknown": (attrgetter("known"), False),
@@ -43,6 +53,8 @@ _SORT: Final[dict[str, Callable[[Found], Any]]] = {
     ),
 }
 
+_phones: Final = partial(click.argument, "phones", nargs=-1, shell_complete=options.complete_phone)
+
 
 @click.group(
     epilog=options.examples(
@@ -56,10 +68,6 @@ def command() -> None:
 
     Reads the cabinets itself, with the exporter's configuration; the exporter need not be running.
     """
-
-
-command.add_command(selector.enable)
-command.add_command(selector.disable)
 
 
 @command.command(
@@ -89,74 +97,72 @@ def list_command(**given: Any) -> None:
 
     Exits with 1 if an account could not be read; the others are still listed.
     """
-    accounts = options.choose(options.read_config(given["config_file"]), given["account"])
-    expected = any(one.expected_off or one.expected_off_file for one in accounts)
+    accounts = options.choose(given["config_file"], given["account"])
     form, sort = given["format"], given["sort"]
-    as_text = {"table": _table(expected=expected), "json": _as_json, "csv": _as_csv}[form]
     wanted = [_ONLY[word] for word in given["only"]]
-    read = shown = 0
-    unknown = False
-    with options.reading(sorted(accounts, key=attrgetter("name"))) as (batches, failed):
-        # A table sorted by account is written as the accounts are read.
-        at_once = sort != "account" or form != "table"
-        for batch in [list(chain.from_iterable(batches))] if at_once else batches:
-            chosen = [one for one in batch if all(of(one.trunk) is value for of, value in wanted)]
-            write(as_text(sorted(chosen, key=_SORT[sort])))
-            read += len(batch)
-            shown += len(chosen)
-            unknown |= not all(found.trunk.known for found in chosen)
-    if form == "table":
-        if wanted:
-            tell(count(read, "{shown} of {count} trunk", "{shown} of {count} trunks", shown=shown))
-        else:
-            tell(count(shown, "{count} trunk", "{count} trunks"))
-        positions = ", ".join(map(str, VARYING))
-        tell("Pattern: a row's values at positions {positions}.", positions=positions)
-        if unknown:
-            tell("?: a pattern that is not known; vats-exporter inspect shows examples.")
-    if failed:
-        sys.exit(output.FAILED)
+    expected = any(one.expected_off or one.expected_off_file for one in accounts)
+    as_text = {"table": _table(expected=expected), "json": _as_json, "csv": _as_csv}[form]
+    batches = options.read_trunks(sorted(accounts, key=attrgetter("name")))
+    if sort != "account" or form != "table":  # only such a table is written as accounts are read
+        batches = iter([list(chain.from_iterable(batches))])
+    read = shown = unknown = 0
+    for batch in batches:
+        chosen = [one for one in batch if all(of(one.trunk) is value for of, value in wanted)]
+        write(as_text(sorted(chosen, key=_SORT[sort])))
+        read += len(batch)
+        shown += len(chosen)
+        unknown += sum(not found.trunk.known for found in chosen)
+    if form != "table":
+        return
+    if wanted:
+        tell(count(read, "{shown} of {count} trunk", "{shown} of {count} trunks", shown=shown))
+    else:
+        tell(count(shown, "{count} trunk", "{count} trunks"))
+    positions = ", ".join(map(str, VARYING))
+    tell("Pattern: a row's values at positions {positions}.", positions=positions)
+    if unknown:
+        tell("?: a pattern that is not known; vats-exporter inspect shows examples.")
 
 
 def _table(*, expected: bool) -> Callable[[Sequence[Found]], str]:
     titles = [_("Account"), _("Phone"), _("Name"), *(words(flag.title) for flag in ROW_FLAGS)]
-    table = Table(*titles, _("Pattern"), _("Trunk"), *([_("Expected")] if expected else []))
+    table = Table(*titles, _("Pattern"), _("Trunk"), *([_("Expected")] * expected))
     yes, no, off = _("yes"), _("no"), _("off")
 
-    def as_text(chosen: Sequence[Found]) -> str:
-        rows = [
-            [
-                found.account,
-                found.trunk.phone or "-",
-                found.trunk.name or "-",
-                *(yes if flag.of(found.trunk) else no for flag in ROW_FLAGS),
-                found.trunk.pattern + ("" if found.trunk.known else " ?"),
-                found.trunk.ref,
-                *([off if found.trunk.expected_off else ""] if expected else []),
-            ]
-            for found in chosen
+    def row(found: Found) -> list[str]:
+        trunk = found.trunk
+        return [
+            found.account,
+            trunk.phone or "-",
+            trunk.name or "-",
+            *(yes if flag.of(trunk) else no for flag in ROW_FLAGS),
+            trunk.pattern + ("" if trunk.known else " ?"),
+            trunk.ref,
+            *([off if trunk.expected_off else ""] * expected),
         ]
-        return table.text(rows, grey=[found.trunk.expected_off for found in chosen])
 
-    return as_text
+    return lambda chosen: table.text(
+        map(row, chosen), grey=[found.trunk.expected_off for found in chosen]
+    )
 
 
-def _row(found: Found) -> dict[str, Any]:
+def _fields(found: Found) -> dict[str, Any]:
     of_trunk = {key: of(found.trunk) for key, of in TRUNK_FIELDS.items()}
     return {"account": found.account, **of_trunk, "expected_off": found.trunk.expected_off}
 
 
 def _as_json(chosen: Sequence[Found]) -> str:
-    lines = ",\n".join(f" {output.as_json(_row(found))}" for found in chosen)
+    lines = ",\n".join(f" {output.as_json(_fields(found))}" for found in chosen)
     return f"[\n{lines}\n]\n" if chosen else "[]\n"
 
 
 def _as_csv(chosen: Sequence[Found]) -> str:
-    page = io.StringIO()
+    page = io.StringIO("\ufeff")
+    page.seek(1)
     writer = csv.writer(page, delimiter=";")
     writer.writerow(["account", *TRUNK_FIELDS, "expected_off"])
-    writer.writerows(map(_cell, _row(found).values()) for found in chosen)
-    return "\ufeff" + page.getvalue()
+    writer.writerows(map(_cell, _fields(found).values()) for found in chosen)
+    return page.getvalue()
 
 
 def _cell(value: str | int) -> str | int:
@@ -177,49 +183,216 @@ def _cell(value: str | int) -> str | int:
 @options.config_file
 @options.accounts
 @options.option("--show-secrets", "Also show the SIP login and the SIP password.")
-@selector.phones(required=True, metavar="PHONE...")
+@_phones(required=True, metavar="PHONE...")
 def show_command(**given: Any) -> None:
     """Show everything the cabinet says about some trunks.
 
     PHONE is a phone number in any notation, its last seven digits, or a trunk's reference. Reads
     each trunk's device form as well. Exits with 1 if a trunk does not exist or could not be read.
     """
-    accounts = options.choose(options.read_config(given["config_file"]), given["account"])
-    with options.reading(accounts) as (batches, unread):
-        chosen, problems = options.find(chain.from_iterable(batches), given["phones"])
-        failed = bool(problems or unread)
-        one_by_one = track(chosen, len(chosen), "reading the details: {done} of {total}")
-        for number, found in enumerate(one_by_one):
-            try:
-                details = found.cabinet.read_details(found.trunk.ref)
-            except CabinetError as error:
-                tell("{phone}: {error}", phone=found.label, error=error)
-                failed = True
-                continue
-            write(("\n" if number else "") + _card(found, details, secrets=given["show_secrets"]))
-    if failed:
-        sys.exit(output.FAILED)
+    accounts = options.choose(given["config_file"], given["account"])
+    chosen = options.find(chain.from_iterable(options.read_trunks(accounts)), given["phones"])
+    between = ""
+    for found in track(chosen, "reading the details: {done} of {total}"):
+        try:
+            details = found.cabinet.read_details(found.trunk.ref)
+        except CabinetError as error:
+            complain("{phone}: {error}", phone=found.label, error=error)
+        else:
+            write(between + _card(found, details, secrets=given["show_secrets"]))
+        between = "\n"
 
 
 def _card(found: Found, details: TrunkDetails, *, secrets: bool) -> str:
     """One trunk, a line for each thing known of it."""
     trunk = found.trunk
-    yes, no, on, off = _("yes"), _("no"), _("on"), _("off")
     lines = {
         _("phone"): trunk.phone or details.phone or "-",
         _("name"): trunk.name or "-",
         _("account"): found.account,
         _("trunk"): f"{trunk.ref} ({trunk.id})",
-        **{words(flag.on): yes if flag.of(trunk) else no for flag in ROW_FLAGS},
+        **{words(flag.on): _("yes") if flag.of(trunk) else _("no") for flag in ROW_FLAGS},
         _("pattern"): trunk.pattern + ("" if trunk.known else _(" (unknown)")),
         _("SIP device"): details.device or _("none"),
     }
     if trunk.expected_off:
-        lines[_("expected")] = off
+        lines[_("expected")] = _("off")
     if details.device:
-        lines[_("selector")] = on if details.enabled else off
+        lines[_("selector")] = _state(details.enabled)
         lines[_("line")] = details.line or "-"
         if secrets:
             lines[_("SIP login")] = details.sip_login or "-"
             lines[_("SIP password")] = details.sip_password or "-"
-    return facts(lines)
+    return output.facts(lines)
+
+
+def _state(enabled: bool | None) -> str:  # noqa: FBT001 - the one thing it is given
+    return "-" if enabled is None else _("on") if enabled else _("off")
+
+
+_SWITCH_HELP: Final = """Switch the selector of some trunks {state}.
+
+PHONE is a phone number in any notation, its last seven digits, or a trunk's reference. Shows what
+will be done and asks for confirmation; then switches one selector at a time, reads each back, and
+prints a table of before and after. The state that the cabinet shows afterwards counts, not its
+reply. If the cabinet's script does not name the method, selector_method is needed, which import-har
+finds. A refused login, or a cabinet that cannot be reached or does not answer, ends it for that
+account.
+
+Exits with 0 only if every selector is {state} in the end, and with 130 if some were not tried.
+"""
+
+
+def _add_switch(name: str, *, enabled: bool) -> None:
+    @command.command(
+        name,
+        help=_SWITCH_HELP.format(state="on" if enabled else "off"),
+        epilog=options.examples(
+            f"trunks {name} 79161234567 123-45-67",
+            f"trunks {name} --file phones.txt --yes",
+            f"trunks {name} --all --account office --dry-run",
+        ),
+    )
+    @options.config_file
+    @options.accounts
+    @options.option(
+        "--file FILE",
+        "Read phones from a file, one per line; - is standard input.",
+        type=click.File("r", encoding="utf-8"),
+    )
+    @options.option("--all", "All trunks of the chosen accounts.")
+    @options.option("--yes", "Do not ask.")
+    @options.option(
+        "--dry-run",
+        "Say what would be done, and change nothing; with --log.level debug, also log the "
+        "requests that would be sent.",
+    )
+    @options.log_level
+    @_phones(metavar="[PHONE...]")
+    def switch(**given: Any) -> None:
+        chosen = _choose(given)
+        moving = _plan(chosen, enabled=enabled, shown=given["dry_run"] or not given["yes"])
+        plan = count(
+            moving,
+            "{count} trunk to be switched {state}",
+            "{count} trunks to be switched {state}",
+            state=_state(enabled),
+        )
+        if given["dry_run"]:
+            tell("{plan}; nothing was sent", plan=plan)
+        elif given["yes"] or not moving or _agreed(plan):
+            _carry_out(chosen, enabled=enabled)
+        else:
+            fail("nothing was changed")
+
+
+_add_switch("enable", enabled=True)
+_add_switch("disable", enabled=False)
+
+
+def _choose(given: Mapping[str, Any]) -> list[Found]:
+    """Find the trunks that are meant, all of them or none."""
+    wanted, file, everyone = given["phones"], given["file"], given["all"]
+    if sum(map(bool, (wanted, file, everyone))) != 1:
+        raise click.UsageError(_("give phones, or --file, or --all: one of them"))
+    if file:
+        wanted = [phone for _line, phone in read_lines(file.read())]
+        if not wanted:
+            fail("{file}: no phones in it", file=file.name)
+    accounts = options.choose(given["config_file"], given["account"])
+    chosen = list(chain.from_iterable(options.read_trunks(accounts, given["log_level"])))
+    if output.has_failed():
+        fail("nothing was changed, since an account could not be read")
+    if not everyone:
+        chosen = options.find(chosen, wanted)
+        if output.has_failed():
+            fail("nothing was changed")
+    return chosen
+
+
+def _plan(chosen: Sequence[Found], *, enabled: bool, shown: bool) -> int:
+    """Look where the selectors are, and say what would be done; return how many would be moved.
+
+    The cabinets' names are looked up again: a call of plain Java types also works with a stale
+    policy, so its answer would not tell. [gwt]
+    """
+    states: list[bool | None] = []
+    try:
+        for cabinet in {found.account: found.cabinet for found in chosen}.values():
+            cabinet.discover()
+        for found in track(chosen, "reading the selectors: {done} of {total}"):
+            payload = found.cabinet.selector_payload(found.trunk.ref, enabled=enabled)
+            _log.debug("request to send", account=found.account, trunk=found.label, body=payload)
+            states.append(found.cabinet.read_details(found.trunk.ref).enabled)
+    except CabinetError as error:
+        fail("nothing was changed: {error}", error=error)
+    said = {
+        enabled: _("already {state}", state=_state(enabled)),
+        not enabled: _("to be switched {state}", state=_state(enabled)),
+        None: _("no SIP device"),
+    }
+    if shown:
+        _write_table(chosen, {_("Selector"): [said[state] for state in states]})
+    for found, state in zip(chosen, states, strict=True):
+        if state is None:
+            tell("{phone}: no SIP device, so no selector to switch", phone=found.label)
+    return states.count(not enabled)
+
+
+def _agreed(plan: str) -> bool:
+    """Ask; the end of the input is a no."""
+    click.echo(_("{plan}; go on? [y/N]: ", plan=plan).encode(), nl=False, err=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        tell("")
+    return answer.strip().casefold() in ("y", "yes", "д", "да")
+
+
+def _carry_out(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
+    """Move the selectors; say what was done, also after Ctrl-C, and end the program."""
+    switches = [TrunkSwitch() for _found in chosen]
+    both = list(zip(chosen, switches, strict=True))
+    stopped: dict[str, str] = {}
+    interrupted = False
+    try:
+        for found, switch in track(both, "switching the selectors: {done} of {total}"):
+            if found.account not in stopped:
+                switch.carry_out(found.cabinet, found.trunk.ref, enabled=enabled)
+                if switch.stops:
+                    stopped[found.account] = output.sentence(switch.error)
+    except KeyboardInterrupt:
+        interrupted = True
+    # No Ctrl-C cuts off the word of what was done: it is the only one there is.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    outcomes = [": ".join(filter(None, (one.outcome.value, one.error))) for one in switches]
+    columns = {
+        _("Before"): [_state(one.before) for one in switches],
+        _("After"): [_state(one.after) for one in switches],
+        _("Outcome"): list(map(output.sentence, outcomes)),
+    }
+    _write_table(chosen, columns)
+    done = sum(one.holds for one in switches)
+    tell(
+        count(
+            len(chosen),
+            "{done} of {count} trunk {state}",
+            "{done} of {count} trunks {state}",
+            done=done,
+            state=_state(enabled),
+        )
+    )
+    undone = {found.account for found, one in both if one.outcome is SwitchOutcome.PENDING}
+    for account in undone & stopped.keys():
+        tell("{account}: stopped: {error}", account=account, error=stopped[account])
+    if interrupted or undone:
+        fail("what is not done is left as it was", status=output.INTERRUPTED)
+    sys.exit(output.FAILED if done < len(chosen) else 0)
+
+
+def _write_table(chosen: Sequence[Found], columns: Mapping[str, Sequence[str]]) -> None:
+    """Write a table of some trunks, with more columns than their names."""
+    rows = [
+        [found.account, found.label, found.trunk.name or "-", *more]
+        for found, *more in zip(chosen, *columns.values(), strict=True)
+    ]
+    write(Table(_("Account"), _("Phone"), _("Name"), *columns).text(rows))

@@ -21,7 +21,7 @@ from vats_exporter.config.problems import VARIABLE, ConfigError, Keys, Problem, 
 from vats_exporter.config.yaml_file import Document, Value
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.metrics.privacy import Privacy
-from vats_exporter.redaction import redact
+from vats_exporter.redaction import redact, register_secrets
 
 _PASSWORD_KEYS: Final = ("password", "password_file", "password_env")
 """An account has exactly one of these."""
@@ -40,7 +40,8 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
     """Read and check a configuration, apply its defaults and resolve its paths.
 
     Relative paths start from its folder; ``password_env`` looks into the process's own environment
-    unless another is given. A :class:`ConfigError` has all that is wrong.
+    unless another is given. Its passwords are kept out of the log from here on. A
+    :class:`ConfigError` has all that is wrong.
     """
     document = Document(file, Config)
     problems, raw = document.problems, document.value
@@ -68,6 +69,8 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
     ]
     if problems:
         raise ConfigError(problems, file=file)
+    for account in config.accounts:
+        register_secrets(account.password, account.proxy_url)
     return config.with_origin(file, (*_strange_texts(document), *_suspicious(config, document)))
 
 
@@ -174,9 +177,8 @@ def readable_passwords(config: Config) -> Iterator[Problem]:
         if account.password_env is not None:
             continue
         key = "password" if account.password_file is None else "password_file"
-        place = account.password_file or config.file
         try:
-            mode = 0 if place is None else place.stat().st_mode & 0o777
+            mode = (account.password_file or config.file).stat().st_mode & 0o777
         except OSError:  # gone since it was read
             continue
         if mode & 0o007:

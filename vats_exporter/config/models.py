@@ -125,12 +125,12 @@ class Config(values.Section):
     log: LogSettings = LogSettings()
     """Format and level of the log."""
 
-    _file: Path | None = PrivateAttr(None)
+    _file: Path = PrivateAttr(Path())
     _warnings: tuple[Problem, ...] = PrivateAttr(())
 
     @property
-    def file(self) -> Path | None:
-        """Where it was read from; ``None`` for one that a program made."""
+    def file(self) -> Path:
+        """Where it was read from; empty for one that a program made."""
         return self._file
 
     @property

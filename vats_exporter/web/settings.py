@@ -32,6 +32,7 @@ from vats_exporter.address import read_ip
 from vats_exporter.config import values
 from vats_exporter.config.problems import ConfigError, problem_of
 from vats_exporter.config.yaml_file import Document
+from vats_exporter.redaction import register_secrets
 
 _CURVES: Final = {
     "CurveP256": "prime256v1",
@@ -322,4 +323,5 @@ def load_web_config(file: Path) -> WebSettings:
             problems.append(problem_of(one, WebSettings, document.line_of(one["loc"])))
     if problems:
         raise ConfigError(problems, file=file)
+    register_secrets(*settings.basic_auth_users.values())
     return settings
