@@ -181,6 +181,13 @@ def test_the_trace_sees_a_call_that_fails(
     assert failed.call == "home"
 
 
+def test_names_of_headers_are_sent_as_they_are(transport: Transport) -> None:
+    real = HTTPConnection.putheader
+    with mock.patch.object(HTTPConnection, "putheader", autospec=True, side_effect=real) as put:
+        transport.send("list", NOCACHE, b"x", {"X-GWT-Permutation": "A"})
+    assert "X-GWT-Permutation" in {call.args[1] for call in put.call_args_list}
+
+
 def test_the_client_says_who_it_is(transport: Transport, server: ReplayServer) -> None:
     transport.send("nocache", NOCACHE)
     agent = server.received[0].headers["user-agent"]

@@ -177,7 +177,8 @@ class Transport:
         self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Request:
         """A request with the cookies that go to a path; it is not to be opened."""
-        request = Request(self.base_url + path, body, {**_HEADERS, **(headers or {})})  # noqa: S310
+        request = Request(self.base_url + path, body)  # noqa: S310
+        request.headers = {**_HEADERS, **(headers or {})}  # the constructor would change their case
         self.cookies.add_cookie_header(request)
         return request
 
