@@ -55,10 +55,9 @@ class Shown(NamedTuple):
 
 def choose_language(accept: str) -> Language:
     """Return the language that a client likes better, by its header ``Accept-Language``."""
-    liked = {"en": 0.0, "ru": 0.0}
-    for code, quality in _OFFER.findall(accept.lower()):
-        liked[code] = max(liked[code], float(quality or 1))
-    return "ru" if liked["ru"] > liked["en"] else "en"
+    # Of several offers of one language, such as ru-RU and ru, clients name the best one first.
+    liked = {code: float(quality or 1) for code, quality in _OFFER.findall(accept.lower())[::-1]}
+    return "ru" if liked.get("ru", 0.0) > liked.get("en", 0.0) else "en"
 
 
 def runbook_of(flag: Flag, language: Language) -> str:
@@ -128,13 +127,12 @@ class _Writer:
             left = state.login_retry_at - self._now
             text = self._words["retry_in" if left > 0 else "retry_now"]
             notes.append(text.format(span(left, self._words)))
-        trunks, troubled, read = "–", "–", ["–"]
+        read: list[str] = ["–"]
         if snapshot is not None:
             notes += snapshot.warnings
-            trunks, troubled = str(len(snapshot.trunks)), str(len(shown.troubled()))
-            read = [self._moment("ago", snapshot.taken_at)]
+            read = [self._since("ago", snapshot.taken_at)]
             if snapshot.read_by:
-                read.append(self._note(self._words[snapshot.read_by]))
+                read.append(self.write("note", text=self._words[snapshot.read_by]))
         result = state.result or "waiting"
         if result == "success" and not state.up:
             result = "outdated"
@@ -144,9 +142,9 @@ class _Writer:
             name=state.account,
             kind="up" if state.up else "down" if state.result else "waiting",
             state=self._words.get(result, result),
-            notes=[self._note(redact(note)) for note in notes],
-            trunks=trunks,
-            troubled=troubled,
+            notes=[self.write("note", text=redact(note)) for note in notes],
+            trunks="–" if snapshot is None else len(snapshot.trunks),
+            troubled="–" if snapshot is None else len(shown.troubled()),
             read=read,
         )
 
@@ -166,26 +164,23 @@ class _Writer:
         trunk = shown.privacy.trunk(trunk)
         # As people write a phone; what is masked stays as it is.
         phone = re.sub(r"^7(\d{3})(\d{3})(\d\d)(\d\d)$", r"+7 \1 \2-\3-\4", trunk.phone)
+        troubles = []
+        for flag in trunk.troubles:
+            change = shown.changes.get((trunk.ref, flag.key))
+            runbook = runbook_of(flag, self._language)
+            part = "trouble_with_runbook" if runbook else "trouble"
+            word = getattr(flag.trouble_words, self._language)
+            since = self._since("lasting", change.last_changed) if change else self._words["long"]
+            troubles.append(self.write(part, word=word, since=since, runbook=runbook))
         return self.write(
             "trunk",
             phone=phone or trunk.ref,
-            note=self._note(trunk.name) if trunk.name else "",
-            troubles=[self._trouble(shown, trunk, flag) for flag in trunk.troubles],
+            note=self.write("note", text=trunk.name) if trunk.name else "",
+            troubles=troubles,
             query=_query(shown),
         )
 
-    def _trouble(self, shown: Shown, trunk: Trunk, flag: Flag) -> _Html:
-        change = shown.changes.get((trunk.ref, flag.key))
-        since = self._moment("lasting", change.last_changed) if change else self._words["long"]
-        runbook = runbook_of(flag, self._language)
-        part = "trouble_with_runbook" if runbook else "trouble"
-        word = getattr(flag.trouble_words, self._language)
-        return self.write(part, word=word, since=since, runbook=runbook)
-
-    def _note(self, text: str) -> _Html:
-        return self.write("note", text=text)
-
-    def _moment(self, word: str, at: float) -> _Html:
+    def _since(self, word: str, at: float) -> _Html:
         when = datetime.fromtimestamp(at, timezone.utc)
         iso, exact = f"{when:%Y-%m-%dT%H:%M:%SZ}", f"{when:%Y-%m-%d %H:%M:%S} UTC"
         text = self._words[word].format(span(self._now - at, self._words))

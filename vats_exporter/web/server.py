@@ -241,8 +241,7 @@ class _Connection(StreamRequestHandler):
 
     def handle(self) -> None:
         """Answer requests until either side ends the connection, if there is room for it."""
-        limits = self._limits
-        self._wait(limits.idle_timeout if self._tls is None else limits.read_timeout)
+        self._wait(self._limits.idle_timeout if self._tls is None else self._limits.read_timeout)
         try:
             with self.request:
                 if not self._web.admit(self):
@@ -306,12 +305,6 @@ class _Connection(StreamRequestHandler):
 
     def _answer_one(self) -> bool:
         """Wait for a request, and answer it; tell whether another one may follow."""
-        if not self._received:
-            self._wait(self._limits.idle_timeout)
-            self._received = self.request.recv(MAX_HEAD)
-            if not self._received:
-                return False
-        self._wait(self._limits.read_timeout)
         request = read_request(self._read_head())
         if isinstance(request, int):
             if request:
@@ -336,11 +329,17 @@ class _Connection(StreamRequestHandler):
         return keeps
 
     def _read_head(self) -> bytes:
-        """Receive up to the empty line after the headers, or past what a head may take."""
+        """Receive a request up to the empty line after its headers, or past what it may take.
+
+        Nothing comes of a client that leaves before.
+        """
+        self._wait(self._limits.read_timeout if self._received else self._limits.idle_timeout)
         while not (end := _END.search(self._received)) and len(self._received) <= MAX_HEAD:
             piece = self.request.recv(MAX_HEAD)
             if not piece:
-                raise ConnectionAbortedError  # the client left in the middle
+                return b""
+            if not self._received:
+                self._wait(self._limits.read_timeout)
             self._received += piece
         size = end.end() if end else len(self._received)
         head, self._received = self._received[:size], self._received[size:]
