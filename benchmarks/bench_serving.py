@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from vats_exporter.trunks import Trunk
 
-SIZES = {"50 KB": 120, "1 MB": 3000}
+SIZES = {"50 KB": 72, "1 MB": 1500}
 """Trunks that make a page of about that size."""
 
 TURNS = 5
