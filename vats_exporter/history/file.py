@@ -119,6 +119,15 @@ class HistoryFile:
         with suppress(sqlite3.Error):
             self._opened.close()
 
+    def move_aside(self) -> Path:
+        """Close a damaged file and give it another name, which is returned."""
+        self.close()
+        aside = Path(f"{self._path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+        self._path.rename(aside)
+        with suppress(FileNotFoundError):  # the new file must not inherit it
+            Path(f"{self._path}-journal").rename(f"{aside}-journal")
+        return aside
+
     def write(self, states: Mapping[str, Ledger], events: Iterable[Event], oldest: float) -> None:
         """Bring accounts to other states, and delete events older than a time, in one transaction.
 
@@ -169,15 +178,6 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
             f"{VERSION}); it is left alone"
         )
     return False
-
-
-def move_aside(path: Path) -> Path:
-    """Give a damaged file another name, and return that."""
-    aside = Path(f"{path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-    path.rename(aside)
-    with suppress(FileNotFoundError):  # the new file must not inherit it
-        Path(f"{path}-journal").rename(f"{aside}-journal")
-    return aside
 
 
 def read_events(

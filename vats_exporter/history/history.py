@@ -19,7 +19,7 @@ from typing import Final
 
 from typing_extensions import Self
 
-from vats_exporter.history.file import CorruptError, HistoryFile, move_aside
+from vats_exporter.history.file import CorruptError, HistoryFile
 from vats_exporter.history.ledger import Changes, Event, Ledger, events_between, see
 from vats_exporter.logs import get_logger
 from vats_exporter.trunks import Snapshot
@@ -126,13 +126,19 @@ class History:
                 self._changed.notify_all()
 
     def _save(self) -> None:
+        """Write the file, or a new one, once an hour, in the place of one that is damaged."""
         if self._clock() < self._retry_at:
             return
         try:
             try:
                 self._write()
             except CorruptError as error:
-                self._move_aside(error)
+                if self._clock() < self._move_aside_at:
+                    raise
+                aside = self._file.move_aside()
+                self._move_aside_at = self._clock() + HOUR
+                self.errors_total += 1
+                _log.warning("history file was damaged", error=str(error), moved_to=str(aside))
                 self._write()
         except Exception as error:  # noqa: BLE001 - whatever it is, the next record tries again
             self._file.close()
@@ -167,16 +173,6 @@ class History:
                 # Of an account that a lost file had, the latest events are all that is known.
                 events += events_between(account, saved.get(account, before), after)
         self._file.write(states, events, oldest)
-
-    def _move_aside(self, error: CorruptError) -> None:
-        """Make room for a new file, once an hour at most."""
-        self._file.close()
-        if self._clock() < self._move_aside_at:
-            raise error
-        aside = move_aside(self._path)
-        self.errors_total += 1
-        self._move_aside_at = self._clock() + HOUR
-        _log.warning("history file was damaged", error=str(error), moved_to=str(aside))
 
     def _fail(self, reason: str) -> None:
         self.errors_total += 1
