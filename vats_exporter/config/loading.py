@@ -28,6 +28,13 @@ _PASSWORD_KEYS: Final = ("password", "password_file", "password_env")
 
 _WITHOUT_DEFAULT: Final = ("name", "login", *_PASSWORD_KEYS)
 
+_BELONGS: Final = {
+    **dict.fromkeys(AccountSettings.model_fields, "belongs to an account"),
+    **dict.fromkeys(SharedSettings.model_fields, "belongs to an account, or under defaults"),
+    **dict.fromkeys(Config.model_fields, "belongs to the top of the file"),
+}
+"""What is said of keys at places that do not have them."""
+
 _QUOTED: Final = re.compile("[“”„‟«‘‚].*[“”‟»’]", re.DOTALL)
 
 _WITHOUT_QUOTES: Final = ("login", "password", "password_file", "password_env", "address")
@@ -97,34 +104,24 @@ def _over(own: Value, default: Value) -> Value:
 
 def _each_once(errors: list[ErrorDetails], document: Document) -> list[ErrorDetails]:
     """Leave out what is wrong with an account only because it is wrong with what it was given."""
-    told = set()
-    for error in errors:
-        keys = error["loc"]
-        told.add((keys[1:] if keys[:1] == ("defaults",) else keys, error["msg"]))
+    told = {(one["loc"][-1:], one["msg"]) for one in errors if one["loc"][:1] != ("accounts",)}
     return [
-        error
-        for error in errors
-        if error["loc"][:1] != ("accounts",)
-        or error["loc"] in document.lines
-        or (error["loc"][2:], error["msg"]) not in told
+        one
+        for one in errors
+        if one["loc"][:1] != ("accounts",)
+        or one["loc"] in document.lines
+        or (one["loc"][-1:], one["msg"]) not in told
     ]
 
 
 def _misplaced(error: ErrorDetails, document: Document) -> Problem | None:
     """Say where a key belongs that is right, and stands at the wrong place."""
     *parents, key = error["loc"]
-    if error["type"] != "extra_forbidden":
+    message = _BELONGS.get(str(key)) if error["type"] == "extra_forbidden" else None
+    if message is None:
         return None
     if parents == ["defaults"] and key in _WITHOUT_DEFAULT:
         message = "each account has its own; it cannot have a default"
-    elif not parents and key in SharedSettings.model_fields:
-        message = "belongs to an account, or under defaults"
-    elif not parents and key in AccountSettings.model_fields:
-        message = "belongs to an account"
-    elif key in Config.model_fields:
-        message = "belongs to the top of the file"
-    else:
-        return None
     where = document.problem(tuple(parents), message, document.line_of(error["loc"]))
     return replace(where, path=f"{where.path}.{key}" if where.path else str(key))
 
