@@ -12,7 +12,7 @@ import click
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options, output
-from vats_exporter.cli.output import Table, _, count, fail, printable, say, sentence, tell, write
+from vats_exporter.cli.output import Table, _, count, fail, printable, sentence, tell, write
 from vats_exporter.config.loading import readable_passwords
 from vats_exporter.config.models import AccountSettings
 from vats_exporter.expected_off import ExpectedOff
@@ -48,7 +48,7 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
     config = options.read_config(config_file)
     file, number = config.file, len(config.accounts)
     for warning in (*config.warnings, *readable_passwords(config)):
-        tell("{file}: warning: {problem}", file=file, problem=options.in_words(warning))
+        tell("{file}: warning: {problem}", file=file, problem=sentence(str(warning)))
     if config.history.file and (problem := _unusable(config.history.file)):
         fail(
             "{file}: history.file: {problem}",
@@ -56,10 +56,11 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
             file=file,
             problem=problem,
         )
-    say(count(number, "{file}: ok, {count} account", "{file}: ok, {count} accounts", file=file))
+    ok = count(number, "{file}: ok, {count} account", "{file}: ok, {count} accounts", file=file)
+    write(printable(ok) + "\n")
     if web_config_file is not None:
         options.read_web_config(web_config_file)
-        say("{file}: ok", file=web_config_file)
+        write(printable(_("{file}: ok", file=web_config_file)) + "\n")
     if online and not _works(config.accounts):
         sys.exit(output.FAILED)
 

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
 from itertools import count
@@ -27,7 +26,7 @@ from vats_exporter.cli import output
 from vats_exporter.cli.output import WRONG_CONFIGURATION, _, complain, fail, sentence, tell
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import AccountSettings, Config
-from vats_exporter.config.problems import ConfigError, Problem
+from vats_exporter.config.problems import ConfigError
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.file import read_phones
 from vats_exporter.history.ledger import HistoryError
@@ -103,9 +102,9 @@ def _known_trunks(context: click.Context) -> dict[str, set[str]]:
     """The phones of each account, as far as they can be found out at once, without the cabinet."""
     known: dict[str, set[str]] = defaultdict(set)
     file = context.params.get("history_file")
-    if config_file := context.params.get("config_file") or _first_config():
+    if context.params.get("config_file"):
         with suppress(ConfigError):
-            config = load(config_file)
+            config = load(context.params["config_file"])
             known.update((account.name, set()) for account in config.accounts)
             file = file or config.history.file
     if file is not None:
@@ -124,6 +123,8 @@ config_file = option(
     "Configuration, by default vats-exporter.yml here or in /etc/vats-exporter.",
     envvar="VATS_EXPORTER_CONFIG_FILE",
     type=click.Path(path_type=Path),
+    default=lambda: next((one for one in CONFIG_FILES if one.exists()), None),
+    show_default=False,
 )
 web_config_file = option(
     "--web.config.file FILE",
@@ -150,14 +151,9 @@ log_format = option(
 )
 
 
-def _first_config() -> Path | None:
-    return next((one for one in CONFIG_FILES if one.exists()), None)
-
-
 def read_config(file: Path | None) -> Config:
-    """Read a command's configuration, or the first one that is there; end where that is wrong."""
-    chosen = file or _first_config()
-    if chosen is None:
+    """Read a command's configuration; end the program where there is none, or it is wrong."""
+    if file is None:
         fail(
             "no configuration: neither {files[0]} nor {files[1]} is there; name one with "
             "--config.file",
@@ -165,7 +161,7 @@ def read_config(file: Path | None) -> Config:
             files=CONFIG_FILES,
         )
     try:
-        return load(chosen)
+        return load(file)
     except ConfigError as error:
         _refuse(error)
 
@@ -181,14 +177,8 @@ def read_web_config(file: Path | None) -> Protection | None:
 def _refuse(error: ConfigError) -> NoReturn:
     """Say what is wrong with a configuration, a line a problem, and end the program."""
     for problem in error.problems:
-        tell("{file}: {problem}", file=error.file, problem=in_words(problem))
+        tell("{file}: {problem}", file=error.file, problem=sentence(str(problem)))
     sys.exit(WRONG_CONFIGURATION)
-
-
-def in_words(problem: Problem) -> str:
-    """Say where and what is wrong with a configuration, in the operator's language."""
-    place = sentence(str(replace(problem, path="", message="")))
-    return ": ".join(filter(None, (place, problem.path, sentence(problem.message))))
 
 
 def choose(file: Path | None, names: Sequence[str]) -> list[AccountSettings]:

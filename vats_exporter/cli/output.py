@@ -29,12 +29,10 @@ from vats_exporter.trunks import Words
 
 Item = TypeVar("Item")
 
+# Exit statuses: 2 is click's own for wrong usage, 130 that of shells after Ctrl-C.
 FAILED: Final = 1
-"""Exit status of a command that could not do what it was asked."""
 WRONG_CONFIGURATION: Final = 2
-"""Exit status for a configuration that cannot be used; click's own for wrong usage."""
 INTERRUPTED: Final = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 LOCALE: Final = Path(__file__).parent / "locale"
 
@@ -58,14 +56,11 @@ def count(number: int, one: str, many: str, **parts: object) -> str:
 
 
 def _part(value: object) -> object:
-    if not isinstance(value, Exception):
-        return value
-    text = str(value)
     if isinstance(value, OSError):
         # What the system says. A name that does not resolve has numbers of its own, below 0.
         number = value.errno or 0
-        text = os.strerror(number) if number > 0 else value.strerror or text
-    return sentence(redact(text))
+        return sentence(os.strerror(number) if number > 0 else value.strerror or str(value))
+    return sentence(redact(str(value))) if isinstance(value, Exception) else value
 
 
 def words(both: Words) -> str:
@@ -119,11 +114,6 @@ def write(text: str) -> None:
         raise  # click ends the program quietly, with status 1
     except OSError as error:
         fail("standard output: cannot write: {error}", error=error)
-
-
-def say(message: str, **parts: object) -> None:
-    """Write one line of a result, as :func:`_` says it."""
-    write(f"{printable(_(message, **parts))}\n")
 
 
 def tell(message: str, **parts: object) -> None:
