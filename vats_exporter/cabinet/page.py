@@ -44,19 +44,16 @@ FLAG: Final = FLAG_POSITIONS.index(4)
 _CLEARLY: Final = 3
 """Rows more than another column's, at least, in which a column of phones must show one."""
 
-_NAME_WORD: Final = re.compile(r"[^\W\d_][^\W\d_.'’\-]*(?:[.'’\-][^\W\d_.'’\-]*)*")
+_NAME_WORD: Final = re.compile(r"[^\W\d_](?:[^\W\d_]|[.'’\-])*")
 
 Column: TypeAlias = tuple[int, ...]
 """Where a text stands in its record; the reader says what the numbers count."""
 
 
 class Record(NamedTuple):
-    """One row.
+    """A row: its reference, e.g. ``CaLztv``, and its values at the :data:`FLAG_POSITIONS`.
 
-    Attributes:
-        ref: the subscriber's reference, e.g. ``CaLztv``.
-        values: at the :data:`FLAG_POSITIONS`, in their order; ``None`` for a boxed flag that is
-            null.
+    A boxed flag that is null is ``None``.
     """
 
     ref: str
@@ -65,19 +62,14 @@ class Record(NamedTuple):
     @property
     def pattern(self) -> str:
         """The values of the varying positions, and any other that is not 0, as ``1100+8=1``."""
-        return _pattern(self.values)
+        values = dict(zip(FLAG_POSITIONS, self.values, strict=True))
+        varying = ["-" if values[at] is None else str(values[at]) for at in VARYING]
+        others = [f"+{at}={value}" for at, value in values.items() if value and at not in VARYING]
+        return "".join(varying + others)
 
     def value(self, position: int) -> int | None:
         """The value at one of the :data:`FLAG_POSITIONS`."""
         return self.values[FLAG_POSITIONS.index(position)]
-
-
-@lru_cache(maxsize=4096)
-def _pattern(values: tuple[int | None, ...]) -> str:
-    by_position = dict(zip(FLAG_POSITIONS, values, strict=True))
-    varying = ["-" if (value := by_position[at]) is None else str(value) for at in VARYING]
-    others = [f"+{at}={value}" for at, value in by_position.items() if value and at not in VARYING]
-    return "".join(varying + others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,40 +120,46 @@ def read_trunks(
         UndecodableError: a reference is not a number GWT could have written.
     """
     records = [record for page in pages for record in page.records]
-    columns: dict[Column, list[str | None]] = {}
-    start = 0
-    for page in pages:
-        end = start + len(page.records)
-        for column, texts in page.texts.items():
-            columns.setdefault(column, [None] * len(records))[start:end] = texts
-        start = end
-    nothing = [""] * len(records)
+    columns: dict[Column, list[str | None]] = {
+        column: [
+            text for page in pages for text in page.texts.get(column, [None] * len(page.records))
+        ]
+        for column in dict.fromkeys(column for page in pages for column in page.texts)
+    }
     shown = {column: phones for column, texts in columns.items() if any(phones := _phones(texts))}
+    nothing = [""] * len(records)
     phone = _phone_column(shown)
-    name = _name_column({column: texts for column, texts in columns.items() if column != phone})
-    phones = nothing if phone is None else shown[phone]
-    names = nothing if name is None else columns[name]
-    meant: dict[tuple[int | None, ...], tuple[Flags, str]] = {}
+    phones = shown.get(phone, nothing)
+    columns.pop(phone, None)
+    names = columns.get(_name_column(columns), nothing)
+    meant: dict[tuple[int | None, ...], tuple[Flags, str, bool]] = {}
     for record in records:
         if record.values not in meant:
             flags = Flags(*(bool(record.value(position)) for position in positions.in_order))
-            meant[record.values] = flags, record.pattern
-    trunks = tuple(
-        _trunk(record, *meant[record.values], phone, name or "")
-        for record, phone, name in zip(records, phones, names, strict=True)
-    )
+            pattern = record.pattern
+            meant[record.values] = flags, pattern, pattern in KNOWN_PATTERNS
+    try:
+        trunks = tuple(
+            Trunk(ref, _number(ref), phone, name or "", *meant[values])
+            for (ref, values), phone, name in zip(records, phones, names, strict=True)
+        )
+    except LongError as error:
+        raise UndecodableError(f"a row's reference is not a number: {error}") from None
     return trunks, _warnings(trunks)
+
+
+_number = lru_cache(maxsize=1 << 15)(decode_long)  # each refresh shows the same references again
 
 
 def _phones(texts: Sequence[str | None]) -> list[str]:
     """The phones of a column; none where most of its texts are something else."""
     phones = [normalise_phone(text) if text else "" for text in texts]
     mostly = 2 * sum(map(bool, phones)) > sum(map(bool, texts))
-    return phones if mostly else [""] * len(phones)
+    return phones if mostly else []
 
 
-def _phone_column(columns: Mapping[Column, Sequence[str]]) -> Column | None:
-    """The column of the trunks' own phones; ``None`` if there is none, or no single one.
+def _phone_column(columns: Mapping[Column, Sequence[str]]) -> Column:
+    """The column of the trunks' own phones; ``()`` if there is none, or no single one.
 
     No two trunks have the same phone, so it is a column that shows each once, and of several the
     one that shows clearly more: to take one of two alike would be to guess a trunk's number.
@@ -171,28 +169,29 @@ def _phone_column(columns: Mapping[Column, Sequence[str]]) -> Column | None:
         shown = [*filter(None, phones)]
         ranked.append((len({*shown}) == len(shown), len(shown), column))
     if not ranked:
-        return None
+        return ()
     (once, most, best), *others = sorted(ranked, reverse=True)
     for also_once, fewer, other in others:
         clearly = once > also_once or most - fewer >= max(_CLEARLY, most // 10)
         if not clearly and columns[other] != columns[best]:
-            return None
+            return ()
     return best
 
 
-def _name_column(columns: Mapping[Column, Sequence[str | None]]) -> Column | None:
-    """The column that looks most like the rows' names; ``None`` if none holds words at all.
+def _name_column(columns: Mapping[Column, Sequence[str | None]]) -> Column:
+    """The column that looks most like the rows' names; ``()`` if none holds words at all.
 
     Names are there in every row, differ from row to row, and are written as two to four words
     with capitals. A department or a note fails in one of these.
     """
-    scores: dict[Column, float] = {}
+    scores: list[tuple[float, Column]] = []
     for column, texts in columns.items():
         there = [*filter(None, texts)]
         if any(character.isalpha() for text in there for character in text):
             named = sum(map(is_written_as_a_name, there))
-            scores[column] = (len(there) + 2 * named) / len(texts) + len({*there}) / len(there)
-    return max(scores, key=lambda column: (scores[column], column), default=None)
+            score = (len(there) + 2 * named) / len(texts) + len({*there}) / len(there)
+            scores.append((score, column))
+    return max(scores, default=(0, ()))[1]
 
 
 @lru_cache(maxsize=1 << 15)
@@ -202,14 +201,6 @@ def is_written_as_a_name(text: str) -> bool:
     return 2 <= len(words) <= 4 and all(
         _NAME_WORD.fullmatch(word) and word[0].isupper() for word in words
     )
-
-
-def _trunk(record: Record, flags: Flags, pattern: str, phone: str, name: str) -> Trunk:
-    try:
-        number = decode_long(record.ref)
-    except LongError as error:
-        raise UndecodableError(f"a row's reference is not a number: {error}") from None
-    return Trunk(record.ref, number, phone, name, flags, pattern, pattern in KNOWN_PATTERNS)
 
 
 def _warnings(trunks: Sequence[Trunk]) -> tuple[str, ...]:

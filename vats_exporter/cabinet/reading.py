@@ -1,23 +1,20 @@
 """A page of the tab "Абоненты", read by the script's classes and by the rows' block.
 
-By the classes in the deployment's script, where that can be read, and by the block that
-the user described (:mod:`vats_exporter.cabinet.by_block`). Where both say which rows there are and
-differ, the page is refused: one of them is wrong, and it is not known which.
+Where both say which rows there are and differ, the page is refused: one of them is wrong, and it is
+not known which.
 
-The script tells each class's fields and their kinds, and no names. So the records are told by the
-block around a row's reference, which in a class is eleven or twelve fields that stand together:
-seven flags (12 to 6), the flag at 4, two flags (3 and 2), and the reference, a ``java.lang.Long``.
-The flag at 4 is an object with one value, or a primitive after a constant that stands at 5.
-
-Where a class's fields allow it, the block is found once for a deployment; its values then tell
-whether a list's elements are rows. The list must be the only one of rows, and stand in no record of
-another: which of two is *the* list cannot be known.
+The script tells the kinds of a class's fields, and no names, so a record is told by its block
+(:mod:`vats_exporter.cabinet.page`): fields that stand together and allow it. They are found once
+for a deployment; their values then tell whether a list's elements are rows. The list must be the
+only one of rows, and stand in no record of another: which of two is *the* list cannot be known.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -39,10 +36,12 @@ from vats_exporter.gwt import (
 
 Values = tuple[int | None, ...]
 
-_FLAGS: Final = frozenset({Kind.NUMBER, Kind.BOOLEAN, Kind.STRING, Kind.OBJECT})
-"""Kinds of fields that a 0 can stand in: two of them are null then."""
+_BLOCK: Final = re.compile("(?=[nbso]{7}(?P<flag>o|[ns][nb])[nbso]{2}o)")
+"""A block in the first letters of its fields' kinds: where a flag is 0, a string may be null.
 
-_HOLD_TEXTS: Final = frozenset({Kind.STRING, Kind.OBJECT})
+The flag at 4 is an object of one value, or a primitive behind what stands at 5.
+"""
+
 _ELEMENTS: Final = Repeat((Kind.OBJECT,))
 _WITHOUT_COUNT: Final = ("java.util.Collections$EmptyList", "java.util.Collections$SingletonList")
 """Lists whose length is in their names. [gwt]"""
@@ -54,11 +53,7 @@ _MOST_OBJECTS: Final = 1000
 
 
 class _Block(NamedTuple):
-    """A row's block in a class: the fields of the reference and the flag at 4, and the others.
-
-    The flag is an object (``boxed``), or a constant stands before it. ``others`` gives the values
-    at 2, 3 and 6 to 12.
-    """
+    """The fields of a row's block; ``others`` gives the values at 2, 3 and 6 to 12."""
 
     ref: int
     flag: int
@@ -69,68 +64,45 @@ class _Block(NamedTuple):
 class ClassTable:
     """The classes of a script, ready to read its deployment's answers.
 
-    Args:
-        classes: by type signature, of the permutation and all fragments that were read.
+    ``classes`` are by type signature, of the permutation and all fragments that were read.
     """
 
     def __init__(self, classes: Mapping[str, Fields | NotUnderstood | None]) -> None:
         self._reader = ObjectReader(classes)
-        self._blocks: dict[ObjectType, list[_Block]] = {}
+        self.blocks = cache(_blocks)
 
     def read_objects(self, response: Response, marks: str) -> Any:
-        """Read an answer's objects.
-
-        Raises:
-            TableError: the table lacks a class, or does not fit.
-        """
+        """Read an answer's objects; a ``TableError`` where the table does not allow it."""
         try:
             return self._reader.read(response, marks)
         except ObjectsError as error:
             where = "" if error.where is None else f", token {error.where} from the answer's end"
             raise TableError(f"{error}{where}", missing=error.missing) from None
 
-    def blocks(self, of: ObjectType) -> list[_Block]:
-        """Where a class's fields allow a row's block; in most classes nowhere."""
-        if of not in self._blocks:
-            found = (_block(of.fields, ref) for ref in range(10, len(of.fields)))
-            self._blocks[of] = [block for block in found if block]
-        return self._blocks[of]
-
     def may_be_rows(self, elements: Iterable[GwtObject | None]) -> bool:
         """Whether the class of one of some objects allows it."""
         return any(map(self.blocks, {element.type for element in elements if element is not None}))
 
 
-def _block(fields: Sequence[object], ref: int) -> _Block | None:
-    flag = ref - 3
-    boxed = fields[flag] is Kind.OBJECT
-    before = flag if boxed else flag - 1
-    others = [ref - 1, ref - 2, *range(before - 1, before - 8, -1)]
-    primitive = fields[flag] in (Kind.BOOLEAN, Kind.NUMBER) and fields[before] in (
-        Kind.NUMBER,
-        Kind.STRING,
-    )
-    fits = (
-        fields[ref] is Kind.OBJECT
-        and before >= 7
-        and (boxed or primitive)
-        and all(fields[at] in _FLAGS for at in others)
-    )
-    return _Block(ref, flag, boxed, itemgetter(*others)) if fits else None
+def _blocks(of: ObjectType) -> list[_Block]:
+    """Where a class's fields allow a row's block; in most classes nowhere."""
+    kinds = "".join(kind.value[0] if isinstance(kind, Kind) else "-" for kind in of.fields)
+    found = []
+    for start, end in (match.span("flag") for match in _BLOCK.finditer(kinds)):
+        others = itemgetter(end + 1, end, *range(start - 1, start - 8, -1))
+        found.append(_Block(end + 2, end - 1, end - start == 1, others))
+    return found
 
 
 def read_page(
     response: Response, table: ClassTable | None = None, *, not_by_script: str = "no script"
 ) -> Page:
-    """Read the answer to a list request.
+    """Read the answer to a list request; a page without records is an empty list.
 
     Args:
         response: a decoded ``//OK`` answer.
         table: the classes in the deployment's script; ``None`` reads by the block alone.
         not_by_script: why there is no table.
-
-    Returns:
-        the page; one without records where the answer holds an empty list.
 
     Raises:
         TableError: the table lacks a class of the answer, or does not fit it.
@@ -164,10 +136,7 @@ def _shown(page: Page) -> list[str]:
 
 
 def read_by_script(response: Response, table: ClassTable, marks: str) -> Page | None:
-    """Read a page of the list by the script's classes.
-
-    Returns:
-        the page; ``None`` where the answer can be read, but no class in it holds a row's block.
+    """Read a page by the script's classes; ``None`` where no class in it holds a row's block.
 
     Raises:
         TableError: the table lacks a class of the answer, or does not fit it.
@@ -177,19 +146,18 @@ def read_by_script(response: Response, table: ClassTable, marks: str) -> Page | 
     if not isinstance(root, GwtObject):
         return None
     walked = [*_walk(root, table, set(), (), in_list=False)]
-    lists = [one for one in walked if isinstance(one, _List) and one.may_be_rows]
-    empty = [one for one in walked if isinstance(one, _List) and not (one.elements or one.in_list)]
+    lists = [one for one in walked if isinstance(one, _List)]
     rows = _read_rows(lists, table)
     found = [one for one in lists if any(id(element) in rows for element in one.elements)]
     if len(found) > 1:
         raise UndecodableError(f"{len(found)} lists of rows: which one is not known")
-    if not found and lists:
+    if not found and any(one.elements for one in lists):
         raise UndecodableError("the records of a list hold other values than flags")
-    if not found and not empty:
-        return None
     if found and found[0].in_list:
         raise UndecodableError("the list of rows stands within the records of another list")
-    one = [*found, *empty][0]
+    one = next((one for one in found or lists if not one.in_list), None)
+    if one is None:
+        return None
     records = tuple(rows[id(element)] for element in one.elements if id(element) in rows)
     if len(records) < len(one.elements):
         raise UndecodableError(f"{len(records)} of {len(one.elements)} records hold a row")
@@ -211,12 +179,11 @@ def read_by_script(response: Response, table: ClassTable, marks: str) -> Page | 
 
 
 class _List(NamedTuple):
-    """A list of objects, those that it stands in, whether another list is among them."""
+    """A list of what may be rows, or of nothing; what it stands in, and whether in another list."""
 
     elements: Sequence[Any]
     path: tuple[GwtObject, ...]
     in_list: bool
-    may_be_rows: bool
 
 
 def _walk(
@@ -235,15 +202,15 @@ def _walk(
         yield found.values[0]
         return
     path = (*path, found)
-    if found.type.name in _WITHOUT_COUNT:
-        yield _List(found.values, path, in_list, table.may_be_rows(found.values))
-    for kind, value in zip(found.type.fields, found.values, strict=True):
-        repeated = isinstance(kind, Repeat)
+    fields = zip(found.type.fields, found.values, strict=True)
+    for kind, value in [(_ELEMENTS, found.values)] if found.type.name in _WITHOUT_COUNT else fields:
         may_be_rows = kind == _ELEMENTS and table.may_be_rows(value)
-        if kind == _ELEMENTS:
-            yield _List(value, path, in_list, may_be_rows)
+        if may_be_rows or (kind == _ELEMENTS and not value):
+            yield _List(value, path, in_list)
+            continue
+        repeated = isinstance(kind, Repeat)
         for element in value if repeated else [value]:
-            if isinstance(element, GwtObject) and not may_be_rows:
+            if isinstance(element, GwtObject):
                 yield from _walk(element, table, seen, path, in_list=in_list or repeated)
 
 
@@ -255,8 +222,7 @@ def _read_rows(lists: Iterable[_List], table: ClassTable) -> dict[int, Record]:
             by_type.setdefault(element.type, {})[id(element)] = element
     rows: dict[int, Record] = {}
     for of, elements in by_type.items():
-        blocks = table.blocks(of)
-        found = (_read_block(elements, block) for block in blocks)
+        found = (_read_block(elements, block) for block in table.blocks(of))
         readings = [records for records in found if records is not None]
         if len(readings) > 1:
             raise UndecodableError(
@@ -272,7 +238,7 @@ def _read_block(elements: Mapping[int, GwtObject], block: _Block) -> dict[int, R
     A row whose reference is null is none of them, but tells that its block is that of rows.
     """
     records: dict[int, Record] = {}
-    made: dict[tuple[Any, ...], tuple[Values | None, bool]] = {}
+    values_of = cache(_values)
     same: set[Any] = set()
     all_usual = 0
     for at, element in elements.items():
@@ -285,11 +251,7 @@ def _read_block(elements: Mapping[int, GwtObject], block: _Block) -> dict[int, R
             flag = flag.values[0] if len(flag.values) == 1 else ""
         if ref is not None and ref.type.name != "java.lang.Long":
             continue
-        key = flag, block.others(fields)
-        if key not in made:
-            values = _values(*key)
-            made[key] = values, values is not None and {*values} <= {0, 1, None}
-        values, usual = made[key]
+        values, usual = values_of(flag, block.others(fields))
         if values and ref is not None:
             records[at] = Record(ref.values[0], values)
         all_usual += usual
@@ -298,44 +260,37 @@ def _read_block(elements: Mapping[int, GwtObject], block: _Block) -> dict[int, R
     return records if constant and 2 * all_usual > len(elements) else None
 
 
-def _values(flag: object, others: Sequence[object]) -> Values | None:
-    """A row's values in the order of their positions; ``None`` where one is no flag."""
+def _values(flag: object, others: Sequence[object]) -> tuple[Values | None, bool]:
+    """A row's values in the order of their positions, if all may be flags; whether all are."""
     # A text in a flag's place is 1, and null is 0.
     values = [0 if value is None else 1 if isinstance(value, str) else value for value in others]
     values.insert(FLAG, flag)
-    flags = tuple(
-        value
-        for at, value in enumerate(values)
-        if (isinstance(value, int) and value >= 0) or (at == FLAG and value is None)
-    )
-    return flags if len(flags) == len(values) else None
+    numbers = tuple(one for one in values if one is None or (isinstance(one, int) and one >= 0))
+    if len(numbers) < len(values):
+        return None, False
+    return numbers, {*numbers} <= {0, 1, None}
 
 
 def _texts(elements: Sequence[GwtObject]) -> dict[Column, tuple[str | None, ...]]:
     """The texts of all records, by column, those of objects within them included.
 
-    A column is the place of the field, from the end of its class; in an object within a record,
-    after the place of that object's own field.
+    A column is the place of the field, from the end of its class: one that is extended ends alike.
+    In an object within a record it follows the place of that object's own field.
     """
     texts: dict[Column, tuple[str | None, ...]] = {}
     ahead: list[tuple[Column, Sequence[GwtObject | None]]] = [((), elements)]
     for within, found in ahead:
         for of in dict.fromkeys(element.type for element in found if element is not None):
-            if _HOLD_TEXTS.isdisjoint(of.fields):
+            if not {Kind.STRING, Kind.OBJECT}.intersection(of.fields):
                 continue
             nothing = [None] * len(of.fields)
             rows = [e.values if e is not None and e.type is of else nothing for e in found]
             of_fields = zip(of.fields, zip(*rows, strict=True), strict=True)
-            for at, (kind, values) in enumerate(of_fields):
-                if kind not in _HOLD_TEXTS or not any(values):
-                    continue
-                # Counted from the end: a class and those that it is extended by end alike.
-                column = (*within, at - len(of.fields))
-                if kind is Kind.STRING and column in texts:
-                    both = zip(texts[column], values, strict=True)
+            for at, (kind, values) in enumerate(of_fields, -len(of.fields)):
+                column = (*within, at)
+                if kind is Kind.STRING and any(values):
+                    both = zip(texts.get(column, values), values, strict=True)
                     texts[column] = tuple(a or b for a, b in both)
-                elif kind is Kind.STRING:
-                    texts[column] = values
-                elif len(column) < _DEEPEST and len(ahead) < _MOST_OBJECTS:
+                elif kind is Kind.OBJECT and len(column) < _DEEPEST and len(ahead) < _MOST_OBJECTS:
                     ahead.append((column, values))
     return texts
