@@ -18,8 +18,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
-from itertools import chain, pairwise
-from operator import lt, sub
+from itertools import chain, pairwise, repeat
+from operator import ge, sub
 from typing import Final
 
 from vats_exporter.cabinet.errors import UndecodableError
@@ -30,15 +30,14 @@ from vats_exporter.gwt import Response
 from vats_exporter.trunks import normalise_phone
 
 _BLOCK: Final = re.compile(
-    r"is(?:(?<=(?P<spelled>[01in]{7}[in][01][01in]{2})is)|(?<=(?P<short>[01]{7}[0-][01]{2})is))"
+    "is(?:"
+    "(?<=(?P<usual>[01]{7}[in][01]{3})is)|"
+    "(?<=(?P<unusual>[01in]{7}[in][01][01in]{2})is)|"
+    "(?<=(?P<short>[01]{7}[0-][01]{2})is))"
 )
 """A block in letters: the values, the id's class, the id. The flag at 4 is spelled out, and
 something stands at 5; or it is null or a reference, and nothing does."""
 
-_SEVEN: Final = 7
-"""The flags at 12 to 6; behind them stands what is at 5, if anything."""
-
-_AFTER: Final = 1
 _VALUES: Final = 10
 _MOST_OTHERS: Final = 2
 """Values of a row that are more than flags; with more it is no row."""
@@ -49,6 +48,7 @@ _HARDLY_A_ROW: Final = 5
 _RUN: Final = re.compile(r"[^sf]{11,}")
 """Tokens among which there may be the values of a row that is no block."""
 
+_UNLIKE: Final = "the records are not alike, and a block may be no row's"
 _LIKE_A_ROW: Final = "something in the answer is like a row, and is no block"
 
 
@@ -87,18 +87,20 @@ def find_rows(tokens: Tokens) -> Rows | None:
         return None
     _check_nothing_missed(tokens, blocks)
     first_block = blocks.starts[0]
-    headers = sorted(tokens.headers())
-    classes = {header.record for header in headers} - {0}
-    gaps = blocks.ends[:-1], blocks.starts[1:]
-    between = {one: found for one in classes if (found := tokens.in_gaps(one, *gaps))}
-    of_rows = [header for header in headers if header.record in between]
+    headers = tokens.headers()
+    between = {0: None} | {
+        record: _between(tokens.each(record), blocks)
+        for record in {header.record for header in headers} - {0}
+    }
+    of_rows = [header for header in headers if between[header.record]]
     own = [h for h in of_rows if h.length == count and not h.known and h.place < first_block - 2]
     if not own:
         raise UndecodableError(f"{count} blocks, but no list of that length before them")
     lengths = {header.place + 1 for header in of_rows}
     if any(header.place in lengths for header in own):
         raise UndecodableError("the list's class may be the length of another")
-    first, last = zip(*(between[one] for one in {header.record for header in own}), strict=True)
+    of_own = filter(None, (between[one] for one in {header.record for header in own}))
+    first, last = zip(*of_own, strict=True)
     begins = [own[0].place + 2, *map(min, zip(*first, strict=True))]
     # The last record's end is not known.
     known = map(sub, begins[1:], blocks.ends)
@@ -118,31 +120,26 @@ def find_rows(tokens: Tokens) -> Rows | None:
 
 def _find_blocks(tokens: Tokens) -> Blocks:
     """Find all blocks of an answer."""
-    wire, long, first = tokens.all, tokens.long, tokens.earliest[tokens.long]
+    wire, long, earliest = tokens.all, tokens.long, tokens.earliest[tokens.long]
     starts, ends, kinds, records = [], [], [], []
     unusual = 0
-    known: dict[tuple[str, int], tuple[int | None, ...]] = {}
     for match in _BLOCK.finditer(tokens.letters):
-        place = match.start()
-        if wire[place] != long or place < first:
+        place, short = match.start(), match.lastgroup == "short"
+        if wire[place] != long or place < earliest:
             continue
-        spelled, short = match.groups()
-        letters = spelled or short
-        start, flag = place - len(letters), wire[place - 3]
-        values = known.get((letters, flag))
-        if values is None:
-            others = _VALUES - letters.count("0") - letters.count("1") if spelled else 0
-            if others > _MOST_OTHERS:
+        if letters := match["unusual"]:
+            if letters.count("0") + letters.count("1") < _VALUES - _MOST_OTHERS:
                 continue
-            unusual += others > 0
-            seven, two = wire[start : start + _SEVEN], wire[place - 2 : place]
-            values = (*two[::-1], flag if spelled else flag or None, *seven[::-1])
-            if not others:
-                known[letters, flag] = values
+            unusual += 1
+        start = place - _VALUES - (not short)
+        values = wire[start:place]
+        values.reverse()
+        if short:
+            values[FLAG] = values[FLAG] or None
+        kinds.append(0 if short else values.pop(FLAG + 1))
         starts.append(start)
         ends.append(place + 1)
-        kinds.append(wire[start + _SEVEN] if spelled else 0)
-        records.append(Record(wire[place + 1], values))
+        records.append(Record(wire[place + 1], tuple(values)))
     blocks = Blocks(starts, ends, kinds, records)
     _check_blocks(tokens, blocks, unusual)
     return blocks
@@ -163,6 +160,15 @@ def _check_blocks(tokens: Tokens, blocks: Blocks, unusual: int) -> None:
     before = [tokens.letters[start - 3 : start] for start in blocks.starts]
     if short and not kinds and any({*letters} <= {*"01"} for letters in before):
         raise UndecodableError("a reference may be the flag at 4, or the id of a row without one")
+
+
+def _between(places: list[int], blocks: Blocks) -> tuple[list[int], list[int]] | None:
+    """The first and the last of some places between two blocks each; ``None`` if one has none."""
+    after = [*map(bisect_left, repeat(places), blocks.ends[:-1])]
+    before = [*map(bisect_left, repeat(places), blocks.starts[1:])]
+    if any(map(ge, after, before)):
+        return None
+    return [places[at] for at in after], [places[at - 1] for at in before]
 
 
 def _windows(letters: str, least: int) -> Iterator[tuple[int, int]]:
@@ -214,14 +220,13 @@ def _check_only_list(
     They may be a longer list's, whose others are null or references; or two lists', of which one
     may make up for the other's with null and references; or be referred to by another list.
     """
-    start, ends, count = rows.blocks.starts[0], rows.blocks.ends, len(rows.blocks.ends)
-    records = {h.record for h in of_rows if h.place < start and h.length == count}
-    behind = max(map(len, re.findall("[0-]+", tokens.letters[ends[-1] :])), default=0)
+    letters, starts, ends = tokens.letters, rows.blocks.starts, rows.blocks.ends
+    start, count = starts[0], len(ends)
     for place, length, known, record in of_rows:
         if place > start or length < count:
             continue
         begun = known + sum(
-            token == record and before not in tokens.counted
+            token == record and before not in tokens.valued
             for before, token in pairwise([0, *tokens.all[place + 2 : start]])
         )
         if length == count:
@@ -231,9 +236,11 @@ def _check_only_list(
                 raise UndecodableError("the rows may be of a shorter list")
             continue
         # The class of a single row is not known for certain, nor that two records have begun.
+        behind = _most_nothing(letters[ends[-1] :])
         nearer = count == 1 and place > rows.headers[-1] and length - known - 1 <= behind
-        if begun - (length in tokens.counted) < length or nearer:
+        if begun - (length in tokens.valued) < length or nearer:
             raise UndecodableError(f"the rows may be of a list of {length}")
+    records = {h.record for h in of_rows if h.place < start and h.length == count}
     firsts = {(header.record, header.length) for header in headers if header.place < start}
     for place, length, known, record in headers:
         ended = bisect_left(ends, place)
@@ -247,47 +254,48 @@ def _check_only_list(
             raise UndecodableError("there may be two lists of such records")
 
 
-def _check_alike(tokens: Tokens, rows: Rows) -> None:
-    """Refuse rows whose records have other fields around their blocks: one may be no row's."""
-    blocks, begins = rows.blocks, rows.begins
-    none = 1 in map(sub, blocks.starts, begins)
-    some = max(map(sub, blocks.starts, rows.begins_by)) > 1
-    ends = zip(begins, rows.begins_by, blocks.starts, strict=True)
-    widths = {begin: start - begin for begin, by, start in ends if begin == by}
-    behind = blocks.ends if rows.rest else []
-    if (none and some) or not (
-        tokens.may_be_alike([*widths], {*widths.values()})
-        and tokens.may_be_alike(behind, {rows.rest + 1})
-    ):
-        raise UndecodableError("the records are not alike, and a block may be no row's")
-
-
 def _may_be_made_up(tokens: Tokens, rows: Rows, ended: int, place: int, length: int) -> bool:
     """Whether null and references may be a list's last rows, and follow in another."""
-    records = {tokens.all[place + 2] for place in rows.headers}
-    skipped = [
-        max(_skipped(tokens, at) for at in range(first, last + 1) if tokens.all[at] in records)
-        for first, last in zip(rows.begins, rows.begins_by, strict=True)
+    letters, ends = tokens.letters, rows.blocks.ends
+    records = {tokens.all[header + 2] for header in rows.headers}
+    gaps = zip([0, *ends], rows.begins, rows.begins_by, strict=False)
+    # How many may stand before a record.
+    before = [
+        max(
+            at - end - len(letters[end:at].rstrip("0-"))
+            for at in range(first, last + 1)
+            if tokens.all[at] in records
+        )
+        for end, first, last in gaps
     ]
-    left = len(rows.blocks.ends) - ended
-    missing = sum(skipped[1:ended]) + _count_nothing(
-        tokens.letters[rows.blocks.ends[ended - 1] : place]
-    )
-    more = sum(skipped[ended:]) + _count_nothing(tokens.letters[rows.blocks.ends[-1] :])
+    left = len(ends) - ended
+    missing = sum(before[1:ended]) + _most_nothing(letters[ends[ended - 1] : place])
+    more = sum(before[ended:]) + _most_nothing(letters[ends[-1] :])
     return left <= missing and length <= left + more
 
 
-def _count_nothing(letters: str) -> int:
-    """How many tokens may be null or references."""
-    return letters.count("0") + letters.count("-")
+def _most_nothing(letters: str) -> int:
+    """How many tokens in a row may be elements that are null or references."""
+    return max(map(len, re.findall("[0-]+", letters)), default=0)
 
 
-def _skipped(tokens: Tokens, place: int) -> int:
-    """How many tokens right before a record may be others that are null or references."""
-    before = place
-    while tokens.letters[before - 1] in "0-":
-        before -= 1
-    return place - before
+def _check_alike(tokens: Tokens, rows: Rows) -> None:
+    """Refuse rows whose records have other fields around their blocks: one may be no row's.
+
+    They are compared up to the first that may be an object, which may be any number of tokens.
+    """
+    of_rows = zip(rows.begins, rows.begins_by, rows.blocks.starts, strict=True)
+    widths = {begin: start - begin for begin, by, start in of_rows if begin == by}
+    for places, ends in (([*widths], {*widths.values()}), (rows.blocks.ends, {rows.rest + 1})):
+        for distance in range(1, min(ends, default=1)):
+            field = tokens.field_at(places, distance)
+            if field == "object":
+                break
+            if field == "none":
+                raise UndecodableError(_UNLIKE)
+        else:
+            if len(ends) > 1:
+                raise UndecodableError(_UNLIKE)
 
 
 def _numbers(tokens: Tokens, start: int) -> list[int]:
@@ -310,30 +318,14 @@ def _texts(tokens: Tokens, rows: Rows) -> dict[Column, list[str]]:
     shown = {place - start for (place, _), start in zip(phones, starts, strict=False)}
     alike = len(widths) == len(shown) == 1
     for distance in (*range(1 - min(widths), 0), *range(1, rows.rest + 1)):
-        column = _column(tokens, starts if distance < 0 else ends, distance)
-        if not column:
+        column = tokens.texts_at(starts if distance < 0 else ends, distance)
+        if not any(column):
             continue
         beside = alike and {distance - 1, distance + 1} & shown
         differ = all(column) and len({*column}) ** 2 >= len(column)
         if (beside and differ) or all(map(is_written_as_a_name, filter(None, column))):
             texts[(distance,)] = column
     return texts
-
-
-def _column(tokens: Tokens, edges: Sequence[int], distance: int) -> list[str]:
-    """The texts at one distance from each block's edge; none where anything else is at one."""
-    if tokens.all[edges[0] + distance] not in tokens.texts:
-        return []
-    places = [edge + distance for edge in edges]
-    numbers = [*map(tokens.all.__getitem__, places)]
-    if not tokens.texts.issuperset(numbers) or any(
-        map(lt, places, map(tokens.earliest.__getitem__, numbers))
-    ):
-        return []
-    # A column of strings brings new ones.
-    new = len(tokens.certain.intersection(places))
-    strings = [*map(tokens.strings.__getitem__, numbers)]
-    return strings if 2 * new >= len({*numbers} - {0}) > 0 else []
 
 
 def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
@@ -367,7 +359,7 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
                 sides.add(certain % 2)
             in_rows.append((place, phone, spots))
     if not (last or in_rows) and len(tail) == 1:
-        sides = {_AFTER}
+        sides = {1}  # behind the block of the only row
     if len(sides) != 1:
         return []
     phones = [(0, "")] * (last + 1)
@@ -378,7 +370,7 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
             if phones[row][0]:
                 return []
             phones[row] = place, phone
-    if side == _AFTER and len(tail) == 1 and all(place for place, _ in phones[:last]):
+    if side and len(tail) == 1 and all(place for place, _ in phones[:last]):
         phones[last] = tail[0]
     return phones
 

@@ -10,19 +10,13 @@ possible.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
-from itertools import accumulate, product
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate, chain, product, repeat
 from typing import Final
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import FLAG, Record
-from vats_exporter.cabinet.tokens import COLLECTIONS, NUMBERS, Rows, Tokens
-
-_BEGIN_WITH_A_VALUE: Final = (NUMBERS | COLLECTIONS) - {"java.util.Arrays$ArrayList"} | {
-    *("java.lang.Long", "java.lang.String", "java.math.BigDecimal", "java.math.BigInteger"),
-    *("java.util.Date", "java.sql.Date", "java.sql.Time"),
-}
-"""Classes after which comes a value or a length, and no object; arrays are others. [gwt]"""
+from vats_exporter.cabinet.tokens import JAVA, NUMBERS, Rows, Tokens
 
 _UNKNOWN: Final = -1
 """The value of a flag that may be anything."""
@@ -43,48 +37,32 @@ def resolve(tokens: Tokens, rows: Rows) -> list[Record]:
     blocks, records = rows.blocks, rows.blocks.records
     flags = [record.values[FLAG] or 0 for record in records]
     referring = [(flag, at) for flag, at in zip(flags, blocks.starts, strict=True) if flag < 0]
+    first = dict(reversed(referring))
     rest = tokens.all[blocks.ends[-1] :]
     behind = {token for token in rest if isinstance(token, int) and token < 0}
-    if not (referring or behind):
-        return records
     # Where rows may begin whose numbers can be certain: the first ones, and a longer list's first,
     # with how many objects begin there, the list among them.
-    begins = [*zip(rows.begins, rows.begins_by, strict=True)]
-    begun = [(first, last, 1) for first, last in begins[:_FEW] if behind]
+    begun = [*zip(rows.begins[:_FEW], rows.begins_by, repeat(1))] if behind else []
     begun += [(place, place, 2) for place in rows.longer if behind]
-    first = dict(reversed(referring))
     last = max([0, *first.values()])
-    end = max([last, *(place + 1 for _, place, _ in begun)])
-    near = bisect_left(blocks.starts, end)
-    ids = [*zip(blocks.ends[:near], blocks.kinds, strict=False)]
-    certain = {
-        *({tokens.earliest[number] for number in tokens.names} & tokens.certain),
-        *(place - 1 for place, _ in ids),
-        *(place - 5 for place, kind in ids if kind),
-        *(first for first, last in begins[: near + 1] if first == last),
-        *(rows.headers if len(rows.headers) == 1 else ()),
-    }
-    maybe = _maybe(tokens, rows, certain, end)
-    least = [0, *accumulate(place in certain for place in range(end))]
-    most = [0, *accumulate(maybe)]
+    least, most = _count_objects(tokens, rows, max([last, *(by + 1 for _, by, _ in begun)]))
     # A list that has a row twice has one block less, in whose place another may stand.
-    if any(least[at] == most[to] and -most[to] - more in behind for at, to, more in begun):
+    if any(least[at] == most[by] and -most[by] - more in behind for at, by, more in begun):
         raise UndecodableError("one of the rows may come twice")
-    if not referring:
+    if not first:
         return records
-    values = {place: _value(tokens, rows, place) for place in range(last) if maybe[place]}
     # A field that shares its values spells each out once: nothing before is it.
     spelled = [*zip(flags, blocks.ends, blocks.kinds, strict=True)]
-    own = {flag: place - 5 for flag, place, kind in spelled if kind}
-    if len(own) < sum(map(bool, blocks.kinds)) or len(referring) < _SHARES:
+    own = {flag: end - 5 for flag, end, kind in spelled if kind}
+    if len(own) < len(flags) - blocks.kinds.count(0) or len(referring) < _SHARES:
         own = {}
+    objects = [place for place in range(last) if most[place] < most[place + 1]]
+    values = [*_values(tokens, rows, objects)]
     choices = [
         {
             value
-            for place, value in values.items()
-            if value is not None
-            and own.get(value, 0) <= place < before
-            and least[place] < -flag <= most[place] + 1
+            for place, value in values
+            if own.get(value, 0) <= place < before and least[place] < -flag <= most[place + 1]
         }
         for flag, before in first.items()
     ]
@@ -97,31 +75,40 @@ def resolve(tokens: Tokens, rows: Rows) -> list[Record]:
     return [Record(ref, tuple(meant.get(one, one) for one in values)) for ref, values in records]
 
 
-def _maybe(tokens: Tokens, rows: Rows, certain: set[int], end: int) -> list[bool]:
-    """Whether an object may begin, at each place before ``end``."""
+def _count_objects(tokens: Tokens, rows: Rows, end: int) -> tuple[list[int], list[int]]:
+    """How many objects begin before each place up to ``end``: at least, and at most."""
+    starts, ends, kinds, _ = rows.blocks
+    near = bisect_left(starts, end)
+    begins = zip(rows.begins[: near + 1], rows.begins_by, strict=False)
+    certain = {
+        *({tokens.earliest[number] for number in tokens.names} & tokens.certain),
+        *(place - 1 for place in ends[:near]),
+        *(place - 5 for place, kind in zip(ends[:near], kinds, strict=False) if kind),
+        *(first for first, last in begins if first == last),
+        *(rows.headers if len(rows.headers) == 1 else ()),
+    }
+    values = {
+        *chain.from_iterable(map(range, starts[:near], ends[:near])),
+        *(place + 1 for place in certain if tokens.all[place] in tokens.valued),
+    }
     # A 1 is the answer's own object, which is in no other, or a flag.
-    maybe = [token != 1 and bool(tokens.class_at(at)) for at, token in enumerate(tokens.all[:end])]
-    for first, last in zip(rows.blocks.starts, rows.blocks.ends, strict=True):
-        if last < end:
-            maybe[first : last + 1] = [False] * (last + 1 - first)
-    for place in certain:
-        if place < end:
-            maybe[place] = True
-            name = tokens.class_at(place)
-            if name in _BEGIN_WITH_A_VALUE or name.startswith("["):
-                maybe[place + 1 : place + 2] = [False] * (place + 1 < end)
-    return maybe
+    maybe = (
+        place in certain
+        or (place not in values and tokens.all[place] != 1 and bool(tokens.class_at(place)))
+        for place in range(end)
+    )
+    least = [0, *accumulate(place in certain for place in range(end))]
+    return least, [0, *accumulate(maybe)]
 
 
-def _value(tokens: Tokens, rows: Rows, place: int) -> int | None:
-    """The value that an object is as a flag; ``None`` if it is none."""
-    token, name = tokens.all[place], tokens.class_at(place)
-    value: int | None = tokens.all[place + 1]
+def _values(tokens: Tokens, rows: Rows, objects: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """The objects that may be a flag, and the value that each is then."""
     kind = max(rows.blocks.kinds)
-    if value not in (0, 1) or (kind and token != kind):
-        return None
-    if kind or name in NUMBERS:
-        return value
-    if name.startswith(("java.", "[")) or not place or token == rows.record:
-        return None
-    return _UNKNOWN
+    for place in objects:
+        token, value = tokens.all[place : place + 2]
+        if value in (0, 1) and token == (kind or token):
+            name = tokens.class_at(place)
+            if kind or name in NUMBERS:
+                yield place, value
+            elif place and token != rows.record and not name.startswith(JAVA):
+                yield place, _UNKNOWN

@@ -9,18 +9,17 @@ and a latest place for that, and a 7 before the earliest is no string. Where bot
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
-from operator import le, lt
+from operator import lt
 from typing import Any, Final, Literal, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import Record
 from vats_exporter.gwt import SIGNATURE, Response
 
-COLLECTIONS: Final = frozenset(
+_COLLECTIONS: Final = frozenset(
     f"java.util.{name}"
     for name in (
         *("ArrayList", "LinkedList", "Vector", "Stack", "Arrays$ArrayList"),
@@ -33,6 +32,14 @@ NUMBERS: Final = frozenset(
     for name in ("Boolean", "Byte", "Short", "Character", "Integer", "Float", "Double")
 )
 """Classes whose content is a number. [gwt]"""
+
+_MAPS: Final = {f"java.util.{name}" for name in ("HashMap", "LinkedHashMap", "IdentityHashMap")}
+_VALUED: Final = NUMBERS | _MAPS | _COLLECTIONS - {"java.util.Arrays$ArrayList"}
+"""Classes after which comes a number or a length, and no object; arrays are others. [gwt]"""
+
+JAVA: Final = ("java.", "[")
+_SOMETHING: Final = re.compile("[^0-]")
+"""An element of a list that is neither null nor a reference."""
 
 
 class Header(NamedTuple):
@@ -62,7 +69,7 @@ class Tokens:
         certain: the places of strings whose first use can be nowhere else.
         long: the number of ``java.lang.Long``; 0 if the answer has none.
         collections: the numbers of the classes of lists, sets and arrays of objects.
-        counted: the numbers of the classes after which comes a value or a length.
+        valued: the numbers of the classes after which comes a number or a length, and no object.
     """
 
     def __init__(self, response: Response, letters: str) -> None:
@@ -81,12 +88,10 @@ class Tokens:
         self.collections = {
             number
             for number, name in self.names.items()
-            if name in COLLECTIONS or name.startswith("[L")
+            if name in _COLLECTIONS or name.startswith("[L")
         }
-        self.counted = self.collections | {
-            number
-            for number, name in self.names.items()
-            if name in NUMBERS or name.endswith("Map") or name.startswith("[")
+        self.valued = {
+            number for number, name in self.names.items() if name in _VALUED or name.startswith("[")
         }
         count, end = len(self.strings), len(self.all) - 1
         try:
@@ -110,90 +115,65 @@ class Tokens:
                 places.append(self.all.index(number, places[-1] + 1))
         return places
 
-    def in_gaps(
-        self, number: int, starts: Sequence[int], ends: Sequence[int]
-    ) -> tuple[list[int], list[int]] | None:
-        """The first and the last place of a string in each gap, if there is one in all of them."""
-        if not starts:
-            return [], []
-        places = self.each(number)
-        places = places[bisect_left(places, starts[0]) : bisect_left(places, ends[-1])]
-        one_each = len(places) == len(starts) and all(map(le, starts, places))
-        if one_each and all(map(lt, places, ends)):
-            return places, places
-        first, last, at = [], [], 0
-        for start, end in zip(starts, ends, strict=True):
-            at = bisect_left(places, start, at)
-            after = bisect_left(places, end, at)
-            if at == after:
-                return None
-            first.append(places[at])
-            last.append(places[after - 1])
-            at = after
-        return first, last
-
-    def headers(self) -> Iterator[Header]:
-        """What may be the beginning of a list of objects of the application."""
-        every = [*self.all, None, None, None]
-        for place in chain.from_iterable(map(self.each, self.collections)):
-            length = every[place + 1]
-            if not isinstance(length, int) or length < 1 or place + 1 in self.certain:
+    def headers(self) -> list[Header]:
+        """What may be the beginning of a list of objects of the application, in order."""
+        found = []
+        for place in sorted(chain.from_iterable(map(self.each, self.collections))):
+            counts = self.letters[place + 1 : place + 2] in ("1", "i", "n")
+            if not counts or place + 1 in self.certain:
                 continue
-            first = place + 2
-            end = first + length
-            while first < end and isinstance(every[first], int) and every[first] <= 0:
-                first += 1
-            record = self.class_at(first) if first < min(end, len(self.all)) else ""
-            if first == end:
-                yield Header(place, length, length, 0)
-            elif record and not record.startswith(("java.", "[")) and every[first] != 1:
-                yield Header(place, length, first - place - 2, every[first])
+            length = self.all[place + 1]
+            something = _SOMETHING.search(self.letters, place + 2)
+            first = something.start() if something else len(self.all)
+            known = first - place - 2
+            name = self.class_at(first) if known < length and something else ""
+            if known >= length:
+                found.append(Header(place, length, length, 0))
+            elif name and not name.startswith(JAVA) and self.all[first] != 1:
+                found.append(Header(place, length, known, self.all[first]))
+        return found
 
-    def may_be_alike(self, places: Sequence[int], widths: set[int]) -> bool:
-        """Whether the fields behind some places, so many tokens wide, may be of the same kinds.
+    def texts_at(self, starts: Sequence[int], distance: int) -> list[str]:
+        """The texts at a distance from some places; none where anything else may be at one."""
+        if self.all[starts[0] + distance] not in self.texts:
+            return []
+        places = [start + distance for start in starts]
+        numbers = [*map(self.all.__getitem__, places)]
+        if not self.texts.issuperset(numbers) or any(
+            map(lt, places, map(self.earliest.__getitem__, numbers))
+        ):
+            return []
+        # A column of texts brings new ones.
+        new = len(self.certain.intersection(places))
+        texts = [*map(self.strings.__getitem__, numbers)]
+        return texts if 2 * new >= len({*numbers} - {0}) else []
 
-        They are compared up to the first that may be an object, which may be any number of tokens.
+    def field_at(
+        self, starts: Sequence[int], distance: int
+    ) -> Literal["one token", "object", "none"]:
+        """What the field may be that stands at a distance from where objects of one class begin.
+
+        An object's class is Java's or the application's. [assumed]
         """
-        for distance in range(1, min(widths, default=1)):
-            field = self._field([place + distance for place in places])
-            if field != "one token":
-                return field == "object"
-        return len(widths) < 2
-
-    def _field(self, places: Sequence[int]) -> Literal["one token", "object", "none"]:
-        """What the field is that stands at these places, each in another object of one class."""
+        places = [start + distance for start in starts]
         found = {*map(self.letters.__getitem__, places)}
         if "s" in found:
             return "one token" if len(found) == 1 else "none"
-        numbers = [*map(self.all.__getitem__, places)]
-        if "1" not in found and self.texts.issuperset(numbers):  # no class is among them
-            unused = any(map(lt, places, map(self.earliest.__getitem__, numbers)))
-            return "one token" if not unused or self.certain.isdisjoint(places) else "none"
-        first = {self.all[place]: place for place in reversed(places)}.values()
-        strings = {self.all[place] in self.names for place in first if place in self.certain}
-        indexes = [place for place in first if self.letters[place] == "i"]
-        unused = any(place < self.earliest[self.all[place]] for place in indexes)
-        if unused or not found.isdisjoint("fn"):
-            return "none" if strings else "one token"
-        classes = [name for place in indexes if (name := self.class_at(place))]
-        if not strings:
-            return "object" if classes else "one token"
-        if strings == {False}:
-            return "none" if classes or not found.isdisjoint("1-") else "one token"
-        # An object's class is Java's or the application's. [assumed]
-        java = {name.startswith(("java.", "[")) for name in classes}
-        known = len(strings) == len(java) == 1 and len(classes) == len(indexes)
-        return "object" if known and "1" not in found else "none"
+        first = {self.all[place]: place for place in reversed(places)}
+        classes = [self.class_at(place) for place in first.values() if self.letters[place] == "i"]
+        java = {name.startswith(JAVA) for name in classes}
+        if len(java) == 1 and all(classes) and found.isdisjoint("1fn"):
+            return "object"
+        texts = self.texts.issuperset(first) and all(
+            place >= self.earliest[number] for number, place in first.items()
+        )
+        return "one token" if texts or self.certain.isdisjoint(first.values()) else "none"
 
 
 class Blocks(NamedTuple):
-    """The rows' blocks.
+    """The blocks of an answer, in order: the places of their first values, 12, and of their ids.
 
-    Attributes:
-        starts: the places of their first values, 12.
-        ends: the places of the ids.
-        kinds: what stands at 5; 0 where the flag at 4 is null or a reference.
-        records: the rows.
+    ``kinds`` are what stands at 5; 0 where the flag at 4 is null or a reference.
     """
 
     starts: list[int]
@@ -203,16 +183,10 @@ class Blocks(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The list's rows.
+    """The list's rows: where the list and each record may begin, most often one place each.
 
-    Attributes:
-        blocks: in order.
-        headers: the places at which the list may begin; most often one.
-        record: the class of its records.
-        begins: for each block, the first place its record may begin at.
-        begins_by: the last one.
-        longer: where a longer list may begin before the rows.
-        rest: how many tokens follow the block in every record.
+    ``begins`` are the first such places, and ``begins_by`` the last. ``longer`` are those where a
+    longer list may begin; ``rest`` tokens follow the block in every record.
     """
 
     blocks: Blocks
