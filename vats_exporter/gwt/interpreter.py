@@ -13,13 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from vats_exporter.gwt.javascript import Function, NotFollowedError, core, descendants, part
+from vats_exporter.gwt.javascript import Function, Node, NotFollowedError, core, descendants, part
 from vats_exporter.gwt.objects import Fields, Kind, Repeat
-
-if TYPE_CHECKING:  # the parser is loaded when a script is first read
-    from tree_sitter import Node
 
 _STEP: Final = 6  # characters parsed that following an expression counts as
 _IN_ORDER: Final = {

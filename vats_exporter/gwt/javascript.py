@@ -15,12 +15,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vats_exporter.gwt.errors import MalformedError
 
 if TYPE_CHECKING:  # the parser is loaded when a script is first read
-    from tree_sitter import Node
+    import tree_sitter
+
+Node: TypeAlias = "tree_sitter.Node"
 
 LONGEST_FUNCTION: Final = 64 * 1024  # characters; the longest handler seen has 9,000
 MOST_WORK: Final = 8 << 20  # as much as parsing so many characters; real classes take up to 2,500
@@ -46,7 +48,6 @@ ESCAPE: Final = re.compile(
 )
 """An escape in a string literal; a line's end stands for nothing."""
 _SHORT: Final = {"b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _PUNCTUATION: Final = r"[(,=:\[!&|?{};+\-*%^~<>"
 # What has no end on its line, where it must have one, hides the rest of the line. A slash starts a
 # regular expression where an operand is due, otherwise it divides.
@@ -107,8 +108,6 @@ def unescaped(escape: re.Match[str]) -> str:
 
 def join_surrogates(text: str) -> str:
     """Make one character of each two halves of one that meet."""
-    if _SURROGATE.search(text) is None:
-        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 

@@ -22,6 +22,7 @@ INCOMPATIBLE: Final = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceE
 
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "|": "\\!", "\0": "\\0"})
 _UNESCAPED: Final = {"0": "\0", "!": "|", "\\": "\\"}
+_BAD_ESCAPES: Final = {"": "Unmatched backslash: ", "u": "Invalid Unicode escape sequence in "}
 _ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}|.?)", re.DOTALL)
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,4000}")
 
@@ -76,7 +77,7 @@ def parse_request(text: str) -> Request:
 
 
 def incompatible(message: str) -> RequestError:
-    """The error that a fault in the serialized data becomes on its way out of the server."""
+    """The error that a fault in the serialized data becomes."""
     return RequestError(message, class_name=INCOMPATIBLE)
 
 
@@ -103,12 +104,9 @@ def _unescape(token: str) -> str:
         name = escape[1]
         if len(name) == 5:
             return chr(int(name[1:], 16))
-        if not name:
-            raise incompatible(f'Unmatched backslash: "{token}"')
-        if name == "u":
-            raise incompatible(f'Invalid Unicode escape sequence in "{token}"')
-        if name not in _UNESCAPED:
-            raise incompatible(f'Unexpected escape character {name} after backslash: "{token}"')
-        return _UNESCAPED[name]
+        if name in _UNESCAPED:
+            return _UNESCAPED[name]
+        unexpected = f"Unexpected escape character {name} after backslash: "
+        raise incompatible(f'{_BAD_ESCAPES.get(name, unexpected)}"{token}"')
 
     return join_surrogates(_ESCAPE.sub(replace, token))

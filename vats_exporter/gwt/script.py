@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise, takewhile
-from typing import Final
+from typing import Final, NamedTuple
 
 from vats_exporter.gwt.interpreter import Follower
 from vats_exporter.gwt.javascript import Function, NotFollowedError, Source, descendants
@@ -36,8 +36,7 @@ from vats_exporter.gwt.objects import SIGNATURE, Classes, Fields, NotUnderstood
 from vats_exporter.gwt.streams import Reader, Writer
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(NamedTuple):
     """A remote method that the script calls, and its service's Java interface.
 
     Its parameters' types are as a request names them: ``java.lang.Long/4227064769``, ``Z``.

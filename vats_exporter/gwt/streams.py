@@ -16,14 +16,11 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vats_exporter.gwt.interpreter import Follower, Known, Token, Value
-from vats_exporter.gwt.javascript import Function, NotFollowedError, core, descendants, part
+from vats_exporter.gwt.javascript import Function, Node, NotFollowedError, core, descendants, part
 from vats_exporter.gwt.objects import Kind
-
-if TYPE_CHECKING:  # the parser is loaded when a script is first read
-    from tree_sitter import Node
 
 _DEEPEST_HELPER: Final = 3
 _COMPARED: Final = re.compile(r"([\w$]+) ?(?:<|>=) ?0(?![\w.])")

@@ -14,7 +14,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from math import isinf, isnan
+from math import isfinite
 from typing import Final, Literal
 
 from vats_exporter.gwt.errors import LongError
@@ -123,10 +123,8 @@ def _token(token: Token, style: Style) -> str:
 
 def _double(value: float) -> str:
     """Write a double as Java does: always with a point, exponents from 10^7 and below 10^-3."""
-    if isnan(value):
-        return "NaN"
-    if isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
+    if not isfinite(value):
+        return repr(value).replace("nan", "NaN").replace("inf", "Infinity")
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return repr(value)  # Python's exponents start further out on both sides
     digits, _, exponent = f"{Decimal(repr(value)).normalize():E}".partition("E")
