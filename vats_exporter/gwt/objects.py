@@ -6,8 +6,7 @@ fit its field, a class that the tables lack or have wrong, and a token that is l
 the reading with one error that says where.
 
 Each class is compiled once, into steps: runs of fields of one token each, objects, and repetitions.
-Each token gets a letter for what it can be, so that a whole run is checked at once, by the letters
-known to fit it or by a regular expression; then the run is copied.
+Each token gets a letter for what it can be, so that a whole run is checked at once, and copied.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 from typing import Any, Final, TypeAlias
 
@@ -94,18 +93,11 @@ _JAVA: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Fields of one token each: how many, which are strings, which letters fit, some that do."""
+    """Fields of one token each: how many, which are strings, which letters fit."""
 
     length: int
     strings: tuple[int, ...]
-    fitting: re.Pattern[str]
-    known: set[str]
-
-    def fits(self, marks: str) -> bool:
-        fits = self.fitting.fullmatch(marks) is not None
-        if fits and len(self.known) < _MOST_KNOWN:
-            self.known.add(marks)
-        return fits
+    fits: Callable[[str], object]
 
 
 _Step: TypeAlias = "_Run | tuple[_Step, ...] | None"
@@ -200,8 +192,8 @@ def _steps(fields: Fields) -> tuple[_Step, ...]:
         some = tuple(group)
         if is_run:
             strings = tuple(at for at, kind in enumerate(some) if kind is Kind.STRING)
-            fitting = "".join(f"[{_FITS[kind]}]" for kind in some)
-            steps.append(_Run(len(some), strings, re.compile(fitting), set()))
+            fitting = re.compile("".join(f"[{_FITS[kind]}]" for kind in some))
+            steps.append(_Run(len(some), strings, lru_cache(_MOST_KNOWN)(fitting.fullmatch)))
         else:
             steps += [_steps(one.fields) if isinstance(one, Repeat) else None for one in some]
     return tuple(steps)
@@ -254,7 +246,7 @@ class _Reading:
             elif isinstance(step, _Run):
                 end = at + step.length
                 marks = letters[at:end]
-                if marks not in step.known and not step.fits(marks):
+                if not step.fits(marks):
                     raise ObjectsError(f"the fields of {of} do not fit", where=at)
                 run = tokens[at:end]
                 for offset in step.strings:
