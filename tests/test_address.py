@@ -1,4 +1,4 @@
-"""Addresses of cabinets, of proxies and to listen on: what may be written, and what it is."""
+"""Addresses of cabinets, of proxies and of the exporter: what may be written, and what it is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 from vats_exporter.address import (
     ListenAddress,
     parse_address,
+    parse_external_url,
     parse_listen_address,
+    parse_prefix,
     parse_proxy,
     proxy_of_environment,
     systemd_addresses,
@@ -322,3 +325,64 @@ except ValueError as error:
 def test_without_a_socket_of_systemds_there_is_a_sentence(environment: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="systemd passed no socket"):
         systemd_addresses(environment)
+
+
+# -- the URL and the prefix under which clients find the exporter
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"),
+    [
+        ("", ""),
+        ("/", ""),
+        ("/vats", "/vats"),
+        ("vats/", "/vats"),
+        ("/a/b/", "/a/b"),
+    ],
+)
+def test_a_prefix_has_a_slash_before_it_and_none_after_it(text: str, prefix: str) -> None:
+    assert parse_prefix(text) == prefix
+
+
+@pytest.mark.parametrize("text", ["/a//b", "/a?b", "/a b", "/а", "/a/#"])
+def test_what_is_no_prefix_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a path such as"):
+        parse_prefix(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "path"),
+    [
+        ("https://example.org", "https://example.org", ""),
+        ("http://example.org:8080/", "http://example.org:8080", ""),
+        ("https://example.org/vats/", "https://example.org/vats", "/vats"),
+        ("https://[2001:db8::1]/a/b", "https://[2001:db8::1]/a/b", "/a/b"),
+    ],
+)
+def test_an_external_url_ends_without_a_slash(text: str, url: str, path: str) -> None:
+    assert parse_external_url(text) == url
+    assert urlsplit(url).path == path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "example.org",
+        "/vats",
+        "ftp://example.org",
+        "https://",
+        "https://example.org/?a=b",
+        "https://example.org/#top",
+        "https://example.org:port",
+        "https://[example.org",
+    ],
+)
+def test_what_is_no_external_url_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a URL such as"):
+        parse_external_url(text)
+
+
+def test_an_external_url_holds_no_password_and_the_refusal_does_not_quote_it() -> None:
+    with pytest.raises(ValueError, match="must not hold a password") as caught:
+        parse_external_url("https://prometheus:hunter2@example.org/")
+    assert "hunter2" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Addresses of cabinets and proxies, and those to listen on, as people write them.
+"""Addresses of cabinets, proxies and the exporter itself, as people write them.
 
 The functions that read one raise a :class:`ValueError` with one sentence, which does not quote what
 may hold a password.
@@ -19,6 +19,7 @@ from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 PROXY_PORT: Final = 3128
+PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 _LOCAL: Final = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to reach it
 _IPV4: Final = {"": "0.0.0.0", "::": "0.0.0.0"}  # noqa: S104 - it is asked for
 _FIRST_DESCRIPTOR: Final = 3  # of those that systemd passes [sd_listen_fds(3)]
@@ -194,3 +195,25 @@ def systemd_addresses(environment: Mapping[str, str]) -> list[ListenAddress]:
             host, port = listening.getsockname()[:2]
         addresses.append(ListenAddress(host, port, descriptor))
     return addresses
+
+
+def parse_prefix(text: str) -> str:
+    """Read ``--web.route-prefix``, which may lack a slash before it and have one after it."""
+    path = "/" + text.strip("/")
+    if path != "/" and not PATH.fullmatch(path):
+        raise ValueError('must be a path such as "/vats"')
+    return path.rstrip("/")
+
+
+def parse_external_url(text: str) -> str:
+    """Read ``--web.external-url``; return it without a slash at the end."""
+    try:
+        url = urlsplit(text.rstrip("/"))
+        host, _ = url.hostname, url.port
+    except ValueError:
+        host = None
+    if not host or url.scheme not in {"http", "https"} or url.query or url.fragment:
+        raise ValueError('must be a URL such as "https://example.org/vats"')
+    if "@" in url.netloc:
+        raise ValueError("must not hold a password; pages quote it")
+    return f"{url.scheme}://{url.netloc}{parse_prefix(url.path)}"

@@ -8,7 +8,6 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -22,9 +21,7 @@ from vats_exporter.web.server import WebServer
 from vats_exporter.web.site import (
     Site,
     Urls,
-    parse_external_url,
     parse_metrics_path,
-    parse_prefix,
     scrape_timeout,
 )
 
@@ -335,27 +332,11 @@ def test_each_page_has_its_own_path_and_the_metrics_can_have_none_of_them() -> N
             parse_metrics_path(path)
 
 
-# -- where the pages are, as it is given on the command line
-
-
-@pytest.mark.parametrize(
-    ("text", "prefix"),
-    [
-        ("", ""),
-        ("/", ""),
-        ("/vats", "/vats"),
-        ("vats/", "/vats"),
-        ("/a/b/", "/a/b"),
-    ],
-)
-def test_a_prefix_has_a_slash_before_it_and_none_after_it(text: str, prefix: str) -> None:
-    assert parse_prefix(text) == prefix
+# -- where the metrics are, as it is given on the command line
 
 
 @pytest.mark.parametrize("text", ["/a//b", "/a?b", "/a b", "/а", "/a/#"])
-def test_what_is_no_path_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must be a path such as"):
-        parse_prefix(text)
+def test_metrics_are_not_served_at_what_is_no_path(text: str) -> None:
     with pytest.raises(ValueError, match="must be a path such as"):
         parse_metrics_path(text)
 
@@ -365,41 +346,3 @@ def test_the_metrics_may_be_anywhere_but_where_another_page_is() -> None:
     for taken in ("/", "/probe", "/-/healthy"):
         with pytest.raises(ValueError, match=r"must be a path|path of another page"):
             parse_metrics_path(taken)
-
-
-@pytest.mark.parametrize(
-    ("text", "url", "path"),
-    [
-        ("https://example.org", "https://example.org", ""),
-        ("http://example.org:8080/", "http://example.org:8080", ""),
-        ("https://example.org/vats/", "https://example.org/vats", "/vats"),
-        ("https://[2001:db8::1]/a/b", "https://[2001:db8::1]/a/b", "/a/b"),
-    ],
-)
-def test_an_external_url_ends_without_a_slash(text: str, url: str, path: str) -> None:
-    assert parse_external_url(text) == url
-    assert urlsplit(url).path == path
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "example.org",
-        "/vats",
-        "ftp://example.org",
-        "https://",
-        "https://example.org/?a=b",
-        "https://example.org/#top",
-        "https://example.org:port",
-        "https://[example.org",
-    ],
-)
-def test_what_is_no_external_url_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must be a URL such as"):
-        parse_external_url(text)
-
-
-def test_an_external_url_holds_no_password_and_the_refusal_does_not_quote_it() -> None:
-    with pytest.raises(ValueError, match="must not hold a password") as caught:
-        parse_external_url("https://prometheus:hunter2@example.org/")
-    assert "hunter2" not in str(caught.value)

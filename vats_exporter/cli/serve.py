@@ -17,7 +17,12 @@ from urllib.parse import urlsplit
 import click
 
 from vats_exporter import logs
-from vats_exporter.address import parse_listen_address, systemd_addresses
+from vats_exporter.address import (
+    parse_external_url,
+    parse_listen_address,
+    parse_prefix,
+    systemd_addresses,
+)
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, fail
@@ -27,7 +32,7 @@ from vats_exporter.config.values import parse_duration
 from vats_exporter.logs import get_logger
 from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.web.server import Limits
-from vats_exporter.web.site import Urls, parse_external_url, parse_metrics_path, parse_prefix
+from vats_exporter.web.site import Urls, parse_metrics_path
 
 _log = get_logger(__name__)
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from prometheus_client.exposition import gzip_accepted
 
+from vats_exporter.address import PATH
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Exposition, Format, negotiate
 from vats_exporter.metrics.probe import Probe, latest_refreshes
@@ -21,7 +21,6 @@ from vats_exporter.web.landing import Shown, choose_language, render_landing_pag
 
 _NOT_KEPT: Final = ("Cache-Control", "no-store")
 _OWN_STYLE: Final = ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-_PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 _OTHERS: Final = ("/probe", "/sd", "/config", "/refreshes", "/-/healthy", "/-/ready", "/-/reload")
 
 
@@ -192,30 +191,8 @@ def scrape_timeout(header: str) -> float:
 
 def parse_metrics_path(text: str) -> str:
     """Read ``--web.telemetry-path``."""
-    if not _PATH.fullmatch(text):
+    if not PATH.fullmatch(text):
         raise ValueError('must be a path such as "/metrics"')
     if text in _OTHERS:
         raise ValueError(f'"{text}" is the path of another page')
     return text
-
-
-def parse_prefix(text: str) -> str:
-    """Read ``--web.route-prefix``, which may lack a slash before it and have one after it."""
-    path = "/" + text.strip("/")
-    if path != "/" and not _PATH.fullmatch(path):
-        raise ValueError('must be a path such as "/vats"')
-    return path.rstrip("/")
-
-
-def parse_external_url(text: str) -> str:
-    """Read ``--web.external-url``; return it without a slash at the end."""
-    try:
-        url = urlsplit(text.rstrip("/"))
-        host, _ = url.hostname, url.port
-    except ValueError:
-        host = None
-    if not host or url.scheme not in {"http", "https"} or url.query or url.fragment:
-        raise ValueError('must be a URL such as "https://example.org/vats"')
-    if "@" in url.netloc:
-        raise ValueError("must not hold a password; pages quote it")
-    return f"{url.scheme}://{url.netloc}{parse_prefix(url.path)}"
