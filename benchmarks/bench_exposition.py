@@ -42,7 +42,6 @@ def make_snapshot(count: int) -> Snapshot:
             for number in range(count)
         ),
         taken_at=1_750_000_000.0,
-        duration=1.0,
     )
 
 

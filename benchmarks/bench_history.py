@@ -49,7 +49,7 @@ def _ratio(page: bytes, changed: int, path: Path) -> float:
             start = perf_counter()
             trunks = _decode(page)
             decoding = perf_counter() - start
-            snapshot = Snapshot(tuple(_alter(trunks, turn, changed)), 1e9 + turn, 1.0)
+            snapshot = Snapshot(tuple(_alter(trunks, turn, changed)), 1e9 + turn)
             start = perf_counter()
             history.record("office", snapshot)
             recording = perf_counter() - start

@@ -236,7 +236,7 @@ class Refresher:
             return Outcome("undecodable", took, error=describe_unexpected(bug))
         took = self._clock.monotonic() - began
         told = (*listing.warnings, *warnings)
-        snapshot = Snapshot(trunks, self._clock.now(), took, told, listing.read_by)
+        snapshot = Snapshot(trunks, self._clock.now(), told, listing.read_by)
         return Outcome("success", took, snapshot, listing.pages)
 
     def _keep(self, outcome: Outcome, began: float) -> None:

@@ -234,7 +234,6 @@ class Listing(NamedTuple):
     warnings: tuple[str, ...] = ()  # sentences on what could not be told, without personal data
     pages: int = 1  # how many were read, the empty one at the end counted
     read_by: str = ""  # "script" or "block", by which the answers were read
-    not_by_script: str = ""  # why the script did not read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +242,6 @@ class Snapshot:
 
     trunks: tuple[Trunk, ...]  # as in the listing, like warnings and read_by
     taken_at: float  # when reading it ended, in seconds since the epoch
-    duration: float  # how long reading it took, in seconds
     warnings: tuple[str, ...] = ()
     read_by: str = ""
     # How many trunks there are of each pattern, and whether it is a known one.

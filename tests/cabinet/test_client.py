@@ -630,7 +630,7 @@ def test_a_list_is_read_by_the_script_and_says_so(
     simulate: Callable[..., SimulatedCabinet], sign_up: Reader, events: list[TraceEvent]
 ) -> None:
     listing = sign_up(simulate(120)).read_trunks()
-    assert (listing.read_by, listing.not_by_script) == ("script", "")
+    assert listing.read_by == "script"
     assert [one.read_by for one in events if isinstance(one, PageRead)] == ["script"] * 3
 
 

@@ -54,7 +54,7 @@ def trunk(
 
 def snapshot(minute: float, *trunks: Trunk) -> Snapshot:
     """A snapshot taken so many minutes after the start."""
-    return Snapshot(trunks=trunks, taken_at=START + 60 * minute, duration=1.0)
+    return Snapshot(trunks=trunks, taken_at=START + 60 * minute)
 
 
 def at(minute: float) -> float:

@@ -567,7 +567,7 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
     )
     refused = ScriptedCabinet(LoginRefusedError("refused"))
     history = History(None)
-    history.record("acme", Snapshot((replace(WORKING, flags=OFF.flags),), 0.0, 0.0))
+    history.record("acme", Snapshot((replace(WORKING, flags=OFF.flags),), 0.0))
     accounts = [
         MonitoredAccount(name, one.connect, clock=clock, history=history)
         for name, one in (("acme", cabinet), ("Ромашка", refused))

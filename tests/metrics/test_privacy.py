@@ -26,7 +26,7 @@ TRUNK = Trunk(
 
 
 def page(privacy: Privacy, *trunks: Trunk) -> str:
-    lines = render_trunks("office", Snapshot(trunks, 0.0, 0.0), {}, privacy)
+    lines = render_trunks("office", Snapshot(trunks, 0.0), {}, privacy)
     return b"".join(lines.values()).decode()
 
 

@@ -66,7 +66,7 @@ class Reader(HTMLParser):
 
 
 def up(name: str = "acme", age: float = 42.0, trunks: Sequence[Trunk] = (TRUNK,)) -> AccountState:
-    snapshot = Snapshot(tuple(trunks), NOW - age, 1.0)
+    snapshot = Snapshot(tuple(trunks), NOW - age)
     return AccountState(name, snapshot, "success", "", 1.0)
 
 
@@ -109,7 +109,7 @@ def test_each_account_has_its_state_trunks_and_age() -> None:
 )
 def test_an_account_tells_by_what_it_is_read(read_by: str, language: Language, words: str) -> None:
     state = up()
-    snapshot = Snapshot((TRUNK,), NOW, 1.0, read_by=read_by)
+    snapshot = Snapshot((TRUNK,), NOW, read_by=read_by)
     assert Reader(page_of(replace(state, snapshot=snapshot), language=language)).texts[-1] == words
 
 
@@ -190,7 +190,7 @@ def test_warnings_stand_beside_the_account() -> None:
 
 
 def replace_warnings(snapshot: Snapshot, *warnings: str) -> Snapshot:
-    return Snapshot(snapshot.trunks, snapshot.taken_at, snapshot.duration, warnings)
+    return Snapshot(snapshot.trunks, snapshot.taken_at, warnings)
 
 
 def test_a_failing_account_tells_why_and_keeps_the_age_of_what_is_served() -> None:

@@ -67,7 +67,7 @@ def listing_of(pages: Sequence[Page], settings: CabinetSettings, remark: str = "
     if reason:
         warnings.append(f"read by the block of each row, not by the cabinet's script: {reason}")
     read_by = "block" if reason else "script"
-    return Listing(tuple(trunks), tuple(warnings), len(pages), read_by, reason)
+    return Listing(tuple(trunks), tuple(warnings), len(pages), read_by)
 
 
 def _check_page(pages: Sequence[Page], page_of: dict[str, int], settings: CabinetSettings) -> None:

@@ -164,9 +164,7 @@ def speak(language: str) -> None:
     if language == "ru":
         os.environ["LANGUAGE"] = language
         gettext.bindtextdomain(_DOMAIN, LOCALE)
-        gettext.textdomain(_DOMAIN)
-    else:
-        gettext.textdomain("messages")
+    gettext.textdomain(_DOMAIN if language == "ru" else "messages")
 
 
 def _tell_of_ignored(ignored: sys.UnraisableHookArgs) -> None:
