@@ -43,6 +43,7 @@ from vats_exporter.cabinet.errors import (
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.demo import (
     Account,
+    Answer,
     Deployment,
     Fault,
     Incoming,
@@ -342,6 +343,24 @@ def test_what_is_in_no_fragment_is_looked_for_once(sign_up: SignUp) -> None:
         assert not cabinet.discovery.look_for("NoSuchService")
     # The permutation's script, since texts are not kept, and fragments until the numbers end.
     assert scripts(simulated) == before + 1 + 4 + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "requests"), [(b"", 1), (b" \n", 1), (b"\n<html>", 1), (b'{"error": 404}', 2)]
+)
+def test_what_a_server_has_for_whatever_there_is_not_ends_the_numbers(
+    sign_up: SignUp, body: bytes, requests: int
+) -> None:
+    deployment = deployed(list_fragment=2, fragments=2, permutations=(PERMUTATION,))
+    simulated, cabinet = sign_up(deployment)
+    simulated.faults = lambda incoming: (
+        Fault(instead=Answer(200, (), body))
+        if incoming.call == "permutation" and incoming.number > 1
+        else None
+    )
+    with pytest.raises(UndecodableError, match="no policy hash"):
+        cabinet.read_trunks()
+    assert scripts(simulated) == 1 + requests
 
 
 def test_a_redeployment_is_looked_through_anew(sign_up: SignUp) -> None:

@@ -214,8 +214,8 @@ class Discovery:
             text = _script(self._transport, "fragment", path).lstrip()
         except MissingError:
             return ""
-        # Some servers have a page for whatever there is not.
-        return "" if text.startswith("<") else text
+        # Some servers have a page, or the same few words, for whatever there is not.
+        return "" if text.startswith("<") or text == texts[-1] else text
 
     def _use(self, *texts: str) -> None:
         """Read the permutation's script and its fragments."""
