@@ -43,10 +43,7 @@ class NotSwitchedError(errors.CabinetError):
 
 
 class CabinetClient(Session):
-    """One cabinet. Thread-safe: one call at a time.
-
-    Its calls raise a ``CabinetError`` where they cannot be made.
-    """
+    """One cabinet. Thread-safe: one call at a time."""
 
     @cached_property
     def _known(self) -> Plausibility:
@@ -174,10 +171,8 @@ class Cabinet(CabinetClient):
         address: ``host``, ``https://host:port``, or ``http://…`` on this machine.
         login: looks like ``+7-9161234567``.
         password: kept out of ``repr``, logs and errors.
-        **settings: any other of :class:`~vats_exporter.cabinet.settings.CabinetSettings`.
-
-    Raises:
-        ValueError: a setting is wrong, or there is none of this name.
+        **settings: any other of :class:`~vats_exporter.cabinet.settings.CabinetSettings`; a
+            ``ValueError`` says what is wrong with one.
     """
 
     def __init__(self, address: str, login: str, password: str, **settings: Any) -> None:
@@ -190,25 +185,16 @@ class Cabinet(CabinetClient):
         return list(self.read_trunks().trunks)
 
     def trunk(self, key: str) -> Trunk:
-        """Read one trunk, by phone or reference, with its details: SIP line and selector.
-
-        Raises:
-            UnknownTrunkError: there is no such trunk, or not only one.
-        """
+        """Read one trunk, by phone or reference, with its details: SIP line and selector."""
         trunk = self._find(key)
         details = self.read_details(trunk.ref)
-        return replace(
-            trunk,
-            phone=trunk.phone or details.phone,
-            line=details.line,
-            sip_device_enabled=details.enabled,
-        )
+        phone, line = trunk.phone or details.phone, details.line
+        return replace(trunk, phone=phone, line=line, sip_device_enabled=details.enabled)
 
     def set_enabled(self, trunk: Trunk | str, enabled: bool) -> None:  # noqa: FBT001 - reads as what it does
         """Move the selector of a trunk, given itself or by phone or reference; see that it moved.
 
         Raises:
-            UnknownTrunkError: there is no such trunk.
             NotSwitchedError: the selector is not seen there afterwards, or there is none.
         """
         target = trunk if isinstance(trunk, Trunk) else self._find(trunk)

@@ -2,14 +2,11 @@
 
 Two of the dispatcher's forms are known [observed]:
 
-* **31**, the device form. It holds a list of ``AbonentDeviceRecordGWTModel``, empty where the trunk
-  has no SIP device. A record begins with the trunk (a boxed long), *enabled* (the selector, a
-  primitive boolean) and the device (a boxed long, or null). Its strings hold the SIP login
-  ``sip_9161234567_ab1c``, right after it the SIP password, and the line ``mobsip_9161234567``.
+* **31**, the device form: a list of ``AbonentDeviceRecordGWTModel``, empty where the trunk has no
+  SIP device. A record begins with the trunk (a boxed long), *enabled* (the selector, a primitive
+  boolean) and the device (a boxed long, or null). Of its strings only their look is known: the SIP
+  login ``sip_9161234567_ab1c``, right after it the SIP password, the line ``mobsip_9161234567``.
 * **32**, which answers for trunks to which 31 does not apply. It holds the phone.
-
-Fields are read by type and order. Of the strings only their look is known, so a string is a login
-or a line if it is written as one, and the password is the string that follows the login.
 """
 
 from __future__ import annotations
@@ -39,25 +36,18 @@ _STOPPING: Final = (errors.LoginRefusedError, errors.UnreachableError, errors.Ca
 
 @dataclass(frozen=True, slots=True)
 class TrunkDetails:
-    """What the forms say of one trunk; texts that they do not tell are empty.
-
-    ``device`` is the SIP device's reference, and ``enabled`` its selector, ``None`` without one.
-    """
+    """What the forms say of one trunk; texts that they do not tell are empty."""
 
     phone: str = ""
-    device: str = ""
-    enabled: bool | None = None
+    device: str = ""  # the SIP device's reference
+    enabled: bool | None = None  # its selector; None without a device
     line: str = ""
     sip_login: str = field(default="", repr=False)
     sip_password: str = field(default="", repr=False)
 
 
 def read_device_form(response: Response, trunk: str) -> TrunkDetails:
-    """Read the answer to form 31, of a trunk by its reference.
-
-    Raises:
-        UndecodableError: the record does not begin as it should, or is another trunk's.
-    """
+    """Read the answer to form 31; refuse a record that begins otherwise, or of another trunk."""
     strings = _strings(response)
     start = next((at for at, text in enumerate(strings, 1) if _RECORD.fullmatch(text)), None)
     if start is None:
@@ -103,7 +93,7 @@ def _strings(response: Response) -> list[str]:
 
 
 def _long(tokens: Sequence[object], strings: Sequence[str], at: int, what: str) -> tuple[str, int]:
-    """Read a boxed long: its reference, or an empty string for null; and the position after it."""
+    """Read a boxed long, empty for null; and the position after it."""
     if tokens[at : at + 1] == [0]:
         return "", at + 1
     value = tokens[at + 1] if at + 1 < len(tokens) else None
@@ -134,20 +124,13 @@ class SwitchOutcome(enum.Enum):
 
 @dataclass(slots=True)
 class TrunkSwitch:
-    """Moving one trunk's selector, and what has come of it so far.
+    """Moving one trunk's selector, and what has come of it so far."""
 
-    Attributes:
-        before: where the selector was; ``None`` where that is not known.
-        after: where it was read back to be.
-        error: why it failed or is unclear; empty otherwise.
-        stops: whether no other selector of the cabinet is to be moved.
-    """
-
-    before: bool | None = None
-    after: bool | None = None
+    before: bool | None = None  # where the selector was, if that is known
+    after: bool | None = None  # where it was read back to be
     outcome: SwitchOutcome = SwitchOutcome.PENDING
-    error: str = ""
-    stops: bool = False
+    error: str = ""  # why it failed or is unclear
+    stops: bool = False  # whether no other selector of the cabinet is to be moved
 
     def carry_out(self, cabinet: _Cabinet, ref: str, *, enabled: bool) -> None:
         """Read the selector, move it if it is not where it should be, and read it back.
@@ -159,18 +142,17 @@ class TrunkSwitch:
             self.before = cabinet.read_details(ref).enabled
             if self.before is None:
                 self.outcome = SwitchOutcome.NO_DEVICE
-                return
-            if self.before is enabled:
+            elif self.before is enabled:
                 self.after, self.outcome = enabled, SwitchOutcome.UNCHANGED
-                return
-            self.outcome = SwitchOutcome.STARTED
-            cabinet.move_selector(ref, enabled=enabled)
-            answered = True
-            self.after = cabinet.read_details(ref).enabled
-            self.outcome = SwitchOutcome.CHANGED
-            if self.after is not enabled:
-                self.outcome = SwitchOutcome.FAILED
-                self.error = "the cabinet took the change but shows the selector where it was"
+            else:
+                self.outcome = SwitchOutcome.STARTED
+                cabinet.move_selector(ref, enabled=enabled)
+                answered = True
+                self.after = cabinet.read_details(ref).enabled
+                self.outcome = SwitchOutcome.CHANGED
+                if self.after is not enabled:
+                    self.outcome = SwitchOutcome.FAILED
+                    self.error = "the cabinet took the change but shows the selector where it was"
         except errors.CabinetError as error:
             # A call that was answered as without a session has moved nothing.
             unmoved = isinstance(error, errors.LoginRefusedError) and not answered

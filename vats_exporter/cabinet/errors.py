@@ -1,27 +1,8 @@
 """What can go wrong with a cabinet, as a tree.
 
 Everything that :mod:`vats_exporter.cabinet` raises is one of these; nothing of ``http.client`` or
-``ssl`` gets past the transport. Each class carries the word that metrics and logs use for it
-(``result``), one of the closed list of ``vats_refreshes_total``::
-
-    CabinetError
-    ├── LoginRefusedError         login_refused   login and password are not accepted
-    ├── UnreachableError          unreachable     DNS, refused, reset, no route
-    │   ├── TlsError              unreachable     certificate or handshake
-    │   └── ProxyError            unreachable     the proxy on the way to the cabinet
-    ├── CabinetTimeoutError       timeout         connecting, reading, or all of it
-    ├── NotGwtError               not_gwt         HTML, JSON, 500, an empty body where //OK was due
-    │   ├── NotACabinetError      not_gwt         the address answers, but not as a cabinet does
-    │   └── SessionEndedError     not_gwt         the login page where //OK was due
-    ├── GwtExceptionError         gwt_exception   the server's //EX
-    │   └── RedeployedError       gwt_exception   IncompatibleRemoteServiceException
-    ├── UndecodableError          undecodable     an answer, or a script, that cannot be read
-    │   ├── TableError            undecodable     the script's classes do not read an answer
-    │   └── DifferError           undecodable     a page of which the two readings differ
-    └── IncompleteError           incomplete      pages that do not add up to one list
-        └── DoubtfulError         incomplete      a list that is not believed until it is repeated
-
-Messages say where and what; they never hold a password, a cookie or a SIP credential.
+``ssl`` gets past the transport. Messages say where and what; they never hold a password, a cookie
+or a SIP credential.
 """
 
 from __future__ import annotations
@@ -37,19 +18,14 @@ RESULTS: Final = (
 
 
 class CabinetError(Exception):
-    """Anything that keeps the cabinet from being read.
+    """Anything that keeps the cabinet from being read."""
 
-    Attributes:
-        result: the word for it in metrics and logs, one of :data:`RESULTS`.
-        retry_after: seconds after which to ask again; 0 where nothing speaks against the usual.
-    """
-
-    result: ClassVar[str]
-    retry_after: float = 0.0
+    result: ClassVar[str]  # the word for it in metrics and logs, one of RESULTS
+    retry_after: float = 0.0  # seconds after which to ask again; 0 for as usual
 
 
 class LoginRefusedError(CabinetError):
-    """The cabinet returned to its login page after login and password were sent."""
+    """The cabinet does not accept login and password."""
 
     result = "login_refused"
 
@@ -108,10 +84,9 @@ class UndecodableError(CabinetError):
 
 
 class TableError(UndecodableError):
-    """An answer cannot be read by the classes in the compiled script.
+    """The classes in the compiled script do not read an answer, or lack the one ``missing``.
 
-    ``missing`` is the type signature of a class that the script lacks, and a fragment of it may
-    have; empty if it has all classes, and they do not fit.
+    That is a type signature, which a fragment of the script may have.
     """
 
     def __init__(self, message: str, *, missing: str = "") -> None:
