@@ -96,8 +96,7 @@ def find_rows(tokens: Tokens) -> Rows | None:
     own = [h for h in of_rows if h.length == count and not h.known and h.place < first_block - 2]
     if not own:
         raise UndecodableError(f"{count} blocks, but no list of that length before them")
-    lengths = {header.place + 1 for header in of_rows}
-    if any(header.place in lengths for header in own):
+    if {header.place + 1 for header in of_rows}.intersection(header.place for header in own):
         raise UndecodableError("the list's class may be the length of another")
     of_own = filter(None, (between[one] for one in {header.record for header in own}))
     first, last = zip(*of_own, strict=True)
@@ -157,7 +156,7 @@ def _check_blocks(tokens: Tokens, blocks: Blocks, unusual: int) -> None:
         raise UndecodableError("the flag at 4 is an object in some rows and a primitive in others")
     if short and not kinds and not any(record.values[FLAG] for record in blocks.records):
         raise UndecodableError("no row has a flag at 4")
-    before = [tokens.letters[start - 3 : start] for start in blocks.starts]
+    before = (tokens.letters[start - 3 : start] for start in blocks.starts)
     if short and not kinds and any({*letters} <= {*"01"} for letters in before):
         raise UndecodableError("a reference may be the flag at 4, or the id of a row without one")
 
@@ -186,8 +185,7 @@ def _windows(letters: str, least: int) -> Iterator[tuple[int, int]]:
 def _check_nothing_missed(tokens: Tokens, blocks: Blocks) -> None:
     """Refuse an answer with something like a row outside of its blocks.
 
-    That is a row whose reference is null or points to an earlier object, or whose flag is an
-    object of another kind.
+    Its reference is null or points to an earlier object, or its flag is an object of another kind.
     """
     gaps = zip([0, *blocks.ends], blocks.starts, blocks.ends, strict=False)
     outside = [tokens.letters[end:start] + "s" * (after - start) for end, start, after in gaps]

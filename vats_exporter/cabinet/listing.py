@@ -1,10 +1,8 @@
 """Every page of the tab "Абоненты", or none; and whether such a list is believed.
 
-Pages are read in order until one is empty, or until one is short and a total that is known to be
-one says that it is the last. What they give must make up one list: no page twice, no row twice, and
-as many rows as the total says. Otherwise the list is refused as a whole, because a snapshot without
-some trunks would be taken for the truth. So a short page alone is no end: a cabinet may give
-smaller pages than it was asked for.
+Pages are read until one is empty, or until one is short and a total that is known to be one says
+that it is the last: a cabinet may give smaller pages than it was asked for. They must make up one
+list, or it is refused as a whole: a snapshot without some trunks would be taken for the truth.
 
 An answer can be well-formed and still not be the list (CONTRACT, sections 3 and 4):
 
@@ -74,8 +72,8 @@ def _check_page(pages: Sequence[Page], page_of: dict[str, int], settings: Cabine
     """Refuse a page that shows what an earlier one has shown, or itself shows a row twice."""
     number = len(pages) - 1
     refs = [record.ref for record in pages[-1].records]
-    first = page_of.get(refs[0]) if refs else None
-    if first is not None and refs == [record.ref for record in pages[first].records]:
+    first = page_of.get(refs[0], number) if refs else number
+    if first < number and refs == [record.ref for record in pages[first].records]:
         raise IncompleteError(
             f"list: page {number + 1} is page {first + 1} again; "
             "list_tail may have {page} in the wrong place"
@@ -140,13 +138,9 @@ class Plausibility:
             self._showing = page.answer_class
 
     def check_total(self, pages: Sequence[Page], rows: int) -> str:
-        """Compare the number beside a list that ended by itself with its rows.
-
-        Where that is known to be the total, a difference refuses the list; elsewhere it is a
-        remark, which is returned.
-        """
+        """Compare the number beside a list with its rows; a difference may be but a remark."""
         totals = dict.fromkeys(page.total for page in pages if page.total is not None)
-        if totals.keys() <= {rows}:
+        if {*totals} <= {rows}:
             self.total_confirmed |= bool(totals)
             return ""
         shown = ", ".join(map(str, totals))
@@ -161,11 +155,7 @@ class Plausibility:
         )
 
     def believe(self, pages: Sequence[Page]) -> None:
-        """Remember a whole list as the accepted one.
-
-        Raises:
-            DoubtfulError: not yet: it should be read again, in a fresh session.
-        """
+        """Accept a whole list, or raise a ``DoubtfulError``: read it again in a fresh session."""
         last = len(pages) - 1 if self._redeployed else 0
         classes = tuple(dict.fromkeys(page.answer_class for page in pages[last:]))
         empty = not any(page.records for page in pages)

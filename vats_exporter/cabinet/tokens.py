@@ -19,21 +19,16 @@ from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import Record
 from vats_exporter.gwt import SIGNATURE, Response
 
-_COLLECTIONS: Final = frozenset(
-    f"java.util.{name}"
-    for name in (
-        *("ArrayList", "LinkedList", "Vector", "Stack", "Arrays$ArrayList"),
-        *("HashSet", "LinkedHashSet", "TreeSet"),
-    )
-)
+_LISTS: Final = "ArrayList LinkedList Vector Stack Arrays$ArrayList HashSet LinkedHashSet TreeSet"
+_COLLECTIONS: Final = {f"java.util.{name}" for name in _LISTS.split()}
+_MAPS: Final = {f"java.util.{name}" for name in ("HashMap", "LinkedHashMap", "IdentityHashMap")}
 
-NUMBERS: Final = frozenset(
+NUMBERS: Final = {
     f"java.lang.{name}"
     for name in ("Boolean", "Byte", "Short", "Character", "Integer", "Float", "Double")
-)
+}
 """Classes whose content is a number. [gwt]"""
 
-_MAPS: Final = {f"java.util.{name}" for name in ("HashMap", "LinkedHashMap", "IdentityHashMap")}
 _VALUED: Final = NUMBERS | _MAPS | _COLLECTIONS - {"java.util.Arrays$ArrayList"}
 """Classes after which comes a number or a length, and no object; arrays are others. [gwt]"""
 
