@@ -7,7 +7,6 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from http.client import HTTPException
@@ -223,6 +222,7 @@ def at_once(
     Yields each account, its cabinet, which stays open until the command ends, and what came of it
     or went wrong, in order, as soon as it is there.
     """
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - serve does without
 
     def attempt(account: AccountSettings, cabinet: CabinetClient) -> Outcome | CabinetError:
         try:
