@@ -32,7 +32,7 @@ from vats_exporter.gwt.javascript import ESCAPE, join_surrogates, unescaped
 
 Status = Literal["OK", "EX"]
 Token = int | float | str
-"""A number, or the text of a string; longs are strings."""
+"""A number, or the text of a string: longs are strings, see :func:`decode_long`."""
 
 DEFAULT_LIMIT: Final = 64 * 1024 * 1024  # bytes, past which an answer is refused unread
 LAST_DIGITS: Final = b"$_"
@@ -53,8 +53,7 @@ class Response:
         version: of the format, 5 to 8.
         flags: 1 says that type names are obfuscated, 2 that a token is required; any integer.
         string_table: the strings; tokens refer to them from 1 on.
-        tokens: in wire order, which is the reverse of the order of reading. Longs are their base 64
-            as ``str`` (see :func:`decode_long`), everything else is a number.
+        tokens: in wire order, the reverse of that of reading; longs are their base 64.
     """
 
     status: Status

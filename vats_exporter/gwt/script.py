@@ -96,10 +96,8 @@ def read_script(*texts: str) -> Script:
     for signature, arrays in _tables(source).items():
         instantiate, deserialize, serialize = (_named(arrays, place) for place in range(3))
         try:
-            classes[signature] = None
-            if instantiate or deserialize:
-                made = _fields(Reader, source, instantiate)
-                classes[signature] = made + _fields(Reader, source, deserialize)
+            fields = _fields(Reader, source, instantiate) + _fields(Reader, source, deserialize)
+            classes[signature] = fields if instantiate or deserialize else None
         except (NotFollowedError, RecursionError) as error:
             classes[signature] = NotUnderstood(str(error))
             continue
@@ -121,10 +119,8 @@ def _tables(source: Source) -> dict[str, set[str]]:
     """The arrays of each class's handlers in all tables."""
     found: dict[str, set[str]] = {}
     for entry in islice(_ENTRY.finditer(source.masked), _MOST_ENTRIES):
-        if name := entry["name"]:
-            key = source.constants.get(name, "")
-        else:
-            key = source.literal(entry.start("literal"))
+        name, literal = entry["name"], entry.start("literal")
+        key = source.constants.get(name, "") if name else source.literal(literal)
         if SIGNATURE.fullmatch(key):
             found.setdefault(key, set()).add(entry["handlers"])
     return found

@@ -142,10 +142,9 @@ class Writer(Follower):
         """What ends with ``|`` is a token."""
         if any(function.string(node) == "|" for node in descendants(function.tree)):
             self.emit(next((value for value in values if isinstance(value, Kind)), Kind.NUMBER))
+        elif Known.STREAM in values and _refers_back(function):
+            self.emit(Kind.OBJECT)
         elif Known.STREAM in values:
-            if _refers_back(function):
-                self.emit(Kind.OBJECT)
-                return None
             before = len(self.found)
             result = self.follow(function, values)
             return Kind.STRING if before == len(self.found) and len(values) == 2 else result
