@@ -33,7 +33,7 @@ MO: Final = PO.with_suffix(".mo")
 
 KEYWORDS: Final = {
     **dict.fromkeys(("_", "tell", "complain", "fail"), None),
-    "track": (2,),
+    **dict.fromkeys(("track", "failing"), (2,)),
     "count": (2, 3),
     "ngettext": (1, 2),
     "pgettext": ((1, "c"), 2),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -65,15 +64,14 @@ def test_what_is_most_likely_wrong_is_a_warning_and_no_failure(run: Run, tmp_pat
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
-        ("none/history.db", "its folder does not exist"),
-        (".", "not a file"),
-        ("/proc/history.db", "this user cannot write there"),
+        ("none/history.db", "No such file or directory"),
+        (".", "Is a directory"),
+        ("/proc/history.db", "No such file or directory"),
     ],
 )
 def test_a_history_that_cannot_be_written_is_told(
-    run: Run, tmp_path: Path, path: str, problem: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, path: str, problem: str
 ) -> None:
-    monkeypatch.setattr(os, "access", lambda place, _mode: not str(place).startswith("/proc"))
     file = write(tmp_path, ACCOUNT + f"history: {{file: {path}}}\n")
     ended = run("check", "--config.file", str(file))
     assert (ended.status, ended.stderr) == (2, f"{file}: history.file: {problem}\n")

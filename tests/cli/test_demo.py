@@ -46,7 +46,7 @@ def found(pattern: str, text: str) -> str:
 def test_its_metrics_are_its_truth(start: Start) -> None:
     running = start("demo", "--port", "0", "--trunks", "12", "--accounts", "2")
     text = invitation(running)
-    assert "24 trunks in 2 accounts" in text
+    assert "(accounts: 2, trunks: 24):" in text
     truth_url = found(r"truth +(http\S+)", text)
     fetch(truth_url.replace("/trunks", "/pace"), '{"seconds": 0}')
     page = fetch(found(r"metrics +(http\S+)", text))
@@ -89,7 +89,7 @@ def test_the_cabinets_port_can_be_chosen(start: Start, run: Run) -> None:
         ended = run("demo", "--port", "0", "--cabinet-port", str(port))
     assert (ended.status, ended.stdout) == (1, "")
     assert ended.stderr == (
-        f"--cabinet-port: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+        f"--cabinet-port: cannot listen on port {port}: Address already in use\n"
     )
     running = start("demo", "--port", "0", "--cabinet-port", str(port))
     assert urlsplit(found(r"truth +(http\S+)", invitation(running))).port == port
@@ -143,7 +143,7 @@ def test_a_configuration_that_cannot_be_written_is_one_line(run: Run, tmp_path: 
     file = tmp_path / "none" / "vats-exporter.yml"
     ended = run("demo", "--port", "0", "--write-config", str(file))
     assert (ended.status, ended.stdout) == (1, "")
-    assert ended.stderr == f"--write-config: cannot write {file}: No such file or directory\n"
+    assert ended.stderr == f"{file}: cannot be written: No such file or directory\n"
 
 
 def test_a_wrong_web_configuration_is_refused_before_anything_starts(

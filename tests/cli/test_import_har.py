@@ -118,10 +118,10 @@ def test_what_was_not_recorded_is_said(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "no valid JSON, at 0"),
-        (b"<html>", "no valid JSON, at 0"),
-        (b"\xff\xfe", "no valid JSON"),
-        (b"[" * 100_000, "no valid JSON"),
+        (b"", "cannot be read as JSON: Expecting value: line 1 column 1"),
+        (b"<html>", "cannot be read as JSON: Expecting value: line 1 column 1"),
+        (b"\xff\xfe", "cannot be read as JSON"),
+        (b"[" * 100_000, "cannot be read as JSON"),
         (b"{}", "no list log.entries"),
         (b'{"log": {"entries": []}}', "no GWT-RPC call in the recording"),
     ],
@@ -167,7 +167,7 @@ def test_a_recording_that_cannot_be_read_is_one_line(run: Run) -> None:
     ended = run("import-har", "/proc/self/mem")
     assert (ended.status, ended.stderr) == (
         1,
-        "/proc/self/mem: cannot be read: Input/output error\n",
+        "/proc/self/mem: cannot be read as JSON: Input/output error\n",
     )
 
 

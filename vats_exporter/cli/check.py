@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import click
 
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options, output
-from vats_exporter.cli.output import Table, _, count, fail, printable, sentence, tell, write
+from vats_exporter.cli.output import Table, _, count, failing, printable, sentence, tell, write
 from vats_exporter.config.loading import readable_passwords
 from vats_exporter.config.models import AccountSettings
 from vats_exporter.expected_off import ExpectedOff
@@ -49,13 +49,13 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
     file, number = config.file, len(config.accounts)
     for warning in (*config.warnings, *readable_passwords(config)):
         tell("{file}: warning: {problem}", file=file, problem=sentence(str(warning)))
-    if config.history.file and (problem := _unusable(config.history.file)):
-        fail(
-            "{file}: history.file: {problem}",
-            status=output.WRONG_CONFIGURATION,
-            file=file,
-            problem=problem,
-        )
+    if history := config.history.file:
+        with failing(
+            OSError, "{file}: history.file: {error}", status=output.WRONG_CONFIGURATION, file=file
+        ):
+            TemporaryFile(dir=history.parent).close()  # SQLite writes files beside it
+            if history.exists():
+                history.open("rb+").close()
     ok = count(number, "{file}: ok, {count} account", "{file}: ok, {count} accounts", file=file)
     write(printable(ok) + "\n")
     if web_config_file is not None:
@@ -63,18 +63,6 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
         write(printable(_("{file}: ok", file=web_config_file)) + "\n")
     if online and not _works(config.accounts):
         sys.exit(output.FAILED)
-
-
-def _unusable(history: Path) -> str:
-    """Say why a history could not be kept there; nothing if it can."""
-    folder = history.parent
-    if not folder.is_dir():
-        return _("its folder does not exist")
-    if history.exists() and not history.is_file():
-        return _("not a file")
-    if not all(os.access(one, os.W_OK) for one in (folder, history) if one.exists()):
-        return _("this user cannot write there")
-    return ""
 
 
 def _works(accounts: Sequence[AccountSettings]) -> bool:

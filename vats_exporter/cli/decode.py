@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vats_exporter.cabinet.reading import ClassTable
-from vats_exporter.cli.output import _, as_json, fail, sentence, write
+from vats_exporter.cli.output import _, as_json, fail, failing, sentence, write
 from vats_exporter.gwt import GwtError
 from vats_exporter.tools.saved import read_documents, read_saved
 
@@ -52,11 +52,11 @@ def command(*, files: Sequence[str], scripts: Sequence[str]) -> None:
     its document has "error", and the others are printed all the same.
     """
     documents = read_documents(files, _read_scripts(scripts) if scripts else None)
-    if len(files) == 1 and "error" not in documents[0]:
+    if len(files) == 1:
+        if "error" in documents[0]:
+            fail("{file}: {error}", file=_shown(files[0]), error=sentence(documents[0]["error"]))
         write(_apart(documents[0]))
         return
-    if len(files) == 1:
-        fail("{file}: {error}", file=_shown(files[0]), error=sentence(documents[0]["error"]))
     for name, document in zip(files, documents, strict=True):
         write(as_json({"file": name, **document}) + "\n")
     if failed := sum("error" in document for document in documents):
@@ -68,22 +68,21 @@ def _read_scripts(names: Sequence[str]) -> ClassTable:
     # Imported here: most answers are decoded without a script.
     from vats_exporter.gwt.script import read_script  # noqa: PLC0415
 
-    texts, name = [], ""
-    try:
-        for name in names:
+    texts = []
+    for name in names:
+        with failing(ValueError, "{file}: {error}", file=_shown(name)):
             saved = read_saved(name)
-            texts.append(saved if isinstance(saved, str) else saved.decode("utf-8", "replace"))
-            if "function" not in texts[-1]:
-                fail("{file}: no script that GWT compiled", file=_shown(name))
-        name = names[0]
+        texts.append(saved if isinstance(saved, str) else saved.decode("utf-8", "replace"))
+        if "function" not in texts[-1]:
+            fail("{file}: no script that GWT compiled", file=_shown(name))
+    first = _shown(names[0])
+    with failing(GwtError, "{file}: {error}", file=first):
         classes = read_script(*texts).classes
-    except (GwtError, ValueError) as error:
-        fail("{file}: {error}", file=_shown(name), error=error)
     if not classes:
         fail(
             "{file}: reads no class: a permutation is {{strong name}}.cache.js, and "
             "not the .nocache.js",
-            file=_shown(name),
+            file=first,
         )
     return ClassTable(classes)
 

@@ -15,7 +15,7 @@ from vats_exporter import logs
 from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
-from vats_exporter.cli.output import _, count, fail, write
+from vats_exporter.cli.output import _, failing, write
 from vats_exporter.cli.serve import keep_signals, wait_for_end
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import Config
@@ -86,15 +86,9 @@ def command(**given: Any) -> None:
     with ExitStack() as stack:
         cabinet = _start_cabinet(stack, accounts, given)
         config = _configure(cabinet, given["write_config"], details=given["details"])
-        try:
-            address = ListenAddress(given["host"], given["port"])
+        address = ListenAddress(given["host"], given["port"])
+        with failing(OSError, "--port: cannot listen on {filename}: {error}; try --port 0"):
             exporter = stack.enter_context(Exporter(config, address, options=served))
-        except OSError as error:
-            fail(
-                "--port: cannot listen on {address}: {error}; try --port 0",
-                address=error.filename,
-                error=error,
-            )
         write(_invitation(exporter.url, cabinet, given["write_config"]))
         wait_for_end()
 
@@ -108,11 +102,8 @@ def _start_cabinet(
         with suppress(OSError):
             usual = SimulatedCabinet(accounts, address=(_HOST, _CABINET_PORT))
             return stack.enter_context(usual)
-    try:
+    with failing(OSError, "--cabinet-port: cannot listen on port {port}: {error}", port=port):
         return stack.enter_context(SimulatedCabinet(accounts, address=(_HOST, port or 0)))
-    except OSError as error:
-        address = ListenAddress(_HOST, port or 0)
-        fail("--cabinet-port: cannot listen on {address}: {error}", address=address, error=error)
 
 
 def _configure(cabinet: SimulatedCabinet, file: Path | None, *, details: bool) -> Config:
@@ -131,11 +122,9 @@ def _configure(cabinet: SimulatedCabinet, file: Path | None, *, details: bool) -
     document["history"] = {"file": f"{file.stem}.history.db"}
     text = "# The accounts of a simulated cabinet: vats-exporter demo --write-config\n"
     text += yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
-    try:
+    with failing(OSError, "{filename}: cannot be written: {error}"):
         file.touch(mode=0o600)  # it holds passwords, invented ones
         file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        fail("--write-config: cannot write {file}: {error}", file=file, error=error)
     return load(file)
 
 
@@ -144,24 +133,21 @@ def _invitation(exporter: str, cabinet: SimulatedCabinet, written: Path | None) 
     trunks, first = cabinet.trunks(), cabinet.accounts[0]
     # One that a person sees change: a working trunk.
     phone = next((trunk["phone"] for trunk in trunks if trunk["active"]), None)
-    size = count(
-        len(cabinet.accounts),
-        "{trunks} in {count} account",
-        "{trunks} in {count} accounts",
-        trunks=count(len(trunks), "{count} trunk", "{count} trunks"),
-    )
     told = {
         "exporter": exporter,
         "cabinet": cabinet.url,
-        "size": size,
+        "accounts": len(cabinet.accounts),
+        "trunks": len(trunks),
         "phone": phone,
+        "account": first.name,
         "login": first.login,
         "password": first.password,
+        "file": f"--config.file {shlex.quote(str(written))}",
         "ttl": _TTL,
         "pace": f"{_PACE:g}",
     }
     start = _(
-        """A simulated cabinet with {size}, and the exporter on it:
+        """A simulated cabinet, and the exporter on it (accounts: {accounts}, trunks: {trunks}):
 
   exporter  {exporter}/
   metrics   {exporter}/metrics
@@ -172,6 +158,14 @@ Try in another terminal:
 
   # every trunk's flags
   curl -s {exporter}/metrics | grep ^vats_trunk_
+
+  # end the session, or redeploy the cabinet: the exporter recovers
+  curl -X POST {cabinet}/_demo/end-sessions
+  curl -X POST {cabinet}/_demo/redeploy
+  curl -s {exporter}/metrics | grep -E '^vats_(up|logins|redeployments)'
+
+  # what the cabinet was asked
+  curl -s {cabinet}/_demo/stats
 """,
         **told,
     )
@@ -182,22 +176,14 @@ Try in another terminal:
 """,
         **told,
     )
-    others = _(
-        """  # end the session, or redeploy the cabinet: the exporter recovers
-  curl -X POST {cabinet}/_demo/end-sessions
-  curl -X POST {cabinet}/_demo/redeploy
-  curl -s {exporter}/metrics | grep -E '^vats_(up|logins|redeployments)'
-
-  # what the cabinet was asked
-  curl -s {cabinet}/_demo/stats
+    commands = _(
+        """  # the other commands, with the configuration that was written
+  vats-exporter check --online {file}
+  vats-exporter trunks list {file}
+  vats-exporter inspect --account {account} {file}
+  vats-exporter events {file}
 """,
         **told,
     )
-    commands = []
-    if written is not None:
-        file = f"--config.file {shlex.quote(str(written))}"
-        comment = _("the other commands, with the configuration that was written")
-        shown = ("check --online", "trunks list", f"inspect --account {first.name}", "events")
-        commands = [f"  # {comment}", *(f"  vats-exporter {one} {file}" for one in shown), ""]
     end = _("A trunk changes by itself every {pace} s. Ctrl-C ends it all.", **told)
-    return "\n".join([start, *([switch] if phone else []), others, *commands, end, "", ""])
+    return "\n".join([start, *[switch] * bool(phone), *[commands] * bool(written), end, "", ""])

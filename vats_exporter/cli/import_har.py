@@ -11,7 +11,7 @@ import click
 
 from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL, CabinetSettings
 from vats_exporter.cli import options
-from vats_exporter.cli.output import _, fail, sentence, tell, write
+from vats_exporter.cli.output import _, failing, sentence, tell, write
 from vats_exporter.tools.har import Recording, RecordingError, read_recording
 
 
@@ -40,26 +40,17 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
     that switches selectors. Extracts no password, cookie, login or phone: fill in the login, and
     put the password into its file. Reports what it found and what it did not find.
     """
-    shown = _("standard input") if file.name == "<stdin>" else file.name
-    try:
-        found = read_recording(json.load(file))
-    except OSError as error:
-        fail("{file}: cannot be read: {error}", file=shown, error=error)
-    except RecordingError as error:
-        fail("{file}: {error}", file=shown, error=error)
-    except json.JSONDecodeError as error:
-        fail("{file}: not a HAR file: no valid JSON, at {at}", file=shown, at=error.pos)
-    except (ValueError, RecursionError):
-        fail("{file}: not a HAR file: no valid JSON", file=shown)
+    unreadable = OSError, ValueError, RecursionError
+    with failing(unreadable, "{file}: cannot be read as JSON: {error}", file=file.name):
+        document = json.load(file)
+    with failing(RecordingError, "{file}: {error}", file=file.name):
+        found = read_recording(document)
     text = _configuration(found, name)
     if output is None:
         write(text)
     else:
-        try:
-            with output.open("x", encoding="utf-8") as opened:
-                opened.write(text)
-        except OSError as error:
-            fail("{file}: cannot be written: {error}", file=output, error=error)
+        with failing(OSError, "{filename}: cannot be written: {error}"):
+            output.open("x", encoding="utf-8").write(text)
     for key, value in found.settings.items():
         if value and key != "filter":
             usual = value == DEFAULT_LIST_TAIL

@@ -14,8 +14,8 @@ from vats_exporter.cabinet import contract
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import DifferError
 from vats_exporter.cabinet.page import KNOWN_PATTERNS, VARYING
-from vats_exporter.cli import options
-from vats_exporter.cli.output import Table, _, facts, fail, printable, sentence, tell, words, write
+from vats_exporter.cli import options, output
+from vats_exporter.cli.output import Table, _, fail, failing, sentence, tell, words, write
 from vats_exporter.config.models import AccountSettings
 from vats_exporter.gwt import encode_long
 from vats_exporter.tools.inspection import Inspection, anonymous, inspect
@@ -56,12 +56,14 @@ def command(*, config_file: Path | None, account: str | None, save: Path | None)
     found = inspect(chosen, details=save is not None)
     if found.discovery is not None:
         sections = [
-            facts(_found(chosen, found, found.discovery)),
+            output.facts(_found(chosen, found, found.discovery)),
             Table(_("Service"), _("Policy")).text(sorted(found.discovery.policies.items())),
             Table(_("Class"), _("Signature")).text(_classes(found.discovery)),
             _differing(found),
             _patterns(chosen, found),
-            "".join(f"! {printable(sentence(warning))}\n" for warning in found.listing.warnings),
+            "".join(
+                f"! {output.printable(sentence(warning))}\n" for warning in found.listing.warnings
+            ),
         ]
         write("\n".join(filter(None, sections)))
     if save is not None and found.answers:
@@ -74,16 +76,16 @@ def _found(account: AccountSettings, found: Inspection, names: Discovery) -> dic
     read_by = dict.fromkeys((page.read_by, page.not_by_script) for page in found.pages)
     totals = {page.total for page in found.pages if page.total is not None}
     total = ", ".join(map(str, sorted(totals))) or _("not given")
-    number = found.enterprise or account.enterprise or ""
+    number = found.enterprise or account.enterprise or "-"
+    if number.isdecimal():
+        number += f" ({encode_long(int(number))})"
     permutation = names.permutation
     if names.fragments:
         permutation += " " + _("and {count} of its deferred fragments", count=names.fragments)
     return {
         _("account"): account.name,
         _("address"): account.address,
-        _("enterprise"): (
-            f"{number} ({encode_long(int(number))})" if number.isdecimal() else f"- ({number})"
-        ),
+        _("enterprise"): number,
         _("permutation"): permutation,
         _("read by"): ", ".join(
             f"{reader} ({sentence(why)})" if why else reader
@@ -145,20 +147,14 @@ def _patterns(account: AccountSettings, found: Inspection) -> str:
 
 def _save(folder: Path, answers: Sequence[tuple[str, bytes]]) -> None:
     copies = anonymous(answers)
-    try:
+    with failing(OSError, "{filename}: cannot be written: {error}"):
         folder.mkdir(parents=True, exist_ok=True)
         for name, body in copies:
             (folder / name).write_bytes(body)
-    except OSError as error:
-        fail("{file}: cannot be written: {error}", file=folder, error=error)
     tell(
-        "{folder}: {count} answers saved, without phones, names, ids and credentials",
+        "{folder}: {saved} answers saved, without phones, names, ids and credentials; "
+        "{left_out} left out, since what is personal in them cannot be told",
         folder=folder,
-        count=len(copies),
+        saved=len(copies),
+        left_out=len(answers) - len(copies),
     )
-    if left_out := len(answers) - len(copies):
-        tell(
-            "{folder}: {count} left out, since what is personal in them cannot be told",
-            folder=folder,
-            count=left_out,
-        )

@@ -16,6 +16,7 @@ import textwrap
 import time
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from itertools import zip_longest
 from pathlib import Path
@@ -137,6 +138,22 @@ def fail(message: str, *, status: int = FAILED, **parts: object) -> NoReturn:
     """Say why in one line, and end the program."""
     tell(message, **parts)
     sys.exit(status)
+
+
+@contextmanager
+def failing(
+    errors: type[Exception] | tuple[type[Exception], ...],
+    message: str,
+    *,
+    status: int = FAILED,
+    **parts: object,
+) -> Iterator[None]:
+    """End the program with a sentence on these errors, whose parts are *error* and *filename*."""
+    try:
+        yield
+    except errors as error:
+        filename = getattr(error, "filename", None)
+        fail(message, status=status, error=error, filename=filename, **parts)
 
 
 def printable(text: str) -> str:

@@ -25,7 +25,7 @@ from vats_exporter.address import (
 )
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
-from vats_exporter.cli.output import _, fail
+from vats_exporter.cli.output import _, failing
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import Config
 from vats_exporter.config.values import parse_duration
@@ -172,10 +172,8 @@ def command(**given: Any) -> None:
     )
     addresses = given["web_listen_address"]
     if given["web_systemd_socket"]:
-        try:
+        with failing(ValueError, "--web.systemd-socket: {error}"):
             addresses = systemd_addresses(os.environ)
-        except ValueError as error:
-            fail("--web.systemd-socket: {error}", error=error)
     # As Go programs do: the usual limit of open files, 1024, is for programs that wait by select(),
     # and each connection is one. Not where the most is no number that can be asked for.
     with suppress(OSError, ValueError):
@@ -204,18 +202,9 @@ def command(**given: Any) -> None:
 
     keep_signals(signal.SIGHUP)
     log_as_told(config)
-    try:
+    with failing(OSError, "--web.listen-address: cannot listen on {filename}: {error}"):
         exporter = Exporter(
-            config,
-            *addresses,
-            options=settings,
-            load=lambda: log_as_told(load(config.file)),
-        )
-    except OSError as error:
-        fail(
-            "--web.listen-address: cannot listen on {address}: {error}",
-            address=error.filename,
-            error=error,
+            config, *addresses, options=settings, load=lambda: log_as_told(load(config.file))
         )
     with exporter:
         ready()
