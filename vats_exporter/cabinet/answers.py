@@ -1,8 +1,5 @@
 """What comes of a request: an answer, its body and cookies within bounds, or why there is none.
 
-Of the exceptions of ``http.client``, ``socket`` and ``ssl`` only their kinds are used, and of their
-words only those that OpenSSL, the system and ``http.client`` wrote: one may quote the request.
-
 The trace is the one hook that sees everything a cabinet is asked: metrics, debug logs and the
 answers that ``inspect`` keeps hang on it.
 """
@@ -52,29 +49,24 @@ FAULTS: Final = (http.client.HTTPException, OSError, ValueError)
 
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 
-# What helps, by OpenSSL's codes for a wrong certificate, and by its reasons to end a handshake.
-_CURES: Final[dict[int | str, str]] = {
-    **dict.fromkeys((9, 10), "check this machine's clock"),  # not yet valid, expired
-    **dict.fromkeys((18, 19, 20, 21), "tls.ca_file names the authority to trust"),
-    **dict.fromkeys((62, 64), "address must be a name in the certificate"),
+# What helps, with OpenSSL's codes for a wrong certificate, and its reasons to end a handshake.
+_CURES: Final[dict[str, tuple[int | str, ...]]] = {
+    "check this machine's clock": (9, 10),  # not yet valid, expired
+    "tls.ca_file names the authority to trust": (18, 19, 20, 21),
+    "address must be a name in the certificate": (62, 64),
     # Keys of less than 2,048 bits: a server's, an authority's.
-    **dict.fromkeys(
-        (66, 67, "DH_KEY_TOO_SMALL", "EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL"),
-        "tls.security_level: 1 allows it",
+    "tls.security_level: 1 allows it": (
+        *(66, 67, "DH_KEY_TOO_SMALL", "EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL"),
     ),
     # Signed with SHA-1 or MD5, or TLS before 1.2.
-    **dict.fromkeys(
-        (
-            *(68, "CA_MD_TOO_WEAK", "WRONG_SIGNATURE_TYPE"),
-            *("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"),
-        ),
-        "tls.security_level: 0 allows it",
+    "tls.security_level: 0 allows it": (
+        *(68, "CA_MD_TOO_WEAK", "WRONG_SIGNATURE_TYPE"),
+        *("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"),
     ),
-    "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": "tls.legacy_renegotiation: true allows it",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "tls.security_level: 1, or 0, may allow what it offers",
-    **dict.fromkeys(
-        ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"),
-        "the port speaks no TLS; for plain HTTP the address begins with http://",
+    "tls.legacy_renegotiation: true allows it": ("UNSAFE_LEGACY_RENEGOTIATION_DISABLED",),
+    "tls.security_level: 1, or 0, may allow what it offers": ("SSLV3_ALERT_HANDSHAKE_FAILURE",),
+    "the port speaks no TLS; for plain HTTP the address begins with http://": (
+        *("WRONG_VERSION_NUMBER", "HTTP_REQUEST"),
     ),
 }
 
@@ -169,15 +161,13 @@ class CookieRules(DefaultCookiePolicy):
     """Which cookies a jar keeps and sends back: those that browsers do, within bounds.
 
     Browsers look neither at ``Version`` nor at a ``Path`` that is no path. They keep some fifty
-    cookies of 4 KB for a host, and attributes as long at most, which bounds what a client holds.
-
-    Attributes:
-        lost: why cookies are not kept, or do not go back to the host's root, by their names.
+    cookies of 4 KB for a host, and attributes as long at most.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.jar = CookieJar(self)
+        # Why cookies are not kept, or do not go back to the host's root, by their names.
         self.lost: dict[str, str] = {}
 
     def set_ok(self, cookie: Cookie, request: Request) -> bool:
@@ -188,17 +178,16 @@ class CookieRules(DefaultCookiePolicy):
         kept = {(one.domain, one.path, one.name) for one in self.jar}
         length = len(cookie.name) + len(cookie.value or "")
         attributes = sum(len(str(value)) for value in vars(cookie).values()) - length
-        why = ""
+        keeps, why = False, ""
         if max(length, attributes) > _LONGEST_COOKIE:
             why = f"it is longer than {_LONGEST_COOKIE} characters"
         elif len(kept | {(cookie.domain, cookie.path, cookie.name)}) > _MOST_COOKIES:
             why = f"there are more than {_MOST_COOKIES}"
-        elif not super().set_ok(cookie, request):
+        elif not (keeps := super().set_ok(cookie, request)):
             why = "it is for another host (Domain)"
-        keeps = not why
-        if keeps and cookie.secure and request.type != "https":
+        elif cookie.secure and request.type != "https":
             why = "it is marked Secure, and the address begins with http://"
-        elif keeps and cookie.path != "/":
+        elif cookie.path != "/":
             why = "it is for another path (Path)"
         if why and len(self.lost) < _MOST_COOKIES:
             self.lost[cookie.name[:100]] = why
@@ -231,10 +220,9 @@ def read_body(source: http.client.HTTPResponse, limit: int) -> bytes:
 def translate(
     error: Exception, timeouts: Timeouts, *, connected: bool, proxy: str
 ) -> errors.CabinetError:
-    """Say what an exception means, without anything it quotes.
+    """Say what an exception means, without anything it quotes, such as the request.
 
-    It came after the connection had been made, TLS included, or before. ``proxy`` is the host and
-    port of one that was not got past, if it may be that.
+    ``proxy`` is the host and port of one that may not have let the call through.
     """
     kind: type[errors.CabinetError] = errors.UnreachableError
     words = "connection closed without a whole answer"
@@ -270,10 +258,10 @@ def proxy_refusal(proxy: str, status: int) -> errors.ProxyError:
 
 def tls_failure(error: ssl.SSLError) -> str:
     """Say why a handshake failed, and which setting helps where one does."""
-    cure: int | str
+    cause: int | str
     if isinstance(error, ssl.SSLCertVerificationError):
-        what, cure = f"certificate not trusted: {error.verify_message}", error.verify_code
+        what, cause = f"certificate not trusted: {error.verify_message}", error.verify_code
     else:
-        cure = error.reason or "unknown reason"
-        what = f"TLS failed: {cure.replace('_', ' ').lower()}"
-    return "; ".join(filter(None, (what, _CURES.get(cure))))
+        cause = error.reason or "unknown reason"
+        what = f"TLS failed: {cause.replace('_', ' ').lower()}"
+    return "; ".join([what, *(cure for cure, causes in _CURES.items() if cause in causes)])

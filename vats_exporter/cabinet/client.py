@@ -21,6 +21,7 @@ from typing_extensions import Self
 from vats_exporter import gwt
 from vats_exporter.cabinet import contract, devices, errors
 from vats_exporter.cabinet.answers import PageRead
+from vats_exporter.cabinet.contract import DETAILS, LIST, SELECTOR
 from vats_exporter.cabinet.devices import TrunkDetails, TrunkSwitch
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
@@ -79,10 +80,9 @@ class CabinetClient(Session):
 
         def ask(form: int, read: Callable[[gwt.Response], TrunkDetails]) -> TrunkDetails:
             def build(names: Discovery) -> str:
-                strings = names.strings(contract.DETAILS, "getForm")
-                return contract.details_request(strings, trunk=ref, form=form)
+                return contract.details_request(names.strings(DETAILS), trunk=ref, form=form)
 
-            return self._call("details", contract.DETAILS, build, read, renew=renew)
+            return self._call(DETAILS, build, read, renew=renew)
 
         with self._alone():
             try:
@@ -96,8 +96,7 @@ class CabinetClient(Session):
         """Move one trunk's selector, without reading it back."""
         with self._alone():
             self._call(
-                "selector",
-                contract.SELECTOR,
+                SELECTOR,
                 lambda names: names.selector_request(ref, enabled=enabled),
                 lambda _: None,
             )
@@ -105,7 +104,7 @@ class CabinetClient(Session):
     def selector_payload(self, ref: str, *, enabled: bool) -> str:
         """Build the request that :meth:`move_selector` would send, and do not send it."""
         with self._alone():
-            return self._ready(contract.SELECTOR).selector_request(ref, enabled=enabled)
+            return self._ready(SELECTOR).selector_request(ref, enabled=enabled)
 
     def discover(self) -> Discovery:
         """Discover the cabinet's names again, which is needed before a change.
@@ -136,7 +135,7 @@ class CabinetClient(Session):
     def _read_page(self, number: int) -> Page:
         def build(names: Discovery) -> str:
             return contract.list_request(
-                names.strings(contract.LIST, "list"),
+                names.strings(LIST),
                 names.list_tail,
                 filter=str(self._settings.filter),
                 enterprise=self._reference(),
@@ -154,7 +153,7 @@ class CabinetClient(Session):
                 error.args = (f"list: page {number + 1}: {error}",)
                 raise
 
-        page = self._call("list", contract.LIST, build, read)
+        page = self._call(LIST, build, read)
         self._trace(PageRead(page.read_by))
         return page
 

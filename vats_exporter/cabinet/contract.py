@@ -1,7 +1,6 @@
-"""The cabinet's side of every call: paths, names, and how the requests are built.
+"""What is known, and guessed, of the cabinet's services: paths, names, and their requests.
 
-The one place for what is known, and guessed, of the cabinet's services; CABINET's tags say where
-each fact comes from.
+CABINET's tags say where each fact comes from.
 """
 
 from __future__ import annotations
@@ -31,31 +30,40 @@ DISPATCHER: Final = "ru.cti.vpbx.shared.services.DispatcherService$DISPATCHER"
 
 
 class Service(NamedTuple):
-    """A GWT-RPC service: the last part of its path, its Java interface, its requests' classes."""
+    """A GWT-RPC service, and the one method of it that is called."""
 
-    path: str
+    call: str  # its name in the trace and in errors
+    path: str  # the last part
     interface: str
-    classes: tuple[str, ...]
+    method: str
+    classes: tuple[str, ...]  # that its requests name
 
 
+# The list of subscribers. [observed]
 LIST: Final = Service(
+    "list",
     "AbonentBrowserGwtService",
     "ru.cti.vpbx.shared.services.AbonentBrowserGwtService",
+    "list",
     (LIST_REQUEST, BOOLEAN, MIGRATION_STATE, LONG),
 )
-"""The list of subscribers. [observed]"""
-
+# The forms of one trunk. [observed]
 DETAILS: Final = Service(
-    "DispatcherGwtService", "ru.cti.vpbx.shared.services.DispatcherService", (LONG, DISPATCHER)
+    "details",
+    "DispatcherGwtService",
+    "ru.cti.vpbx.shared.services.DispatcherService",
+    "getForm",
+    (LONG, DISPATCHER),
 )
-"""The forms of one trunk. [observed]"""
-
+# The selector of one trunk's SIP device. [user] The interface's name is [assumed]. The method is
+# that of the script, or configured.
 SELECTOR: Final = Service(
+    "selector",
     "AbonentDeviceFormGwtService",
     "ru.cti.vpbx.shared.services.AbonentDeviceFormGwtService",
+    "",
     (LONG, BOOLEAN),
 )
-"""The selector of one trunk's SIP device. [user] The interface's name is [assumed]."""
 
 OBSERVED_SIGNATURES: Final = {
     LONG: "java.lang.Long/4227064769",
@@ -77,7 +85,6 @@ _LIST_HEAD: Final = ("5", "0", "6", "0", "0")
 """The request object until its tail: its class, null, a Boolean that is false, null. [observed]"""
 
 _PLACEHOLDERS: Final = ("{filter}", "{enterprise}", "{page}", "{page_size}")
-_VALUE: Final = re.compile(r"-?[\w$.]+", re.ASCII)
 
 _WRITTEN: Final = {
     # null, one that was written before, or one of the other classes of the request with its value
@@ -98,7 +105,7 @@ def validate_list_tail(template: str) -> None:
         raise ValueError('it must end with "|", or the last value is lost')
     values = _values(template)
     for number, value in enumerate(values, 1):
-        if value not in _PLACEHOLDERS and not _VALUE.fullmatch(value):
+        if value not in _PLACEHOLDERS and not re.fullmatch(r"-?[\w$.]+", value, re.ASCII):
             known = ", ".join(_PLACEHOLDERS)
             raise ValueError(f"value {number} is neither a number, a reference nor one of {known}")
     for placeholder in ("{page}", "{page_size}"):
@@ -117,10 +124,8 @@ def choose_list_tail(
 ) -> tuple[str, str]:
     """Choose the tail that fits what the client writes of the request's class, if that is known.
 
-    Where the observed one is configured, the user's may do as well.
-
-    Returns:
-        the template to use, and why it does not fit, in a sentence; empty where it may fit.
+    Beside it, why it does not fit, or nothing. Where the observed one is configured, the user's may
+    do as well.
     """
     if fields is None or any(isinstance(field, Repeat) for field in fields):
         return configured, ""

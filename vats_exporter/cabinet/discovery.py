@@ -2,10 +2,8 @@
 
 ``vpbxGwt.nocache.js`` names the permutations, of which any works for RPC [gwt]; what the script of
 one tells is read by :mod:`vats_exporter.gwt.script`. A service, or a class of an answer, that it
-does not hold is looked for in the deferred fragments of the same permutation, one after the other;
-and once in a deployment, if it is in none of them.
-
-Texts are not kept, only what they tell; accounts whose cabinet serves the same text share it.
+does not hold is looked for in the permutation's deferred fragments, once in a deployment. Accounts
+whose cabinet serves the same texts share what they tell; the texts are not kept.
 """
 
 from __future__ import annotations
@@ -32,14 +30,11 @@ _MOST_TRIED: Final = 5  # permutations that are asked for: not all of them need 
 _MOST_FRAGMENTS: Final = 200
 _LONGEST_SCRIPT: Final = 32 * 1024 * 1024  # bytes; the largest one seen has 11.5 MB
 
-_STRONG_NAME: Final = re.compile(
-    # With or without the number of a soft permutation, which is decided in the browser. [gwt]
-    r"\\?['\"]([0-9A-F]{32})(?::\d{1,9})?\\?['\"]",
-    re.ASCII,
-)
+# With or without the number of a soft permutation, which is decided in the browser. [gwt]
+_STRONG_NAME: Final = re.compile(r"\\?['\"]([0-9A-F]{32})(?::\d{1,9})?\\?['\"]", re.ASCII)
 
 
-class MissingError(errors.NotACabinetError):
+class _MissingError(errors.NotACabinetError):
     """HTTP 404 for a script."""
 
 
@@ -90,32 +85,14 @@ def _read(*texts: str) -> _Findings:
 
 
 class Discovery:
-    """The names of one deployment of the cabinet; configured ones take precedence.
-
-    They are read in the ``text`` of a permutation's script, which is at ``path``.
-
-    Attributes:
-        permutation: strong name of one of its permutations.
-        script: what its script tells, and the fragments that were read.
-        table: their classes, to read lists by.
-        policies: serialization policy hash by service path.
-        signatures: type signature by class name.
-        list_tail: the end of the list request.
-        misfit: why that does not fit the class of the request; empty where it does.
-        fragments: how many deferred fragments were read.
-    """
+    """The names of one deployment of the cabinet; configured ones take precedence."""
 
     def __init__(
-        self,
-        transport: Transport,
-        settings: CabinetSettings,
-        permutation: str,
-        path: str,
-        text: str,
+        self, transport: Transport, settings: CabinetSettings, name: str, path: str, text: str
     ) -> None:
         self.module_base = transport.base_url + MODULE_PATH
-        self.permutation = permutation
-        self.fragments = 0
+        self.permutation = name  # the strong name of one
+        self.fragments = 0  # how many of its were read
         self._reads_lists: bool | None = None  # before one with rows was read
         self._transport = transport
         self._settings = settings
@@ -138,10 +115,10 @@ class Discovery:
         """A class's type signature; the one observed where the script does not name the class."""
         return self.signatures.get(name) or contract.OBSERVED_SIGNATURES[name]
 
-    def strings(self, service: Service, method: str) -> tuple[str, ...]:
+    def strings(self, service: Service) -> tuple[str, ...]:
         """The strings a request to a service begins with."""
-        signatures = map(self.signature, service.classes)
-        return (self.module_base, self.policy(service), service.interface, method, *signatures)
+        head = self.module_base, self.policy(service), service.interface, service.method
+        return (*head, *map(self.signature, service.classes))
 
     def selector_request(self, trunk: str, *, enabled: bool) -> str:
         """The request that moves a trunk's selector."""
@@ -150,13 +127,9 @@ class Discovery:
         return contract.selector_request(*head, method, trunk=trunk, enabled=enabled)
 
     def read_page(self, response: Response) -> Page:
-        """Read a page by the script, or by its rows alone where the script does not read it.
+        """Read a page by the script and its fragments, or by its rows alone where they do not.
 
-        Before that, a class that the script lacks is looked for in its fragments.
-
-        Raises:
-            errors.RedeployedError: the script does not read it, did before, and is out of date.
-            errors.UndecodableError: it is no page, or an uncertain one.
+        A ``RedeployedError`` if they did before, and are out of date.
         """
         try:
             page = read_page(response, self.table)
@@ -177,17 +150,16 @@ class Discovery:
     def unsure(self, service: Service) -> str:
         """What may be wrong in a request to a service, as the end of a sentence; often empty."""
         words = f"; {self.misfit}" if self.misfit and service is LIST else ""
-        unnamed = [one.rpartition(".")[2] for one in service.classes if one not in self.signatures]
+        unnamed = {one.rpartition(".")[2] for one in service.classes if one not in self.signatures}
         if unnamed:
-            names = ", ".join(sorted(unnamed))
-            words += f"; not in the script, so the values seen elsewhere were used: {names}"
-        return words
+            words += "; not in the script, so the values seen elsewhere were used: "
+        return words + ", ".join(sorted(unnamed))
 
     def look_for(self, name: str) -> bool:
         """Look for a service, by path, or a class, by type signature; whether it was found now."""
         if not self._lacks(name) or name in self._vain or not self._path:
             return False
-        with suppress(MissingError), _turn(self._settings.timeouts.call):
+        with suppress(_MissingError), _turn(self._settings.timeouts.call):
             self.search(name, _script(self._transport, "permutation", self._path))
         return not self._lacks(name)
 
@@ -212,7 +184,7 @@ class Discovery:
         path = f"{MODULE_PATH}deferredjs/{self.permutation}/{len(texts)}.cache.js"
         try:
             text = _script(self._transport, "fragment", path).lstrip()
-        except MissingError:
+        except _MissingError:
             return ""
         # Some servers have a page, or the same few words, for whatever there is not.
         return "" if text.startswith("<") or text == texts[-1] else text
@@ -221,9 +193,10 @@ class Discovery:
         """Read the permutation's script and its fragments."""
         settings, self.table = self._settings, _read(*texts)
         self.script = self.table.script
-        self.policies = {**self.script.policies, **settings.services}
-        self.signatures = {**self.script.signatures, **settings.signatures}
+        self.policies = {**self.script.policies, **settings.services}  # by service path
+        self.signatures = {**self.script.signatures, **settings.signatures}  # by class name
         fields = self.script.requests.get(self.signatures.get(contract.LIST_REQUEST, ""))
+        # With why it does not fit the request's class; empty where it does.
         self.list_tail, self.misfit = contract.choose_list_tail(
             settings.list_tail, settings.filter, fields
         )
@@ -247,7 +220,7 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
         for name in names:
             try:
                 path, text = _permutation(transport, name)
-            except MissingError as error:
+            except _MissingError as error:
                 missing.append(error)
                 continue
             try:
@@ -286,8 +259,8 @@ def _permutation(transport: Transport, name: str) -> tuple[str, str]:
     script, page = (f"{MODULE_PATH}{name}.cache.{ending}" for ending in ("js", "html"))
     try:
         return script, _script(transport, "permutation", script)
-    except MissingError as missing:
-        with suppress(MissingError):
+    except _MissingError as missing:
+        with suppress(_MissingError):
             return page, _script(transport, "permutation", page)
         raise missing from None
 
@@ -295,7 +268,7 @@ def _permutation(transport: Transport, name: str) -> tuple[str, str]:
 def _script(transport: Transport, call: str, path: str) -> str:
     answer = transport.send(call, path, follow=False)
     if answer.status == 404:
-        raise MissingError(f"{call}: {path} is not there (HTTP 404)")
+        raise _MissingError(f"{call}: {path} is not there (HTTP 404)")
     answer.check(f"{call}: {path}")
     if len(answer.body) > _LONGEST_SCRIPT:
         raise errors.UndecodableError(f"{call}: {path} is longer than {_LONGEST_SCRIPT} bytes")

@@ -1,12 +1,8 @@
 """One account's session: signed in to and discovered when first needed, and again when it ends.
 
-Both end at any time. An answer tells: the login page where ``//OK`` was due, or an
+Both end at any time. An answer tells: the login page where ``//OK`` was due [assumed], or an
 ``IncompatibleRemoteServiceException``. Then the cabinet is signed in to, or discovered, again, and
 the call repeated: each once in a listing, however many pages that has.
-
-How the end of a session looks is a guess [assumed]. So a list that is answered with anything else
-than ``//OK`` puts it in doubt as well, and the next listing signs in first; and where that does not
-mend it, once more after the second failure in a row, the fourth, the eighth.
 """
 
 from __future__ import annotations
@@ -31,8 +27,6 @@ from vats_exporter.cabinet.transport import Transport
 from vats_exporter.redaction import redact
 
 T = TypeVar("T")
-Build = Callable[[Discovery], str]
-Read = Callable[[gwt.Response], T]
 
 # Seconds between two sendings of a password: at least, and at most after refusals, or failures.
 _PAUSE: Final = 60.0
@@ -71,10 +65,10 @@ class _Sent:
 class SignInPace:
     """Holds sign-ins back until a password may be sent again. Thread-safe.
 
-    There are ``pause`` seconds between two sendings, at least. With failures they double: up to an
-    hour where the password may be the reason, so that no account is locked, and up to five minutes
-    where the cabinet answers something else, such as a maintenance page. ``who`` is a number for
-    address, login and password, so that a changed password is tried at once.
+    The seconds between two sendings double with failures: up to an hour where the password may be
+    the reason, so that no account is locked, and up to five minutes where the cabinet answers
+    something else, such as a maintenance page. ``who`` is a number for address, login and password,
+    so that a changed password is tried at once.
     """
 
     def __init__(
@@ -123,14 +117,7 @@ PACE = SignInPace()
 
 
 class Session:
-    """The calls to one cabinet, one at a time. Thread-safe.
-
-    ``pace`` is the process's own except in tests.
-
-    Attributes:
-        enterprise: the enterprise's number, once signed in; empty where the cabinet does not tell.
-        discovery: what the cabinet calls things, once discovered.
-    """
+    """The calls to one cabinet, one at a time. Thread-safe."""
 
     def __init__(
         self,
@@ -139,11 +126,11 @@ class Session:
         trace: Trace | None = None,
         pace: SignInPace | None = None,
     ) -> None:
-        self.enterprise = ""
+        self.enterprise = ""  # its number, once signed in; empty where the cabinet does not tell
         self.discovery: Discovery | None = None
         self._settings = settings
         self._trace: Trace = trace or (lambda _: None)
-        self._pace = pace or PACE
+        self._pace = pace or PACE  # another one in tests
         self._base_url = parse_address(settings.address, allow_plain_http=settings.allow_plain_http)
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -229,19 +216,23 @@ class Session:
         return hash((self._base_url, settings.login, settings.current_password()))
 
     def _call(
-        self, name: str, service: Service, build: Build, read: Read[T], *, renew: bool = True
+        self,
+        service: Service,
+        build: Callable[[Discovery], str],
+        read: Callable[[gwt.Response], T],
+        *,
+        renew: bool = True,
     ) -> T:
         """Make a GWT-RPC call, and read its ``//OK``; sign in or discover again if necessary.
 
-        What is refused in a session, or under names, that are as fresh as they can be is refused
-        for another reason. Unless ``renew``, those that there are have to do.
+        Unless ``renew``, the session and the names that there are have to do.
         """
         if not renew and not (self._signed_in and self.discovery):
-            raise errors.SessionEndedError(f"{name}: not signed in")
+            raise errors.SessionEndedError(f"{service.call}: not signed in")
         new_names = self.discovery is None
         while True:
             try:
-                return read(self._exchange(name, service, build))
+                return read(self._exchange(service, build))
             except errors.SessionEndedError as error:
                 if not renew:
                     raise
@@ -256,7 +247,7 @@ class Session:
                     raise
                 self._renewed.add("names")
 
-    def _exchange(self, name: str, service: Service, build: Build) -> gwt.Response:
+    def _exchange(self, service: Service, build: Callable[[Discovery], str]) -> gwt.Response:
         discovery = self._ready(service)
         body = build(discovery).encode("utf-8")
         headers = {
@@ -265,10 +256,13 @@ class Session:
             "X-GWT-Module-Base": discovery.module_base,
         }
         path = contract.MODULE_PATH + service.path
-        answer = self._transport.send(name, path, body, headers, follow=False)
+        answer = self._transport.send(service.call, path, body, headers, follow=False)
+        limit, unsure = self._settings.max_response, discovery.unsure(service)
         try:
-            response = _read(name, answer, self._settings.max_response, discovery.unsure(service))
+            response = _read(service.call, answer, limit, unsure)
         except (errors.NotGwtError, errors.GwtExceptionError) as error:
+            # How the end of a session looks is a guess. So the next listing signs in first: after
+            # the first failure in a row, the second, the fourth, the eighth.
             ended = isinstance(error, errors.SessionEndedError | errors.RedeployedError)
             if service is contract.LIST and not ended:
                 self._unanswered += 1
@@ -301,8 +295,7 @@ def _send_form(transport: Transport, settings: CabinetSettings) -> str:
         answer = transport.send("home", contract.HOME_PATH)
         match = contract.ENTERPRISE_PATH.search(answer.path)
     if answer.status == 403:
-        # Told apart, because the password may well be right; but as with a refused one, to ask
-        # again and again would make it worse.
+        # The password may well be right, but to ask again and again would make it worse.
         raise errors.LoginRefusedError(
             "sign_in: HTTP 403: the cabinet forbids it; the login may be blocked, or this address"
         )
@@ -338,9 +331,8 @@ def _read(name: str, answer: Answer, limit: int, unsure: str) -> gwt.Response:
     # GWT's own message about what is out of date: names of classes and methods, no data.
     text = "".join(response.string_table[1:2])[:_LONGEST]
     said = "".join(letter if letter.isprintable() else " " for letter in text)
-    if not _CLASS.search(text):
-        said = "no reason given"
-    reason = f"{found.rpartition('.')[2]}: {said}{unsure}"
+    reason = said if _CLASS.search(text) else "no reason given"
+    reason = f"{found.rpartition('.')[2]}: {reason}{unsure}"
     raise errors.RedeployedError(
         f"{name}: the server reports that names are out of date ({reason})"
     )

@@ -1,10 +1,8 @@
 """HTTP to one cabinet: one connection, bounded in time and size, with redirects under control.
 
-It stands on ``http.client``, whose exceptions, and those of ``ssl``, end here: what goes wrong
-becomes one of :mod:`vats_exporter.cabinet.errors`, without the original as its cause or context.
+What ``http.client`` and ``ssl`` raise becomes one of :mod:`vats_exporter.cabinet.errors`, without
+the original as its cause or context.
 
-* Certificates are always verified: by the system's authorities and those of ``certifi``, or by
-  ``tls.ca_file`` alone.
 * Redirects are followed by hand, to the same host only. From TLS to plain HTTP, as a server behind
   a TLS proxy sends it, is taken to mean TLS; from plain HTTP to TLS is followed for good.
 * A call has three bounds: for connecting, between two pieces of the answer, and for the whole, all
@@ -46,7 +44,6 @@ _HEADERS: Final = {
 _PORTS: Final = {"http": 80, "https": 443}
 _MAX_REDIRECTS: Final = 10
 _MOST_INTERIM: Final = 16  # answers such as 103 Early Hints before the final one
-_LEGACY_RENEGOTIATION: Final = getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)  # Python 3.12 has it
 
 # Connections that the process opens at the same time: hundreds of accounts start at once.
 _OPENING: Final = threading.BoundedSemaphore(32)
@@ -80,8 +77,7 @@ class Transport:
     ) -> Answer:
         """Send a POST, or a GET without a body, ``within`` so many seconds, or what is configured.
 
-        The call's name is for the trace and for errors: no answer, no whole one in time, or
-        redirects elsewhere or in a circle.
+        The call's name is for the trace and for errors.
         """
         self._cut = None
         seconds = min(within, self._settings.timeouts.call)
@@ -126,10 +122,7 @@ class Transport:
         return ""
 
     def close(self) -> None:
-        """End a call under way; a later call opens another connection.
-
-        This one is for its own thread to close: ``http.client`` stumbles over one that is gone.
-        """
+        """End a call under way, whose own thread closes the connection, as it stumbles else."""
         self._end(errors.UnreachableError("the connection was closed"))
 
     def _drop(self) -> None:
@@ -202,7 +195,7 @@ class Transport:
     def _try(self, request: Request) -> Answer | errors.CabinetError | None:
         """Send a request once; ``None`` is for a kept connection that ended without any answer.
 
-        Errors are to be raised where no exception of a library would become their context.
+        Errors are returned: raised here, they would have a library's exception as their context.
         """
         settings, target, head = self._settings, request.selector, None
         headers = dict(request.header_items())
@@ -240,19 +233,19 @@ class Transport:
         """Open a connection to the cabinet, through the proxy if there is one."""
         self._drop()
         self._proxy = _proxy(self._settings, self.base_url)
-        parts, timeouts = urlsplit(self.base_url), self._settings.timeouts
+        parts, limit = urlsplit(self.base_url), self._settings.timeouts.connect
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         near = urlsplit(self._proxy.url) if self._proxy else parts
         at = near.hostname or "", near.port or port
-        connection = http.client.HTTPConnection(*at, timeout=timeouts.connect)
+        connection = http.client.HTTPConnection(*at, timeout=limit)
         if parts.scheme == "https":
             context = tls_context(self._settings.tls)
-            connection = http.client.HTTPSConnection(*at, timeout=timeouts.connect, context=context)
+            connection = http.client.HTTPSConnection(*at, timeout=limit, context=context)
             if self._proxy:
                 connection.set_tunnel(host, port, self._proxy.headers)
         connection.response_class = _FinalResponse
         connection.auto_open = 0  # what was closed from outside stays closed
-        if not _OPENING.acquire(timeout=timeouts.connect):
+        if not _OPENING.acquire(timeout=limit):
             raise TimeoutError("too many are being opened")
         try:
             self._connection = connection
@@ -312,7 +305,7 @@ def _context(tls: TlsSettings, _changed: int) -> ssl.SSLContext:
             # OpenSSL allows TLS 1.0 and 1.1 at this level; Python asks for 1.2 all the same.
             context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     if tls.legacy_renegotiation:
-        context.options |= _LEGACY_RENEGOTIATION
+        context.options |= 0x4  # ssl.OP_LEGACY_SERVER_CONNECT, which Python has from 3.12 on
     return context
 
 
