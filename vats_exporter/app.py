@@ -1,7 +1,4 @@
-"""The exporter as one thing to start, reload and stop: the accounts, collected and served.
-
-It knows no signals and no command line: the demo and the tests start the same as ``serve`` does.
-"""
+"""The exporter as one thing to start, reload and stop, without signals and command line."""
 
 from __future__ import annotations
 
@@ -55,14 +52,8 @@ class Exporter:
     """All accounts of a configuration, served, whether or not a cabinet can be reached.
 
     Listens from its construction on, and answers from :meth:`start` on. ``load`` reads the
-    configuration again.
-
-    Attributes:
-        url: reaches it from this machine; without a slash at the end.
-        is_alive: tells whether connections are accepted and answered.
-
-    Raises:
-        OSError: an address cannot be listened on; its ``filename`` is the address.
+    configuration again. An address that cannot be listened on is the ``filename`` of an
+    :exc:`OSError`.
     """
 
     def __init__(
@@ -93,7 +84,7 @@ class Exporter:
         self._server = WebServer(
             addresses, self._site.respond, limits=options.limits, protection=options.protection
         )
-        self.url = self._site.url = self._server.url
+        self.url = self._site.url = self._server.url  # from this machine, with no slash at the end
         self.is_alive = self._server.is_alive
 
     @property
@@ -112,9 +103,9 @@ class Exporter:
     def reload(self) -> tuple[str, ...]:
         """Reload the configuration, and use it if it is valid; return its problems.
 
-        Accounts with unchanged settings keep running. Those that changed keep their
-        counts, and serve their last good snapshot until there is another; one whose login was
-        refused is tried again at once only with other credentials.
+        Accounts with unchanged settings keep running. Those that changed keep their counts, and
+        serve their last good snapshot until there is another; a refused login is tried again at
+        once only with other credentials.
         """
         with self._reloading:
             try:

@@ -1,7 +1,7 @@
 """Which trunks' details to ask for next, and what is known of them meanwhile.
 
-A trunk's details (its selector, its SIP line, its phone where the list does not tell) cost one or
-two requests each, so they follow a slower schedule of their own:
+A trunk's details (selector, SIP line, its phone where the list does not tell) cost one or two
+requests each, so they follow a slower schedule of their own:
 
 * a run follows a listing, on the same connection, for :data:`BUDGET` at most, and lets a listing
   go before each trunk. Trunks never asked for come first, then those asked for longest ago, once
@@ -43,13 +43,13 @@ _OF_A_TRUNK: Final = (GwtExceptionError, UndecodableError)
 
 
 class _Entry(NamedTuple):
-    """When a trunk was asked for and is due again; and what is known of it, read when."""
+    """What is known of a trunk, when it was read, and when it was asked for and is due again."""
 
     asked: float
     due: float
     details: TrunkDetails | None = None
     read: float = -math.inf
-    read_at: float = 0.0
+    read_at: float = 0.0  # the same, in seconds since the epoch
 
 
 class DetailsBook:
@@ -87,15 +87,15 @@ class DetailsBook:
         self._resume = now + max(pause, min(retry_after, REFUSED_LAST))
 
     def put(self, ref: str, details: TrunkDetails, now: float, at: float) -> None:
-        """Keep what was read of a trunk, at a time in seconds since the epoch."""
+        """Keep what was read of a trunk; ``at`` is in seconds since the epoch."""
         self._entries[ref] = _Entry(now, now + self._ttl, details, now, at)
         self._fruitless = -1  # so that a run which reads something counts as none
 
     def failed(self, ref: str, now: float, *, its_own: bool) -> None:
-        """Note that a request for a trunk failed: it keeps its earlier details.
+        """Note that a request for a trunk failed; it keeps its earlier details.
 
-        One that never had details and fails by itself (``its_own``) may have none, and is asked for
-        as often as those that have. Any other comes sooner, but after the rest.
+        One that never had any and fails by itself (``its_own``) may have none, and waits as long as
+        those that have. Any other comes sooner, but after the rest.
         """
         known = self._entries.get(ref, _Entry(now, now))
         never = its_own and known.details is None
@@ -103,10 +103,7 @@ class DetailsBook:
         self._entries[ref] = known._replace(asked=now, due=due)
 
     def apply(self, trunks: Sequence[Trunk], now: float, stale: float) -> tuple[Trunk, ...]:
-        """Add to the trunks what is known: line, selector, and the phone where it is empty.
-
-        The phone, by which the trunk is called, stays however old it is.
-        """
+        """Add what is known: line, selector, and the phone where it is empty, however old it is."""
         entries, oldest = self._entries, now - self._ttl - stale
         return tuple(_with_details(trunk, entries.get(trunk.ref), oldest) for trunk in trunks)
 

@@ -1,7 +1,4 @@
-"""What the rest of the program talks about: trunks, their flags, and snapshots of them.
-
-It imports nothing of the project.
-"""
+"""What the rest of the program talks about: trunks, their flags, and snapshots of them."""
 
 from __future__ import annotations
 
@@ -116,8 +113,8 @@ FLAGS: Final = (
 ROW_FLAGS: Final = tuple(flag for flag in FLAGS if flag.position is not None)
 """The flags that are in the list's rows, in the order of the attributes of :class:`Flags`."""
 
+# Positions that may hold a flag: 1 and 5 are the indices of classes. [gwt]
 FLAG_POSITIONS: Final = (2, 3, 4, 6, 7, 8, 9, 10, 11, 12)
-"""Positions that may hold a flag: 1 and 5 are the indices of classes. [gwt]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,33 +178,19 @@ def read_phone(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
-    """One SIM card or SIP line of an enterprise: a row of the cabinet's tab "Абоненты".
+    """One SIM card or SIP line of an enterprise: a row of the cabinet's tab "Абоненты"."""
 
-    Attributes:
-        ref: its id as GWT writes a long, e.g. ``CaLztv``; stable, and the ``trunk`` label.
-        id: the same id as a number.
-        phone: eleven digits, e.g. ``79161234567``; empty where the cabinet does not tell.
-        name: the person's or the place's name; empty where the cabinet does not tell.
-        flags: its flags, read by the configured positions.
-        pattern: the values of the row's varying positions, e.g. ``1100``.
-        known: whether this pattern is one of the known ones.
-        line: the SIP line, ``mobsip_9161234567``; empty where details are off or not known yet.
-        sip_device_enabled: the selector; ``None`` without a SIP device, or if not read.
-        details_at: when these two were read, in seconds since the epoch; ``None`` if not read.
-        expected_off: whether the configuration says that it is off on purpose.
-    """
-
-    ref: str
-    id: int
-    phone: str
-    name: str
-    flags: Flags
-    pattern: str
-    known: bool
-    line: str = ""
-    sip_device_enabled: bool | None = None
-    details_at: float | None = None
-    expected_off: bool = False
+    ref: str  # its id as GWT writes a long, e.g. ``CaLztv``; stable, and the ``trunk`` label
+    id: int  # the same id as a number
+    phone: str  # eleven digits, e.g. ``79161234567``; empty where the cabinet does not tell
+    name: str  # the person's or the place's; empty where the cabinet does not tell
+    flags: Flags  # read by the configured positions
+    pattern: str  # the values of the row's varying positions, e.g. ``1100``
+    known: bool  # whether this pattern is one of the known ones
+    line: str = ""  # of SIP, ``mobsip_9161234567``; empty where details are off or not known yet
+    sip_device_enabled: bool | None = None  # the selector; None without a device, or if not read
+    details_at: float | None = None  # when these two were read, since the epoch; None if not read
+    expected_off: bool = False  # the configuration says that it is off on purpose
 
     @property
     def troubles(self) -> tuple[Flag, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Final
 
@@ -44,9 +44,6 @@ class MonitoredAccount:
 
     ``connect`` makes what is read, given the counters that its trace goes to; ``before`` is the
     same account as it was configured before, whose counts go on.
-
-    Attributes:
-        labels: what service discovery adds to its target.
     """
 
     def __init__(
@@ -63,7 +60,7 @@ class MonitoredAccount:
     ) -> None:
         self.name: Final = name
         self.privacy: Final = privacy or Privacy()
-        self.labels: Mapping[str, str] = {}
+        self.labels: Mapping[str, str] = {}  # what service discovery adds to its target
         self.expected_off = ExpectedOff()
         self.counters: AccountCounters = before.counters if before else AccountCounters(name)
         self._history = history or History()
@@ -88,30 +85,26 @@ class MonitoredAccount:
             self._rendered = (None, {})  # the lines tell changes
 
     def changes(self) -> Changes:
-        """Return how often, and when last, each flag of its trunks changed."""
+        """Return its trunks' changes."""
         return self._history.changes(self.name)
 
     def retire(self) -> None:
-        """Record and count nothing more: another account is in its place, with a newer snapshot.
-
-        An older one that is recorded after that would make a change come again.
-        """
+        """Record and count nothing more: an older snapshot would make a change come again."""
         with self._recording:
             self._retired = True
 
     def trunk_lines(self, snapshot: Snapshot | None) -> TrunkLines:
         """Return the samples of a snapshot's trunks."""
-        # One tuple, read and replaced whole: the refresh's thread and a scrape's may both come.
-        rendered, lines = self._rendered
         if snapshot is None:
             return {}
+        # One tuple, read and replaced whole: the refresh's thread and a scrape's may both come.
+        rendered, lines = self._rendered
         if rendered is not snapshot:
             lines = render_trunks(self.name, snapshot, self.changes(), self.privacy)
             self._rendered = (snapshot, lines)
         return lines
 
     def _record(self, snapshot: Snapshot) -> None:
-        """Record a snapshot before its samples are made, since they include its changes."""
         with self._recording:
             if not self._retired:
                 self._history.record(self.name, snapshot)
@@ -124,6 +117,7 @@ class MonitoredAccount:
             self.trunk_lines(outcome.snapshot)  # rendered here, so that no scrape waits for it
 
 
+Accounts = tuple[MonitoredAccount, ...]
 Seen = tuple[tuple[AccountState, object], ...]  # of each account, and its counters' version
 
 
@@ -179,14 +173,12 @@ class Collector:
                 self._second = time.monotonic()
             return self._pages[form](accounts, seen, self._second, self._loaded, written)
 
-    def _make(
-        self, form: Format, accounts: tuple[MonitoredAccount, ...], seen: Seen, *_: object
-    ) -> Exposition:
+    def _make(self, form: Format, accounts: Accounts, seen: Seen, *_: object) -> Exposition:
         """Make a page of the accounts as they are seen, and of the exporter as it is now."""
         own = encode(self._registry.collect(), form)
         return Exposition([*self._chunks[form](accounts, seen), own], form)
 
-    def _shown(self) -> tuple[MonitoredAccount, ...]:
+    def _shown(self) -> Accounts:
         return () if self._probe_only else self.accounts
 
     def collect(self) -> Iterator[Family]:
@@ -201,7 +193,7 @@ class Collector:
         yield family(metrics.LOG_DROPPED, ((), dropped_lines()))
 
 
-def write_accounts(form: Format, accounts: Sequence[MonitoredAccount], seen: Seen) -> list[bytes]:
+def write_accounts(form: Format, accounts: Accounts, seen: Seen) -> list[bytes]:
     """Write all samples of the accounts as they are seen."""
     families: dict[str, Family] = {}
     lines = []

@@ -37,16 +37,11 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotati
 
 
 class AccountCounters:
-    """The counters of one account, in a registry of their own. Thread-safe.
-
-    Attributes:
-        version: another object after every change.
-        steps: what was done last: when, in seconds since the epoch, and a sentence.
-        refreshes: how the latest refreshes ended, in the same form.
-    """
+    """The counters of one account, in a registry of their own. Thread-safe."""
 
     def __init__(self, account: str) -> None:
-        self.version = object()
+        self.version = object()  # another one after every change
+        # What was done last, and how refreshes ended: when, since the epoch, and a sentence.
         self.steps: Final[deque[tuple[float, str]]] = deque(maxlen=_STEPS)
         self.refreshes: Final[deque[tuple[float, str]]] = deque(maxlen=_REFRESHES)
         self._account = account = clean(account)

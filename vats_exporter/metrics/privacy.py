@@ -13,10 +13,9 @@ from typing import Final, NamedTuple
 from vats_exporter.trunks import Trunk
 
 SHOWN_DIGITS: Final = 4  # at a number's end: enough to know one's own by, too few to call it
-
+# Seven digits or more, as people write phones in a name: with dashes, dots, brackets and spaces
+# between them, in any script. What is masked and was a date is the smaller harm.
 _NUMBER: Final = re.compile(r"\+?\d(?:[\W_]{0,5}\d){6,}")
-"""Seven digits or more, as people write phones in a name: with dashes, dots, brackets and spaces
-between them, in any script. What is masked and was a date is the smaller harm."""
 
 
 class Privacy(NamedTuple):

@@ -1,9 +1,8 @@
 """One account's page, for ``/probe``: its own series and how the probe went, nothing else.
 
-As blackbox_exporter does it: a scrape of its own for each account, so that Prometheus decides which
-exporter reads which account, and how often. The account's snapshot is the one that ``/metrics``
-serves; a probe refreshes it if that is due. One whose refresh does not end in time has not
-succeeded, though it serves the snapshot before.
+As blackbox_exporter does it: Prometheus decides which exporter reads which account, and how often.
+The snapshot is the one that ``/metrics`` serves; a probe refreshes it if that is due. One whose
+refresh does not end in time has not succeeded, though it serves the snapshot before.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Reads a browser's recording of a signed-in visit (HAR) to a cabinet.
+"""Reads a browser's recording of a signed-in visit to a cabinet: HAR 1.2, as its tools save it.
 
 Takes along what a configuration needs and nothing else: the address, the enterprise, the end of the
 list request as a template, the selector's method. Passwords, cookies, logins, phones and the
-answers' contents are never read, let alone kept. The format is HAR 1.2, as browsers' developer
-tools save it.
+answers' contents are never read, let alone kept.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from vats_exporter.gwt import Request, RequestError, encode_long, parse_request
 _STRONG_NAME: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 _SERVICE: Final = re.compile(rf"{contract.MODULE_PATH}(\w+)", re.ASCII)
 _PLAIN_PATH: Final = re.compile(r"(?:/\w{1,40}){1,4}", re.ASCII)
+# A long, which a letter tells from a number.
 _BASE_64: Final = re.compile(r"(?=.*[^0-9])[\w$]+", re.ASCII)
-"""A long, which a letter tells from a number."""
 
 # What stands before the template in the list request: base, policy, service and method, one
 # parameter and its class, then the request object's class and its first three fields. [observed]
@@ -31,29 +30,19 @@ _TWO_PARAMETERS: Final = ("1", "2", "3", "4", "2")
 
 
 class RecordingError(Exception):
-    """The file is no recording of a browser: says what is wrong with it."""
+    """The document is no HAR, or holds no call to a cabinet."""
 
 
 class Recording(NamedTuple):
-    """What a recording tells.
+    """What a recording tells."""
 
-    Attributes:
-        settings: an account's, by their keys; empty where they were not found.
-        missing: sentences on what could not be found, and how to record it.
-        left_out: sentences on calls that tell nothing of the cabinet.
-    """
-
-    settings: dict[str, str]
-    missing: list[str]
-    left_out: list[str]
+    settings: dict[str, str]  # an account's, by their keys; empty where they were not found
+    missing: list[str]  # sentences on what could not be found, and how to record it
+    left_out: list[str]  # sentences on calls that tell nothing of the cabinet
 
 
 def read_recording(document: object) -> Recording:
-    """Read a recording, the parsed JSON of a HAR file, for the host with most calls.
-
-    Raises:
-        RecordingError: the document is no HAR, or holds no call to a cabinet.
-    """
+    """Read a recording, the parsed JSON of a HAR file, for the host with most calls."""
     entries = _at(document, "log", "entries")
     if not isinstance(entries, list):
         raise RecordingError("no list log.entries: not a HAR file")
@@ -111,9 +100,9 @@ def read_recording(document: object) -> Recording:
 
 
 def _place(request: object) -> tuple[str, str]:
-    """The address that a request went to, and the path; both empty where the URL is none.
+    """The address of a request, without the usual port, and its path, without ``;jsessionid=…``.
 
-    The address is without the usual port, and the path without parameters (``;jsessionid=``).
+    Both are empty where the URL is none.
     """
     try:
         parts = urlsplit(str(_at(request, "url")))

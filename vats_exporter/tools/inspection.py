@@ -2,9 +2,8 @@
 
 For a report, its answers are copied without the people in them. The shape stays, so that what is
 wrong with an answer can still be seen in it: every string keeps its length, its kinds of characters
-and whether it equals another; every long its length. What they say does not: phones, names, notes,
-ids, dates, SIP logins and passwords are replaced at random, each the same way wherever it stands.
-Names of classes and numbers stay.
+and whether it equals another; every long its length; names of classes and numbers stay. Phones,
+names, notes, ids, dates, SIP logins and passwords are replaced at random, each the same everywhere.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from vats_exporter.gwt import GWT_2_7, GWT_2_13, SIGNATURE, GwtError, decode, en
 from vats_exporter.redaction import redact
 from vats_exporter.trunks import Listing
 
+# Names for the answers that are worth keeping, by call.
 _FILES: Final = {
     "nocache": "vpbxGwt.nocache.js",
     "permutation": "permutation.cache.js",
@@ -35,7 +35,6 @@ _FILES: Final = {
     "list": "list-{}.txt",
     "details": "details-{}.txt",
 }
-"""Names for the answers that are worth keeping, by call."""
 
 _PHONE: Final = re.compile(r"(?<!\d)([78]?9)(\d{9})(?!\d)", re.ASCII)
 _LONG: Final = string.ascii_uppercase + string.ascii_lowercase + string.digits
@@ -50,21 +49,14 @@ _random: Final = SystemRandom()
 
 
 class Inspection(CabinetClient):
-    """A cabinet of which everything is kept, most of all what cannot be read.
-
-    Attributes:
-        listing: the trunks; none if they could not be read.
-        pages: the list's, as far as they could be read.
-        answers: file name and body of every answer that was kept, as the server sent it.
-        error: why the trunks could not be read.
-    """
+    """A cabinet of which everything is kept, most of all what cannot be read."""
 
     def __init__(self, settings: CabinetSettings) -> None:
         super().__init__(settings, trace=self._keep)
-        self.listing = Listing((), (), 0)
-        self.pages: list[Page] = []
-        self.answers: list[tuple[str, bytes]] = []
-        self.error: CabinetError | None = None
+        self.listing = Listing((), (), 0)  # without trunks if they could not be read
+        self.pages: list[Page] = []  # of the list, as far as they could be read
+        self.answers: list[tuple[str, bytes]] = []  # file names and bodies, as the server sent them
+        self.error: CabinetError | None = None  # why the trunks could not be read
         self._counts: Counter[str] = Counter()
 
     def _keep(self, event: TraceEvent) -> None:
@@ -96,8 +88,7 @@ def inspect(settings: CabinetSettings, *, details: bool = False) -> Inspection:
 def anonymous(answers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     """Replace everything personal and secret in answers, each given with its file's name.
 
-    The scripts name classes and services, and lose known secrets alone; an answer that is no
-    GWT-RPC is left out.
+    Scripts lose known secrets alone; an answer that is no GWT-RPC is left out.
     """
     anonymiser = Anonymiser()
     kept = []
@@ -114,7 +105,8 @@ class Anonymiser:
     """Replaces what answers say by something of the same shape, consistently."""
 
     def __init__(self) -> None:
-        self._letters = cache(_like)
+        # Another text of the same kinds of characters; the same each time.
+        self._letters = cache(lambda text: "".join(map(_another, text)))
         self._longs: dict[str, str] = {}
         self._taken: set[str] = set()
 
@@ -149,12 +141,8 @@ class Anonymiser:
         return self._longs.get(text, text)
 
 
-def _like(text: str) -> str:
-    """Another text of the same kinds of characters; what is no letter and no digit stays."""
-    return "".join(map(_another, text))
-
-
 def _another(character: str) -> str:
+    """One of the same kind; what is no letter and no digit stays."""
     for kind in _KINDS:
         if character in kind:
             return _random.choice(kind)

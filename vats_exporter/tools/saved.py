@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import math
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from vats_exporter.cabinet.errors import TableError, UndecodableError
 from vats_exporter.cabinet.page import Page, read_trunks
 from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, Token, decode
 from vats_exporter.trunks import TRUNK_FIELDS
-
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def read_saved(name: str) -> bytes | str:
@@ -34,7 +33,7 @@ def read_saved(name: str) -> bytes | str:
         raise ValueError(f"cannot read it: {error.strerror or error}") from None
     encoding = json.detect_encoding(data)
     if encoding.startswith("utf-8"):
-        return data.removeprefix(_BYTE_ORDER_MARK).strip()
+        return data.removeprefix(BOM_UTF8).strip()
     try:
         return data.decode(encoding, "surrogatepass").strip()
     except UnicodeDecodeError as error:
