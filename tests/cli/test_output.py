@@ -154,16 +154,16 @@ def test_an_output_that_cannot_be_written_is_told(
 @pytest.mark.parametrize(
     ("number", "english", "russian"),
     [
-        (1, "1 trunk", "1 транк"),
-        (3, "3 trunks", "3 транка"),
-        (11, "11 trunks", "11 транков"),
-        (21, "21 trunks", "21 транк"),
+        (1, "1 event", "1 событие"),
+        (3, "3 events", "3 события"),
+        (11, "11 events", "11 событий"),
+        (21, "21 events", "21 событие"),
     ],
 )
 def test_numbers_are_counted_in_both_languages(number: int, english: str, russian: str) -> None:
-    assert count(number, "{count} trunk", "{count} trunks") == english
+    assert count(number, "{count} event", "{count} events") == english
     speak("ru")
-    assert count(number, "{count} trunk", "{count} trunks") == russian
+    assert count(number, "{count} event", "{count} events") == russian
 
 
 @pytest.mark.parametrize(

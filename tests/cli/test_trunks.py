@@ -238,7 +238,7 @@ def test_in_russian_the_table_is_russian_and_json_and_csv_are_as_ever(
     assert {row.split()[-1] for row in table.stdout.splitlines()[1:]} == {
         trunk["ref"] for trunk in cabinet.trunks()
     }
-    assert table.stderr.startswith("24 транка\nКомб. — комбинация")
+    assert table.stderr.startswith("24 из 24 транков\nКомб. — комбинация")
     for form in ("json", "csv"):
         russian = run("--lang", "ru", "trunks", "list", *config, "--format", form)
         assert russian == run("trunks", "list", *config, "--format", form)
@@ -318,10 +318,7 @@ def test_a_trunk_without_a_device_is_told_before_anything_is_sent(
     ended = run("trunks", "disable", *config, trunk.phone, with_device(cabinet)[0])
     assert ended.status == 1
     assert ended.stdout.splitlines()[1].endswith("no SIP device")
-    assert ended.stderr == (
-        "79990001122: no SIP device, so no selector to switch\n"
-        "1 trunk to be switched off; go on? [y/N]: nothing was changed\n"
-    )
+    assert ended.stderr == ("1 trunk to be switched off; go on? [y/N]: nothing was changed\n")
     assert "selector" not in cabinet.stats()["requests"]
 
 
@@ -531,7 +528,7 @@ def test_nothing_is_changed_while_an_account_cannot_be_read(
     cabinet.change_password("demo-2", "another")
     ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
     assert ended.status == 1
-    assert ended.stderr.endswith("nothing was changed, since an account could not be read\n")
+    assert ended.stderr.endswith("nothing was changed\n")
     assert selectors(cabinet) == before
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from http.client import HTTPException
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn, TypeVar, get_args
+from typing import Any, Final, NamedTuple, NoReturn, get_args
 from urllib.request import ProxyHandler, build_opener
 
 import click
@@ -30,11 +30,9 @@ from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.file import read_phones
 from vats_exporter.history.ledger import HistoryError
 from vats_exporter.redaction import describe_unexpected
-from vats_exporter.trunks import Trunk, phone_digits, read_phone
+from vats_exporter.trunks import Listing, Trunk, phone_digits, read_phone
 from vats_exporter.web.protection import Protection
 from vats_exporter.web.settings import load_web_config
-
-Outcome = TypeVar("Outcome")
 
 CONFIG_FILES: Final = (Path("vats-exporter.yml"), Path("/etc/vats-exporter/vats-exporter.yml"))
 """Where a configuration is looked for if none is named, in this order."""
@@ -212,21 +210,19 @@ class Found(NamedTuple):
         return self.trunk.phone or self.trunk.ref
 
 
-def at_once(
-    chosen: Sequence[AccountSettings],
-    work: Callable[[AccountSettings, CabinetClient], Outcome],
-    level: logs.Level | None = None,
-) -> Iterator[tuple[AccountSettings, CabinetClient, Outcome | CabinetError]]:
-    """Do something with some accounts' cabinets, several at a time.
+def read_accounts(
+    chosen: Sequence[AccountSettings], level: logs.Level | None = None
+) -> Iterator[tuple[AccountSettings, CabinetClient, Listing | CabinetError]]:
+    """Read every trunk of some accounts, several accounts at a time.
 
-    Yields each account, its cabinet, which stays open until the command ends, and what came of it
-    or went wrong, in order, as soon as it is there.
+    Yields each account, its cabinet, which stays open until the command ends, and its trunks or
+    what went wrong, in order, as soon as it is there.
     """
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - serve does without
 
-    def attempt(account: AccountSettings, cabinet: CabinetClient) -> Outcome | CabinetError:
+    def read(cabinet: CabinetClient) -> Listing | CabinetError:
         try:
-            return work(account, cabinet)
+            return cabinet.read_trunks()
         except CabinetError as error:
             return error
         except Exception as bug:  # noqa: BLE001 - one account's bug must not hide the others
@@ -243,23 +239,19 @@ def at_once(
     cabinets = [command.with_resource(CabinetClient(one, trace=trace)) for one in chosen]
     # After Ctrl-C: first this, then the cabinets are closed, then the pool's threads end.
     command.call_on_close(partial(pool.shutdown, wait=False, cancel_futures=True))
-    return zip(chosen, cabinets, pool.map(attempt, chosen, cabinets), strict=True)
+    return zip(chosen, cabinets, pool.map(read, cabinets), strict=True)
 
 
 def read_trunks(
     chosen: Sequence[AccountSettings], level: logs.Level | None = None
 ) -> Iterator[list[Found]]:
-    """Read every trunk of some accounts, and yield them account by account, as they are read.
-
-    An account that cannot be read is complained of.
-    """
-    read = at_once(chosen, lambda _account, cabinet: cabinet.read_trunks(), level)
-    for account, cabinet, outcome in read:
-        if isinstance(outcome, CabinetError):
-            complain("{account}: {error}", account=account.name, error=outcome)
+    """Read the trunks of some accounts, and complain of an account that cannot be read."""
+    for account, cabinet, listing in read_accounts(chosen, level):
+        if isinstance(listing, CabinetError):
+            complain("{account}: {error}", account=account.name, error=listing)
             continue
         expected = ExpectedOff(account.expected_off, account.expected_off_file)
-        trunks, warnings = expected.mark(outcome.trunks)
+        trunks, warnings = expected.mark(listing.trunks)
         for warning in warnings:
             tell("{account}: {error}", account=account.name, error=sentence(warning))
         yield [Found(account.name, cabinet, trunk) for trunk in trunks]

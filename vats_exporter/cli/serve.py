@@ -16,16 +16,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from vats_exporter import logs
-from vats_exporter.address import (
-    parse_external_url,
-    parse_listen_address,
-    parse_prefix,
-    systemd_addresses,
-)
+from vats_exporter import address, logs
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
-from vats_exporter.cli.output import _, failing
+from vats_exporter.cli.output import failing
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import Config
 from vats_exporter.config.values import parse_duration
@@ -36,7 +30,7 @@ from vats_exporter.web.site import Urls, parse_metrics_path
 
 _log = get_logger(__name__)
 
-_PRIVACY: Final = ("mask-phones", "no-names")
+_PRIVACY: Final = click.Choice(["mask-phones", "no-names"])
 _ENDS: Final = {signal.SIGTERM, signal.SIGINT}
 
 
@@ -58,11 +52,7 @@ def _duration(text: str) -> float:
 
 
 def _privacy(text: str) -> set[str]:
-    words = {word.strip() for word in text.split(",")}
-    if unknown := words - {*_PRIVACY}:
-        word, known = min(unknown), ", ".join(_PRIVACY)
-        raise click.BadParameter(_("{word!r} is not one of {words}", word=word, words=known))
-    return words
+    return {_PRIVACY.convert(word.strip(), None, None) for word in text.split(",")}
 
 
 @click.command(
@@ -91,7 +81,7 @@ def _privacy(text: str) -> set[str]:
     multiple=True,
     default=(":9742",),
     show_default=":9742",
-    read=parse_listen_address,
+    read=address.parse_listen_address,
 )
 @options.option(
     "--web.systemd-socket",
@@ -106,12 +96,12 @@ def _privacy(text: str) -> set[str]:
     "The URL of the exporter for clients beyond a reverse proxy; /sd names it as the targets' "
     "address. Its path also prefixes every path here, unless --web.route-prefix is given.",
     default="",
-    read=lambda url: url and parse_external_url(url),
+    read=lambda url: url and address.parse_external_url(url),
 )
 @options.option(
     "--web.route-prefix PATH",
     "Prefix of every path here.  [default: the path of --web.external-url]",
-    read=parse_prefix,
+    read=address.parse_prefix,
 )
 @options.option(
     "--web.max-connections N",
@@ -173,7 +163,7 @@ def command(**given: Any) -> None:
     addresses = given["web_listen_address"]
     if given["web_systemd_socket"]:
         with failing(ValueError, "--web.systemd-socket: {error}"):
-            addresses = systemd_addresses(os.environ)
+            addresses = address.systemd_addresses(os.environ)
     # As Go programs do: the usual limit of open files, 1024, is for programs that wait by select(),
     # and each connection is one. Not where the most is no number that can be asked for.
     with suppress(OSError, ValueError):

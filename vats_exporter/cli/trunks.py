@@ -114,10 +114,7 @@ def list_command(**given: Any) -> None:
         unknown += sum(not found.trunk.known for found in chosen)
     if form != "table":
         return
-    if wanted:
-        tell(count(read, "{shown} of {count} trunk", "{shown} of {count} trunks", shown=shown))
-    else:
-        tell(count(shown, "{count} trunk", "{count} trunks"))
+    tell(count(read, "{shown} of {count} trunk", "{shown} of {count} trunks", shown=shown))
     positions = ", ".join(map(str, VARYING))
     tell("Pattern: a row's values at positions {positions}.", positions=positions)
     if unknown:
@@ -301,12 +298,10 @@ def _choose(given: Mapping[str, Any]) -> list[Found]:
             fail("{file}: no phones in it", file=file.name)
     accounts = options.choose(given["config_file"], given["account"])
     chosen = list(chain.from_iterable(options.read_trunks(accounts, given["log_level"])))
-    if output.has_failed():
-        fail("nothing was changed, since an account could not be read")
-    if not everyone:
+    if not everyone and not output.has_failed():
         chosen = options.find(chosen, wanted)
-        if output.has_failed():
-            fail("nothing was changed")
+    if output.has_failed():
+        fail("nothing was changed")
     return chosen
 
 
@@ -333,9 +328,6 @@ def _plan(chosen: Sequence[Found], *, enabled: bool, shown: bool) -> int:
     }
     if shown:
         _write_table(chosen, {_("Selector"): [said[state] for state in states]})
-    for found, state in zip(chosen, states, strict=True):
-        if state is None:
-            tell("{phone}: no SIP device, so no selector to switch", phone=found.label)
     return states.count(not enabled)
 
 
