@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vats_exporter.cabinet.contract import (
+    LIST_TAILS,
     choose_list_tail,
     details_request,
     list_request,
@@ -20,13 +21,13 @@ from vats_exporter.cabinet.contract import (
     validate_list_tail,
 )
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL
 from vats_exporter.gwt import Field, Kind, Repeat, encode_long, parse_request
 from vats_exporter.gwt.script import Method
 
 REQUESTS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "wire" / "requests.json").read_text(encoding="utf-8")
 )["requests"]
+OBSERVED_TAIL = LIST_TAILS[0]
 SHORTER_TAIL = "{filter}|7|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
 OLDER_TAIL = "|{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
 
@@ -48,9 +49,9 @@ def strings_of(payload: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("tail", "row_filter", "page", "page_size", "ending"),
     [
-        (DEFAULT_LIST_TAIL, -2, 0, 100, "|0|0|-2|7|0|8|CbwhyN|0|0|8|A|8|Bk|0|"),
-        (DEFAULT_LIST_TAIL, 0, 0, 100, "|0|0|0|7|0|8|CbwhyN|0|0|8|A|8|Bk|0|"),
-        (DEFAULT_LIST_TAIL, -2, 1, 10, "|0|0|-2|7|0|8|CbwhyN|0|0|8|B|8|K|0|"),
+        (OBSERVED_TAIL, -2, 0, 100, "|0|0|-2|7|0|8|CbwhyN|0|0|8|A|8|Bk|0|"),
+        (OBSERVED_TAIL, 0, 0, 100, "|0|0|0|7|0|8|CbwhyN|0|0|8|A|8|Bk|0|"),
+        (OBSERVED_TAIL, -2, 1, 10, "|0|0|-2|7|0|8|CbwhyN|0|0|8|B|8|K|0|"),
         (OLDER_TAIL, -2, 0, 100, "|0|0|-2|7|0|0|8|CbwhyN|0|8|A|8|Bk|0|"),
         (OLDER_TAIL.removeprefix("|"), -2, 0, 100, "|0|0|-2|7|0|0|8|CbwhyN|0|8|A|8|Bk|0|"),
     ],
@@ -155,9 +156,9 @@ OBSERVED = (STRING, OBJECT, STRING, *[OBJECT] * 8)
 @pytest.mark.parametrize(
     ("fields", "chosen"),
     [
-        (None, DEFAULT_LIST_TAIL),
-        (OBSERVED, DEFAULT_LIST_TAIL),
-        ((*OBSERVED, Repeat((NUMBER,))), DEFAULT_LIST_TAIL),
+        (None, OBSERVED_TAIL),
+        (OBSERVED, OBSERVED_TAIL),
+        ((*OBSERVED, Repeat((NUMBER,))), OBSERVED_TAIL),
         # Where the enterprise stands sixth there is a string in its place in the other tail.
         ((*OBSERVED[:5], STRING, OBJECT, STRING, OBJECT, OBJECT, OBJECT), OLDER_TAIL[1:]),
         ((STRING, OBJECT, STRING, *[OBJECT] * 7), SHORTER_TAIL),
@@ -166,7 +167,7 @@ OBSERVED = (STRING, OBJECT, STRING, *[OBJECT] * 8)
 def test_of_the_documented_tails_the_one_that_fits_is_chosen(
     fields: tuple[Field, ...] | None, chosen: str
 ) -> None:
-    assert choose_list_tail(DEFAULT_LIST_TAIL, -2, fields) == (chosen, "")
+    assert choose_list_tail(OBSERVED_TAIL, -2, fields) == (chosen, "")
 
 
 @pytest.mark.parametrize(
@@ -197,11 +198,11 @@ def test_a_configured_tail_that_does_not_fit_says_how_the_class_looks(
 
 def test_a_request_that_google_refuses_may_fit_all_the_same() -> None:
     # -1 is the request itself: the server's answer to it is reported.
-    assert choose_list_tail(DEFAULT_LIST_TAIL, -1, OBSERVED) == (DEFAULT_LIST_TAIL, "")
+    assert choose_list_tail(OBSERVED_TAIL, -1, OBSERVED) == (OBSERVED_TAIL, "")
 
 
 @pytest.mark.parametrize(
-    "tail", [DEFAULT_LIST_TAIL, OLDER_TAIL, "6|1|7|0|8|CbwhyN|{page}|{page_size}|"]
+    "tail", [OBSERVED_TAIL, OLDER_TAIL, "6|1|7|0|8|CbwhyN|{page}|{page_size}|"]
 )
 def test_tails_that_were_seen_are_accepted(tail: str) -> None:
     validate_list_tail(tail)
@@ -210,21 +211,21 @@ def test_tails_that_were_seen_are_accepted(tail: str) -> None:
 @pytest.mark.parametrize(
     ("tail", "says"),
     [
-        (DEFAULT_LIST_TAIL.removesuffix("|"), 'end with "|"'),
+        (OBSERVED_TAIL.removesuffix("|"), 'end with "|"'),
         ("", 'end with "|"'),
         ("|", "missing"),
-        (DEFAULT_LIST_TAIL.replace("{page}", "A"), r"\{page\} is missing"),
-        (DEFAULT_LIST_TAIL.replace("{page_size}", "Bk"), r"\{page_size\} is missing"),
+        (OBSERVED_TAIL.replace("{page}", "A"), r"\{page\} is missing"),
+        (OBSERVED_TAIL.replace("{page_size}", "Bk"), r"\{page_size\} is missing"),
         (
-            DEFAULT_LIST_TAIL.replace("{filter}", "{flter}"),
+            OBSERVED_TAIL.replace("{filter}", "{flter}"),
             r"value 1 is neither a number, a reference nor one of \{filter\}, \{enterprise\},",
         ),
-        (DEFAULT_LIST_TAIL.replace("{page_size}", "{page size}"), "value 11 is neither"),
-        (DEFAULT_LIST_TAIL.replace("{page}", "x{page}"), "value 9 is neither"),
-        (DEFAULT_LIST_TAIL.replace("{page}", "{page}{page}"), "value 9 is neither"),
-        (DEFAULT_LIST_TAIL.replace("7|0", "7||0"), "value 3 is neither"),
-        (DEFAULT_LIST_TAIL.replace("7|0", "7|a b"), "value 3 is neither"),
-        (DEFAULT_LIST_TAIL.replace("7|0", "7|\\!"), "value 3 is neither"),
+        (OBSERVED_TAIL.replace("{page_size}", "{page size}"), "value 11 is neither"),
+        (OBSERVED_TAIL.replace("{page}", "x{page}"), "value 9 is neither"),
+        (OBSERVED_TAIL.replace("{page}", "{page}{page}"), "value 9 is neither"),
+        (OBSERVED_TAIL.replace("7|0", "7||0"), "value 3 is neither"),
+        (OBSERVED_TAIL.replace("7|0", "7|a b"), "value 3 is neither"),
+        (OBSERVED_TAIL.replace("7|0", "7|\\!"), "value 3 is neither"),
         ("7|0|8|3|https://vpbx.mts.ru/|{page}|{page_size}|", "value 5 is neither"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.scripts import load_script
-from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL
+from vats_exporter.cabinet.contract import LIST_TAILS
 from vats_exporter.config.models import Config
 from vats_exporter.metrics.table import METRICS
 from vats_exporter.web.settings import WebSettings
@@ -51,7 +51,7 @@ def test_every_key_has_a_text_under_it() -> None:
 def test_defaults_are_shown_as_they_are_written_in_the_file() -> None:
     page = (DOCS / "reference" / "configuration.md").read_text("utf-8")
     shown = re.findall(r"^\| `list_tail` \| string \| <code>(.*?)</code> \|", page, re.MULTILINE)
-    assert {html.unescape(one) for one in shown} == {DEFAULT_LIST_TAIL}
+    assert {html.unescape(one) for one in shown} == {LIST_TAILS[0]}
     page = (DOCS / "reference" / "web-configuration.md").read_text("utf-8")
     assert "| `interval` | duration | `0s` |" in page
 

@@ -114,9 +114,7 @@ class Answer:
                 date = parsedate_to_datetime(self.retry_after).timestamp()
                 seconds = max(0.0, math.ceil(date - time.time()))
         later = f", to be tried again after {seconds:.0f} s" if seconds else ""
-        error = errors.NotGwtError(f"{where}: HTTP {self.status}{later}")
-        error.retry_after = seconds
-        return error
+        return errors.NotGwtError(f"{where}: HTTP {self.status}{later}", retry_after=seconds)
 
 
 class CallStarted(NamedTuple):

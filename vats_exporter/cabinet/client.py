@@ -5,8 +5,6 @@ The exporter uses :class:`CabinetClient`; programs use :class:`Cabinet`, which s
     with Cabinet("vpbx.mts.ru", "+7-9161234567", password) as cabinet:
         for trunk in cabinet.trunks():
             print(trunk.phone, trunk.flags.active)
-
-Everything that can go wrong is one of the tree in :mod:`vats_exporter.cabinet.errors`.
 """
 
 from __future__ import annotations
@@ -51,11 +49,9 @@ class CabinetClient(Session):
         return Plausibility()
 
     def __enter__(self) -> Self:
-        """Return itself; nothing is done before it is needed."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Close the connection."""
         self.close()
 
     def read_trunks(self) -> Listing:
@@ -124,9 +120,8 @@ class CabinetClient(Session):
             if not self._known.doubt:
                 raise
             # Another session has to wait, or does not work; the doubt stays.
-            failed = errors.IncompleteError(f"{self._known.doubt}; {error}")
-            failed.retry_after = error.retry_after
-            raise failed from None
+            both = f"{self._known.doubt}; {error}"
+            raise errors.IncompleteError(both, retry_after=error.retry_after) from None
 
     def _with_misfit(self, listing: Listing) -> Listing:
         misfit = self.discovery.misfit if self.discovery else ""
@@ -166,12 +161,9 @@ class CabinetClient(Session):
 class Cabinet(CabinetClient):
     """One cabinet, signed in to and discovered when first needed. Thread-safe.
 
-    Args:
-        address: ``host``, ``https://host:port``, or ``http://…`` on this machine.
-        login: looks like ``+7-9161234567``.
-        password: kept out of ``repr``, logs and errors.
-        **settings: any other of :class:`~vats_exporter.cabinet.settings.CabinetSettings`; a
-            ``ValueError`` says what is wrong with one.
+    The address is ``host``, ``https://host:port``, or ``http://…`` on this machine; the login looks
+    like ``+7-9161234567``; other settings are those of ``CabinetSettings``. A ``ValueError`` says
+    what is wrong with one.
     """
 
     def __init__(self, address: str, login: str, password: str, **settings: Any) -> None:
@@ -193,8 +185,7 @@ class Cabinet(CabinetClient):
     def set_enabled(self, trunk: Trunk | str, enabled: bool) -> None:  # noqa: FBT001 - reads as what it does
         """Move the selector of a trunk, given itself or by phone or reference; see that it moved.
 
-        Raises:
-            NotSwitchedError: the selector is not seen there afterwards, or there is none.
+        A ``NotSwitchedError`` if it is not seen there afterwards, or there is none.
         """
         target = trunk if isinstance(trunk, Trunk) else self._find(trunk)
         self.discover()

@@ -19,8 +19,8 @@ MODULE_PATH: Final = "/vpbxGwt/"
 NOCACHE_PATH: Final = "/vpbxGwt/vpbxGwt.nocache.js"  # [observed]
 CONTENT_TYPE: Final = "text/x-gwt-rpc; charset=utf-8"  # [gwt]
 
+# Where a successful sign-in ends. [observed]
 ENTERPRISE_PATH: Final = re.compile(r"/gwt/enterprise/(\d{1,18})(?:/|$)", re.ASCII)
-"""Where a successful sign-in ends. [observed]"""
 
 LONG: Final = "java.lang.Long"
 BOOLEAN: Final = "java.lang.Boolean"

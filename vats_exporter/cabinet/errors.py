@@ -21,7 +21,10 @@ class CabinetError(Exception):
     """Anything that keeps the cabinet from being read."""
 
     result: ClassVar[str]  # the word for it in metrics and logs, one of RESULTS
-    retry_after: float = 0.0  # seconds after which to ask again; 0 for as usual
+
+    def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # seconds after which to ask again; 0 for as usual
 
 
 class LoginRefusedError(CabinetError):

@@ -92,9 +92,8 @@ class SignInPace:
             if sent and (left := self.left(who)):
                 said = f"the password was sent {now - sent.at:.0f} s ago, and is not sent again"
                 last = sent.error or errors.NotGwtError("sign_in")
-                held = type(last)(f"{last}{';' if sent.error else ':'} {said} for {left:.0f} s")
-                held.retry_after = left
-                raise held
+                said = f"{last}{';' if sent.error else ':'} {said} for {left:.0f} s"
+                raise type(last)(said, retry_after=left)
             growing = sent.growing if sent else self._pause
             self._sent[who] = sent = _Sent(now, self._pause, growing)
         try:

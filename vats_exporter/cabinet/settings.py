@@ -7,7 +7,7 @@ each comes from. The texts under the keys are those of the reference.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -44,10 +44,6 @@ from vats_exporter.config.values import (
 from vats_exporter.redaction import register_secrets
 from vats_exporter.trunks import FLAG_POSITIONS, ROW_FLAGS
 
-DEFAULT_ADDRESS: Final = "vpbx.mts.ru"  # [user]
-DEFAULT_FILTER: Final = -2  # [observed]
-DEFAULT_LIST_TAIL: Final = LIST_TAILS[0]  # [observed]
-
 
 def _in_full(value: dict[str, str]) -> dict[str, str]:
     """Write signatures in full, such as ``java.lang.Long/4227064769``."""
@@ -76,8 +72,6 @@ PathOrNothing = Annotated[
     str,
     written_as(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?", 'must be a path such as /logout, or ""'),
 ]
-Filter = Annotated[Literal[-2, -1, 0], BeforeValidator(read_number)]
-ListTail = Annotated[str, refused_by(validate_list_tail)]
 Signatures = Annotated[
     dict[
         Text,
@@ -148,16 +142,16 @@ class ReadingSettings(Section):
     allow_plain_http: Switch = False
     """Allow an http:// address that is not this machine; passwords then cross the network
     unprotected."""
-    address: Address = DEFAULT_ADDRESS
+    address: Address = "vpbx.mts.ru"  # [user]
     """The cabinet: host, https://host:port or http://host:port."""
     enterprise: Enterprise | None = None
     """The enterprise's number, as in the cabinet's address after sign-in, or its reference as GWT
     writes it. Discovered after sign-in if not set."""
-    filter: Filter = DEFAULT_FILTER
+    filter: Annotated[Literal[-2, -1, 0], BeforeValidator(read_number)] = -2  # [observed]
     """Filter of the list request, as the cabinet's own page sends it."""
     page_size: Number = Field(default=100, ge=1, le=10_000)  # the cabinet's page has it
     """Rows per list request."""
-    list_tail: ListTail = DEFAULT_LIST_TAIL
+    list_tail: Annotated[str, refused_by(validate_list_tail)] = LIST_TAILS[0]  # [observed]
     """The end of the list request, with {filter}, {enterprise}, {page} and {page_size}. Not needed
     if a known one fits the cabinet's class."""
     check_total: Switch = True

@@ -95,15 +95,12 @@ class Transport:
                     body, headers = None, None
                 elif body is not None:
                     if redirects:
-                        raise errors.NotACabinetError(
-                            f"{call}: {self._host} redirects the form twice"
-                        )
+                        raise self._astray(call, "the form twice")
                     self._drop()  # as at first, over a connection of its own: once, whatever breaks
         finally:
             timer.cancel()
             timer.join()
-        often = f"redirects in a circle, or more than {_MAX_REDIRECTS} times"
-        raise errors.NotACabinetError(f"{call}: {self._host} {often}")
+        raise self._astray(call, f"in a circle, or more than {_MAX_REDIRECTS} times")
 
     def start_afresh(self) -> None:
         """Drop session and connection: a password is not to go twice, as over a kept one it may."""
@@ -143,23 +140,23 @@ class Transport:
                 # Below TLS, whose own shutdown would change the object another thread uses.
                 socket.socket.shutdown(cut, socket.SHUT_RDWR)
 
+    def _astray(self, call: str, how: str) -> errors.NotACabinetError:
+        return errors.NotACabinetError(f"{call}: {self._host} redirects {how}")
+
     def _target(self, call: str, path: str, location: str) -> str:
         """The path that a redirect leads to; refuse any other host."""
         try:
             target = urlsplit(urljoin(self.base_url + path, location))
             host, port = target.hostname or "", target.port or _PORTS[target.scheme]
         except (KeyError, ValueError):
-            no_address = "redirects to what is no http:// or https:// address"
-            raise errors.NotACabinetError(f"{call}: {self._host} {no_address}") from None
+            raise self._astray(call, "to what is no http:// or https:// address") from None
         base = urlsplit(self.base_url)
         same = (target.scheme, port) == (base.scheme, base.port or _PORTS[base.scheme])
         behind_proxy = (base.scheme, target.scheme, port) == ("https", "http", 80)
         upgraded = (base.scheme, target.scheme) == ("http", "https")
         if host != base.hostname or not (same or behind_proxy or upgraded):
-            raise errors.NotACabinetError(
-                f"{call}: {self._host} redirects to another host ({target.scheme}://{host[:100]}); "
-                "not followed"
-            )
+            other = f"{target.scheme}://{host[:100]}"
+            raise self._astray(call, f"to another host ({other}); not followed")
         if upgraded:
             # Whoever leads to TLS once is asked over TLS from then on.
             self.base_url = f"https://{target.netloc.rpartition('@')[2]}"

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 import click
 
-from vats_exporter.cabinet.settings import DEFAULT_LIST_TAIL, CabinetSettings
+from vats_exporter.cabinet.contract import LIST_TAILS
+from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, failing, sentence, tell, write
 from vats_exporter.tools.har import Recording, RecordingError, read_recording
@@ -53,7 +54,7 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
             output.open("x", encoding="utf-8").write(text)
     for key, value in found.settings.items():
         if value and key != "filter":
-            usual = value == DEFAULT_LIST_TAIL
+            usual = value == LIST_TAILS[0]
             tell("{key}: {value}", key=key, value=_("the usual one") if usual else value)
     for missing in found.missing:
         tell("not found: {what}", what=sentence(missing))
