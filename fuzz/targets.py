@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from tests.cabinet.layouts import draw
 from tests.gwt.compiled import permutation
 from vats_exporter import gwt
-from vats_exporter.cabinet.devices import read_device_form, read_mobile_form
+from vats_exporter.cabinet.contract import read_device_form, read_mobile_form
 from vats_exporter.cabinet.discovery import find_permutations
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import read_trunks

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.doubles import SetClock, let_details_end, view
 from vats_exporter.cabinet.client import CabinetClient
-from vats_exporter.cabinet.devices import TrunkDetails
+from vats_exporter.cabinet.contract import TrunkDetails
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,

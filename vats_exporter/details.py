@@ -22,7 +22,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
-from vats_exporter.cabinet.devices import TrunkDetails
+from vats_exporter.cabinet.contract import TrunkDetails
 from vats_exporter.cabinet.errors import (
     CabinetError,
     GwtExceptionError,

@@ -37,12 +37,16 @@ from vats_exporter import (
     UnknownTrunkError,
 )
 from vats_exporter.cabinet.answers import PageRead, Redeployed, SignIn, TraceEvent
-from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.client import CabinetClient, SwitchOutcome, TrunkSwitch
+from vats_exporter.cabinet.contract import TrunkDetails
 from vats_exporter.cabinet.errors import (
     CabinetError,
+    CabinetTimeoutError,
     IncompleteError,
     LoginRefusedError,
+    NotGwtError,
     RedeployedError,
+    UnreachableError,
 )
 from vats_exporter.cabinet.session import SignInPace
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
@@ -825,3 +829,104 @@ def test_a_users_program_is_type_checked_as_written(tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stdout
+
+
+# -- moving selectors
+
+
+class Selectors:
+    """Selectors by trunk; ``None`` is a trunk without a device."""
+
+    def __init__(self, **selectors: bool | None) -> None:
+        self.selectors = selectors
+        self.moved: list[str] = []
+        self.stuck: set[str] = set()
+        self.failing: dict[str, BaseException] = {}
+        self.unreadable: dict[str, list[CabinetError | None]] = {}
+
+    def read_details(self, ref: str) -> TrunkDetails:
+        error = self.unreadable[ref].pop(0) if self.unreadable.get(ref) else None
+        if error is not None:
+            raise error
+        if ref not in self.selectors:
+            raise IncompleteError(f"{ref} is gone")
+        enabled = self.selectors[ref]
+        return TrunkDetails(device="" if enabled is None else "CaDEVI", enabled=enabled)
+
+    def move_selector(self, ref: str, *, enabled: bool) -> None:
+        if ref in self.failing:
+            raise self.failing[ref]
+        self.moved.append(ref)
+        if ref not in self.stuck:
+            self.selectors[ref] = enabled
+
+
+def run(cabinet: Any, ref: str, *, enabled: bool) -> TrunkSwitch:
+    switch = TrunkSwitch()
+    switch.carry_out(cabinet, ref, enabled=enabled)
+    return switch
+
+
+def test_only_a_selector_that_is_elsewhere_is_moved_and_read_back() -> None:
+    cabinet = Selectors(a=True, b=False)
+    assert run(cabinet, "a", enabled=True) == TrunkSwitch(True, True, SwitchOutcome.UNCHANGED)
+    assert run(cabinet, "b", enabled=True) == TrunkSwitch(False, True, SwitchOutcome.CHANGED)
+    assert cabinet.moved == ["b"]
+
+
+def test_a_selector_that_does_not_move_is_a_failure_whatever_the_cabinet_answered() -> None:
+    cabinet = Selectors(a=True)
+    cabinet.stuck.add("a")
+    switch = run(cabinet, "a", enabled=False)
+    assert (switch.before, switch.after, switch.outcome) == (True, True, SwitchOutcome.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "stops"),
+    [
+        (NotGwtError("HTTP 500"), SwitchOutcome.UNCLEAR, False),
+        (IncompleteError("odd"), SwitchOutcome.UNCLEAR, False),
+        (LoginRefusedError("refused"), SwitchOutcome.FAILED, True),
+        (UnreachableError("reset"), SwitchOutcome.UNCLEAR, True),
+        (CabinetTimeoutError("too late"), SwitchOutcome.UNCLEAR, True),
+    ],
+)
+def test_only_a_failure_of_the_whole_cabinet_stops_the_other_selectors(
+    error: CabinetError, outcome: SwitchOutcome, stops: bool
+) -> None:
+    cabinet = Selectors(a=True)
+    cabinet.failing["a"] = error
+    switch = run(cabinet, "a", enabled=False)
+    assert switch == TrunkSwitch(True, None, outcome, str(error), stops)
+
+
+def test_a_trunk_before_whose_change_the_cabinet_fails_was_not_moved() -> None:
+    cabinet = Selectors(a=True)
+    cabinet.unreadable["a"] = [UnreachableError("reset")]
+    switch = run(cabinet, "a", enabled=False)
+    assert (switch.outcome, switch.error) == (SwitchOutcome.FAILED, "reset")
+
+
+@pytest.mark.parametrize("error", [LoginRefusedError("refused"), UnreachableError("reset")])
+def test_a_trunk_that_cannot_be_read_back_is_to_be_checked(error: CabinetError) -> None:
+    cabinet = Selectors(a=True)
+    cabinet.unreadable["a"] = [None, error]
+    switch = run(cabinet, "a", enabled=False)
+    assert switch == TrunkSwitch(True, None, SwitchOutcome.UNCLEAR, str(error), stops=True)
+
+
+def test_a_trunk_without_a_device_and_one_that_is_gone_are_said_to_be() -> None:
+    cabinet = Selectors(a=None)
+    assert run(cabinet, "a", enabled=True).outcome is SwitchOutcome.NO_DEVICE
+    assert run(cabinet, "gone", enabled=True).outcome is SwitchOutcome.FAILED
+    assert cabinet.moved == []
+
+
+def test_an_interrupt_leaves_word_of_what_was_begun() -> None:
+    cabinet = Selectors(a=True)
+    cabinet.failing["a"] = KeyboardInterrupt()
+    switch = TrunkSwitch()
+    with pytest.raises(KeyboardInterrupt):
+        switch.carry_out(cabinet, "a", enabled=False)
+    assert switch == TrunkSwitch(True, None, SwitchOutcome.STARTED)
+    assert not switch.holds

@@ -13,20 +13,24 @@ from hypothesis import strategies as st
 
 from vats_exporter.cabinet.contract import (
     LIST_TAILS,
+    TrunkDetails,
     choose_list_tail,
     details_request,
     list_request,
+    read_device_form,
+    read_mobile_form,
     selector_method,
     selector_request,
     validate_list_tail,
 )
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.gwt import Field, Kind, Repeat, encode_long, parse_request
+from vats_exporter.gwt import Field, Kind, Repeat, Response, decode, encode_long, parse_request
 from vats_exporter.gwt.script import Method
 
-REQUESTS: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[1] / "wire" / "requests.json").read_text(encoding="utf-8")
-)["requests"]
+WIRE = Path(__file__).parents[1] / "wire"
+REQUESTS: list[dict[str, Any]] = json.loads((WIRE / "requests.json").read_text(encoding="utf-8"))[
+    "requests"
+]
 OBSERVED_TAIL = LIST_TAILS[0]
 SHORTER_TAIL = "{filter}|7|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
 OLDER_TAIL = "|{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
@@ -244,3 +248,94 @@ def test_a_tail_that_is_accepted_builds_a_request_that_can_be_read(text: str) ->
             strings, tail, filter="0", enterprise="A", page="B", page_size=encode_long(10)
         )
         assert parse_request(body).tokens[-2:] == ("B", "K")
+
+
+# -- the forms
+
+
+def capture(name: str) -> tuple[Response, dict[str, Any]]:
+    truth: dict[str, Any] = json.loads((WIRE / f"{name}.json").read_text(encoding="utf-8"))
+    return decode((WIRE / f"{name}.txt").read_bytes()), truth
+
+
+@pytest.mark.parametrize("name", ["getform31", "getform31_disabled", "getform31_dq"])
+def test_a_device_form_reads_as_its_truth(name: str) -> None:
+    response, truth = capture(name)
+    details = read_device_form(response, truth["abonent_b64"])
+    expected = truth["device"]
+    assert (
+        details.device,
+        details.enabled,
+        details.line,
+        details.sip_login,
+        details.sip_password,
+    ) == (
+        expected["device_b64"],
+        expected["enabled"],
+        expected["sip_line"],
+        expected["sip_login"],
+        expected["sip_password_invented"],
+    )
+    assert details.phone == "7" + expected["sip_login"].split("_")[1]
+
+
+def test_a_trunk_without_a_device_has_none() -> None:
+    response, truth = capture("getform31_nodevice")
+    assert truth["device"] is None
+    details = read_device_form(response, truth["abonent_b64"])
+    assert details == TrunkDetails()
+    assert details.enabled is None
+
+
+def test_the_mobile_form_tells_the_phone() -> None:
+    response, _ = capture("getform32")
+    assert read_mobile_form(response).phone == "79161234650"
+
+
+def test_a_record_of_another_trunk_is_refused() -> None:
+    response, truth = capture("getform31")
+    with pytest.raises(UndecodableError, match="of CaAAAA: the record is of another") as raised:
+        read_device_form(response, "CaAAAA")
+    assert truth["abonent_b64"] not in str(raised.value)
+
+
+def test_a_record_that_begins_otherwise_is_refused_with_its_place() -> None:
+    response, truth = capture("getform31")
+    tokens = list(response.tokens)
+    # Reading order is from the end: class, trunk's class, trunk, then the selector.
+    tokens[-7] = 5
+    with pytest.raises(UndecodableError, match="selector is neither 0 nor 1, token 7 from the end"):
+        read_device_form(Response("OK", 7, 0, response.string_table, tokens), truth["abonent_b64"])
+
+
+def test_a_device_that_is_null_means_no_device() -> None:
+    response, truth = capture("getform31")
+    tokens = list(response.tokens)
+    at = tokens.index(truth["device"]["device_b64"])
+    tokens[at : at + 2] = [0]
+    details = read_device_form(
+        Response("OK", 7, 0, response.string_table, tokens), truth["abonent_b64"]
+    )
+    assert details == TrunkDetails("79161234570")
+
+
+def test_credentials_are_not_in_the_repr() -> None:
+    response, truth = capture("getform31")
+    shown = repr(read_device_form(response, truth["abonent_b64"]))
+    assert truth["device"]["sip_password_invented"] not in shown
+    assert truth["device"]["sip_login"] not in shown
+
+
+@given(
+    st.lists(
+        st.one_of(st.integers(-5, 14), st.sampled_from(["CaLztv", "A"]), st.floats()), max_size=30
+    )
+)
+def test_any_tokens_give_details_or_one_error(tokens: list[int | float | str]) -> None:
+    table = capture("getform31")[0].string_table
+    response = Response("OK", 7, 0, table, tokens)
+    try:
+        read_device_form(response, "CaLztv")
+        read_mobile_form(response)
+    except UndecodableError:
+        pass

@@ -31,7 +31,7 @@ PLACES: Final = {
     "a row": "vats_exporter.cabinet.discovery:read_page",
     "a body": "vats_exporter.cabinet.answers:read_body",
     "a listing": "vats_exporter.cabinet.client:CabinetClient.read_trunks",
-    "a device": "vats_exporter.cabinet.devices:read_device_form",
+    "a device": "vats_exporter.cabinet.contract:read_device_form",
     "a trace": "vats_exporter.metrics.counters:AccountCounters.trace",
     "a count": "vats_exporter.metrics.counters:AccountCounters.refreshed",
     "a history": "vats_exporter.history.history:History.record",
@@ -44,7 +44,7 @@ PLACES: Final = {
     "a configuration": "vats_exporter.config.loading:_with_defaults",
     "a table": "vats_exporter.cli.output:Table.text",
     "a card": "vats_exporter.cli.trunks:_card",
-    "a switch": "vats_exporter.cabinet.devices:TrunkSwitch.carry_out",
+    "a switch": "vats_exporter.cabinet.client:TrunkSwitch.carry_out",
     "an inspection": "vats_exporter.cli.inspect:inspect",
     "a recording": "vats_exporter.cli.import_har:read_recording",
 }

@@ -9,24 +9,28 @@ The exporter uses :class:`CabinetClient`; programs use :class:`Cabinet`, which s
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Final
 
 from typing_extensions import Self
 
 from vats_exporter import gwt
-from vats_exporter.cabinet import contract, devices, errors
+from vats_exporter.cabinet import contract, errors
 from vats_exporter.cabinet.answers import PageRead
-from vats_exporter.cabinet.contract import DETAILS, LIST, SELECTOR
-from vats_exporter.cabinet.devices import TrunkDetails, TrunkSwitch
+from vats_exporter.cabinet.contract import DETAILS, LIST, SELECTOR, TrunkDetails
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
 from vats_exporter.cabinet.page import Page
 from vats_exporter.cabinet.session import Session
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.trunks import Listing, Trunk, read_phone
+
+# Failures of the whole cabinet, after which no other selector of it is moved: trying again for each
+# trunk would lock a login that is refused.
+_STOPPING: Final = (errors.LoginRefusedError, errors.UnreachableError, errors.CabinetTimeoutError)
 
 
 class UnknownTrunkError(errors.CabinetError):
@@ -39,6 +43,62 @@ class NotSwitchedError(errors.CabinetError):
     """A selector did not move where it should, whatever the cabinet answered."""
 
     result = "incomplete"
+
+
+class SwitchOutcome(enum.Enum):
+    """What came of moving one trunk's selector."""
+
+    PENDING = "not done"
+    STARTED = "interrupted: check it in the cabinet"
+    UNCHANGED = "already so"
+    CHANGED = "changed"
+    NO_DEVICE = "no SIP device"
+    FAILED = "failed"
+    UNCLEAR = "to be checked in the cabinet"
+
+
+@dataclass(slots=True)
+class TrunkSwitch:
+    """Moving one trunk's selector, and what has come of it so far."""
+
+    before: bool | None = None  # where the selector was, if that is known
+    after: bool | None = None  # where it was read back to be
+    outcome: SwitchOutcome = SwitchOutcome.PENDING
+    error: str = ""  # why it failed or is unclear
+    stops: bool = False  # whether no other selector of the cabinet is to be moved
+
+    def carry_out(self, cabinet: CabinetClient, ref: str, *, enabled: bool) -> None:
+        """Read the selector, move it if it is not where it should be, and read it back.
+
+        What the cabinet shows afterwards decides, not its answer to the call.
+        """
+        answered = False
+        try:
+            self.before = cabinet.read_details(ref).enabled
+            if self.before is None:
+                self.outcome = SwitchOutcome.NO_DEVICE
+            elif self.before is enabled:
+                self.after, self.outcome = enabled, SwitchOutcome.UNCHANGED
+            else:
+                self.outcome = SwitchOutcome.STARTED
+                cabinet.move_selector(ref, enabled=enabled)
+                answered = True
+                self.after = cabinet.read_details(ref).enabled
+                self.outcome = SwitchOutcome.CHANGED
+                if self.after is not enabled:
+                    self.outcome = SwitchOutcome.FAILED
+                    self.error = "the cabinet took the change but shows the selector where it was"
+        except errors.CabinetError as error:
+            # A call that was answered as without a session has moved nothing.
+            unmoved = isinstance(error, errors.LoginRefusedError) and not answered
+            begun = self.outcome is SwitchOutcome.STARTED and not unmoved
+            self.outcome = SwitchOutcome.UNCLEAR if begun else SwitchOutcome.FAILED
+            self.error, self.stops = str(error), isinstance(error, _STOPPING)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the selector was seen to be where it should."""
+        return self.outcome in (SwitchOutcome.CHANGED, SwitchOutcome.UNCHANGED)
 
 
 class CabinetClient(Session):
@@ -82,11 +142,11 @@ class CabinetClient(Session):
 
         with self._alone():
             try:
-                return ask(devices.DEVICE_FORM, partial(devices.read_device_form, trunk=ref))
+                return ask(contract.DEVICE_FORM, partial(contract.read_device_form, trunk=ref))
             except errors.RedeployedError:
                 raise
             except errors.GwtExceptionError:
-                return ask(devices.MOBILE_FORM, devices.read_mobile_form)
+                return ask(contract.MOBILE_FORM, contract.read_mobile_form)
 
     def move_selector(self, ref: str, *, enabled: bool) -> None:
         """Move one trunk's selector, without reading it back."""

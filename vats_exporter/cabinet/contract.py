@@ -1,17 +1,25 @@
-"""What is known, and guessed, of the cabinet's services: paths, names, and their requests.
+"""What is known, and guessed, of the cabinet's services: paths, names, requests, a trunk's forms.
 
-CABINET's tags say where each fact comes from.
+CABINET's tags say where each fact comes from. Two of the dispatcher's forms are known [observed]:
+
+* **31**, the device form: a list of ``AbonentDeviceRecordGWTModel``, empty where the trunk has no
+  SIP device. A record begins with the trunk (a boxed long), *enabled* (the selector, a primitive
+  boolean) and the device (a boxed long, or null). Of its strings only their look is known: the SIP
+  login ``sip_9161234567_ab1c``, right after it the SIP password, the line ``mobsip_9161234567``.
+* **32**, which answers for trunks to which 31 does not apply. It holds the phone.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.gwt import Field, Kind, Repeat, build_request
+from vats_exporter.gwt import SIGNATURE, Field, Kind, Repeat, Response, build_request
 from vats_exporter.gwt.script import Method
+from vats_exporter.trunks import normalise_phone
 
 SIGN_IN_PATH: Final = "/j_spring_security_check"  # [observed]
 HOME_PATH: Final = "/"
@@ -21,6 +29,9 @@ CONTENT_TYPE: Final = "text/x-gwt-rpc; charset=utf-8"  # [gwt]
 
 # Where a successful sign-in ends. [observed]
 ENTERPRISE_PATH: Final = re.compile(r"/gwt/enterprise/(\d{1,18})(?:/|$)", re.ASCII)
+
+DEVICE_FORM: Final = 31
+MOBILE_FORM: Final = 32
 
 LONG: Final = "java.lang.Long"
 BOOLEAN: Final = "java.lang.Boolean"
@@ -83,6 +94,10 @@ LIST_TAILS: Final = (
 
 _LIST_HEAD: Final = ("5", "0", "6", "0", "0")
 """The request object until its tail: its class, null, a Boolean that is false, null. [observed]"""
+
+_RECORD: Final = re.compile(r"(?:[\w$]+\.)*AbonentDeviceRecordGWTModel/\d+", re.ASCII)
+_LOGIN: Final = re.compile(r"sip_(\d{10})_\w+", re.ASCII)
+_LINE: Final = re.compile(r"mobsip_(\d{10})", re.ASCII)
 
 _PLACEHOLDERS: Final = ("{filter}", "{enterprise}", "{page}", "{page_size}")
 
@@ -149,7 +164,7 @@ def list_request(strings: Sequence[str], tail: str, **values: str) -> str:
 
 
 def details_request(strings: Sequence[str], *, trunk: str, form: int) -> str:
-    """Build the request for one form of one trunk: 31 or 32, the ordinal in the enum."""
+    """Build the request for one form of one trunk: the ordinal in the enum."""
     return build_request(strings, ["1", "2", "3", "4", "2", "5", "6", "5", trunk, "6", str(form)])
 
 
@@ -195,3 +210,73 @@ def selector_request(
         value = trunk if _class_of(parameter) == LONG else str(int(enabled))
         tokens += [value] if len(parameter) == 1 else [number, value]
     return build_request(strings, tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkDetails:
+    """What the forms say of one trunk; texts that they do not tell are empty."""
+
+    phone: str = ""
+    device: str = ""  # the SIP device's reference
+    enabled: bool | None = None  # its selector; None without a device
+    line: str = ""
+    sip_login: str = field(default="", repr=False)
+    sip_password: str = field(default="", repr=False)
+
+
+def read_device_form(response: Response, trunk: str) -> TrunkDetails:
+    """Read the answer to form 31; refuse a record that begins otherwise, or of another trunk."""
+    strings = _strings(response)
+    start = next((at for at, text in enumerate(strings, 1) if _RECORD.fullmatch(text)), None)
+    if start is None:
+        return TrunkDetails()
+    tokens = response.tokens[::-1]
+    found, at = _long(tokens, strings, start, "the record's trunk")
+    if found != trunk:
+        # Not quoted: in a broken record it may be any of the record's strings.
+        whose = "another trunk" if found else "none"
+        raise UndecodableError(f"form {DEVICE_FORM} of {trunk}: the record is of {whose}")
+    enabled = tokens[at] if at < len(tokens) else None
+    if enabled not in (0, 1):
+        raise UndecodableError(
+            f"the record's selector is neither 0 nor 1, token {at + 1} from the end"
+        )
+    device, at = _long(tokens, strings, at + 1, "the record's device")
+    texts = [text for text in strings[at:] if text and not SIGNATURE.fullmatch(text)]
+    line = next(filter(_LINE.fullmatch, texts), "")
+    login = next(filter(_LOGIN.fullmatch, texts), "")
+    password = next(iter(texts[texts.index(login) + 1 :]), "") if login else ""
+    # 7 and the ten digits of the SIP login [observed], or those of the line.
+    digits = _LOGIN.fullmatch(login) or _LINE.fullmatch(line)
+    phone = f"7{digits[1]}" if digits else ""
+    if not device:
+        return TrunkDetails(phone)
+    return TrunkDetails(phone, device, enabled == 1, line, login, password)
+
+
+def read_mobile_form(response: Response) -> TrunkDetails:
+    """Read the answer to form 32: the phone is the only string that looks like one."""
+    texts = (text for text in _strings(response) if text and not SIGNATURE.fullmatch(text))
+    phones = {phone for text in texts if (phone := normalise_phone(text))}
+    return TrunkDetails(phones.pop() if len(phones) == 1 else "")
+
+
+def _strings(response: Response) -> list[str]:
+    """For each token in reading order the string that it refers to; empty where to none."""
+    table = response.string_table
+    return [
+        table[token - 1] if isinstance(token, int) and 0 < token <= len(table) else ""
+        for token in response.tokens[::-1]
+    ]
+
+
+def _long(tokens: Sequence[object], strings: Sequence[str], at: int, what: str) -> tuple[str, int]:
+    """Read a boxed long, empty for null; and the position after it."""
+    if tokens[at : at + 1] == [0]:
+        return "", at + 1
+    value = tokens[at + 1] if at + 1 < len(tokens) else None
+    if not isinstance(value, str) or not re.fullmatch(
+        r"java\.lang\.Long/\d+", strings[at], re.ASCII
+    ):
+        raise UndecodableError(f"{what} is no java.lang.Long, token {at + 1} from the end")
+    return value, at + 2

@@ -18,7 +18,8 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from vats_exporter.cabinet.devices import SwitchOutcome, TrunkDetails, TrunkSwitch
+from vats_exporter.cabinet.client import SwitchOutcome, TrunkSwitch
+from vats_exporter.cabinet.contract import TrunkDetails
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import VARYING
 from vats_exporter.cli import options, output
