@@ -923,7 +923,7 @@ def test_a_trunk_without_a_device_and_one_that_is_gone_are_said_to_be() -> None:
 
 
 def test_an_interrupt_leaves_word_of_what_was_begun() -> None:
-    cabinet = Selectors(a=True)
+    cabinet: Any = Selectors(a=True)
     cabinet.failing["a"] = KeyboardInterrupt()
     switch = TrunkSwitch()
     with pytest.raises(KeyboardInterrupt):

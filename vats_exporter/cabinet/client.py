@@ -28,8 +28,7 @@ from vats_exporter.cabinet.session import Session
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.trunks import Listing, Trunk, read_phone
 
-# Failures of the whole cabinet, after which no other selector of it is moved: trying again for each
-# trunk would lock a login that is refused.
+# Failures of the whole cabinet: trying again for each trunk would lock a login that is refused.
 _STOPPING: Final = (errors.LoginRefusedError, errors.UnreachableError, errors.CabinetTimeoutError)
 
 

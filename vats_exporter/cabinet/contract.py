@@ -22,7 +22,6 @@ from vats_exporter.gwt.script import Method
 from vats_exporter.trunks import normalise_phone
 
 SIGN_IN_PATH: Final = "/j_spring_security_check"  # [observed]
-HOME_PATH: Final = "/"
 MODULE_PATH: Final = "/vpbxGwt/"
 NOCACHE_PATH: Final = "/vpbxGwt/vpbxGwt.nocache.js"  # [observed]
 CONTENT_TYPE: Final = "text/x-gwt-rpc; charset=utf-8"  # [gwt]
@@ -275,8 +274,6 @@ def _long(tokens: Sequence[object], strings: Sequence[str], at: int, what: str) 
     if tokens[at : at + 1] == [0]:
         return "", at + 1
     value = tokens[at + 1] if at + 1 < len(tokens) else None
-    if not isinstance(value, str) or not re.fullmatch(
-        r"java\.lang\.Long/\d+", strings[at], re.ASCII
-    ):
+    if not isinstance(value, str) or not strings[at].startswith(f"{LONG}/"):
         raise UndecodableError(f"{what} is no java.lang.Long, token {at + 1} from the end")
     return value, at + 2

@@ -73,8 +73,7 @@ def _read(*texts: str) -> _Findings:
         digest.update(b"\0")
     key = digest.digest()
     with _reading:
-        found = _shared.get(key)
-        if found is None:
+        if (found := _shared.get(key)) is None:
             try:
                 found = _shared[key] = _Findings(read_script(*texts))
             except GwtError as error:

@@ -27,6 +27,8 @@ from vats_exporter.cabinet.transport import Transport
 from vats_exporter.redaction import redact
 
 T = TypeVar("T")
+Build = Callable[[Discovery], str]
+Read = Callable[[gwt.Response], T]
 
 # Seconds between two sendings of a password: at least, and at most after refusals, or failures.
 _PAUSE: Final = 60.0
@@ -95,20 +97,18 @@ class SignInPace:
                 said = f"{last}{';' if sent.error else ':'} {said} for {left:.0f} s"
                 raise type(last)(said, retry_after=left)
             growing = sent.growing if sent else self._pause
-            self._sent[who] = sent = _Sent(now, self._pause, growing)
+            self._sent[who] = sent = _Sent(now, self._pause, self._pause)
         try:
             yield
         except errors.CabinetError as error:
             sent.error = error
+            # After no answer, the network is back as suddenly as it went.
             if isinstance(error, errors.NotGwtError | errors.LoginRefusedError):
                 refused = isinstance(error, errors.LoginRefusedError | LostCookieError)
                 sent.pause = min(growing, _REFUSED_LIMIT if refused else _FAILED_LIMIT)
                 sent.growing = 2 * growing
-            else:  # after no answer, the network is back as suddenly as it went
-                sent.growing = self._pause
             error.retry_after = max(error.retry_after, self.left(who))
             raise
-        sent.growing = self._pause
 
 
 PACE = SignInPace()
@@ -214,14 +214,7 @@ class Session:
         settings = self._settings
         return hash((self._base_url, settings.login, settings.current_password()))
 
-    def _call(
-        self,
-        service: Service,
-        build: Callable[[Discovery], str],
-        read: Callable[[gwt.Response], T],
-        *,
-        renew: bool = True,
-    ) -> T:
+    def _call(self, service: Service, build: Build, read: Read[T], *, renew: bool = True) -> T:
         """Make a GWT-RPC call, and read its ``//OK``; sign in or discover again if necessary.
 
         Unless ``renew``, the session and the names that there are have to do.
@@ -246,7 +239,7 @@ class Session:
                     raise
                 self._renewed.add("names")
 
-    def _exchange(self, service: Service, build: Callable[[Discovery], str]) -> gwt.Response:
+    def _exchange(self, service: Service, build: Build) -> gwt.Response:
         discovery = self._ready(service)
         body = build(discovery).encode("utf-8")
         headers = {
@@ -291,7 +284,7 @@ def _send_form(transport: Transport, settings: CabinetSettings) -> str:
     match = contract.ENTERPRISE_PATH.search(answer.path)
     if match is None and answer.status < 400 and not answer.is_login_page:
         # Signed in, it seems, but sent elsewhere: the root leads to the enterprise. [observed]
-        answer = transport.send("home", contract.HOME_PATH)
+        answer = transport.send("home", "/")
         match = contract.ENTERPRISE_PATH.search(answer.path)
     if answer.status == 403:
         # The password may well be right, but to ask again and again would make it worse.

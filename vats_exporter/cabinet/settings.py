@@ -23,24 +23,8 @@ from typing_extensions import Self
 
 from vats_exporter.address import parse_address, parse_proxy
 from vats_exporter.cabinet.contract import LIST_TAILS, validate_list_tail
-from vats_exporter.config.values import (
-    CertificateFile,
-    Duration,
-    Number,
-    Password,
-    PasswordFile,
-    PasswordVariable,
-    Section,
-    Size,
-    Switch,
-    Text,
-    must,
-    password_of_file,
-    password_of_variable,
-    read_number,
-    refused_by,
-    written_as,
-)
+from vats_exporter.config import values
+from vats_exporter.config.values import must, refused_by, written_as
 from vats_exporter.redaction import register_secrets
 from vats_exporter.trunks import FLAG_POSITIONS, ROW_FLAGS
 
@@ -56,14 +40,13 @@ Hash = Annotated[
     written_as("[0-9A-F]{32}", "must be 32 hexadecimal digits"),
 ]
 Position = Annotated[
-    Number,
-    must(FLAG_POSITIONS.__contains__, f"must be one of {', '.join(map(str, FLAG_POSITIONS))}"),
+    values.Number, must(FLAG_POSITIONS.__contains__, f"must be one of {str(FLAG_POSITIONS)[1:-1]}")
 ]
 # Whether plain HTTP is allowed is another key's.
 Address = Annotated[str, refused_by(partial(parse_address, allow_plain_http=True))]
 ProxyUrl = Annotated[str, refused_by(lambda value: value and parse_proxy(value))]
 Enterprise = Annotated[
-    Text,
+    values.Text,
     written_as(
         "[0-9]{1,18}|[A-Za-z0-9$_]{1,11}", "must be the enterprise's number, such as 2613189773"
     ),
@@ -72,42 +55,37 @@ PathOrNothing = Annotated[
     str,
     written_as(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?", 'must be a path such as /logout, or ""'),
 ]
-Signatures = Annotated[
-    dict[
-        Text,
-        Annotated[str, written_as("(?:.*/)?[0-9]{1,10}", "must be a number such as 4227064769")],
-    ],
-    AfterValidator(_in_full),
-]
+Signature = Annotated[str, written_as("(?:.*/)?[0-9]{1,10}", "must be a number such as 4227064769")]
+Signatures = Annotated[dict[values.Text, Signature], AfterValidator(_in_full)]
 MethodName = Annotated[
     str, written_as("[A-Za-z_$][A-Za-z0-9_$]*", "must be the name of a Java method")
 ]
 
 
-class TlsSettings(Section):
+class TlsSettings(values.Section):
     """How the cabinet's certificate is verified; it always is."""
 
-    ca_file: CertificateFile | None = None
+    ca_file: values.CertificateFile | None = None
     """PEM file of certificate authorities to trust instead of the system's."""
-    security_level: Number | None = Field(default=None, ge=0, le=5)
+    security_level: values.Number | None = Field(default=None, ge=0, le=5)
     """OpenSSL's security level. Cabinets with weak DH parameters need 1; without this key OpenSSL's
     own default applies."""
-    legacy_renegotiation: Switch = False
+    legacy_renegotiation: values.Switch = False
     """Accept cabinets without secure renegotiation (RFC 5746)."""
 
 
-class Timeouts(Section):
+class Timeouts(values.Section):
     """Time limits for one HTTP call to the cabinet."""
 
-    connect: Duration = 5.0
+    connect: values.Duration = 5.0
     """For the TCP connection and the TLS handshake."""
-    read: Duration = 15.0
+    read: values.Duration = 15.0
     """Between two pieces of a response."""
-    call: Duration = 60.0
+    call: values.Duration = 60.0
     """For the whole call, however steadily the response trickles in."""
 
 
-class FlagPositions(Section):
+class FlagPositions(values.Section):
     """Which of the twelve values after a row's reference is which flag, counted from 1."""
 
     if TYPE_CHECKING:
@@ -136,10 +114,10 @@ if not TYPE_CHECKING:  # the keys are those of the table of flags
     )
 
 
-class ReadingSettings(Section):
+class ReadingSettings(values.Section):
     """How a cabinet is reached and read, apart from the login."""
 
-    allow_plain_http: Switch = False
+    allow_plain_http: values.Switch = False
     """Allow an http:// address that is not this machine; passwords then cross the network
     unprotected."""
     address: Address = "vpbx.mts.ru"  # [user]
@@ -147,18 +125,18 @@ class ReadingSettings(Section):
     enterprise: Enterprise | None = None
     """The enterprise's number, as in the cabinet's address after sign-in, or its reference as GWT
     writes it. Discovered after sign-in if not set."""
-    filter: Annotated[Literal[-2, -1, 0], BeforeValidator(read_number)] = -2  # [observed]
+    filter: Annotated[Literal[-2, -1, 0], BeforeValidator(values.read_number)] = -2  # [observed]
     """Filter of the list request, as the cabinet's own page sends it."""
-    page_size: Number = Field(default=100, ge=1, le=10_000)  # the cabinet's page has it
+    page_size: values.Number = Field(default=100, ge=1, le=10_000)  # the cabinet's page has it
     """Rows per list request."""
     list_tail: Annotated[str, refused_by(validate_list_tail)] = LIST_TAILS[0]  # [observed]
     """The end of the list request, with {filter}, {enterprise}, {page} and {page_size}. Not needed
     if a known one fits the cabinet's class."""
-    check_total: Switch = True
+    check_total: values.Switch = True
     """Reject a list whose length differs from the total that the cabinet gives."""
     permutation: Hash | None = None
     """X-GWT-Permutation, 32 hexadecimal digits. Discovered if not set."""
-    services: dict[Text, Hash] = Field(default_factory=dict)
+    services: dict[values.Text, Hash] = Field(default_factory=dict)
     """Serialization policy hash by service, such as AbonentBrowserGwtService. Discovered if not
     set."""
     signatures: Signatures = Field(default_factory=dict)
@@ -170,7 +148,7 @@ class ReadingSettings(Section):
     sign_out_path: PathOrNothing = "/j_spring_security_logout"  # Spring's own [assumed]
     """Requested when the session is no longer needed; "" requests nothing and lets the session
     expire."""
-    max_response: Size = Field(default=64 * 1024**2, ge=64 * 1024)
+    max_response: values.Size = Field(default=64 * 1024**2, ge=64 * 1024)
     """Largest response accepted."""
     tls: TlsSettings = TlsSettings()
     """How certificates are verified."""
@@ -179,7 +157,7 @@ class ReadingSettings(Section):
     proxy_url: ProxyUrl = Field(default="", repr=False)
     """HTTP proxy to reach the cabinet through: http://host:port, or
     http://login:password@host:port."""
-    proxy_from_environment: Switch = False
+    proxy_from_environment: values.Switch = False
     """Use the proxy that HTTPS_PROXY names, unless NO_PROXY excludes the cabinet."""
     flags: FlagPositions = FlagPositions()
     """Which position is which flag, where it differs from the other accounts'."""
@@ -188,13 +166,13 @@ class ReadingSettings(Section):
 class CabinetSettings(ReadingSettings):
     """One login into one cabinet."""
 
-    login: Text = ""
-    password: Password = Field(default="", repr=False)
+    login: values.Text = ""
+    password: values.Password = Field(default="", repr=False)
     """The password itself."""
-    password_file: PasswordFile | None = None
+    password_file: values.PasswordFile | None = None
     """File that holds the password; relative to the configuration file. One trailing line break is
     ignored."""
-    password_env: PasswordVariable | None = None
+    password_env: values.PasswordVariable | None = None
     """Environment variable that holds the password."""
 
     def current_password(self) -> str:
@@ -202,7 +180,7 @@ class CabinetSettings(ReadingSettings):
         if self.password_file is None:
             return self.password
         try:
-            password = password_of_file(self.password_file)
+            password = values.password_of_file(self.password_file)
         except ValueError:
             return self.password  # half written, or gone: the last one may still be right
         register_secrets(password)
@@ -217,8 +195,8 @@ class CabinetSettings(ReadingSettings):
     @model_validator(mode="after")
     def _find_password(self, info: ValidationInfo) -> Self:
         if self.password_file is not None:
-            self.__dict__["password"] = password_of_file(self.password_file)
+            self.__dict__["password"] = values.password_of_file(self.password_file)
         elif self.password_env is not None:
             environment = (info.context or {}).get("environment")
-            self.__dict__["password"] = password_of_variable(self.password_env, environment)
+            self.__dict__["password"] = values.password_of_variable(self.password_env, environment)
         return self
