@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import Exposition, Format, join_trunks, render_trunks
-from vats_exporter.metrics.privacy import Privacy
+from vats_exporter.redaction import Privacy
 from vats_exporter.trunks import ROW_FLAGS, Flags, Snapshot, Trunk
 
 if TYPE_CHECKING:

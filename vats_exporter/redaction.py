@@ -1,4 +1,4 @@
-"""What must not leave the process: passwords, cookies, SIP credentials.
+"""What must not leave the process: passwords, cookies, SIP credentials; if asked, personal data.
 
 Values under a telling name are replaced whatever they are, and registered secrets wherever they
 stand, also as other layers write them: URL- and form-encoded, base64, JSON- and GWT-escaped.
@@ -13,9 +13,12 @@ import logging
 import re
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus
+
+from vats_exporter.trunks import Trunk
 
 MASK: Final = "***"
 _TELLING: Final = re.compile(
@@ -27,6 +30,10 @@ _LOOKS_SECRET: Final = re.compile(
     r"|\bsip_[0-9]{10,11}_[0-9A-Za-z]+",
     re.IGNORECASE,
 )
+SHOWN_DIGITS: Final = 4  # at a number's end: enough to know one's own by, too few to call it
+# Seven digits or more, as people write phones in a name: with dashes, dots, brackets and spaces
+# between them, in any script. What is masked and was a date is the smaller harm.
+_NUMBER: Final = re.compile(r"\+?\d(?:[\W_]{0,5}\d){6,}")
 _LONGEST: Final = 10_000
 _DEEPEST: Final = 5
 
@@ -131,3 +138,33 @@ def _forms_of(value: str) -> Iterator[str]:
         last = (shift + len(data)) * 8 // 6
         if last - first >= 6:
             yield from (encoded[first:last], encoded[first:last].translate({43: 45, 47: 95}))
+
+
+class Privacy(NamedTuple):
+    """What is held back where others may read it: phones wherever they stand, and names.
+
+    A trunk's reference, the cabinet's number of it, tells nothing of a person; it stays, so that
+    series, changes and alerts stay those of the same trunk.
+    """
+
+    mask_phones: bool = False
+    no_names: bool = False
+
+    def trunk(self, trunk: Trunk) -> Trunk:
+        """Return a trunk as it may be shown; its line is made of its phone."""
+        if not self.mask_phones and not self.no_names:
+            return trunk
+        phone = _masked(trunk.phone) if self.mask_phones else trunk.phone
+        name = "" if self.no_names else self.text(trunk.name)
+        return replace(trunk, phone=phone, name=name, line=self.text(trunk.line))
+
+    def text(self, text: str) -> str:
+        """Return a text as it may be shown."""
+        return _NUMBER.sub(lambda match: _masked(match[0]), text) if self.mask_phones else text
+
+
+def _masked(number: str) -> str:
+    digits = [char for char in number if char.isdigit()]
+    if len(digits) <= SHOWN_DIGITS:
+        return number
+    return "*" * (len(digits) - SHOWN_DIGITS) + "".join(digits[-SHOWN_DIGITS:])

@@ -22,8 +22,7 @@ from vats_exporter.config.models import (
     LogSettings,
 )
 from vats_exporter.config.problems import ConfigError
-from vats_exporter.metrics.privacy import Privacy
-from vats_exporter.redaction import redact
+from vats_exporter.redaction import Privacy, redact
 
 Write = Callable[[str], Path]
 

@@ -14,7 +14,7 @@ import pytest
 from vats_exporter import __version__
 from vats_exporter.cabinet.errors import RESULTS
 from vats_exporter.history.ledger import Change
-from vats_exporter.metrics.privacy import Privacy
+from vats_exporter.redaction import Privacy
 from vats_exporter.trunks import ROW_FLAGS, AccountState, Flags, Snapshot, Trunk
 from vats_exporter.web.landing import (
     RUNBOOKS,

@@ -24,7 +24,7 @@ from vats_exporter.config.loading import load
 from vats_exporter.config.models import Config
 from vats_exporter.config.values import parse_duration
 from vats_exporter.logs import get_logger
-from vats_exporter.metrics.privacy import Privacy
+from vats_exporter.redaction import Privacy
 from vats_exporter.web.server import Limits
 from vats_exporter.web.site import Urls, parse_metrics_path
 

@@ -20,8 +20,7 @@ from vats_exporter.config.models import AccountSettings, Config, SharedSettings
 from vats_exporter.config.problems import VARIABLE, ConfigError, Keys, Problem, meant, problem_of
 from vats_exporter.config.yaml_file import Document, Value
 from vats_exporter.expected_off import ExpectedOff
-from vats_exporter.metrics.privacy import Privacy
-from vats_exporter.redaction import redact, register_secrets
+from vats_exporter.redaction import Privacy, redact, register_secrets
 
 _PASSWORD_KEYS: Final = ("password", "password_file", "password_env")
 """An account has exactly one of these."""

@@ -34,7 +34,7 @@ from vats_exporter.metrics.exposition import (
     render_trunks,
     state_families,
 )
-from vats_exporter.metrics.privacy import Privacy
+from vats_exporter.redaction import Privacy
 from vats_exporter.refresh import Clock, Outcome, Refresher, Source
 from vats_exporter.trunks import AccountState, Snapshot
 

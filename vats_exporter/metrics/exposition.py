@@ -24,8 +24,8 @@ from prometheus_client.utils import floatToGoString
 
 from vats_exporter.history.ledger import Changes
 from vats_exporter.metrics import table
-from vats_exporter.metrics.privacy import Privacy
 from vats_exporter.metrics.table import Metric
+from vats_exporter.redaction import Privacy
 from vats_exporter.trunks import FLAGS, AccountState, Snapshot
 
 _number: Final[Callable[[float | None], str]] = floatToGoString

@@ -18,8 +18,7 @@ from urllib.parse import urlencode
 from vats_exporter import __version__
 from vats_exporter.history.ledger import Changes
 from vats_exporter.metrics.exposition import clean
-from vats_exporter.metrics.privacy import Privacy
-from vats_exporter.redaction import redact
+from vats_exporter.redaction import Privacy, redact
 from vats_exporter.trunks import AccountState, Flag, Trunk
 
 Language = Literal["en", "ru"]
