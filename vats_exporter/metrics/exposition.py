@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
-from itertools import repeat
 from typing import Final
 
 from prometheus_client import generate_latest
@@ -95,19 +94,17 @@ def escape_column(texts: Sequence[str]) -> list[bytes]:
     return _escape(joined).encode().split(_SEPARATOR.encode())
 
 
-def label_column(labels: Mapping[str, str | Sequence[bytes]], size: int) -> list[bytes]:
-    """Write what stands between the braces of ``size`` samples of one family.
+def label_column(labels: Mapping[str, str | Sequence[bytes]]) -> list[bytes]:
+    """Write what stands between the braces of each sample of one family.
 
-    A label has one value for all samples, or a column of ``size`` values that are escaped.
+    A label has one value for all of them, or, as one at least has, a column of escaped values.
     """
     pieces = []
     for name, values in sorted(labels.items()):
         value = _escape(values).replace("%", "%%") if isinstance(values, str) else "%b"
         pieces.append(f'{name}="{value}"')
-    template = ",".join(pieces).encode()
     columns = [values for _, values in sorted(labels.items()) if not isinstance(values, str)]
-    rows = zip(*columns, strict=True) if columns else repeat((), size)
-    return list(map(template.__mod__, rows))
+    return list(map(",".join(pieces).encode().__mod__, zip(*columns, strict=True)))
 
 
 def sample_lines(name: str, labels: Sequence[bytes], values: Sequence[float | None]) -> bytes:
@@ -146,16 +143,16 @@ def render_trunks(
     def write(metric: Metric, values: Sequence[float | None], labels: Sequence[bytes]) -> None:
         lines[metric] += sample_lines(metric.name, labels, values)
 
-    labels = label_column(shared, len(trunks))
+    labels = label_column(shared)
     known = {flag: list(map(flag.of, trunks)) for flag in FLAGS}
     for flag, metric in table.TRUNK_FLAGS.items():
         write(metric, known[flag], labels)
     write(table.TRUNK_EXPECTED_OFF, [trunk.expected_off or None for trunk in trunks], labels)
     names = escape_column([trunk.name for trunk in trunks])
     named = {**shared, "name": names, "line": escape_column([trunk.line for trunk in trunks])}
-    write(table.TRUNK_INFO, [1.0] * len(trunks), label_column(named, len(trunks)))
+    write(table.TRUNK_INFO, [1.0] * len(trunks), label_column(named))
     for flag in FLAGS:
-        labels = label_column({**shared, "flag": flag.key}, len(trunks))
+        labels = label_column({**shared, "flag": flag.key})
         seen = [changes.get((trunk.ref, flag.key)) for trunk in trunks]
         # A flag that never changed has 0 changes, if it is known.
         never = [None if value is None else 0.0 for value in known[flag]]
