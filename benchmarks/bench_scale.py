@@ -43,9 +43,7 @@ def serve() -> None:
     for number in range(ACCOUNTS):
         trunks = make_snapshot(TRUNKS).trunks
         source = Invented(trunks)
-        accounts.append(
-            MonitoredAccount(f"account-{number:03}", source.connect, ttl=3600, stale=7200)
-        )
+        accounts.append(MonitoredAccount(f"account-{number:03}", source, ttl=3600, stale=7200))
     web = WebServer([ListenAddress("127.0.0.1", 0)], Site(Collector(accounts)).respond)
     web.start()
     print(web.addresses[0].port, flush=True)

@@ -60,10 +60,6 @@ class Invented:
 
     trunks: tuple[Trunk, ...]
 
-    def connect(self, _: object) -> Invented:
-        """Count nothing."""
-        return self
-
     def read_trunks(self) -> Listing:
         """Give the trunks."""
         return Listing(self.trunks)
@@ -82,9 +78,7 @@ def serve(server: str, trunks: int) -> None:
     if server == "vats-exporter":
         logs.configure()
         # Its data stays as it is, as the baselines' does: one refresh for the whole run.
-        account = MonitoredAccount(
-            "acme", lambda _: Invented(snapshot.trunks), ttl=3600, stale=7200
-        )
+        account = MonitoredAccount("acme", Invented(snapshot.trunks), ttl=3600, stale=7200)
         web = WebServer([ListenAddress("127.0.0.1", 0)], Site(Collector([account])).respond)
         web.start()
         print(web.addresses[0].port, flush=True)

@@ -27,6 +27,7 @@ from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.gwt import decode, encode_response
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
+from vats_exporter.metrics.counters import AccountCounters
 from vats_exporter.metrics.exposition import Format
 from vats_exporter.metrics.table import METRICS
 
@@ -262,9 +263,9 @@ def collector(cabinet: SimulatedCabinet) -> Iterator[Collector]:
             max_response=256 * 1024,
             timeouts=Timeouts(connect=5.0, read=1.5, call=10.0),
         )
-        return MonitoredAccount(
-            name, lambda counters: CabinetClient(settings, trace=counters.trace), ttl=0
-        )
+        counters = AccountCounters(name)
+        client = CabinetClient(settings, trace=counters.trace)
+        return MonitoredAccount(name, client, counters, ttl=0)
 
     collector = Collector([account("demo-1"), account("demo-2")])
     yield collector

@@ -193,27 +193,25 @@ class Exporter:
     ) -> MonitoredAccount:
         """Make an account; ``before`` is the same one as ``old`` settings had it."""
         cache, details = self._config.cache, self._config.details
-
-        def connect(counters: AccountCounters) -> Source:
-            cabinet = CabinetClient(settings, trace=counters.trace)
-            if not details.enabled:
-                return cabinet
-            return DetailedSource(
+        counters = before.counters if before else AccountCounters(settings.name)
+        cabinet = CabinetClient(settings, trace=counters.trace)
+        source: Source = cabinet
+        if details.enabled:
+            source = DetailedSource(
                 cabinet,
                 ttl=details.ttl,
                 # As it is configured when it is asked for: a reload may change it.
                 stale=lambda: self._config.cache.stale,
                 on_details=counters.detailed,
             )
-
         account = MonitoredAccount(
             settings.name,
-            connect,
+            source,
+            counters,
             ttl=cache.ttl,
             stale=cache.stale,
             history=self._collector.history,
             privacy=self._privacy,
-            before=before,
         )
         if before is not None and old is not None:
             login = (settings.address, settings.login, settings.password)

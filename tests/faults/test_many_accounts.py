@@ -11,6 +11,7 @@ from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.demo import Fault, SimulatedCabinet, make_accounts
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
+from vats_exporter.metrics.counters import AccountCounters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,9 +52,9 @@ def test_accounts_that_hang_refuse_or_drip_cost_the_others_no_freshness() -> Non
             password=password,
             timeouts=Timeouts(connect=PATIENCE, read=60.0, call=60.0),
         )
-        return MonitoredAccount(
-            name, lambda counters: CabinetClient(settings, trace=counters.trace), ttl=0
-        )
+        counters = AccountCounters(name)
+        client = CabinetClient(settings, trace=counters.trace)
+        return MonitoredAccount(name, client, counters, ttl=0)
 
     with cabinet:
         collector = Collector([account(name) for name in names])

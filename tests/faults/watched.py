@@ -15,6 +15,7 @@ from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts, TlsSettings
 from vats_exporter.details import DetailedSource
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
+from vats_exporter.metrics.counters import AccountCounters
 from vats_exporter.metrics.exposition import Format
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from vats_exporter.demo import SimulatedCabinet
-    from vats_exporter.metrics.counters import AccountCounters
     from vats_exporter.metrics.exposition import Exposition
     from vats_exporter.refresh import Source
 
@@ -110,8 +110,10 @@ class Watched:
         self._name = name
         self._source: DetailedSource | None = None
         self._has_details = details
+        counters = AccountCounters(name)
+        source = self._connect(counters)
         self._account = MonitoredAccount(
-            name, self._connect, ttl=TTL, stale=STALE, clock=self.clock
+            name, source, counters, ttl=TTL, stale=STALE, clock=self.clock
         )
         self._collector = Collector([self._account])
 

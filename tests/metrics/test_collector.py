@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric as ClientFamily
 
     from vats_exporter.cabinet.answers import Trace, TraceEvent
-    from vats_exporter.metrics.counters import AccountCounters
 
 PATIENCE = 10.0
 
@@ -55,10 +54,6 @@ class ScriptedCabinet:
     events: tuple[TraceEvent, ...] = ()
     before: Callable[[], object] = lambda: None
     trace: Trace = field(default=lambda _: None)
-
-    def connect(self, counters: AccountCounters) -> ScriptedCabinet:
-        self.trace = counters.trace
-        return self
 
     def read_trunks(self) -> Listing:
         self.before()
@@ -117,8 +112,14 @@ def samples(page: str, name: str) -> dict[tuple[tuple[str, str], ...], float]:
     }
 
 
+def monitored(name: str, cabinet: ScriptedCabinet, **options: Any) -> MonitoredAccount:
+    account = MonitoredAccount(name, cabinet, **options)
+    cabinet.trace = account.counters.trace
+    return account
+
+
 def collector_of(*accounts: tuple[str, ScriptedCabinet], clock: SetClock) -> Collector:
-    return Collector([MonitoredAccount(name, one.connect, clock=clock) for name, one in accounts])
+    return Collector([monitored(name, one, clock=clock) for name, one in accounts])
 
 
 def test_the_table_holds_the_documented_metrics() -> None:
@@ -178,9 +179,7 @@ def test_flags_of_trunks_become_gauges(clock: SetClock) -> None:
 
 
 def test_trunks_that_are_off_on_purpose_are_told(clock: SetClock) -> None:
-    account = MonitoredAccount(
-        "acme", ScriptedCabinet((WORKING, OFF, STRANGE)).connect, clock=clock
-    )
+    account = monitored("acme", ScriptedCabinet((WORKING, OFF, STRANGE)), clock=clock)
     account.expected_off.entries = ["CaLz$_", "79160000001"]
     assert samples(scrape(Collector([account])), "vats_trunk_expected_off") == {
         (("account", "acme"), ("phone", one.phone), ("trunk", one.ref)): 1.0
@@ -389,7 +388,7 @@ def test_scrapes_during_changes_never_mix_snapshots(clock: SetClock) -> None:
         for at in range(30)
     ]
     cabinet = ScriptedCabinet(generations[0])
-    account = MonitoredAccount("acme", cabinet.connect, ttl=0, clock=clock)
+    account = monitored("acme", cabinet, ttl=0, clock=clock)
     collector = Collector([account])
     collector.refresh(PATIENCE)
     done = threading.Event()
@@ -481,7 +480,7 @@ def test_a_scrape_gives_what_refreshing_and_looking_would(clock: SetClock) -> No
 def test_accounts_can_be_replaced(clock: SetClock) -> None:
     collector = collector_of(("a", ScriptedCabinet((WORKING,))), clock=clock)
     scrape(collector)
-    collector.accounts = (MonitoredAccount("b", ScriptedCabinet((OFF,)).connect, clock=clock),)
+    collector.accounts = (monitored("b", ScriptedCabinet((OFF,)), clock=clock),)
     page = scrape(collector)
     assert samples(page, "vats_up") == {(("account", "b"),): 1.0}
     assert "CaLztv" not in page
@@ -531,7 +530,7 @@ def test_pages_are_what_the_client_library_reads_and_writes(
             for at, (phone, text, flag) in enumerate(rows)
         )
         events = (answered("list", 200, 0.3, 10), SignIn("success", 0.1))
-        made.append(MonitoredAccount(name, ScriptedCabinet(trunks, events).connect, clock=clock))
+        made.append(monitored(name, ScriptedCabinet(trunks, events), clock=clock))
     collector.accounts = tuple(made)
     collector.refresh(PATIENCE)
     for form in Format:
@@ -569,7 +568,7 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
     history = History(None)
     history.record("acme", Snapshot((replace(WORKING, flags=OFF.flags),), 0.0))
     accounts = [
-        MonitoredAccount(name, one.connect, clock=clock, history=history)
+        monitored(name, one, clock=clock, history=history)
         for name, one in (("acme", cabinet), ("Ромашка", refused))
     ]
     accounts[0].counters.detailed("success", "")
@@ -608,9 +607,7 @@ def test_the_age_of_the_oldest_details_is_told_as_long_as_they_are_served(
         for trunk, at in zip((WORKING, OFF, STRANGE), (clock.now(), 99.5, None), strict=True)
     )
     cabinet = ScriptedCabinet(trunks)
-    collector = Collector(
-        [MonitoredAccount("acme", cabinet.connect, ttl=60.0, stale=90.0, clock=clock)]
-    )
+    collector = Collector([monitored("acme", cabinet, ttl=60.0, stale=90.0, clock=clock)])
     assert f'{name}{{account="acme"}} 99.5' in own_lines(scrape(collector))
     cabinet.answer = UnreachableError("reset")
     clock.advance(60.0)
@@ -625,7 +622,7 @@ def test_the_age_of_the_oldest_details_is_told_as_long_as_they_are_served(
 def test_changes_are_counted_from_nought_and_dated_once_they_happen(clock: SetClock) -> None:
     history = History(None)
     cabinet = ScriptedCabinet((WORKING,))
-    account = MonitoredAccount("acme", cabinet.connect, ttl=0, clock=clock, history=history)
+    account = monitored("acme", cabinet, ttl=0, clock=clock, history=history)
     collector = Collector([account], history=history)
     labels = 'account="acme",flag="active",phone="79161234567",trunk="CaLztv"'
     before = scrape(collector)

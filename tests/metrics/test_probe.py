@@ -37,10 +37,6 @@ class Office:
     reads: int = 0
     counters: AccountCounters | None = field(default=None)
 
-    def connect(self, counters: AccountCounters) -> Office:
-        self.counters = counters
-        return self
-
     def read_trunks(self) -> Listing:
         self.reads += 1
         assert self.counters is not None
@@ -61,10 +57,14 @@ class Office:
         pass
 
 
+def monitored(name: str, office: Office) -> MonitoredAccount:
+    account = MonitoredAccount(name, office, ttl=60)
+    office.counters = account.counters
+    return account
+
+
 def site_of(**offices: Office) -> Site:
-    return Site(
-        Collector([MonitoredAccount(name, one.connect, ttl=60) for name, one in offices.items()])
-    )
+    return Site(Collector([monitored(name, one) for name, one in offices.items()]))
 
 
 def get(site: Site, path: str, query: str = "", **headers: str) -> tuple[int, str]:
@@ -284,7 +284,7 @@ def test_targets_have_a_port_and_the_address_that_was_asked(host: str, target: s
 
 def test_an_exporter_of_probes_alone_reads_nobody_for_metrics() -> None:
     north = Office()
-    collector = Collector([MonitoredAccount("north", north.connect)], probe_only=True)
+    collector = Collector([monitored("north", north)], probe_only=True)
     site = Site(collector)
     _, page = get(site, "/metrics")
     assert "account=" not in page

@@ -28,7 +28,6 @@ from vats_exporter.web.site import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vats_exporter.metrics.counters import AccountCounters
     from vats_exporter.web import Response
 
 PATIENCE = 10.0
@@ -39,9 +38,6 @@ TRUNK = Trunk("CaLztv", 1, "79161234567", "Иванов", Flags(True, True, Fals
 class OneTrunk:
     before: Callable[[], object] = lambda: None
     reads: int = 0
-
-    def connect(self, _: AccountCounters) -> OneTrunk:
-        return self
 
     def read_trunks(self) -> Listing:
         self.reads += 1
@@ -56,7 +52,7 @@ class OneTrunk:
 
 
 def site_of(cabinet: OneTrunk, urls: Urls | None = None) -> Site:
-    return Site(Collector([MonitoredAccount("acme", cabinet.connect)]), urls=urls)
+    return Site(Collector([MonitoredAccount("acme", cabinet)]), urls=urls)
 
 
 def text(response: Response) -> str:
@@ -190,7 +186,7 @@ def test_targets_are_where_clients_find_them(
 
 
 def targets_at(base: str, **accounts: dict[str, str]) -> list[dict[str, Any]]:
-    monitored = [MonitoredAccount(name, OneTrunk().connect) for name in accounts]
+    monitored = [MonitoredAccount(name, OneTrunk()) for name in accounts]
     for account in monitored:
         account.labels = accounts[account.name]
     site = Site(Collector(monitored), urls=Urls(external=base))
@@ -231,7 +227,7 @@ def test_a_target_has_the_scheme_port_and_path_of_the_url(
 
 
 def test_a_path_that_is_not_found_is_told_what_is_on_alone() -> None:
-    collector = Collector([MonitoredAccount("acme", OneTrunk().connect)])
+    collector = Collector([MonitoredAccount("acme", OneTrunk())])
     assert "/-/reload" not in text(Site(collector).respond(Request("GET", "/nope")))
     lively = Site(collector, reload=lambda: ())
     assert "/-/reload" in text(lively.respond(Request("GET", "/nope")))
@@ -294,7 +290,7 @@ def test_where_as_many_wait_as_may_the_others_get_what_there_is_at_once() -> Non
         reading.set()
         assert go_on.wait(PATIENCE)
 
-    site = Site(Collector([MonitoredAccount("acme", OneTrunk(before=hang).connect)]), max_waiting=2)
+    site = Site(Collector([MonitoredAccount("acme", OneTrunk(before=hang))]), max_waiting=2)
     patient = {"x-prometheus-scrape-timeout-seconds": "600"}
     pages: list[str] = []
 
@@ -318,7 +314,7 @@ def test_where_as_many_wait_as_may_the_others_get_what_there_is_at_once() -> Non
 
 
 def test_who_is_served_what_is_fresh_need_not_wait_for_others() -> None:
-    site = Site(Collector([MonitoredAccount("acme", OneTrunk().connect)]), max_waiting=1)
+    site = Site(Collector([MonitoredAccount("acme", OneTrunk())]), max_waiting=1)
     site.respond(Request("GET", "/metrics"))
     with site._wait(Request("GET", "/metrics")):
         assert 'vats_up{account="acme"} 1.0' in text(site.respond(Request("GET", "/metrics")))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Final
 
@@ -42,34 +42,33 @@ from vats_exporter.trunks import AccountState, Snapshot
 class MonitoredAccount:
     """One account as Prometheus sees it: refreshed, counted, rendered once a refresh.
 
-    ``connect`` makes what is read, given the counters that its trace goes to; ``before`` is the
-    same account as it was configured before, whose counts go on.
+    ``counters`` are those that the trace of what is read goes to; its own unless given.
     """
 
     def __init__(
         self,
         name: str,
-        connect: Callable[[AccountCounters], Source],
+        source: Source,
+        counters: AccountCounters | None = None,
         *,
         ttl: float = 60.0,
         stale: float = 900.0,
         clock: Clock | None = None,
         history: History | None = None,
         privacy: Privacy | None = None,
-        before: MonitoredAccount | None = None,
     ) -> None:
         self.name: Final = name
         self.privacy: Final = privacy or Privacy()
         self.labels: Mapping[str, str] = {}  # what service discovery adds to its target
         self.expected_off = ExpectedOff()
-        self.counters: AccountCounters = before.counters if before else AccountCounters(name)
+        self.counters: Final = counters or AccountCounters(name)
         self._history = history or History()
         self._recording = threading.Lock()
         self._retired = False
         self._rendered: tuple[Snapshot | None, TrunkLines] = (None, {})
         self.refresher: Final = Refresher(
             name,
-            connect(self.counters),
+            source,
             ttl=ttl,
             stale=stale,
             clock=clock,
