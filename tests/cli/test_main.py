@@ -51,8 +51,8 @@ def test_help_fits_a_terminal_of_80_columns(run: Run, name: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
-        ("serv", "No such command 'serv'; did you mean serve?"),
-        ("trunk", "No such command 'trunk'; did you mean trunks?"),
+        ("serv", "No such command 'serv'. Did you mean 'serve'?"),
+        ("trunk", "No such command 'trunk'. Did you mean 'trunks'?"),
         ("x", "No such command 'x'."),
     ],
 )

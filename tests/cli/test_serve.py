@@ -654,7 +654,7 @@ def test_serve_tells_its_manager(manager: socket.socket, tmp_path: Path) -> None
         while "WATCHDOG=1" not in seen:
             seen += told(manager)
         assert seen[0] == "READY=1"
-        assert re.fullmatch(r"STATUS=1 account at http://127\.0\.0\.1:\d+", seen[1])
+        assert re.fullmatch(r"STATUS=accounts: 1, at http://127\.0\.0\.1:\d+", seen[1])
         before = time.monotonic_ns() // 1000
         process.send_signal(signal.SIGHUP)
         while "RELOADING=1" not in seen:

@@ -9,7 +9,6 @@ Commands declare their help in English; what is shown is a copy of them in the o
 from __future__ import annotations
 
 import copy
-import difflib
 import gc
 import gettext
 import importlib
@@ -49,19 +48,13 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        name = cmd_name
-        if name not in COMMANDS:
-            near = difflib.get_close_matches(name, COMMANDS, 1)
-            if near and not ctx.resilient_parsing:  # a shell that completes wants no error
-                ctx.fail(
-                    _("No such command {name!r}; did you mean {near}?", name=name, near=near[0])
-                )
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        if cmd_name not in COMMANDS:
             return None
-        if name != "serve":
+        if cmd_name != "serve":
             # Blocked from the start, for the one command that takes it as a request to reload.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-        module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+        module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
         if not gc.isenabled():  # as the program begins
             gc.freeze()  # what is imported stays
             gc.enable()
@@ -96,6 +89,7 @@ class _LazyGroup(click.Group):
 
 @click.command(
     cls=_LazyGroup,
+    commands=dict.fromkeys(COMMANDS, click.Command(None)),  # which click suggests
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExamples:\n"
     "  vats-exporter demo\n"

@@ -32,21 +32,18 @@ from vats_exporter.tools.saved import read_documents, read_saved
 def command(*, files: Sequence[str], scripts: Sequence[str]) -> None:
     """Decode responses of the cabinet to JSON.
 
-    FILE holds the body of an HTTP response as the cabinet sent it, starting with //OK or //EX; - is
-    standard input. A browser's network panel has it under "Copy response". A byte order mark,
-    UTF-16 and blank lines around it make no difference.
+    FILE holds the body of an HTTP response as the cabinet sent it, starting with //OK or //EX: what
+    a browser's network panel has under "Copy response". - is standard input.
 
     Prints the frame (status, version, flags), the string table, the tokens in the order of the wire
     with longs in base 64, and the trunks, if it is a page of the list of subscribers: flags
     as read by the default positions, the pattern of the row, and whether that pattern is known.
 
-    read_by says how a page was read: by the block of its rows, or by the classes of the --script,
-    and then by the block as well. If the two differ, there are no rows. rows_error says why there
-    are none; not_by_script, why the --script does not read the page, so that the block alone did.
+    read_by says whether a page was read by the classes of the --script or by the block of its rows
+    alone, and not_by_script why so. If the two differ, there are no rows; rows_error says why.
 
     Several files give one JSON document a line, each with its "file". They are taken for pages of
-    one list: the columns of phones and names are found over all pages of the same class. A page
-    that shares a row with another is taken for that page saved again, and is read apart.
+    one list, except for a page that shares a row with another, as when it was saved again.
 
     Exits with 1, and says what is wrong and where, if a FILE is not such a response. Among several
     its document has "error", and the others are printed all the same.

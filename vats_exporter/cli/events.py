@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from vats_exporter.cli import options, output
-from vats_exporter.cli.output import Table, _, count, fail, sentence, tell, words, write
+from vats_exporter.cli.output import Table, _, count, fail, failing, sentence, tell, words, write
 from vats_exporter.config.values import parse_duration
 from vats_exporter.history.file import export, is_known_phone, read_events, read_phones
 from vats_exporter.history.ledger import Event, HistoryError
@@ -107,7 +107,7 @@ def command(**given: Any) -> None:
     accounts, phones, since = given["account"], given["phone"], given["since"]
     read = partial(read_events, path, accounts=accounts, phones=phones, since=since)
     as_text = _as_json if given["format"] == "json" else _table()
-    try:
+    with failing(HistoryError, "{error}"):
         if copy := given["export"]:
             export(path, copy)
             tell("copied to {file}", file=copy)
@@ -118,8 +118,6 @@ def command(**given: Any) -> None:
                 fail("{phone}: no trunk has or had this phone", phone=phone)
         few = given["follow"] and since is None
         events = read(limit=_BEFORE_FOLLOWING if few else None)
-    except HistoryError as error:
-        fail("{error}", error=error)
     if events:
         write(as_text(events))
     if given["follow"]:
@@ -140,14 +138,14 @@ def follow_events(
     told = ""
     while True:
         time.sleep(_POLL)
+        events, problem = [], ""
         try:
             events = read(after_id=last)
         except HistoryError as error:
-            if str(error) != told:
-                tell("{error}", error=error)
-            told = str(error)
-            continue
-        told = ""
+            problem = str(error)
+        if problem and problem != told:
+            tell("{error}", error=sentence(problem))
+        told = problem
         if events:
             write(as_text(events))
             last = events[-1].id or 0

@@ -181,9 +181,7 @@ def command(**given: Any) -> None:
         return config
 
     def ready() -> None:
-        number = exporter.accounts
-        accounts = f"{number} account{'s' * (number != 1)}"
-        notify("READY=1", f"STATUS={accounts} at {exporter.url}")
+        notify("READY=1", f"STATUS=accounts: {exporter.accounts}, at {exporter.url}")
 
     def reload() -> None:
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
