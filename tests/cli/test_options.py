@@ -158,3 +158,12 @@ def test_ctrl_c_breaks_off_what_is_being_read(
     ended = run("trunks", "list", *config)
     assert (ended.status, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
     assert len(closed) == 2
+
+
+def test_a_key_that_is_a_word_of_a_sentence_stays_as_it_is_in_russian(
+    run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "vats-exporter.yml"
+    file.write_text("accounts: [{name: a, login: b, password: c}]\ndetails: often\n")
+    ended = run("--lang", "ru", "check", "--config.file", str(file))
+    assert ended.stderr.startswith(f"{file}: строка 2: details: должно быть ")

@@ -46,7 +46,7 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
     config = options.read_config(config_file)
     file, number = config.file, len(config.accounts)
     for warning in (*config.warnings, *readable_passwords(config)):
-        tell("{file}: warning: {problem}", file=file, problem=sentence(str(warning)))
+        tell("{file}: warning: {problem}", file=file, problem=options.in_words(warning))
     if history := config.history.file:
         with failing(
             OSError, "{file}: history.file: {error}", status=output.WRONG_CONFIGURATION, file=file

@@ -8,6 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
 from itertools import count
@@ -25,7 +26,7 @@ from vats_exporter.cli import output
 from vats_exporter.cli.output import WRONG_CONFIGURATION, _, complain, fail, sentence, tell
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import AccountSettings, Config
-from vats_exporter.config.problems import ConfigError
+from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.file import read_phones
 from vats_exporter.history.ledger import HistoryError
@@ -174,8 +175,14 @@ def read_web_config(file: Path | None) -> Protection | None:
 def _refuse(error: ConfigError) -> NoReturn:
     """Say what is wrong with a configuration, a line a problem, and end the program."""
     for problem in error.problems:
-        tell("{file}: {problem}", file=error.file, problem=sentence(str(problem)))
+        tell("{file}: {problem}", file=error.file, problem=in_words(problem))
     sys.exit(WRONG_CONFIGURATION)
+
+
+def in_words(problem: Problem) -> str:
+    """Say where and what is wrong in the operator's language; keys stay as they are."""
+    place = sentence(str(replace(problem, path="", message="")))
+    return ": ".join(filter(None, (place, problem.path, sentence(problem.message))))
 
 
 def choose(file: Path | None, names: Sequence[str]) -> list[AccountSettings]:
