@@ -929,4 +929,3 @@ def test_an_interrupt_leaves_word_of_what_was_begun() -> None:
     with pytest.raises(KeyboardInterrupt):
         switch.carry_out(cabinet, "a", enabled=False)
     assert switch == TrunkSwitch(True, None, SwitchOutcome.STARTED)
-    assert not switch.holds

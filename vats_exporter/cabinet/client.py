@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Final
 
 from typing_extensions import Self
@@ -22,7 +22,7 @@ from vats_exporter.cabinet import contract, errors
 from vats_exporter.cabinet.answers import PageRead
 from vats_exporter.cabinet.contract import DETAILS, LIST, SELECTOR, TrunkDetails
 from vats_exporter.cabinet.discovery import Discovery
-from vats_exporter.cabinet.listing import Plausibility, listing_of, read_all
+from vats_exporter.cabinet.listing import listing_of, read_all
 from vats_exporter.cabinet.page import Page
 from vats_exporter.cabinet.session import Session
 from vats_exporter.cabinet.settings import CabinetSettings
@@ -94,18 +94,9 @@ class TrunkSwitch:
             self.outcome = SwitchOutcome.UNCLEAR if begun else SwitchOutcome.FAILED
             self.error, self.stops = str(error), isinstance(error, _STOPPING)
 
-    @property
-    def holds(self) -> bool:
-        """Whether the selector was seen to be where it should."""
-        return self.outcome in (SwitchOutcome.CHANGED, SwitchOutcome.UNCHANGED)
-
 
 class CabinetClient(Session):
     """One cabinet. Thread-safe: one call at a time."""
-
-    @cached_property
-    def _known(self) -> Plausibility:
-        return Plausibility()
 
     def __enter__(self) -> Self:
         return self
@@ -192,17 +183,14 @@ class CabinetClient(Session):
                 names.strings(LIST),
                 names.list_tail,
                 filter=str(self._settings.filter),
-                enterprise=self._reference(),
+                enterprise=self._known.reference,
                 page=gwt.encode_long(number),
                 page_size=gwt.encode_long(self._settings.page_size),
             )
 
         def read(response: gwt.Response) -> Page:
-            names = self._ready()
-            self._known.session, self._known.reference = self._sessions, self._reference()
-            self._known.deployed(names.permutation)
             try:
-                return names.read_page(response)
+                return self._ready().read_page(response)
             except errors.UndecodableError as error:
                 error.args = (f"list: page {number + 1}: {error}",)
                 raise
@@ -210,11 +198,6 @@ class CabinetClient(Session):
         page = self._call(LIST, build, read)
         self._trace(PageRead(page.read_by))
         return page
-
-    def _reference(self) -> str:
-        """The enterprise as GWT writes it: configured as a number or a reference, or as found."""
-        configured = self._settings.enterprise or self.enterprise
-        return gwt.encode_long(int(configured)) if configured.isdecimal() else configured
 
 
 class Cabinet(CabinetClient):
@@ -250,7 +233,7 @@ class Cabinet(CabinetClient):
         self.discover()
         change = TrunkSwitch()
         change.carry_out(self, target.ref, enabled=enabled)
-        if not change.holds:
+        if change.after is not enabled:
             raise NotSwitchedError(f"trunk {target.ref}: {change.error or change.outcome.value}")
 
     def _find(self, key: str) -> Trunk:

@@ -159,7 +159,7 @@ class Discovery:
         if not self._lacks(name) or name in self._vain or not self._path:
             return False
         with suppress(_MissingError), _turn(self._settings.timeouts.call):
-            self.search(name, _script(self._transport, "permutation", self._path))
+            self.search(name, _script(self._transport, "permutation", self._path)[1])
         return not self._lacks(name)
 
     def search(self, name: str, text: str) -> None:
@@ -182,7 +182,7 @@ class Discovery:
             return ""
         path = f"{MODULE_PATH}deferredjs/{self.permutation}/{len(texts)}.cache.js"
         try:
-            text = _script(self._transport, "fragment", path).lstrip()
+            text = _script(self._transport, "fragment", path)[1].lstrip()
         except _MissingError:
             return ""
         # Some servers have a page, or the same few words, for whatever there is not.
@@ -218,7 +218,9 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
     with _turn(settings.timeouts.call):
         for name in names:
             try:
-                path, text = _permutation(transport, name)
+                # Some linkers write it into a page.
+                script, page = (f"{MODULE_PATH}{name}.cache.{ending}" for ending in ("js", "html"))
+                path, text = _script(transport, "permutation", script, page)
             except _MissingError as error:
                 missing.append(error)
                 continue
@@ -239,7 +241,7 @@ def permutations(transport: Transport, settings: CabinetSettings) -> tuple[str, 
     """The strong names of the deployment in force: the configured one, or those that are found."""
     if settings.permutation:
         return (settings.permutation,)
-    return find_permutations(_script(transport, "nocache", contract.NOCACHE_PATH))
+    return find_permutations(_script(transport, "nocache", contract.NOCACHE_PATH)[1])
 
 
 def find_permutations(script: str) -> tuple[str, ...]:
@@ -253,22 +255,13 @@ def find_permutations(script: str) -> tuple[str, ...]:
     return names
 
 
-def _permutation(transport: Transport, name: str) -> tuple[str, str]:
-    """The path and text of a permutation: ``.cache.js``, or ``.cache.html`` of other linkers."""
-    script, page = (f"{MODULE_PATH}{name}.cache.{ending}" for ending in ("js", "html"))
-    try:
-        return script, _script(transport, "permutation", script)
-    except _MissingError as missing:
-        with suppress(_MissingError):
-            return page, _script(transport, "permutation", page)
-        raise missing from None
-
-
-def _script(transport: Transport, call: str, path: str) -> str:
-    answer = transport.send(call, path, follow=False)
-    if answer.status == 404:
-        raise _MissingError(f"{call}: {path} is not there (HTTP 404)")
-    answer.check(f"{call}: {path}")
-    if len(answer.body) > _LONGEST_SCRIPT:
-        raise errors.UndecodableError(f"{call}: {path} is longer than {_LONGEST_SCRIPT} bytes")
-    return answer.body.decode("utf-8", "replace")
+def _script(transport: Transport, call: str, *paths: str) -> tuple[str, str]:
+    """The first of some scripts that is there: its path and text."""
+    for path in paths:
+        answer = transport.send(call, path, follow=False)
+        if answer.status != 404:
+            answer.check(f"{call}: {path}")
+            if len(answer.body) <= _LONGEST_SCRIPT:
+                return path, answer.body.decode("utf-8", "replace")
+            raise errors.UndecodableError(f"{call}: {path} is longer than {_LONGEST_SCRIPT} bytes")
+    raise _MissingError(f"{call}: {paths[0]} is not there (HTTP 404)")

@@ -22,6 +22,7 @@ from vats_exporter.cabinet import contract, errors
 from vats_exporter.cabinet.answers import Answer, Redeployed, SignIn, Trace
 from vats_exporter.cabinet.contract import Service
 from vats_exporter.cabinet.discovery import Discovery, discover
+from vats_exporter.cabinet.listing import Plausibility
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.transport import Transport
 from vats_exporter.redaction import redact
@@ -134,9 +135,9 @@ class Session:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._transport = Transport(self._base_url, settings, self._trace)
+        self._known = Plausibility()  # of its lists
         self._signed_in = False
         self._signed_in_as: int | None = None
-        self._sessions = 0
         self._renewed: set[str] = set()  # what was, in the listing under way
         self._unanswered = 0  # lists in a row that were answered with something else
         self._permutation = ""
@@ -185,6 +186,7 @@ class Session:
             if self._permutation and self._permutation != found:
                 self._trace(Redeployed(self._permutation, found))
             self._permutation = found
+            self._known.deployed(found)
         if service is not None:
             self.discovery.look_for(service.path)
         return self.discovery
@@ -207,7 +209,10 @@ class Session:
             finally:
                 self._trace(SignIn(result, time.monotonic() - start))
         self._signed_in = True
-        self._sessions += 1
+        self._known.session += 1
+        # As GWT writes it: configured as a number or a reference, or as found.
+        number = self._settings.enterprise or self.enterprise
+        self._known.reference = gwt.encode_long(int(number)) if number.isdecimal() else number
 
     def _credentials(self) -> int:
         """A number for address, login and password, which themselves are not kept."""

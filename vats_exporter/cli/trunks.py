@@ -364,7 +364,7 @@ def _carry_out(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
         _("Outcome"): list(map(output.sentence, outcomes)),
     }
     _write_table(chosen, columns)
-    done = sum(one.holds for one in switches)
+    done = sum(one.after is enabled for one in switches)
     tell(
         count(
             len(chosen),
