@@ -289,7 +289,12 @@ class SimulatedCabinet:
                 owner = self.account(_get(asked, "account", str))
                 return _truth(owner, owner.enterprise.add())
             case "POST", ["trunks", phone]:
-                return self._change(phone, asked)
+                for name in asked:
+                    if name not in _CHANGES:
+                        raise ValueError(f"{name}: can't be changed, only {', '.join(_CHANGES)}")
+                    _get(asked, name, _CHANGES[name])
+                owner = self._owner(phone)
+                return _truth(owner, owner.enterprise.change(phone, **asked))
             case "DELETE", ["trunks", phone]:
                 owner = self._owner(phone)
                 return _truth(owner, owner.enterprise.remove(phone))
@@ -308,14 +313,6 @@ class SimulatedCabinet:
                     account.enterprise.set_pace(seconds)
                 return {"seconds": seconds}
         raise LookupError("no such thing to do")
-
-    def _change(self, phone: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        for name in asked:
-            if name not in _CHANGES:
-                raise ValueError(f"{name}: can't be changed, only {', '.join(_CHANGES)}")
-            _get(asked, name, _CHANGES[name])
-        owner = self._owner(phone)
-        return _truth(owner, owner.enterprise.change(phone, **asked))
 
     def _owner(self, phone: str) -> Account:
         for account in self.accounts:

@@ -17,15 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from vats_exporter.demo.deployment import (
-    CLASSES,
-    LIST_RECORD,
-    LIST_REQUEST,
-    LIST_SERVICE,
-    MODULE,
-    SERVICES,
-    Deployment,
-)
+from vats_exporter.demo import deployment as names
+from vats_exporter.demo.deployment import CLASSES, MODULE, SERVICES, Deployment
 from vats_exporter.gwt import Field, Fields, Kind, Repeat
 
 _FOLDER: Final = Path(__file__).parent
@@ -76,7 +69,7 @@ class _Compiler:
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
         firsts, seconds = list(string.ascii_uppercase), list(string.ascii_letters + "$_")
-        draw = random.Random(deployment.policies[LIST_SERVICE])  # noqa: S311 - names of variables
+        draw = random.Random(deployment.policies[names.LIST_SERVICE])  # noqa: S311 - no secrets
         draw.shuffle(firsts)
         draw.shuffle(seconds)
         # The local variables are single small letters, keywords small ones too.
@@ -106,7 +99,7 @@ class _Compiler:
         parts += [
             self._proxy(path)
             for path in SERVICES
-            if (deferred and path == LIST_SERVICE) is of_fragment
+            if (deferred and path == names.LIST_SERVICE) is of_fragment
         ]
         parts += [
             self._class(name, fields)
@@ -150,7 +143,7 @@ class _Compiler:
         """A class's handlers, and their entry in the table."""
         key = re.sub(r"\W", "_", name)
         create, fill, write = f"$create_{key}$", f"$fill_{key}$", "undefined"
-        if name == LIST_REQUEST:
+        if name == names.LIST_REQUEST:
             create, fill, write = "undefined", "undefined", f"$write_{key}$"
             pairs = zip(_PROPERTIES, fields, strict=False)
             statements = [f"{_WRITE[kind]}(a,b.{letter});" for letter, kind in pairs]
@@ -158,7 +151,7 @@ class _Compiler:
         else:
             creating, filling = _reading(name, fields)
             text = f"function {create}(a){{{creating}}}\n"
-            if name == LIST_RECORD and self._deployment.after:
+            if name == names.LIST_RECORD and self._deployment.after:
                 own = len(fields) - len(self._deployment.after)
                 parent = f"$fill_{key}_parent$"
                 text += f"function {parent}(a,b){{{''.join(filling[own:])}}}\n"
