@@ -17,11 +17,8 @@ from typing import Final
 from vats_exporter.gwt import LongError, decode_long
 from vats_exporter.trunks import Trunk, normalise_phone, read_phone
 
-LARGEST: Final = 4 * 1024 * 1024
-"""Bytes of a file that are read; a hundred thousand phones need less."""
-
-_NAMED: Final = 3
-"""Entries that a warning names before it says how many more there are."""
+LARGEST: Final = 4 * 1024 * 1024  # bytes of a file; a hundred thousand phones need less
+_NAMED: Final = 3  # entries that a warning names before it says how many more there are
 
 
 def read_entry(text: str) -> str:
@@ -55,10 +52,7 @@ class ExpectedOff:
         self._listed: list[tuple[int, str]] = []
 
     def mark(self, trunks: tuple[Trunk, ...]) -> tuple[tuple[Trunk, ...], tuple[str, ...]]:
-        """Mark those of an account's trunks that are expected to be off.
-
-        With them come warnings: about entries that name no trunk, and about the file.
-        """
+        """Mark those that are expected to be off; warn of entries that name none, and of faults."""
         faults = self.faults()
         wanted = {*self.entries, *(entry for _, entry in self._listed)}
         if not wanted:
@@ -80,10 +74,7 @@ class ExpectedOff:
         )
 
     def faults(self) -> tuple[str, ...]:
-        """Read the file again, and return what is wrong with it.
-
-        Where it cannot be read, its latest entries stay.
-        """
+        """Read the file again, and say what is wrong; if it cannot be read, its entries stay."""
         listed, wrong = [], []
         try:
             for line, text in read_lines(_read_text(self.file)) if self.file else ():
