@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,8 @@ from vats_exporter import redaction
 from vats_exporter.cabinet import session
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +33,12 @@ def pytest_report_to_serializable() -> Generator[None, Any, Any]:
     """Write lone surrogates as ``&#55296;``: a report with them would end pytest-xdist."""
     data = yield
     return json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "xmlcharrefreplace"))
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    """Where systemd listens to what a service tells it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(20)
+        yield listening

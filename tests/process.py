@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import sys
 import threading
 from contextlib import contextmanager
@@ -54,3 +55,8 @@ def capture_logs() -> Iterator[list[dict[str, Any]]]:
     finally:
         logger.removeHandler(collector)
         logger.setLevel(level)
+
+
+def told(manager: socket.socket) -> list[str]:
+    """What the service manager of the fixture ``manager`` is told next."""
+    return manager.recv(4096).decode().splitlines()

@@ -16,10 +16,10 @@ from vats_exporter.address import ListenAddress
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, failing, write
-from vats_exporter.cli.serve import keep_signals, wait_for_end
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import Config
 from vats_exporter.demo import Account, SimulatedCabinet, make_accounts
+from vats_exporter.process import keep_signals, wait_for_end
 
 _HOST: Final = "127.0.0.1"
 _EXPORTER_PORT: Final = 9742

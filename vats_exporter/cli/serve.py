@@ -1,15 +1,11 @@
-"""``serve``: the exporter itself, until a signal ends it; and the notifications to systemd."""
+"""``serve``: the exporter itself, until a signal ends it."""
 
 from __future__ import annotations
 
 import os
-import re
 import resource
 import signal
-import socket
-import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,6 +20,7 @@ from vats_exporter.config.loading import load
 from vats_exporter.config.models import Config
 from vats_exporter.config.values import parse_duration
 from vats_exporter.logs import get_logger
+from vats_exporter.process import give_signs_of_life, keep_signals, notify, wait_for_end
 from vats_exporter.redaction import Privacy
 from vats_exporter.web.server import Limits
 from vats_exporter.web.site import Urls, parse_metrics_path
@@ -31,17 +28,6 @@ from vats_exporter.web.site import Urls, parse_metrics_path
 _log = get_logger(__name__)
 
 _PRIVACY: Final = click.Choice(["mask-phones", "no-names"])
-_ENDS: Final = {signal.SIGTERM, signal.SIGINT}
-
-
-def keep_signals(*others: signal.Signals) -> None:
-    """Keep SIGTERM, SIGINT and others from here on until :func:`wait_for_end` takes them.
-
-    Threads have to be started later: a signal goes to any thread that does not block it.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDS, *others})
-    # Once it ends, a second Ctrl-C does as a second SIGTERM, and raises no exception.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _duration(text: str) -> float:
@@ -199,38 +185,3 @@ def command(**given: Any) -> None:
         give_signs_of_life(exporter.is_alive)
         wait_for_end(reload)
         notify("STOPPING=1")
-
-
-def wait_for_end(reload: Callable[[], object] | None = None) -> None:
-    """Wait for a SIGTERM or SIGINT; a second one ends the process at once.
-
-    Calls *reload*, if it is given, for a SIGHUP that comes before.
-    """
-    awaited = {*_ENDS, signal.SIGHUP} if reload else _ENDS
-    while signal.sigwait(awaited) not in _ENDS:
-        if reload and _ENDS.isdisjoint(signal.sigpending()):
-            reload()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
-
-
-def notify(*lines: str) -> None:
-    """Tell systemd, if it is to be told, as ``sd_notify(3)`` does."""
-    if address := os.environ.get("NOTIFY_SOCKET"):
-        # systemd notices by itself that it is not told, and says so in its own log.
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            # "@" stands for the NUL that begins a name of Linux's abstract namespace.
-            sender.sendto("\n".join(lines).encode(), re.sub("^@", "\0", address))
-
-
-def give_signs_of_life(is_alive: Callable[[], bool]) -> None:
-    """Tell systemd that the service is alive, from a thread, twice in the time it waits for it."""
-    pause = int(os.environ.get("WATCHDOG_USEC", "0")) / 2e6
-
-    def give_signs() -> None:
-        while True:
-            time.sleep(pause)
-            if is_alive():
-                notify("WATCHDOG=1")
-
-    if pause:
-        threading.Thread(target=give_signs, name="watchdog", daemon=True).start()
