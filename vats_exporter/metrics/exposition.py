@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Final
 
 from prometheus_client import generate_latest
@@ -62,15 +63,10 @@ def family(metric: Metric, *samples: tuple[Sequence[str], float]) -> Family:
     return made
 
 
-class _Families(list[Family]):
-    def collect(self) -> Iterable[Family]:
-        return self
-
-
 def encode(families: Iterable[Family], form: Format) -> bytes:
     """Write families as prometheus_client does, without the end that OpenMetrics has."""
     generate = generate_openmetrics if form is Format.OPENMETRICS else generate_latest
-    return generate(_Families(families)).removesuffix(_END)
+    return generate(SimpleNamespace(collect=lambda: families)).removesuffix(_END)
 
 
 def clean(text: str) -> str:
