@@ -26,16 +26,14 @@ from urllib.request import Request
 from vats_exporter.cabinet import errors
 from vats_exporter.cabinet.settings import Timeouts
 
+# The names of the calls to a cabinet.
 CALLS: Final = (
     *("sign_in", "home", "nocache", "permutation", "fragment"),
     *("list", "details", "selector", "sign_out"),
 )
-"""The names of the calls to a cabinet."""
-
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_SESSION_ENDED: Final = REDIRECTS | {401, 403}
-"""Statuses with which a call is sent to the login page. [assumed]"""
-
+_SESSION_ENDED: Final = REDIRECTS | {401, 403}  # or sent to the login page so [assumed]
+_TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 _LOGIN_FORM: Final = re.compile(
     r"j_spring_security_check|j_password|type\s{0,4}=\s{0,4}[\"']?password", re.IGNORECASE
 )
@@ -44,10 +42,8 @@ _LOOKED_AT: Final = 256 * 1024
 _MOST_COOKIES: Final = 50
 _LONGEST_COOKIE: Final = 4096
 
+# What the libraries raise about an answer; some let what they stumble over through as it is.
 FAULTS: Final = (http.client.HTTPException, OSError, ValueError)
-"""What the libraries raise about an answer; some let what they stumble over through as it is."""
-
-_TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 
 # What helps, with OpenSSL's codes for a wrong certificate, and its reasons to end a handshake.
 _CURES: Final[dict[str, tuple[int | str, ...]]] = {

@@ -164,10 +164,8 @@ class CabinetClient(Session):
     def _read_list(self) -> Listing:
         try:
             return self._with_misfit(read_all(self._read_page, self._settings, self._known))
-        except errors.DoubtfulError:
-            raise
         except errors.CabinetError as error:
-            if not self._known.doubt:
+            if isinstance(error, errors.DoubtfulError) or not self._known.doubt:
                 raise
             # Another session has to wait, or does not work; the doubt stays.
             both = f"{self._known.doubt}; {error}"

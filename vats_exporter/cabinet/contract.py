@@ -141,9 +141,9 @@ def choose_list_tail(
     Beside it, why it does not fit, or nothing. Where the observed one is configured, the user's may
     do as well.
     """
-    if fields is None or any(isinstance(field, Repeat) for field in fields):
+    if fields is None or any(isinstance(one, Repeat) for one in fields):
         return configured, ""
-    kinds = [field for field in fields if isinstance(field, Kind)]
+    kinds = [one for one in fields if isinstance(one, Kind)]
     written = re.compile(r"\|".join(_WRITTEN.get(kind, r"-?\d+") for kind in kinds), re.ASCII)
     for tail in LIST_TAILS if configured == LIST_TAILS[0] else (configured,):
         values = [*_LIST_HEAD[1:], *_values(tail, filter=str(row_filter))]
