@@ -32,7 +32,7 @@ CALLS: Final = (
     *("list", "details", "selector", "sign_out"),
 )
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_SESSION_ENDED: Final = REDIRECTS | {401, 403}  # or sent to the login page so [assumed]
+_SESSION_ENDED: Final = REDIRECTS | {401, 403}  # as to whoever is not signed in [assumed]
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 _LOGIN_FORM: Final = re.compile(
     r"j_spring_security_check|j_password|type\s{0,4}=\s{0,4}[\"']?password", re.IGNORECASE
