@@ -72,7 +72,7 @@ def test_what_was_found_and_every_pattern_with_an_example_are_shown(
         assert int(count) == len(truth[pattern])
         assert example in truth[pattern]
     known = [line for line in ended.stdout.splitlines() if line.startswith("1100")]
-    assert "yes     yes    no      activated, not marked for deletion" in known[0]
+    assert "yes         yes        no          activated, not marked for deletion" in known[0]
     unknown = [line for line in ended.stdout.splitlines() if line.startswith("1000")]
     assert unknown[0].endswith("unknown")
 

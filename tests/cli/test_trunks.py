@@ -255,7 +255,7 @@ def test_disable_moves_reads_back_and_shows_before_and_after(
     assert [line.split()[-3:] for line in ended.stdout.splitlines()[1:]] == [
         ["on", "off", "changed"]
     ] * 2
-    assert ended.stderr == "2 of 2 trunks off\n"
+    assert ended.stderr == "trunks off: 2 of 2\n"
     again = run("trunks", "disable", *config, first, "--yes")
     assert again.status == 0
     assert again.stdout.splitlines()[1].endswith("off     off    already so")
@@ -290,12 +290,12 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(
     ended = run("trunks", "disable", *config, trunk.phone, "--dry-run")
     assert ended.status == 0
     assert ended.stdout.splitlines()[1].endswith("to be switched off")
-    assert ended.stderr == "1 trunk to be switched off; nothing was sent\n"
+    assert ended.stderr == "trunks to be switched off: 1; nothing was sent\n"
     assert selectors(cabinet) == before
     assert "selector" not in cabinet.stats()["requests"]
     already = run("trunks", "enable", *config, trunk.phone, "--dry-run")
     assert already.stdout.splitlines()[1].endswith("already on")
-    assert already.stderr == "0 trunks to be switched on; nothing was sent\n"
+    assert already.stderr == "trunks to be switched on: 0; nothing was sent\n"
 
 
 def test_a_dry_run_at_level_debug_logs_the_exact_request(
@@ -318,7 +318,7 @@ def test_a_trunk_without_a_device_is_told_before_anything_is_sent(
     ended = run("trunks", "disable", *config, trunk.phone, with_device(cabinet)[0])
     assert ended.status == 1
     assert ended.stdout.splitlines()[1].endswith("no SIP device")
-    assert ended.stderr == ("1 trunk to be switched off; go on? [y/N]: nothing was changed\n")
+    assert ended.stderr == ("trunks to be switched off: 1; go on? [y/N]: nothing was changed\n")
     assert "selector" not in cabinet.stats()["requests"]
 
 
@@ -369,7 +369,7 @@ def test_an_interrupt_says_what_was_done_and_what_was_not(
     assert [selectors(cabinet)[phone] for phone in phones] == [False, True, True]
     outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
     assert outcomes == ["changed", "not done", "not done"]
-    assert "1 of 3 trunks off" in ended.stderr
+    assert "trunks off: 1 of 3" in ended.stderr
 
 
 def test_a_session_that_ends_half_way_does_not_stop_the_change(
@@ -411,7 +411,7 @@ def test_a_password_that_changes_half_way_is_refused_once_and_the_rest_is_left_a
     ]
     assert [phone for phone in phones if selectors(cabinet)[phone] != before[phone]] == phones[:1]
     assert ended.stderr.splitlines()[-3:] == [
-        f"1 of {len(phones)} trunks off",
+        f"trunks off: 1 of {len(phones)}",
         "demo-1: stopped: sign_in: the cabinet refused login and password",
         "what is not done is left as it was",
     ]
@@ -432,7 +432,7 @@ def test_a_cabinet_that_is_gone_stops_its_own_account_alone(
     outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
     assert outcomes[0].startswith("to be checked in the cabinet: selector: ")
     assert outcomes[1:] == ["not done", "not done", "changed", "changed"]
-    assert "2 of 5 trunks off\ndemo-1: stopped: selector: " in ended.stderr
+    assert "trunks off: 2 of 5\ndemo-1: stopped: selector: " in ended.stderr
 
 
 def test_a_cabinet_that_fails_at_the_last_trunk_leaves_none_undone(
@@ -446,7 +446,7 @@ def test_a_cabinet_that_fails_at_the_last_trunk_leaves_none_undone(
     cabinet.faults = break_off
     ended = run("trunks", "disable", *config, *phones, "--yes")
     assert ended.status == 1
-    assert ended.stderr.splitlines()[-1] == "1 of 2 trunks off"
+    assert ended.stderr.splitlines()[-1] == "trunks off: 1 of 2"
 
 
 def test_a_trunk_removed_meanwhile_fails_alone(
@@ -478,7 +478,7 @@ def test_the_methods_name_need_not_be_configured(
 ) -> None:
     without_the_selector(tmp_path)
     ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
-    assert (ended.status, ended.stderr) == (0, "1 of 1 trunk off\n")
+    assert (ended.status, ended.stderr) == (0, "trunks off: 1 of 1\n")
 
 
 def test_where_the_script_does_not_tell_the_methods_name_it_says_how_to_find_it(
@@ -577,7 +577,7 @@ def test_in_russian_it_asks_and_takes_a_russian_answer(
     assert "будет выключен" in ended.stdout
     assert ended.stdout.endswith("включён  выключен  переключён\n")
     assert ended.stderr == (
-        "«ползунок» будет выключен у 1 транка; продолжить? [д/Н]: "
-        "«ползунок» выключен у 1 из 1 транка\n"
+        "«ползунок» будет выключен у транков: 1; продолжить? [д/Н]: "
+        "«ползунок» выключен у транков: 1 из 1\n"
     )
     assert selectors(cabinet)[phone] is False

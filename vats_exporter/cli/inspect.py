@@ -73,9 +73,10 @@ def command(*, config_file: Path | None, account: str | None, save: Path | None)
 
 
 def _found(account: AccountSettings, found: Inspection, names: Discovery) -> dict[str, str]:
-    read_by = dict.fromkeys((page.read_by, page.not_by_script) for page in found.pages)
-    totals = {page.total for page in found.pages if page.total is not None}
-    total = ", ".join(map(str, sorted(totals))) or _("not given")
+    readers = ((page.read_by, sentence(page.not_by_script)) for page in found.pages)
+    read_by = dict.fromkeys(f"{reader} ({why})" if why else reader for reader, why in readers)
+    totals = sorted({page.total for page in found.pages if page.total is not None})
+    total = ", ".join(map(str, totals)) or _("not given")
     number = found.enterprise or account.enterprise or "-"
     if number.isdecimal():
         number += f" ({encode_long(int(number))})"
@@ -87,10 +88,7 @@ def _found(account: AccountSettings, found: Inspection, names: Discovery) -> dic
         _("address"): account.address,
         _("enterprise"): number,
         _("permutation"): permutation,
-        _("read by"): ", ".join(
-            f"{reader} ({sentence(why)})" if why else reader
-            for reader, why in read_by or [("-", "")]
-        ),
+        _("read by"): ", ".join(read_by) or "-",
         _("pages"): _(
             "{count} ({rows} rows)",
             count=len(found.pages),
@@ -131,18 +129,12 @@ def _patterns(account: AccountSettings, found: Inspection) -> str:
         flags = (_("yes") if flag.of(example) else _("no") for flag in ROW_FLAGS)
         meaning = sentence(KNOWN_PATTERNS.get(pattern, "unknown"))
         rows.append([pattern, str(len(trunks)), example.phone or example.ref, *flags, meaning])
-    titles = [words(flag.title) for flag in ROW_FLAGS]
+    flags = zip(ROW_FLAGS, account.flags.in_order, strict=True)
+    titles = [f"{words(flag.title)} ({position})" for flag, position in flags]
     table = Table(_("Pattern"), _("Trunks"), _("Example"), *titles, _("Meaning"), right={1})
-    read = ", ".join(
-        _("{flag} at {position}", flag=words(flag.on), position=position)
-        for flag, position in zip(ROW_FLAGS, account.flags.in_order, strict=True)
-    )
-    line = _(
-        "A pattern is a row's values at {positions}. Read as configured: {flags}.",
-        positions=", ".join(map(str, VARYING)),
-        flags=read,
-    )
-    return f"{table.text(rows)}{line}\n"
+    positions = ", ".join(map(str, VARYING))
+    note = _("Pattern: a row's values at positions {positions}.", positions=positions)
+    return f"{table.text(rows)}{note}\n"
 
 
 def _save(folder: Path, answers: Sequence[tuple[str, bytes]]) -> None:

@@ -270,12 +270,8 @@ def _add_switch(name: str, *, enabled: bool) -> None:
     def switch(**given: Any) -> None:
         chosen = _choose(given)
         moving = _plan(chosen, enabled=enabled, shown=given["dry_run"] or not given["yes"])
-        plan = count(
-            moving,
-            "{count} trunk to be switched {state}",
-            "{count} trunks to be switched {state}",
-            state=_state(enabled),
-        )
+        state = _state(enabled)
+        plan = _("trunks to be switched {state}: {count}", state=state, count=moving)
         if given["dry_run"]:
             tell("{plan}; nothing was sent", plan=plan)
         elif given["yes"] or not moving or _agreed(plan):
@@ -365,15 +361,8 @@ def _carry_out(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
     }
     _write_table(chosen, columns)
     done = sum(one.after is enabled for one in switches)
-    tell(
-        count(
-            len(chosen),
-            "{done} of {count} trunk {state}",
-            "{done} of {count} trunks {state}",
-            done=done,
-            state=_state(enabled),
-        )
-    )
+    state = _state(enabled)
+    tell("trunks {state}: {done} of {count}", state=state, done=done, count=len(chosen))
     undone = {found.account for found, one in both if one.outcome is SwitchOutcome.PENDING}
     for account in undone & stopped.keys():
         tell("{account}: stopped: {error}", account=account, error=stopped[account])
