@@ -150,6 +150,17 @@ def test_a_file_that_is_there_is_left_alone(
     assert (tmp_path / "v.yml").read_text() == "mine"
 
 
+def test_a_disk_that_fills_up_while_it_is_written_is_told(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_visit(tmp_path, "AbonentBrowserGwtService", PAYLOADS[0])
+    # It can be opened, and only takes nothing: such an error has no name of a file in it.
+    monkeypatch.setattr(Path, "open", lambda *_, **__: open("/dev/full", "w"))  # noqa: SIM115, PTH123
+    ended = run("import-har", file, "--output", str(tmp_path / "v.yml"))
+    assert ended.status == 1
+    assert ended.stderr == f"{tmp_path}/v.yml: cannot be written: No space left on device\n"
+
+
 def test_what_differs_from_the_default_is_written(run: Run, tmp_path: Path) -> None:
     payload = next(one for one in PAYLOADS if "|-2|7|0|0|8|CbwhyN|" in one)
     payload = payload.replace("|-2|7|0|0|8|", "|0|7|0|0|8|")

@@ -122,7 +122,7 @@ def _configure(cabinet: SimulatedCabinet, file: Path | None, *, details: bool) -
     document["history"] = {"file": f"{file.stem}.history.db"}
     text = "# The accounts of a simulated cabinet: vats-exporter demo --write-config\n"
     text += yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
-    with failing(OSError, "{filename}: cannot be written: {error}"):
+    with failing(OSError, "{file}: cannot be written: {error}", file=file):
         file.touch(mode=0o600)  # it holds passwords, invented ones
         file.write_text(text, encoding="utf-8")
     return load(file)

@@ -50,8 +50,9 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
     if output is None:
         write(text)
     else:
-        with failing(OSError, "{filename}: cannot be written: {error}"):
-            output.open("x", encoding="utf-8").write(text)
+        told = failing(OSError, "{file}: cannot be written: {error}", file=output)
+        with told, output.open("x", encoding="utf-8") as opened:
+            opened.write(text)
     for key, value in found.settings.items():
         if value and key != "filter":
             usual = value == LIST_TAILS[0]

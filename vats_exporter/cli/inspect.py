@@ -129,8 +129,8 @@ def _patterns(account: AccountSettings, found: Inspection) -> str:
         flags = (_("yes") if flag.of(example) else _("no") for flag in ROW_FLAGS)
         meaning = sentence(KNOWN_PATTERNS.get(pattern, "unknown"))
         rows.append([pattern, str(len(trunks)), example.phone or example.ref, *flags, meaning])
-    flags = zip(ROW_FLAGS, account.flags.in_order, strict=True)
-    titles = [f"{words(flag.title)} ({position})" for flag, position in flags]
+    placed = zip(ROW_FLAGS, account.flags.in_order, strict=True)
+    titles = [f"{words(flag.title)} ({position})" for flag, position in placed]
     table = Table(_("Pattern"), _("Trunks"), _("Example"), *titles, _("Meaning"), right={1})
     positions = ", ".join(map(str, VARYING))
     note = _("Pattern: a row's values at positions {positions}.", positions=positions)
@@ -139,7 +139,7 @@ def _patterns(account: AccountSettings, found: Inspection) -> str:
 
 def _save(folder: Path, answers: Sequence[tuple[str, bytes]]) -> None:
     copies = anonymous(answers)
-    with failing(OSError, "{filename}: cannot be written: {error}"):
+    with failing(OSError, "{file}: cannot be written: {error}", file=folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, body in copies:
             (folder / name).write_bytes(body)

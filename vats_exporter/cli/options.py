@@ -197,10 +197,9 @@ def refuse_unknown_accounts(names: Iterable[str], known: Collection[str], file: 
     """End the program if there is no account of one of these names."""
     for name in names:
         if name not in known:
-            if near := difflib.get_close_matches(name, known, 1):
-                hint = _("did you mean {names}?", names=near[0])
-            else:
-                hint = _("there are {names}", names=", ".join(known) or _("none"))
+            hint = _("there are {names}", names=", ".join(known) or _("none"))
+            for near in difflib.get_close_matches(name, known, 1):
+                hint = _("did you mean {names}?", names=near)
             fail("no account {name!r} in {file}; {hint}", name=name, file=file, hint=hint)
 
 
