@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ from vats_exporter.redaction import register_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+WEB = get_logger("vats_exporter.web")
 
 
 @pytest.fixture(autouse=True)
@@ -428,3 +431,22 @@ def test_an_exit_is_not_held_up_by_a_log_that_is_not_read() -> None:
             timeout=30,
         )
     assert (done.returncode, done.stdout) == (0, b"done\n")
+
+
+def test_a_warning_is_logged_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    logs._warned.cache_clear()
+    with capture_logs() as seen:
+        for ticks in (0.0, 30.0, 59.9, 60.0, 61.0):
+            monkeypatch.setattr(time, "monotonic", lambda ticks=ticks: ticks)
+            for client in ("a", "b"):
+                WEB.warn_seldom("refused", client=client)
+    assert [line["client"] for line in seen] == ["a", "b"] * 2
+
+
+def test_many_clients_do_not_fill_the_log() -> None:
+    logs._warned.cache_clear()
+    with capture_logs() as seen:
+        for _ in range(2):
+            for number in range(1000):
+                WEB.warn_seldom("refused", client=f"2001:db8::{number:x}")
+    assert len(seen) <= 2 * 100  # a minute may end in between

@@ -177,7 +177,7 @@ def test_signs_of_life_come_while_there_is_life(
     ]
 
 
-@pytest.mark.parametrize("waited", [None, "0"])
+@pytest.mark.parametrize("waited", [None, "0", "", "soon"])
 def test_who_is_not_watched_gives_no_signs(
     monkeypatch: pytest.MonkeyPatch, waited: str | None
 ) -> None:

@@ -9,10 +9,11 @@ import queue
 import re
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
-from functools import partialmethod
+from functools import lru_cache, partialmethod
 from typing import Final, Literal, TextIO
 
 from vats_exporter.redaction import Redaction, describe_unexpected
@@ -21,6 +22,7 @@ Format = Literal["logfmt", "json"]
 Level = Literal["debug", "info", "warn", "error"]
 
 QUEUED_LINES: Final = 4096  # that wait to be read; further ones are dropped and counted
+_MOST_WARNINGS: Final = 100  # a minute that clients provoke
 _NAMES: Final = {"WARNING": "warn", "CRITICAL": "error"}
 
 
@@ -41,10 +43,23 @@ class FieldLogger:
     def _log(self, level: int, event: str, /, **fields: object) -> None:
         self._logger.log(level, event, extra={"fields": {**self._fields, **fields}})
 
+    def warn_seldom(self, event: str, /, **fields: object) -> None:
+        """Log what clients provoke: the same once a minute, and a hundred in all."""
+        warned, warning = _warned(int(time.monotonic() // 60)), (event, *fields.values())
+        if warning not in warned and len(warned) < _MOST_WARNINGS:
+            warned.add(warning)
+            self.warning(event, **fields)
+
     debug = partialmethod(_log, logging.DEBUG)
     info = partialmethod(_log, logging.INFO)
     warning = partialmethod(_log, logging.WARNING)
     error = partialmethod(_log, logging.ERROR)
+
+
+@lru_cache(maxsize=1)
+def _warned(_minute: int) -> set[tuple[object, ...]]:
+    """Return the warnings of a minute, to be added to."""
+    return set()
 
 
 def get_logger(name: str) -> FieldLogger:

@@ -48,7 +48,8 @@ def notify(*lines: str) -> None:
 
 def give_signs_of_life(is_alive: Callable[[], bool]) -> None:
     """Tell systemd that the service is alive, from a thread, twice in the time it waits for it."""
-    pause = int(os.environ.get("WATCHDOG_USEC", "0")) / 2e6
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    pause = int(microseconds) / 2e6 if microseconds.isdecimal() else 0.0
 
     def give_signs() -> None:
         while True:

@@ -9,10 +9,10 @@ import pytest
 import trustme
 
 from tests.web.clients import write_certificate
+from vats_exporter import logs
 from vats_exporter.address import ListenAddress
 from vats_exporter.web import Request, Response, say
 from vats_exporter.web import protection as protection_module
-from vats_exporter.web import server as server_module
 from vats_exporter.web.protection import Protection
 from vats_exporter.web.server import Limits, WebServer
 from vats_exporter.web.settings import TlsServerSettings, WebSettings
@@ -31,7 +31,7 @@ def say_path(request: Request) -> Response:
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Starts servers: a page, how they are protected, and limits other than the usual ones."""
-    server_module._warned.cache_clear()
+    logs._warned.cache_clear()
     with contextlib.ExitStack() as stack:
 
         def start(

@@ -226,25 +226,6 @@ def test_a_server_that_no_longer_listens_is_not_alive() -> None:
     assert not server.is_alive()
 
 
-def test_a_warning_is_logged_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    server_module._warned.cache_clear()
-    with capture_logs() as logs:
-        for ticks in (0.0, 30.0, 59.9, 60.0, 61.0):
-            monkeypatch.setattr(time, "monotonic", lambda ticks=ticks: ticks)
-            for client in ("a", "b"):
-                server_module._warn("refused", client=client)
-    assert [line["client"] for line in logs] == ["a", "b"] * 2
-
-
-def test_many_clients_do_not_fill_the_log() -> None:
-    server_module._warned.cache_clear()
-    with capture_logs() as logs:
-        for _ in range(2):
-            for number in range(1000):
-                server_module._warn("refused", client=f"2001:db8::{number:x}")
-    assert len(logs) <= 2 * 100  # a minute may end in between
-
-
 # -- requests over real connections
 
 

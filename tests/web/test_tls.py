@@ -22,9 +22,9 @@ from tests.web.clients import (
     get_encrypted,
     none_open,
 )
+from vats_exporter import logs
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.web import Request, Response
-from vats_exporter.web import server as server_module
 from vats_exporter.web.protection import Protection
 from vats_exporter.web.settings import TlsServerSettings, WebSettings
 
@@ -139,7 +139,7 @@ def test_why_clients_are_refused_is_told_once_a_client_and_minute(
     serve: Serve, tls: TlsServerSettings, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warned: set[object] = set()  # of one minute, however long it takes
-    monkeypatch.setattr(server_module, "_warned", lambda _minute: warned)
+    monkeypatch.setattr(logs, "_warned", lambda _minute: warned)
     demanding = tls.model_copy(
         update={
             "client_auth_type": "RequireAndVerifyClientCert",
@@ -160,12 +160,12 @@ def test_why_clients_are_refused_is_told_once_a_client_and_minute(
     }
     for client, (event, reason) in refusals.items():
         server = serve(protected=WebSettings(tls_server_config=demanding))
-        with capture_logs() as logs:
+        with capture_logs() as seen:
             for _ in range(3):
                 with pytest.raises((OSError, AttributeError)):
                     get_encrypted(server, authority, client)
             server.stop(PATIENCE)
-        told = [line for line in logs if line["event"] == event]
+        told = [line for line in seen if line["event"] == event]
         assert [line["log_level"] for line in told] == ["warning"]
         assert [(line["client"], line["error"]) for line in told] == [("127.0.0.1", reason)]
 
@@ -174,11 +174,11 @@ def test_a_client_that_leaves_in_the_middle_of_a_handshake_is_not_told_of(
     serve: Serve, tls: TlsServerSettings
 ) -> None:
     server = serve(protected=WebSettings(tls_server_config=tls))
-    with capture_logs() as logs, connect(server) as client:
+    with capture_logs() as seen, connect(server) as client:
         client.sendall(b"\x16\x03\x01")
         client.shutdown(socket.SHUT_WR)
         everything(client)
-    assert logs == []
+    assert seen == []
 
 
 @pytest.mark.parametrize("allowed", ["2001:db8::1", "2001:0DB8:0:0:0:0:0:1", "2001:DB8::0:1"])

@@ -23,9 +23,7 @@ from vats_exporter.trunks import AccountState, Flag, Trunk
 
 Language = Literal["en", "ru"]
 
-MOST: Final = 200
-"""Trunks that the page shows."""
-
+MOST: Final = 200  # trunks that the page shows
 RUNBOOKS: Final = "https://github.com/vats-exporter/vats-exporter/blob/main/docs/runbooks/"
 _FILE: Final = files("vats_exporter.web").joinpath("landing.html").read_text("utf-8")
 _PART: Final = re.compile(r"(?s)<!-- part: (\w+) -->\n(.*?)(?=<!-- part: |\Z)")

@@ -68,8 +68,7 @@ class PasswordCheck:
         return self._right.get(user) == digest
 
     def _is_right(self, user: str, password: bytes) -> bool:
-        # Imported here: most exporters run without passwords.
-        import bcrypt  # noqa: PLC0415 - see above
+        import bcrypt  # noqa: PLC0415 - most exporters run without passwords
 
         hashed = self.users.get(user, self._costliest)
         try:

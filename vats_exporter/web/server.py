@@ -33,7 +33,6 @@ from vats_exporter.web.settings import has_allowed_name
 
 _LOOK_EVERY: Final = 0.1  # seconds between two looks at deadlines, and at whether to stop
 _PAUSE: Final = 0.05  # seconds before the next try to accept a connection, where it failed
-_MOST_WARNINGS: Final = 100  # a minute
 _LINGER: Final = 1.0  # seconds for which a client is still heard after its last answer
 _END: Final = re.compile(rb"\n\r?\n")  # of a request's head
 _HANDSHAKE: Final = b"\x16"  # the first byte of a client that speaks TLS [RFC 8446, 5.1]
@@ -41,20 +40,6 @@ _PLAIN_HTTP: Final = "This exporter speaks HTTPS here, and the request was plain
 _NO_TLS: Final = "This exporter speaks plain HTTP here, and not HTTPS."
 
 _log = get_logger(__name__)
-
-
-def _warn(event: str, **facts: str | None) -> None:
-    """Log a warning: the same one once a minute, and so many in all, whatever clients do."""
-    warned, warning = _warned(int(time.monotonic() // 60)), (event, *facts.values())
-    if warning not in warned and len(warned) < _MOST_WARNINGS:
-        warned.add(warning)
-        _log.warning(event, **facts)
-
-
-@lru_cache(maxsize=1)
-def _warned(_minute: int) -> set[tuple[str | None, ...]]:
-    """Return the warnings of a minute, to be added to."""
-    return set()
 
 
 @lru_cache(maxsize=1)
@@ -100,8 +85,7 @@ class WebServer:
                 error.filename = str(address)
                 self.stop()
                 raise
-        self.addresses: Final = [listener.address for listener in self._listeners]
-        """Where it listens, with the ports it got."""
+        self.addresses: Final = [one.address for one in self._listeners]  # with the ports it got
 
     @property
     def url(self) -> str:
@@ -201,7 +185,7 @@ class _Listener(ThreadingHTTPServer):
             # No descriptors are left, most likely, and each turn of the loop would fail the same
             # way until an ended connection's thread gives its own back.
             self.web.make_room()
-            _warn("connection not accepted", error=error.strerror)
+            _log.warn_seldom("connection not accepted", error=error.strerror)
             time.sleep(_PAUSE)
             raise
 
@@ -259,10 +243,7 @@ class _Connection(StreamRequestHandler):
             self._web.forget(self)
 
     def _wait(self, seconds: float, favour: float = 0.0) -> None:
-        """Note that the thread waits for the client from now on, so long at most.
-
-        With a favour of some seconds, it counts as if it had begun so much later.
-        """
+        """Wait for the client so long at most, as if it had begun some seconds of favour later."""
         now = time.monotonic()
         self.waiting = (now + favour, now + seconds)  # replaced whole: other threads read it
 
@@ -288,12 +269,12 @@ class _Connection(StreamRequestHandler):
             if not isinstance(failure, ssl.SSLEOFError):  # that client left, and did not say why
                 reason = (failure.reason or "").replace("_", " ").lower()
                 error = ": ".join(filter(None, (reason, getattr(failure, "verify_message", ""))))
-                _warn("TLS handshake failed", client=self._client, error=error)
+                _log.warn_seldom("TLS handshake failed", client=self._client, error=error)
             raise
         _, allowed = self._tls
         if allowed and not has_allowed_name(self.request.getpeercert(), allowed):
             error = "its certificate has none of client_allowed_sans"
-            _warn("TLS client refused", client=self._client, error=error)
+            _log.warn_seldom("TLS client refused", client=self._client, error=error)
             raise ConnectionAbortedError
 
     def _linger(self) -> None:

@@ -34,21 +34,19 @@ from vats_exporter.config.problems import ConfigError, problem_of
 from vats_exporter.config.yaml_file import Document
 from vats_exporter.redaction import register_secrets
 
+# Of Go's curves, OpenSSL's names; of headers that may be set, to what, where that is prescribed.
 _CURVES: Final = {
     "CurveP256": "prime256v1",
     "CurveP384": "secp384r1",
     "CurveP521": "secp521r1",
     "X25519": "X25519",
 }
-"""OpenSSL's names of Go's curves."""
-
 _VERSIONS: Final = {
     "TLS10": ssl.TLSVersion.TLSv1,
     "TLS11": ssl.TLSVersion.TLSv1_1,
     "TLS12": ssl.TLSVersion.TLSv1_2,
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
-
 _HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "Content-Security-Policy": (),
     "X-Frame-Options": ("deny", "sameorigin"),
@@ -56,8 +54,6 @@ _HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "X-XSS-Protection": (),
     "Strict-Transport-Security": (),
 }
-"""The headers that may be set, and what to where that is prescribed."""
-
 _GO_DURATION: Final = (
     r"(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+"  # two letters for micro
 )
