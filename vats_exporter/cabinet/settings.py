@@ -7,7 +7,7 @@ each comes from. The texts under the keys are those of the reference.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -85,12 +85,13 @@ class Timeouts(values.Section):
     """For the whole call, however steadily the response trickles in."""
 
 
-class FlagPositions(values.Section):
+# The keys are those of the table of flags.
+_positions: dict[str, Any] = {flag.key: (Position, flag.position) for flag in ROW_FLAGS}
+_Positions: Any = create_model("FlagPositions", __base__=values.Section, **_positions)
+
+
+class FlagPositions(_Positions):  # type: ignore[misc]  # its fields are made above
     """Which of the twelve values after a row's reference is which flag, counted from 1."""
-
-    if TYPE_CHECKING:
-
-        def __init__(self, **positions: int) -> None: ...
 
     @property
     def in_order(self) -> tuple[int, ...]:
@@ -105,13 +106,6 @@ class FlagPositions(values.Section):
             if other != flag:
                 raise ValueError(f"{other} and {flag} are both at position {position}")
         return self
-
-
-if not TYPE_CHECKING:  # the keys are those of the table of flags
-    _fields = {flag.key: (Position, flag.position) for flag in ROW_FLAGS}
-    FlagPositions = create_model(
-        "FlagPositions", __base__=FlagPositions, __doc__=FlagPositions.__doc__, **_fields
-    )
 
 
 class ReadingSettings(values.Section):
