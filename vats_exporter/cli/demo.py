@@ -22,13 +22,11 @@ from vats_exporter.demo import Account, SimulatedCabinet, make_accounts
 from vats_exporter.process import keep_signals, wait_for_end
 
 _HOST: Final = "127.0.0.1"
-_EXPORTER_PORT: Final = 9742
 _CABINET_PORT: Final = 9743
 
 _TTL: Final = "5s"
-_PACE: Final = 15.0
-_HOLD: Final = 120.0
-"""A trunk changes every 15 s; one that was just changed by hand is left alone for two minutes."""
+_PACE: Final = 15.0  # seconds after which another trunk changes
+_HOLD: Final = 120.0  # seconds for which one that was changed by hand is left alone
 
 
 @click.command(
@@ -49,7 +47,7 @@ _HOLD: Final = 120.0
     "--port PORT",
     "Port of the exporter; 0 picks a free one.",
     type=click.IntRange(0, 65535),
-    default=_EXPORTER_PORT,
+    default=9742,
 )
 @options.option(
     "--host ADDRESS",
@@ -130,7 +128,7 @@ def _configure(cabinet: SimulatedCabinet, file: Path | None, *, details: bool) -
 
 def _invitation(exporter: str, cabinet: SimulatedCabinet, written: Path | None) -> str:
     """Say where everything is, and what to try."""
-    trunks, first = cabinet.trunks(), cabinet.accounts[0]
+    trunks = cabinet.trunks()
     # One that a person sees change: a working trunk.
     phone = next((trunk["phone"] for trunk in trunks if trunk["active"]), None)
     told = {
@@ -139,9 +137,7 @@ def _invitation(exporter: str, cabinet: SimulatedCabinet, written: Path | None) 
         "accounts": len(cabinet.accounts),
         "trunks": len(trunks),
         "phone": phone,
-        "account": first.name,
-        "login": first.login,
-        "password": first.password,
+        "first": cabinet.accounts[0],
         "file": f"--config.file {shlex.quote(str(written))}",
         "ttl": _TTL,
         "pace": f"{_PACE:g}",
@@ -151,7 +147,7 @@ def _invitation(exporter: str, cabinet: SimulatedCabinet, written: Path | None) 
 
   exporter  {exporter}/
   metrics   {exporter}/metrics
-  cabinet   {cabinet}/  (login {login}, invented password {password})
+  cabinet   {cabinet}/  (login {first.login}, invented password {first.password})
   truth     {cabinet}/_demo/trunks
 
 Try in another terminal:
@@ -180,7 +176,7 @@ Try in another terminal:
         """  # the other commands, with the configuration that was written
   vats-exporter check --online {file}
   vats-exporter trunks list {file}
-  vats-exporter inspect --account {account} {file}
+  vats-exporter inspect --account {first.name} {file}
   vats-exporter events {file}
 """,
         **told,

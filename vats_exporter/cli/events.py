@@ -21,9 +21,8 @@ from vats_exporter.history.file import export, is_known_phone, read_events, read
 from vats_exporter.history.ledger import Event, HistoryError
 from vats_exporter.trunks import FLAGS, Words, read_phone
 
-_POLL: Final = 1.0
-"""Seconds between two looks at the file while following it."""
-_BEFORE_FOLLOWING: Final = 10
+_POLL: Final = 1.0  # seconds between two looks at the file while following it
+_BEFORE_FOLLOWING: Final = 10  # events shown at first
 _FLAGS: Final = {flag.key: Words(flag.key, flag.on.ru) for flag in FLAGS}
 
 

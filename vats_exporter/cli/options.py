@@ -35,12 +35,10 @@ from vats_exporter.trunks import Listing, Trunk, phone_digits, read_phone
 from vats_exporter.web.protection import Protection
 from vats_exporter.web.settings import load_web_config
 
+# Where a configuration is looked for if none is named, in this order.
 CONFIG_FILES: Final = (Path("vats-exporter.yml"), Path("/etc/vats-exporter/vats-exporter.yml"))
-"""Where a configuration is looked for if none is named, in this order."""
 
-_AT_ONCE: Final = 8
-"""Cabinets read at the same time; each is a cabinet of its own."""
-
+_AT_ONCE: Final = 8  # cabinets that are read at the same time
 _EXPORTER: Final = "http://127.0.0.1:9742/metrics"
 _SERIES: Final = re.compile(r'^vats_trunk_active\{account="([^"]*)",phone="(\d+)"', re.MULTILINE)
 

@@ -38,8 +38,7 @@ INTERRUPTED: Final = 130
 LOCALE: Final = Path(__file__).parent / "locale"
 
 _FAILURE: Final = f"{__name__}.failure"
-_PATIENCE: Final = 1.0
-"""Seconds that pass without a line of progress."""
+_PATIENCE: Final = 1.0  # seconds that pass without a line of progress
 _ERASE: Final = "\r\x1b[K"
 _BOLD, _GREY, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 

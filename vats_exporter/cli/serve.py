@@ -134,14 +134,12 @@ def command(**given: Any) -> None:
     protection = options.read_web_config(given["web_config_file"])
     private = set().union(*given["collector_privacy"])
     external, prefix = given["web_external_url"], given["web_route_prefix"]
+    if prefix is None:
+        prefix = urlsplit(external).path
     settings = Options(
         protection=protection,
         limits=Limits(given["web_max_connections"], read_timeout=given["web_read_timeout"]),
-        urls=Urls(
-            given["web_telemetry_path"],
-            urlsplit(external).path if prefix is None else prefix,
-            external,
-        ),
+        urls=Urls(given["web_telemetry_path"], prefix, external),
         lifecycle=given["web_enable_lifecycle"],
         privacy=Privacy(mask_phones="mask-phones" in private, no_names="no-names" in private),
         probe_only=given["collector_probe_only"],
