@@ -12,9 +12,10 @@ from vats_exporter.cabinet.by_block import find_rows
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import read_trunks
 from vats_exporter.cabinet.reading import read_page
+from vats_exporter.cabinet.references import Rows
 from vats_exporter.cabinet.settings import FlagPositions
-from vats_exporter.cabinet.tokens import Rows, Tokens
 from vats_exporter.gwt import letters
+from vats_exporter.gwt.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

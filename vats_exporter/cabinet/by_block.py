@@ -24,9 +24,9 @@ from typing import Final
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import FLAG, Column, Page, Record, guess_total, is_written_as_a_name
-from vats_exporter.cabinet.references import resolve
-from vats_exporter.cabinet.tokens import Blocks, Header, Rows, Tokens
-from vats_exporter.gwt import Response
+from vats_exporter.cabinet.references import Blocks, Rows, resolve
+from vats_exporter.gwt import MalformedError, Response
+from vats_exporter.gwt.tokens import Header, Tokens
 from vats_exporter.trunks import normalise_phone
 
 _BLOCK: Final = re.compile(
@@ -60,7 +60,10 @@ def read_by_block(response: Response, letters: str, *, texts: bool) -> Page:
     Raises:
         UndecodableError: it holds no list of rows, or it is not certain how one is meant.
     """
-    tokens = Tokens(response, letters)
+    try:
+        tokens = Tokens(response, letters)
+    except MalformedError as error:
+        raise UndecodableError(str(error)) from None
     rows = find_rows(tokens)
     if rows is None:
         end = _find_empty(tokens)

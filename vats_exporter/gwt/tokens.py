@@ -15,9 +15,9 @@ from itertools import chain
 from operator import lt
 from typing import Any, Final, Literal, NamedTuple
 
-from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.page import Record
-from vats_exporter.gwt import SIGNATURE, Response
+from vats_exporter.gwt.errors import MalformedError
+from vats_exporter.gwt.objects import SIGNATURE
+from vats_exporter.gwt.response import Response
 
 _LISTS: Final = "ArrayList LinkedList Vector Stack Arrays$ArrayList HashSet LinkedHashSet TreeSet"
 _COLLECTIONS: Final = {f"java.util.{name}" for name in _LISTS.split()}
@@ -55,7 +55,7 @@ class Tokens:
 
     Attributes:
         all: ``None`` for those with a point, which would be taken for integers.
-        letters: one for each, as :func:`vats_exporter.gwt.letters` makes them.
+        letters: one for each, as :func:`letters` makes them.
         strings: by number; the one of null is empty.
         names: of the classes among the strings, without their hash, by number.
         texts: the numbers of null and of strings that are no class.
@@ -93,7 +93,7 @@ class Tokens:
             self.earliest = [0, *_places(self.all, range(1, count))]
             backwards = [*_places(self.all[::-1], range(count - 1, 0, -1)), end]
         except ValueError:
-            raise UndecodableError("its strings are not numbered by their first use") from None
+            raise MalformedError("its strings are not numbered by their first use") from None
         self.latest = [end - place for place in reversed(backwards)]
         self.certain = {*self.earliest}.intersection(self.latest)
 
@@ -163,34 +163,6 @@ class Tokens:
             place >= self.earliest[number] for number, place in first.items()
         )
         return "one token" if texts or self.certain.isdisjoint(first.values()) else "none"
-
-
-class Blocks(NamedTuple):
-    """The blocks of an answer, in order: the places of their first values, 12, and of their ids.
-
-    ``kinds`` are what stands at 5; 0 where the flag at 4 is null or a reference.
-    """
-
-    starts: list[int]
-    ends: list[int]
-    kinds: list[int]
-    records: list[Record]
-
-
-class Rows(NamedTuple):
-    """The list's rows: where the list and each record may begin, most often one place each.
-
-    ``begins`` are the first such places, and ``begins_by`` the last. ``longer`` are those where a
-    longer list may begin; ``rest`` tokens follow the block in every record.
-    """
-
-    blocks: Blocks
-    headers: list[int]
-    record: int
-    begins: list[int]
-    begins_by: list[int]
-    longer: list[int]
-    rest: int
 
 
 def _places(tokens: list[Any], numbers: range) -> list[int]:

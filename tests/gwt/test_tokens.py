@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.tokens import Tokens
-from vats_exporter.gwt import Response, letters
+from vats_exporter.gwt import MalformedError, Response, letters
+from vats_exporter.gwt.tokens import Tokens
 
 TABLE = [
     "ru.example.Response/1",
@@ -52,7 +51,7 @@ def test_lists_sets_and_arrays_of_objects_are_collections() -> None:
 
 
 def test_a_table_whose_strings_are_not_in_the_order_of_their_use_is_refused() -> None:
-    with pytest.raises(UndecodableError, match="not numbered by their first use"):
+    with pytest.raises(MalformedError, match="not numbered by their first use"):
         stream([2, 1, 3, 4, 5])
 
 
