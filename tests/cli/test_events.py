@@ -150,8 +150,7 @@ def test_the_file_is_the_one_that_the_configuration_names(run: Run, file: Path) 
 
     assert (without.status, without.stdout) == (1, "")
     assert without.stderr == (
-        f"{configuration}: history.file is not set, so the history is in the exporter's memory "
-        "alone\n"
+        f"{configuration}: history.file is not set: history is in memory alone\n"
     )
     assert ended.stdout.splitlines()[1:] == [
         "2026-11-18 14:09:40  shop     79160000003        gone"

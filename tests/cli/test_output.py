@@ -103,7 +103,7 @@ def test_progress_is_erased_before_anything_else_is_said(
     Progress().say("reading the cabinets: page {number}", number=3)
     tell("{error}", error="gone")
     assert capfdbinary.readouterr().err == (
-        b"\r\x1b[Kreading the cabinets: page 3" + b"\r\x1b[K" + b"gone\n"
+        b"reading the cabinets: page 3" + b"\r\x1b[K" + b"gone\n"
     )
 
 
@@ -115,7 +115,7 @@ def test_no_progress_is_left_once_all_is_done(
     terminal(80)
     monkeypatch.setattr(output, "_PATIENCE", -1.0)
     assert list(track([1], "reading the details: {done} of {total}")) == [1]
-    assert capfdbinary.readouterr().err == b"\r\x1b[Kreading the details: 1 of 1\r\x1b[K"
+    assert capfdbinary.readouterr().err == b"reading the details: 1 of 1\r\x1b[K"
 
 
 def test_a_short_wait_and_a_log_file_get_no_progress(

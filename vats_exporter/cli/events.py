@@ -76,9 +76,7 @@ def _phone(text: str) -> str:
     "Keep showing events as they come, until Ctrl-C; without --since, starts with the last ten.",
 )
 @options.option(
-    "--format [table|json]",
-    "json is one object per line, with times in UTC.",
-    default="table",
+    "--format [table|json]", "json is one object per line, with times in UTC.", default="table"
 )
 @options.option(
     "--export FILE",
@@ -99,10 +97,7 @@ def command(**given: Any) -> None:
         config = options.read_config(given["config_file"])
         path = config.history.file
         if path is None:
-            fail(
-                "{file}: history.file is not set, so the history is in the exporter's memory alone",
-                file=config.file,
-            )
+            fail("{file}: history.file is not set: history is in memory alone", file=config.file)
     accounts, phones, since = given["account"], given["phone"], given["since"]
     read = partial(read_events, path, accounts=accounts, phones=phones, since=since)
     as_text = _as_json if given["format"] == "json" else _table()
@@ -137,11 +132,10 @@ def follow_events(
     told = ""
     while True:
         time.sleep(_POLL)
-        events, problem = [], ""
         try:
-            events = read(after_id=last)
+            events, problem = read(after_id=last), ""
         except HistoryError as error:
-            problem = str(error)
+            events, problem = [], str(error)
         if problem and problem != told:
             tell("{error}", error=sentence(problem))
         told = problem

@@ -90,26 +90,33 @@ def sentence(text: str) -> str:
 @cache
 def _sentences() -> list[tuple[re.Pattern[str], str]]:
     """The sentences as patterns, those with most text of their own first."""
+    lines = (LOCALE / "sentences.txt").read_text("utf-8").splitlines()
+    lines.sort(key=lambda line: -len(re.sub(r"\{\w+\}", "", line)))
     found = []
-    for line in (LOCALE / "sentences.txt").read_text("utf-8").splitlines():
+    for line in lines:
         if line and not line.startswith("#"):
-            own, pattern = 0, ""
+            pattern = ""
             for text, name, _spec, _conversion in Formatter().parse(line):
                 # What a sentence begins with is no prefix, such as the name of an account.
                 part = ".+" if pattern or text else "(?:(?!: ).)+"
-                own += len(text)
                 pattern += re.escape(text) + (f"(?P<{name}>{part})" if name else "")
-            found.append((own, re.compile(pattern, re.DOTALL | re.IGNORECASE), line))
-    found.sort(key=lambda one: -one[0])
-    return [(pattern, line) for _own, pattern, line in found]
+            found.append((re.compile(pattern, re.DOTALL | re.IGNORECASE), line))
+    return found
+
+
+def put(text: str, *, err: bool = True) -> None:
+    """Write a text as it is, in the place of the line of progress."""
+    if Progress.shown:
+        Progress.shown = False
+        click.echo(_ERASE.encode(), nl=False, err=True)
+    # Flushes, so that a reader that has gone away is noticed here.
+    click.echo(text.encode("utf-8", "backslashreplace"), nl=False, err=err)
 
 
 def write(text: str) -> None:
     """Write a result, with its line breaks."""
-    Progress.erase()
     try:
-        # Flushes, so that a reader that has gone away is noticed here.
-        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+        put(text, err=False)
     except BrokenPipeError:
         raise  # click ends the program quietly, with status 1
     except OSError as error:
@@ -118,8 +125,7 @@ def write(text: str) -> None:
 
 def tell(message: str, **parts: object) -> None:
     """Write one line on standard error."""
-    Progress.erase()
-    click.echo(printable(_(message, **parts)).encode(), err=True)
+    put(printable(_(message, **parts)) + "\n")
 
 
 def complain(message: str, **parts: object) -> None:
@@ -180,28 +186,24 @@ class Table:
     def __init__(self, *titles: str, right: Collection[int] = ()) -> None:
         self._titles = titles
         self._right = right
-        self._widths: list[int] = []
+        self._widths = [0] * len(titles)
 
-    def text(self, rows: Iterable[Sequence[str]], *, grey: Sequence[bool] = ()) -> str:
+    def text(self, rows: Iterable[Sequence[str]], *, grey: Iterable[bool] = ()) -> str:
         """Lay out some rows, the first ones under the titles; *grey* are of less interest."""
-        is_terminal = sys.stdout.isatty()
-        coloured = is_terminal and os.environ.get("TERM") != "dumb"
-        lines = [(_BOLD, self._titles)]
-        lines += [
-            (_GREY if dim else "", tuple(map(printable, row)))
-            for row, dim in zip_longest(rows, grey)
-        ]
-        begun, self._widths = bool(self._widths), self._widths or [0] * len(self._titles)
-        columns = list(zip(*(cells for _style, cells in lines), strict=True))
+        lines = [self._titles, *(tuple(map(printable, row)) for row in rows)]
+        columns, begun = list(zip(*lines, strict=True)), any(self._widths)
         for place, column in enumerate(columns):
             self._widths[place] = max(self._widths[place], *map(_width, column))
-        if is_terminal:
+        styles: list[str] = []
+        if sys.stdout.isatty():
             self._narrow(columns)
-        return "".join(
-            f"{style}{line}{_PLAIN}\n" if style and coloured else f"{line}\n"
-            for style, cells in lines[begun:]
-            for line in self._fold(cells)
-        )
+            if os.environ.get("TERM") != "dumb":
+                styles = [_BOLD, *(_GREY * dim for dim in grey)]
+        text = ""
+        for style, cells in list(zip_longest(styles, lines, fillvalue=""))[begun:]:
+            for line in self._fold(cells):
+                text += f"{style}{line}{_PLAIN if style else ''}\n"
+        return text
 
     def _narrow(self, columns: Sequence[Sequence[str]]) -> None:
         """Narrow the widest columns until the table fits, down to a word's width."""
@@ -238,12 +240,9 @@ def _width(text: str) -> int:
 
 
 class Progress:
-    """A line on standard error for a person who waits longer than a second.
+    """A line on standard error for a person who waits longer than a second."""
 
-    Whatever is written next takes its place.
-    """
-
-    _shown = False
+    shown = False  # whatever is written next takes its place
 
     def __init__(self) -> None:
         self._next = time.monotonic() + _PATIENCE
@@ -252,16 +251,8 @@ class Progress:
         """Say how far it is, if it is time to."""
         if time.monotonic() >= self._next and sys.stderr.isatty():
             self._next = time.monotonic() + 0.1
-            text = printable(_(message, **parts))[: shutil.get_terminal_size().columns - 1]
-            Progress._shown = True
-            click.echo(f"{_ERASE}{text}".encode(), nl=False, err=True)
-
-    @staticmethod
-    def erase() -> None:
-        """Take the line away, so that something else can be written there."""
-        if Progress._shown:
-            Progress._shown = False
-            click.echo(_ERASE.encode(), nl=False, err=True)
+            put(printable(_(message, **parts))[: shutil.get_terminal_size().columns - 1])
+            Progress.shown = True
 
 
 def track(items: Sequence[Item], message: str) -> Iterator[Item]:
@@ -270,4 +261,4 @@ def track(items: Sequence[Item], message: str) -> Iterator[Item]:
     for done, item in enumerate(items, 1):
         yield item
         progress.say(message, done=done, total=len(items))
-    progress.erase()
+    put("")

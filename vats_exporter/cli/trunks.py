@@ -10,7 +10,8 @@ import csv
 import io
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from operator import attrgetter
@@ -24,7 +25,18 @@ from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import VARYING
 from vats_exporter.cli import options, output
 from vats_exporter.cli.options import Found
-from vats_exporter.cli.output import Table, _, complain, count, fail, tell, track, words, write
+from vats_exporter.cli.output import (
+    Table,
+    _,
+    complain,
+    count,
+    fail,
+    sentence,
+    tell,
+    track,
+    words,
+    write,
+)
 from vats_exporter.expected_off import read_lines
 from vats_exporter.logs import get_logger
 from vats_exporter.trunks import ROW_FLAGS, TRUNK_FIELDS, Trunk
@@ -32,11 +44,7 @@ from vats_exporter.trunks import ROW_FLAGS, TRUNK_FIELDS, Trunk
 _log = get_logger(__name__)
 
 _ONLY: Final[dict[str, tuple[Callable[[Trunk], bool | None], bool]]] = {
-    **{
-        word: (flag.of, value)
-        for flag in ROW_FLAGS
-        for word, value in zip(flag.only, (True, False), strict=True)
-    },
+    **{word: (flag.of, word == flag.only[0]) for flag in ROW_FLAGS for word in flag.only},
     "expected-off": (attrgetter("expected_off"), True),
     "unknown": (attrgetter("known"), False),
 }
@@ -57,13 +65,7 @@ _SORT: Final[dict[str, Callable[[Found], Any]]] = {
 _phones: Final = partial(click.argument, "phones", nargs=-1, shell_complete=options.complete_phone)
 
 
-@click.group(
-    epilog=options.examples(
-        "trunks list --only inactive",
-        "trunks show 79161234567",
-        "trunks disable 79161234567",
-    )
-)
+@click.group(epilog=options.examples("trunks list --only inactive", "trunks show 79161234567"))
 def command() -> None:
     """Show the trunks of all accounts, and switch their selectors.
 
@@ -74,23 +76,20 @@ def command() -> None:
 @command.command(
     "list",
     epilog=options.examples(
-        "trunks list --only inactive",
-        "trunks list --account office --sort name",
-        "trunks list --format csv > trunks.csv",
+        "trunks list --account office --sort name", "trunks list --format csv > trunks.csv"
     ),
 )
 @options.config_file
 @options.accounts
 @options.option(
     f"--only [{'|'.join(_ONLY)}]",
-    "Only trunks in this state; given several times, only trunks in all of these states. "
-    "unknown: with an unknown pattern.",
+    "Only trunks in this state, or in all of several. unknown: with an unknown pattern.",
     multiple=True,
 )
 @options.option(f"--sort [{'|'.join(_SORT)}]", "Sort order.", default="account")
 @options.option(
     "--format [table|json|csv]",
-    "csv uses semicolons and a byte order mark, which Excel needs for Cyrillic.",
+    "csv: semicolons and a byte order mark, for Excel.",
     default="table",
 )
 def list_command(**given: Any) -> None:
@@ -116,8 +115,9 @@ def list_command(**given: Any) -> None:
     if form != "table":
         return
     tell(count(read, "{shown} of {count} trunk", "{shown} of {count} trunks", shown=shown))
-    positions = ", ".join(map(str, VARYING))
-    tell("Pattern: a row's values at positions {positions}.", positions=positions)
+    tell(
+        "Pattern: a row's values at positions {positions}.", positions=", ".join(map(str, VARYING))
+    )
     if unknown:
         tell("?: a pattern that is not known; vats-exporter inspect shows examples.")
 
@@ -155,12 +155,11 @@ def _as_json(chosen: Sequence[Found]) -> str:
 
 
 def _as_csv(chosen: Sequence[Found]) -> str:
-    page = io.StringIO("\ufeff")
-    page.seek(1)
+    page = io.StringIO()
     writer = csv.writer(page, delimiter=";")
     writer.writerow(["account", *TRUNK_FIELDS, "expected_off"])
     writer.writerows(map(_cell, _fields(found).values()) for found in chosen)
-    return page.getvalue()
+    return "\ufeff" + page.getvalue()
 
 
 def _cell(value: str | int) -> str | int:
@@ -172,11 +171,7 @@ def _cell(value: str | int) -> str | int:
 
 
 @command.command(
-    "show",
-    epilog=options.examples(
-        "trunks show 79161234567",
-        "trunks show '+7 916 123-45-67' CaLztv --show-secrets",
-    ),
+    "show", epilog=options.examples("trunks show '+7 916 123-45-67' CaLztv --show-secrets")
 )
 @options.config_file
 @options.accounts
@@ -233,8 +228,7 @@ _SWITCH_HELP: Final = """Switch the selector of some trunks {state}.
 PHONE is a phone number in any notation, its last seven digits, or a trunk's reference. Shows what
 will be done and asks for confirmation; then switches one selector at a time, reads each back, and
 prints a table of before and after. The state that the cabinet shows afterwards counts, not its
-reply. If the cabinet's script does not name the method, selector_method is needed, which import-har
-finds. A refused login, or a cabinet that cannot be reached or does not answer, ends it for that
+reply. A refused login, or a cabinet that cannot be reached or does not answer, ends it for that
 account.
 
 Exits with 0 only if every selector is {state} in the end, and with 130 if some were not tried.
@@ -261,17 +255,14 @@ def _add_switch(name: str, *, enabled: bool) -> None:
     @options.option("--all", "All trunks of the chosen accounts.")
     @options.option("--yes", "Do not ask.")
     @options.option(
-        "--dry-run",
-        "Say what would be done, and change nothing; with --log.level debug, also log the "
-        "requests that would be sent.",
+        "--dry-run", "Only say what would be done; --log.level debug logs the requests."
     )
     @options.log_level
     @_phones(metavar="[PHONE...]")
     def switch(**given: Any) -> None:
         chosen = _choose(given)
         moving = _plan(chosen, enabled=enabled, shown=given["dry_run"] or not given["yes"])
-        state = _state(enabled)
-        plan = _("trunks to be switched {state}: {count}", state=state, count=moving)
+        plan = _("trunks to be switched {state}: {count}", state=_state(enabled), count=moving)
         if given["dry_run"]:
             tell("{plan}; nothing was sent", plan=plan)
         elif given["yes"] or not moving or _agreed(plan):
@@ -310,7 +301,7 @@ def _plan(chosen: Sequence[Found], *, enabled: bool, shown: bool) -> int:
     """
     states: list[bool | None] = []
     try:
-        for cabinet in {found.account: found.cabinet for found in chosen}.values():
+        for cabinet in dict.fromkeys(found.cabinet for found in chosen):
             cabinet.discover()
         for found in track(chosen, "reading the selectors: {done} of {total}"):
             payload = found.cabinet.selector_payload(found.trunk.ref, enabled=enabled)
@@ -324,13 +315,14 @@ def _plan(chosen: Sequence[Found], *, enabled: bool, shown: bool) -> int:
         None: _("no SIP device"),
     }
     if shown:
-        _write_table(chosen, {_("Selector"): [said[state] for state in states]})
+        cells = ([said[state]] for state in states)
+        _write_table(zip(chosen, cells, strict=True), _("Selector"))
     return states.count(not enabled)
 
 
 def _agreed(plan: str) -> bool:
     """Ask; the end of the input is a no."""
-    click.echo(_("{plan}; go on? [y/N]: ", plan=plan).encode(), nl=False, err=True)
+    output.put(_("{plan}; go on? [y/N]: ", plan=plan))
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         tell("")
@@ -339,42 +331,33 @@ def _agreed(plan: str) -> bool:
 
 def _carry_out(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
     """Move the selectors; say what was done, also after Ctrl-C, and end the program."""
-    switches = [TrunkSwitch() for _found in chosen]
-    both = list(zip(chosen, switches, strict=True))
+    both = [(found, TrunkSwitch()) for found in chosen]
     stopped: dict[str, str] = {}
-    interrupted = False
-    try:
+    with suppress(KeyboardInterrupt):
         for found, switch in track(both, "switching the selectors: {done} of {total}"):
             if found.account not in stopped:
                 switch.carry_out(found.cabinet, found.trunk.ref, enabled=enabled)
                 if switch.stops:
-                    stopped[found.account] = output.sentence(switch.error)
-    except KeyboardInterrupt:
-        interrupted = True
+                    stopped[found.account] = switch.error
     # No Ctrl-C cuts off the word of what was done: it is the only one there is.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    outcomes = [": ".join(filter(None, (one.outcome.value, one.error))) for one in switches]
-    columns = {
-        _("Before"): [_state(one.before) for one in switches],
-        _("After"): [_state(one.after) for one in switches],
-        _("Outcome"): list(map(output.sentence, outcomes)),
-    }
-    _write_table(chosen, columns)
-    done = sum(one.after is enabled for one in switches)
-    state = _state(enabled)
-    tell("trunks {state}: {done} of {count}", state=state, done=done, count=len(chosen))
+    rows = []
+    for found, switch in both:
+        outcome = sentence(f"{switch.outcome.value}: {switch.error}".removesuffix(": "))
+        rows.append((found, [_state(switch.before), _state(switch.after), outcome]))
+    _write_table(rows, _("Before"), _("After"), _("Outcome"))
+    done = sum(switch.after is enabled for _found, switch in both)
+    tell("trunks {state}: {done} of {count}", state=_state(enabled), done=done, count=len(both))
     undone = {found.account for found, one in both if one.outcome is SwitchOutcome.PENDING}
-    for account in undone & stopped.keys():
-        tell("{account}: stopped: {error}", account=account, error=stopped[account])
-    if interrupted or undone:
+    for account, error in stopped.items():
+        if account in undone:
+            tell("{account}: stopped: {error}", account=account, error=sentence(error))
+    if undone or any(one.outcome is SwitchOutcome.STARTED for _found, one in both):
         fail("what is not done is left as it was", status=output.INTERRUPTED)
     sys.exit(output.FAILED if done < len(chosen) else 0)
 
 
-def _write_table(chosen: Sequence[Found], columns: Mapping[str, Sequence[str]]) -> None:
+def _write_table(rows: Iterable[tuple[Found, list[str]]], *titles: str) -> None:
     """Write a table of some trunks, with more columns than their names."""
-    rows = [
-        [found.account, found.label, found.trunk.name or "-", *more]
-        for found, *more in zip(chosen, *columns.values(), strict=True)
-    ]
-    write(Table(_("Account"), _("Phone"), _("Name"), *columns).text(rows))
+    cells = [[one.account, one.label, one.trunk.name or "-", *more] for one, more in rows]
+    write(Table(_("Account"), _("Phone"), _("Name"), *titles).text(cells))
