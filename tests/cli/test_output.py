@@ -81,10 +81,6 @@ def test_grey_rows_are_grey_in_a_terminal_that_can(
     assert "\x1b" not in Table("N").text([["a"]], grey=[True])
 
 
-def test_wide_and_combining_characters_keep_the_columns() -> None:
-    assert Table("A", "B").text([["日本", "1"], ["й", "2"]]) == "A     B\n日本  1\nй     2\n"
-
-
 @pytest.mark.parametrize(
     ("text", "shown"),
     [("Иванов", "Иванов"), ("\x1b]0;\x07", r"\x1b]0;\x07"), ("\ud800", r"\ud800")],

@@ -14,7 +14,6 @@ import shutil
 import sys
 import textwrap
 import time
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -193,7 +192,7 @@ class Table:
         lines = [self._titles, *(tuple(map(printable, row)) for row in rows)]
         columns, begun = list(zip(*lines, strict=True)), any(self._widths)
         for place, column in enumerate(columns):
-            self._widths[place] = max(self._widths[place], *map(_width, column))
+            self._widths[place] = max(self._widths[place], *map(len, column))
         styles: list[str] = []
         if sys.stdout.isatty():
             self._narrow(columns)
@@ -209,7 +208,7 @@ class Table:
         """Narrow the widest columns until the table fits, down to a word's width."""
         widths = self._widths
         over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
-        least = [max(map(_width, " ".join(cells).split(" "))) for cells in columns]
+        least = [max(map(len, " ".join(cells).split(" "))) for cells in columns]
         for _column in range(over):
             wide = [place for place, width in enumerate(widths) if width > least[place]]
             if wide:
@@ -219,24 +218,16 @@ class Table:
         """Write a row, on as many lines as its longest cell takes."""
         folded = [
             textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False)
-            if _width(cell) > width
+            if len(cell) > width
             else [cell]
             for cell, width in zip(row, self._widths, strict=True)
         ]
         for cells in zip_longest(*folded, fillvalue=""):
             line = []
             for place, cell in enumerate(cells):
-                blanks = " " * (self._widths[place] - _width(cell))
-                line.append(blanks + cell if place in self._right else cell + blanks)
+                width = self._widths[place]
+                line.append(cell.rjust(width) if place in self._right else cell.ljust(width))
             yield "  ".join(line).rstrip()
-
-
-def _width(text: str) -> int:
-    """The columns that a text takes in a terminal."""
-    if text.isascii():
-        return len(text)
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
 
 
 class Progress:

@@ -300,15 +300,13 @@ def _plan(chosen: Sequence[Found], *, enabled: bool, shown: bool) -> int:
     policy, so its answer would not tell. [gwt]
     """
     states: list[bool | None] = []
-    try:
+    with output.failing(CabinetError, "nothing was changed: {error}"):
         for cabinet in dict.fromkeys(found.cabinet for found in chosen):
             cabinet.discover()
         for found in track(chosen, "reading the selectors: {done} of {total}"):
             payload = found.cabinet.selector_payload(found.trunk.ref, enabled=enabled)
             _log.debug("request to send", account=found.account, trunk=found.label, body=payload)
             states.append(found.cabinet.read_details(found.trunk.ref).enabled)
-    except CabinetError as error:
-        fail("nothing was changed: {error}", error=error)
     said = {
         enabled: _("already {state}", state=_state(enabled)),
         not enabled: _("to be switched {state}", state=_state(enabled)),
