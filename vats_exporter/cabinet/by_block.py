@@ -39,26 +39,20 @@ _BLOCK: Final = re.compile(
 something stands at 5; or it is null or a reference, and nothing does."""
 
 _VALUES: Final = 10
-_MOST_OTHERS: Final = 2
-"""Values of a row that are more than flags; with more it is no row."""
-
+_MOST_OTHERS: Final = 2  # values of a row that are more than flags; with more it is no row
+# Of ten tokens so many are 0 or 1 by chance; in a row nine or ten are, and seldom under 7.
 _HARDLY_A_ROW: Final = 5
-"""Of ten tokens so many are 0 or 1 by chance; in a row nine or ten are, and seldom under 7."""
-
+# Tokens among which there may be the values of a row that is no block.
 _RUN: Final = re.compile(r"[^sf]{11,}")
-"""Tokens among which there may be the values of a row that is no block."""
 
 _UNLIKE: Final = "the records are not alike, and a block may be no row's"
 _LIKE_A_ROW: Final = "something in the answer is like a row, and is no block"
 
 
 def read_by_block(response: Response, letters: str, *, texts: bool) -> Page:
-    """Read a page of the list by its rows' blocks; with phones and names, if wanted.
+    """Read a page of the list by its rows' blocks, with phones and names if wanted; or refuse it.
 
     ``letters`` are those of the answer's tokens, in the order of reading.
-
-    Raises:
-        UndecodableError: it holds no list of rows, or it is not certain how one is meant.
     """
     try:
         tokens = Tokens(response, letters)
@@ -335,10 +329,8 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
     A phone belongs to a row if its string's first use can only lie there: before the block, or
     between it and the next record. All stand on the same side of their blocks. After the last
     block follows the rest of its record and then that of the answer: that a phone there is the
-    record's is [assumed], and only where all other rows have theirs after the block.
-
-    Returns:
-        nothing at all where two columns are possible.
+    record's is [assumed], and only where all other rows have theirs after the block. Where two
+    columns are possible, there is none.
     """
     blocks = rows.blocks
     last = len(blocks.ends) - 1

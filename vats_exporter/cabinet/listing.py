@@ -26,8 +26,7 @@ from vats_exporter.cabinet.page import Page, read_trunks
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.trunks import Listing, Trunk
 
-MAX_ROWS: Final = 1_000_000
-"""More subscribers than any enterprise has: past it the cabinet is taken to repeat itself."""
+MAX_ROWS: Final = 1_000_000  # more than any enterprise has: the cabinet repeats itself
 
 
 def read_all(
@@ -93,20 +92,13 @@ def _check_page(pages: Sequence[Page], page_of: dict[str, int], settings: Cabine
 
 
 class Plausibility:
-    """What is known of one account's lists.
-
-    Attributes:
-        total_confirmed: whether the number beside the list is its total.
-        reference: the enterprise's.
-        session: a number of the session that lists are read in.
-        doubt: why the latest list is not believed yet; empty where it is.
-    """
+    """What is known of one account's lists."""
 
     def __init__(self) -> None:
-        self.total_confirmed = False
-        self.reference = ""
-        self.session = 0
-        self.doubt = ""
+        self.total_confirmed = False  # whether the number beside the list is its total
+        self.reference = ""  # the enterprise's
+        self.session = 0  # a number of the session that lists are read in
+        self.doubt = ""  # why the latest list is not believed yet
         self._permutation = ""
         self._redeployed = False  # in the course of a list
         self._showing = ""  # the class of answers that show the reference

@@ -29,21 +29,14 @@ from vats_exporter.trunks import FLAG_POSITIONS, Flags, Trunk, normalise_phone
 if TYPE_CHECKING:  # a saved answer is decoded without pydantic
     from vats_exporter.cabinet.settings import FlagPositions
 
-VARYING: Final = (4, 6, 7, 9)
-"""The positions that were seen to vary. [observed]"""
-
-KNOWN_PATTERNS: Final = {
+VARYING: Final = (4, 6, 7, 9)  # the positions that were seen to vary [observed]
+KNOWN_PATTERNS: Final = {  # and what they mean [user]
     "1100": "activated, not marked for deletion, has a working binding",
     "0011": "switched off, marked for deletion",
 }
-"""The known patterns, and what they mean. [user]"""
-
-FLAG: Final = FLAG_POSITIONS.index(4)
-"""Where the flag at 4 stands among a row's values."""
-
+FLAG: Final = FLAG_POSITIONS.index(4)  # where the flag at 4 stands among a row's values
+# Rows more than another column's, at least, in which a column of phones must show one.
 _CLEARLY: Final = 3
-"""Rows more than another column's, at least, in which a column of phones must show one."""
-
 _NAME_WORD: Final = re.compile(r"[^\W\d_](?:[^\W\d_]|[.'’\-])*")
 
 Column: TypeAlias = tuple[int, ...]
@@ -74,25 +67,15 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the list of subscribers.
+    """One page of the list of subscribers."""
 
-    Attributes:
-        records: its rows, in the cabinet's order.
-        total: the number of rows on all pages, as the answer seems to give it; ``None`` where it
-            can't be told. [assumed]
-        read_by: whether the compiled script's classes read it, or the rows' block alone.
-        not_by_script: why the script did not; empty where it did.
-        answer_class: the type signature of the answer's own object.
-        references: the boxed longs outside of the rows, as written, in the order of reading.
-        texts: the texts of all records, by column, among which phones and names are looked for.
-    """
-
-    records: tuple[Record, ...]
-    total: int | None = None
+    records: tuple[Record, ...]  # its rows, in the cabinet's order
+    total: int | None = None  # the rows on all pages, where the answer seems to say it [assumed]
     read_by: Literal["script", "block"] = "block"
-    not_by_script: str = ""
-    answer_class: str = ""
-    references: tuple[str, ...] = ()
+    not_by_script: str = ""  # why not
+    answer_class: str = ""  # the type signature of the answer's own object
+    references: tuple[str, ...] = ()  # the boxed longs outside of the rows, in order
+    # Of all records, by column; among them phones and names are looked for.
     texts: Mapping[Column, Sequence[str | None]] = field(default_factory=dict, repr=False)
 
 
@@ -111,13 +94,9 @@ def guess_total(numbers: Sequence[int], rows: int) -> int | None:
 def read_trunks(
     pages: Sequence[Page], positions: FlagPositions
 ) -> tuple[tuple[Trunk, ...], tuple[str, ...]]:
-    """Turn the rows of all pages of one listing into trunks.
+    """Turn the rows of all pages into trunks; also say what could not be told of them.
 
-    Returns:
-        the trunks in order, and sentences on what could not be told, without personal data.
-
-    Raises:
-        UndecodableError: a reference is not a number GWT could have written.
+    An ``UndecodableError`` is for a reference that is no number GWT could have written.
     """
     records = [record for page in pages for record in page.records]
     columns: dict[Column, list[str | None]] = {

@@ -36,20 +36,14 @@ from vats_exporter.gwt import (
 
 Values = tuple[int | None, ...]
 
+# A block in the first letters of its fields' kinds: where a flag is 0, a string may be null. The
+# flag at 4 is an object of one value, or a primitive behind what stands at 5.
 _BLOCK: Final = re.compile("(?=[nbso]{7}(?P<flag>o|[ns][nb])[nbso]{2}o)")
-"""A block in the first letters of its fields' kinds: where a flag is 0, a string may be null.
-
-The flag at 4 is an object of one value, or a primitive behind what stands at 5.
-"""
-
 _ELEMENTS: Final = Repeat((Kind.OBJECT,))
+# Lists whose length is in their names. [gwt]
 _WITHOUT_COUNT: Final = ("java.util.Collections$EmptyList", "java.util.Collections$SingletonList")
-"""Lists whose length is in their names. [gwt]"""
-
-_DEEPEST: Final = 4
-"""Objects within objects in a record in which texts are looked for."""
-_MOST_OBJECTS: Final = 1000
-"""Fields of a record, and of the objects in it, in which they are looked for."""
+_DEEPEST: Final = 4  # objects within objects in a record in which texts are looked for
+_MOST_OBJECTS: Final = 1000  # fields of a record, and of the objects in it, in which they are
 
 
 class _Block(NamedTuple):
@@ -62,10 +56,7 @@ class _Block(NamedTuple):
 
 
 class ClassTable:
-    """The classes of a script, ready to read its deployment's answers.
-
-    ``classes`` are by type signature, of the permutation and all fragments that were read.
-    """
+    """The classes of a script, by type signature, ready to read its deployment's answers."""
 
     def __init__(self, classes: Mapping[str, Fields | NotUnderstood | None]) -> None:
         self._reader = ObjectReader(classes)
@@ -99,14 +90,9 @@ def read_page(
 ) -> Page:
     """Read the answer to a list request; a page without records is an empty list.
 
-    Args:
-        response: a decoded ``//OK`` answer.
-        table: the classes in the deployment's script; ``None`` reads by the block alone.
-        not_by_script: why there is no table.
-
-    Raises:
-        TableError: the table lacks a class of the answer, or does not fit it.
-        UndecodableError: no list of rows, or none whose rows are certain.
+    By the block alone where there is no table, for the reason given. A ``TableError`` is for one
+    that lacks a class of the answer or does not fit it, an ``UndecodableError`` for an answer
+    without a list whose rows are certain.
     """
     if response.status != "OK" or not response.tokens or not response.string_table:
         raise UndecodableError("the answer is no object")
@@ -136,12 +122,7 @@ def _shown(page: Page) -> list[str]:
 
 
 def read_by_script(response: Response, table: ClassTable, marks: str) -> Page | None:
-    """Read a page by the script's classes; ``None`` where no class in it holds a row's block.
-
-    Raises:
-        TableError: the table lacks a class of the answer, or does not fit it.
-        UndecodableError: which objects are the list's rows can't be told.
-    """
+    """Read a page by the script's classes; ``None`` where no class in it holds a row's block."""
     root = table.read_objects(response, marks)
     if not isinstance(root, GwtObject):
         return None

@@ -18,14 +18,10 @@ from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.page import FLAG, Record
 from vats_exporter.gwt.tokens import JAVA, NUMBERS, Tokens
 
-_UNKNOWN: Final = -1
-"""The value of a flag that may be anything."""
-
+_UNKNOWN: Final = -1  # the value of a flag that may be anything
+# References after which a field whose values are spelled out once each is taken to share them.
 _SHARES: Final = 8
-"""References after which a field whose values are spelled out once each is taken to share them."""
-
-_FEW: Final = 4
-"""Rows, the first ones, that may be known to be referred to."""
+_FEW: Final = 4  # rows, the first ones, that may be known to be referred to
 
 
 class Blocks(NamedTuple):
@@ -57,11 +53,7 @@ class Rows(NamedTuple):
 
 
 def resolve(tokens: Tokens, rows: Rows) -> list[Record]:
-    """Give the rows, with the flags looked up that are references.
-
-    Raises:
-        UndecodableError: for one of them no value is possible, or more than one.
-    """
+    """Give the rows, with the flags looked up that are references; refuse what is not certain."""
     blocks, records = rows.blocks, rows.blocks.records
     flags = [record.values[FLAG] or 0 for record in records]
     referring = [(flag, at) for flag, at in zip(flags, blocks.starts, strict=True) if flag < 0]

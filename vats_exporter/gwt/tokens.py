@@ -23,18 +23,15 @@ _LISTS: Final = "ArrayList LinkedList Vector Stack Arrays$ArrayList HashSet Link
 _COLLECTIONS: Final = {f"java.util.{name}" for name in _LISTS.split()}
 _MAPS: Final = {f"java.util.{name}" for name in ("HashMap", "LinkedHashMap", "IdentityHashMap")}
 
+# Classes whose content is a number. [gwt]
 NUMBERS: Final = {
     f"java.lang.{name}"
     for name in ("Boolean", "Byte", "Short", "Character", "Integer", "Float", "Double")
 }
-"""Classes whose content is a number. [gwt]"""
-
+# Classes after which comes a number or a length, and no object; arrays are others. [gwt]
 _VALUED: Final = NUMBERS | _MAPS | _COLLECTIONS - {"java.util.Arrays$ArrayList"}
-"""Classes after which comes a number or a length, and no object; arrays are others. [gwt]"""
-
 JAVA: Final = ("java.", "[")
-_SOMETHING: Final = re.compile("[^0-]")
-"""An element of a list that is neither null nor a reference."""
+_SOMETHING: Final = re.compile("[^0-]")  # an element of a list that is no null and no reference
 
 
 class Header(NamedTuple):
@@ -55,16 +52,15 @@ class Tokens:
 
     Attributes:
         all: ``None`` for those with a point, which would be taken for integers.
-        letters: one for each, as :func:`letters` makes them.
+        letters: one for each, as :func:`vats_exporter.gwt.letters` makes them.
         strings: by number; the one of null is empty.
         names: of the classes among the strings, without their hash, by number.
         texts: the numbers of null and of strings that are no class.
-        earliest: the first place at which each string can be used, by number.
-        latest: the last place at which its first use can be.
+        earliest, latest: the first and the last place of each string's first use, by number.
         certain: the places of strings whose first use can be nowhere else.
         long: the number of ``java.lang.Long``; 0 if the answer has none.
         collections: the numbers of the classes of lists, sets and arrays of objects.
-        valued: the numbers of the classes after which comes a number or a length, and no object.
+        valued: those of the classes after which comes a number or a length, and no object.
     """
 
     def __init__(self, response: Response, letters: str) -> None:
