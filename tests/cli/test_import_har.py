@@ -182,6 +182,13 @@ def test_a_recording_that_cannot_be_read_is_one_line(run: Run) -> None:
     )
 
 
+def test_a_recording_without_end_is_read_to_a_limit(run: Run) -> None:
+    ended = run("import-har", "/dev/zero")
+    assert ended.status == 1
+    assert ended.stderr.startswith("/dev/zero: cannot be read as JSON: ")
+    assert len(ended.stderr) < 200
+
+
 def test_a_visit_that_only_moved_a_selector_gives_that(run: Run, tmp_path: Path) -> None:
     payload = next(one for one in PAYLOADS if "|setEnabled|" in one)
     file = write_visit(tmp_path, "AbonentDeviceFormGwtService", payload)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import click
 
@@ -14,6 +14,8 @@ from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, failing, sentence, tell, write
 from vats_exporter.tools.har import Recording, RecordingError, read_recording
+
+_LONGEST: Final = 1 << 28  # bytes of a recording: a longer one is cut, and is no JSON then
 
 
 @click.command(
@@ -43,7 +45,7 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
     """
     unreadable = OSError, ValueError, RecursionError
     with failing(unreadable, "{file}: cannot be read as JSON: {error}", file=file.name):
-        document = json.load(file)
+        document = json.loads(file.read(_LONGEST))
     with failing(RecordingError, "{file}: {error}", file=file.name):
         found = read_recording(document)
     text = _configuration(found, name)
