@@ -22,7 +22,7 @@ from vats_exporter.history.ledger import Event, HistoryError
 from vats_exporter.trunks import FLAGS, Words, read_phone
 
 _POLL: Final = 1.0  # seconds between two looks at the file while following it
-_BEFORE_FOLLOWING: Final = 10  # events shown at first
+_AT_FIRST: Final = 10  # events shown before following
 _FLAGS: Final = {flag.key: Words(flag.key, flag.on.ru) for flag in FLAGS}
 
 
@@ -30,13 +30,11 @@ def _since(text: str) -> float:
     """Read a time as a person writes it; return it in seconds since the epoch."""
     with suppress(ValueError):
         return time.time() - parse_duration(text)
-    try:
+    with suppress(ValueError, OverflowError, OSError):
         # Without a zone it is this machine's. Python 3.10 knows the zone Z by its number alone.
         return datetime.fromisoformat(text.upper().replace("Z", "+00:00")).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise click.BadParameter(
-            _("{value!r}; write 2h, 7d, 2026-11-01 or 2026-11-01T15:30", value=text)
-        ) from None
+    hint = _("{value!r}; write 2h, 7d, 2026-11-01 or 2026-11-01T15:30", value=text)
+    raise click.BadParameter(hint)
 
 
 def _phone(text: str) -> str:
@@ -50,7 +48,6 @@ def _phone(text: str) -> str:
         "events --since 2h",
         "events --account office --phone '+7 916 123-45-67'",
         "events --follow --format json | jq 'select(.flag == \"bound\")'",
-        "events --history.file /var/lib/vats-exporter/history.db",
     )
 )
 @options.config_file
@@ -110,8 +107,7 @@ def command(**given: Any) -> None:
         for phone in phones:
             if not is_known_phone(path, phone):
                 fail("{phone}: no trunk has or had this phone", phone=phone)
-        few = given["follow"] and since is None
-        events = read(limit=_BEFORE_FOLLOWING if few else None)
+        events = read(limit=_AT_FIRST if given["follow"] and since is None else None)
     if events:
         write(as_text(events))
     if given["follow"]:

@@ -20,7 +20,7 @@ from functools import cache, partial
 from itertools import zip_longest
 from pathlib import Path
 from string import Formatter
-from typing import Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
@@ -146,18 +146,13 @@ def fail(message: str, *, status: int = FAILED, **parts: object) -> NoReturn:
 
 @contextmanager
 def failing(
-    errors: type[Exception] | tuple[type[Exception], ...],
-    message: str,
-    *,
-    status: int = FAILED,
-    **parts: object,
+    errors: type[Exception] | tuple[type[Exception], ...], message: str, **parts: Any
 ) -> Iterator[None]:
-    """End the program with a sentence on these errors, whose parts are *error* and *filename*."""
+    """As :func:`fail` on these errors, whose parts are *error* and *filename*."""
     try:
         yield
     except errors as error:
-        filename = getattr(error, "filename", None)
-        fail(message, status=status, error=error, filename=filename, **parts)
+        fail(message, error=error, filename=getattr(error, "filename", None), **parts)
 
 
 def printable(text: str) -> str:

@@ -25,18 +25,7 @@ from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import VARYING
 from vats_exporter.cli import options, output
 from vats_exporter.cli.options import Found
-from vats_exporter.cli.output import (
-    Table,
-    _,
-    complain,
-    count,
-    fail,
-    sentence,
-    tell,
-    track,
-    words,
-    write,
-)
+from vats_exporter.cli.output import Table, _, complain, count, fail, tell, track, words, write
 from vats_exporter.expected_off import read_lines
 from vats_exporter.logs import get_logger
 from vats_exporter.trunks import ROW_FLAGS, TRUNK_FIELDS, Trunk
@@ -115,9 +104,8 @@ def list_command(**given: Any) -> None:
     if form != "table":
         return
     tell(count(read, "{shown} of {count} trunk", "{shown} of {count} trunks", shown=shown))
-    tell(
-        "Pattern: a row's values at positions {positions}.", positions=", ".join(map(str, VARYING))
-    )
+    positions = ", ".join(map(str, VARYING))
+    tell("Pattern: a row's values at positions {positions}.", positions=positions)
     if unknown:
         tell("?: a pattern that is not known; vats-exporter inspect shows examples.")
 
@@ -127,21 +115,22 @@ def _table(*, expected: bool) -> Callable[[Sequence[Found]], str]:
     table = Table(*titles, _("Pattern"), _("Trunk"), *([_("Expected")] * expected))
     yes, no, off = _("yes"), _("no"), _("off")
 
-    def row(found: Found) -> list[str]:
-        trunk = found.trunk
-        return [
-            found.account,
-            trunk.phone or "-",
-            trunk.name or "-",
-            *(yes if flag.of(trunk) else no for flag in ROW_FLAGS),
-            trunk.pattern + ("" if trunk.known else " ?"),
-            trunk.ref,
-            *([off if trunk.expected_off else ""] * expected),
-        ]
+    def text(chosen: Sequence[Found]) -> str:
+        rows = (
+            [
+                account,
+                trunk.phone or "-",
+                trunk.name or "-",
+                *(yes if flag.of(trunk) else no for flag in ROW_FLAGS),
+                trunk.pattern + ("" if trunk.known else " ?"),
+                trunk.ref,
+                *([off if trunk.expected_off else ""] * expected),
+            ]
+            for account, _cabinet, trunk in chosen
+        )
+        return table.text(rows, grey=[found.trunk.expected_off for found in chosen])
 
-    return lambda chosen: table.text(
-        map(row, chosen), grey=[found.trunk.expected_off for found in chosen]
-    )
+    return text
 
 
 def _fields(found: Found) -> dict[str, Any]:
@@ -185,15 +174,13 @@ def show_command(**given: Any) -> None:
     """
     accounts = options.choose(given["config_file"], given["account"])
     chosen = options.find(chain.from_iterable(options.read_trunks(accounts)), given["phones"])
-    between = ""
-    for found in track(chosen, "reading the details: {done} of {total}"):
+    for number, found in enumerate(track(chosen, "reading the details: {done} of {total}")):
         try:
             details = found.cabinet.read_details(found.trunk.ref)
         except CabinetError as error:
             complain("{phone}: {error}", phone=found.label, error=error)
         else:
-            write(between + _card(found, details, secrets=given["show_secrets"]))
-        between = "\n"
+            write("\n" * bool(number) + _card(found, details, secrets=given["show_secrets"]))
 
 
 def _card(found: Found, details: TrunkDetails, *, secrets: bool) -> str:
@@ -294,14 +281,11 @@ def _choose(given: Mapping[str, Any]) -> list[Found]:
 
 
 def _plan(chosen: Sequence[Found], *, enabled: bool, shown: bool) -> int:
-    """Look where the selectors are, and say what would be done; return how many would be moved.
-
-    The cabinets' names are looked up again: a call of plain Java types also works with a stale
-    policy, so its answer would not tell. [gwt]
-    """
+    """Look where the selectors are, and say what would be done; return how many would be moved."""
     states: list[bool | None] = []
     with output.failing(CabinetError, "nothing was changed: {error}"):
         for cabinet in dict.fromkeys(found.cabinet for found in chosen):
+            # A call of plain Java types also works with a stale policy; no answer would tell. [gwt]
             cabinet.discover()
         for found in track(chosen, "reading the selectors: {done} of {total}"):
             payload = found.cabinet.selector_payload(found.trunk.ref, enabled=enabled)
@@ -341,7 +325,7 @@ def _carry_out(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     rows = []
     for found, switch in both:
-        outcome = sentence(f"{switch.outcome.value}: {switch.error}".removesuffix(": "))
+        outcome = output.sentence(f"{switch.outcome.value}: {switch.error}".removesuffix(": "))
         rows.append((found, [_state(switch.before), _state(switch.after), outcome]))
     _write_table(rows, _("Before"), _("After"), _("Outcome"))
     done = sum(switch.after is enabled for _found, switch in both)
@@ -349,7 +333,7 @@ def _carry_out(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
     undone = {found.account for found, one in both if one.outcome is SwitchOutcome.PENDING}
     for account, error in stopped.items():
         if account in undone:
-            tell("{account}: stopped: {error}", account=account, error=sentence(error))
+            tell("{account}: stopped: {error}", account=account, error=output.sentence(error))
     if undone or any(one.outcome is SwitchOutcome.STARTED for _found, one in both):
         fail("what is not done is left as it was", status=output.INTERRUPTED)
     sys.exit(output.FAILED if done < len(chosen) else 0)
