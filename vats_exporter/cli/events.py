@@ -65,12 +65,9 @@ def _phone(text: str) -> str:
     read=_phone,
     shell_complete=options.complete_phone,
 )
+@options.option("--since TIME", "Events since: 2h, 7d, 2026-11-01, 2026-11-01T15:30.", read=_since)
 @options.option(
-    "--since TIME", "Only events since then: 2h, 7d, 2026-11-01, 2026-11-01T15:30.", read=_since
-)
-@options.option(
-    "-f --follow",
-    "Keep showing events as they come, until Ctrl-C; without --since, starts with the last ten.",
+    "-f --follow", "Show events as they come, until Ctrl-C; without --since, from the last ten on."
 )
 @options.option(
     "--format [table|json]", "json is one object per line, with times in UTC.", default="table"
@@ -92,8 +89,7 @@ def command(**given: Any) -> None:
     path = given["history_file"]
     if path is None:
         config = options.read_config(given["config_file"])
-        path = config.history.file
-        if path is None:
+        if not (path := config.history.file):
             fail("{file}: history.file is not set: history is in memory alone", file=config.file)
     accounts, phones, since = given["account"], given["phone"], given["since"]
     read = partial(read_events, path, accounts=accounts, phones=phones, since=since)

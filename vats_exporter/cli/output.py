@@ -167,7 +167,7 @@ as_json: Final = partial(json.dumps, ensure_ascii=False)
 def facts(lines: dict[str, str]) -> str:
     """Write a name and a value on each line, the values below each other."""
     width = max(map(len, lines)) + 2
-    return "".join(f"{name:<{width}}{printable(value)}\n" for name, value in lines.items())
+    return "".join(f"{name:<{width}}{printable(value) or '-'}\n" for name, value in lines.items())
 
 
 class Table:

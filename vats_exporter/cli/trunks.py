@@ -63,10 +63,7 @@ def command() -> None:
 
 
 @command.command(
-    "list",
-    epilog=options.examples(
-        "trunks list --account office --sort name", "trunks list --format csv > trunks.csv"
-    ),
+    "list", epilog=options.examples("trunks list --account office --format csv > trunks.csv")
 )
 @options.config_file
 @options.accounts
@@ -187,8 +184,8 @@ def _card(found: Found, details: TrunkDetails, *, secrets: bool) -> str:
     """One trunk, a line for each thing known of it."""
     trunk = found.trunk
     lines = {
-        _("phone"): trunk.phone or details.phone or "-",
-        _("name"): trunk.name or "-",
+        _("phone"): trunk.phone or details.phone,
+        _("name"): trunk.name,
         _("account"): found.account,
         _("trunk"): f"{trunk.ref} ({trunk.id})",
         **{words(flag.on): _("yes") if flag.of(trunk) else _("no") for flag in ROW_FLAGS},
@@ -198,11 +195,9 @@ def _card(found: Found, details: TrunkDetails, *, secrets: bool) -> str:
     if trunk.expected_off:
         lines[_("expected")] = _("off")
     if details.device:
-        lines[_("selector")] = _state(details.enabled)
-        lines[_("line")] = details.line or "-"
+        lines |= {_("selector"): _state(details.enabled), _("line"): details.line}
         if secrets:
-            lines[_("SIP login")] = details.sip_login or "-"
-            lines[_("SIP password")] = details.sip_password or "-"
+            lines |= {_("SIP login"): details.sip_login, _("SIP password"): details.sip_password}
     return output.facts(lines)
 
 
@@ -215,8 +210,7 @@ _SWITCH_HELP: Final = """Switch the selector of some trunks {state}.
 PHONE is a phone number in any notation, its last seven digits, or a trunk's reference. Shows what
 will be done and asks for confirmation; then switches one selector at a time, reads each back, and
 prints a table of before and after. The state that the cabinet shows afterwards counts, not its
-reply. A refused login, or a cabinet that cannot be reached or does not answer, ends it for that
-account.
+reply. A refused login, or a cabinet that does not answer, ends it for that account.
 
 Exits with 0 only if every selector is {state} in the end, and with 130 if some were not tried.
 """
@@ -241,9 +235,7 @@ def _add_switch(name: str, *, enabled: bool) -> None:
     )
     @options.option("--all", "All trunks of the chosen accounts.")
     @options.option("--yes", "Do not ask.")
-    @options.option(
-        "--dry-run", "Only say what would be done; --log.level debug logs the requests."
-    )
+    @options.option("--dry-run", "Only say what would be done; --log.level debug logs requests.")
     @options.log_level
     @_phones(metavar="[PHONE...]")
     def switch(**given: Any) -> None:
@@ -252,10 +244,15 @@ def _add_switch(name: str, *, enabled: bool) -> None:
         plan = _("trunks to be switched {state}: {count}", state=_state(enabled), count=moving)
         if given["dry_run"]:
             tell("{plan}; nothing was sent", plan=plan)
-        elif given["yes"] or not moving or _agreed(plan):
-            _carry_out(chosen, enabled=enabled)
-        else:
-            fail("nothing was changed")
+            return
+        if moving and not given["yes"]:
+            output.put(_("{plan}; go on? [y/N]: ", plan=plan))
+            answer = sys.stdin.readline()
+            if not answer.endswith("\n"):  # the end of the input, which is a no
+                tell("")
+            if answer.strip().casefold() not in ("y", "yes", "д", "да"):
+                fail("nothing was changed")
+        _carry_out(chosen, enabled=enabled)
 
 
 _add_switch("enable", enabled=True)
@@ -300,15 +297,6 @@ def _plan(chosen: Sequence[Found], *, enabled: bool, shown: bool) -> int:
         cells = ([said[state]] for state in states)
         _write_table(zip(chosen, cells, strict=True), _("Selector"))
     return states.count(not enabled)
-
-
-def _agreed(plan: str) -> bool:
-    """Ask; the end of the input is a no."""
-    output.put(_("{plan}; go on? [y/N]: ", plan=plan))
-    answer = sys.stdin.readline()
-    if not answer.endswith("\n"):
-        tell("")
-    return answer.strip().casefold() in ("y", "yes", "д", "да")
 
 
 def _carry_out(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
