@@ -23,6 +23,7 @@ from vats_exporter.trunks import FLAGS, Words, read_phone
 
 _POLL: Final = 1.0  # seconds between two looks at the file while following it
 _AT_FIRST: Final = 10  # events shown before following
+_AsText = Callable[[list[Event]], str]
 _FLAGS: Final = {flag.key: Words(flag.key, flag.on.ru) for flag in FLAGS}
 
 
@@ -114,13 +115,8 @@ def command(**given: Any) -> None:
         tell(count(len(events), "{count} event", "{count} events"))
 
 
-def follow_events(
-    read: Callable[..., list[Event]], as_text: Callable[[list[Event]], str], *, last: int
-) -> NoReturn:
-    """Write the events after a number as they come.
-
-    A file that cannot be read for a while, because it is being replaced, is told once.
-    """
+def follow_events(read: Callable[..., list[Event]], as_text: _AsText, *, last: int) -> NoReturn:
+    """Write the events after a number as they come; of a file that is being replaced, tell once."""
     told = ""
     while True:
         time.sleep(_POLL)
@@ -136,7 +132,7 @@ def follow_events(
             last = events[-1].id or 0
 
 
-def _table() -> Callable[[list[Event]], str]:
+def _table() -> _AsText:
     table = Table(_("Time"), _("Account"), _("Phone"), _("Name"), _("Event"))
 
     def row(event: Event) -> list[str]:

@@ -229,9 +229,7 @@ def _add_switch(name: str, *, enabled: bool) -> None:
     @options.config_file
     @options.accounts
     @options.option(
-        "--file FILE",
-        "Read phones from a file, one per line; - is standard input.",
-        type=click.File("r", encoding="utf-8"),
+        "--file FILE", "Phones, one a line; - is standard input.", type=click.File(encoding="utf-8")
     )
     @options.option("--all", "All trunks of the chosen accounts.")
     @options.option("--yes", "Do not ask.")
