@@ -36,7 +36,6 @@ INTERRUPTED: Final = 130
 
 LOCALE: Final = Path(__file__).parent / "locale"
 
-_FAILURE: Final = f"{__name__}.failure"
 _PATIENCE: Final = 1.0  # seconds that pass without a line of progress
 _ERASE: Final = "\r\x1b[K"
 _BOLD, _GREY, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
@@ -70,8 +69,7 @@ def words(both: Words) -> str:
 def sentence(text: str) -> str:
     """Translate a message of another module, which is in English because it is logged as well.
 
-    ``sentences.txt`` has them, each part that differs as a placeholder. What is put together of
-    several sentences is taken apart.
+    ``sentences.txt`` has them, with placeholders; several sentences in one are taken apart.
     """
     if _("en") == "en":
         return text
@@ -130,12 +128,12 @@ def tell(message: str, **parts: object) -> None:
 def complain(message: str, **parts: object) -> None:
     """Tell what failed; the command does the rest, and ends with status 1."""
     tell(message, **parts)
-    click.get_current_context().meta[_FAILURE] = True
+    click.get_current_context().meta[__name__] = True
 
 
 def has_failed() -> bool:
     """Whether something was complained of."""
-    return _FAILURE in click.get_current_context().meta
+    return __name__ in click.get_current_context().meta
 
 
 def fail(message: str, *, status: int = FAILED, **parts: object) -> NoReturn:
@@ -160,8 +158,7 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
-as_json: Final = partial(json.dumps, ensure_ascii=False)
-"""Writes JSON on one line; :func:`write` escapes the lone surrogates in it as JSON does."""
+as_json: Final = partial(json.dumps, ensure_ascii=False)  # write() escapes lone surrogates in it
 
 
 def facts(lines: dict[str, str]) -> str:
@@ -173,8 +170,7 @@ def facts(lines: dict[str, str]) -> str:
 class Table:
     """Rows in columns, laid out as they come: a column is as wide as what it has held so far.
 
-    In a terminal that is too narrow, texts are folded at blanks. A phone never is, and nothing is
-    for a pipe.
+    In a terminal that is too narrow, texts are folded at blanks, but no phones.
     """
 
     def __init__(self, *titles: str, right: Collection[int] = ()) -> None:

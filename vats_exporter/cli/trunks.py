@@ -46,8 +46,7 @@ _SORT: Final[dict[str, Callable[[Found], Any]]] = {
     "state": lambda found: (
         found.trunk.expected_off,
         *(not flag.troubles(found.trunk) for flag in ROW_FLAGS),
-        found.account,
-        found.trunk.phone,
+        *_SORT["account"](found),
     ),
 }
 
