@@ -181,6 +181,16 @@ def test_numbers_are_counted_in_both_languages(number: int, english: str, russia
         ),
         ("must be on or off", "должно быть on или off"),
         ("the placeholder {page} is missing", "нет подстановки {page}"),
+        ('unexpected "x" at 7', 'неожиданное "x" в позиции 7'),
+        ("unexpected KeyError at a.py:7", "непредвиденная ошибка KeyError в a.py:7"),
+        (
+            "Expecting value: line 1 column 2 (char 1)",
+            "здесь нужно значение: строка 1, столбец 2 (символ 1)",
+        ),
+        (
+            "sign_in: vpbx.mts.ru redirects to another host (https://a.b); not followed",
+            "вход: vpbx.mts.ru перенаправляет на другой узел (https://a.b); переход не выполнен",
+        ),
         ("the moon is full", "the moon is full"),
     ],
 )

@@ -521,6 +521,16 @@ def test_an_empty_file_of_phones_is_told(run: Run, config: tuple[str, str], tmp_
     assert ended.stderr == f"{file}: no phones in it\n"
 
 
+def test_a_file_of_phones_in_another_encoding_is_told(
+    run: Run, config: tuple[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "phones.txt"
+    file.write_bytes("79161234567  # касса\n".encode("cp1251"))
+    ended = run("trunks", "disable", *config, "--file", str(file), "--yes")
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr == f"{file}: not UTF-8\n"
+
+
 def test_nothing_is_changed_while_an_account_cannot_be_read(
     run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
 ) -> None:

@@ -262,7 +262,8 @@ def _choose(given: Mapping[str, Any]) -> list[Found]:
     if sum(map(bool, (wanted, file, everyone))) != 1:
         raise click.UsageError(_("give phones, or --file, or --all: one of them"))
     if file:
-        wanted = [phone for _line, phone in read_lines(file.read())]
+        with output.failing(UnicodeDecodeError, "{file}: not UTF-8", file=file.name):
+            wanted = [phone for _line, phone in read_lines(file.read())]
         if not wanted:
             fail("{file}: no phones in it", file=file.name)
     accounts = options.choose(given["config_file"], given["account"])
