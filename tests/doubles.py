@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vats_exporter.cabinet.answers import Answer, CallEnded
+from vats_exporter.cabinet.listing import listing_of
 from vats_exporter.refresh import Clock
 from vats_exporter.trunks import Flags, Listing, Trunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vats_exporter.cabinet.client import CabinetClient
     from vats_exporter.details import DetailedSource
     from vats_exporter.refresh import Refresher
     from vats_exporter.trunks import AccountState
@@ -130,3 +132,9 @@ class Ticks:
 
     def __call__(self) -> float:
         return self.now
+
+
+def read_first_page(cabinet: CabinetClient) -> Listing:
+    """The first page of the list alone, for scripted servers that answer one list request."""
+    with cabinet._alone():
+        return listing_of([cabinet._read_page(0)], cabinet._settings)

@@ -31,6 +31,7 @@ from tests.cabinet.replay import (
     rows,
     truth,
 )
+from tests.doubles import read_first_page
 from vats_exporter import (
     Cabinet,
     NotSwitchedError,
@@ -182,13 +183,13 @@ def test_other_captures_are_read_too(
 
 def test_one_page_is_read_for_a_check(server: ReplayServer, make_cabinet: CabinetMaker) -> None:
     server.pages = [capture("list_page100")]
-    listing = make_cabinet(server, page_size=100, check_total=True).read_first_page()
+    listing = read_first_page(make_cabinet(server, page_size=100, check_total=True))
     assert len(listing.trunks) == 100
     assert server.count(LIST) == 1
 
 
 def test_what_was_found_can_be_looked_at(cabinet: CabinetClient) -> None:
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     assert cabinet.discovery is not None
     assert cabinet.discovery.permutation == PERMUTATION
     assert cabinet.discovery.policies["AbonentBrowserGwtService"] == PERMUTATION_POLICY
@@ -231,7 +232,7 @@ def test_what_is_set_by_hand_wins(server: ReplayServer, make_cabinet: CabinetMak
         signatures={"java.lang.Long": long_signature},
         enterprise="42",
     )
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     body = server.received[-1].body.decode()
     assert server.count(NOCACHE) == 0
     assert f"|{'F' * 32}|" in body
@@ -256,7 +257,7 @@ def test_one_script_is_enough_where_the_service_is_set_by_hand(
 def test_an_enterprise_can_be_given_as_a_reference(
     server: ReplayServer, make_cabinet: CabinetMaker
 ) -> None:
-    make_cabinet(server, enterprise="Cb$_yN").read_first_page()
+    read_first_page(make_cabinet(server, enterprise="Cb$_yN"))
     assert "|8|Cb$_yN|0|0|8|" in server.received[-1].body.decode()
 
 
@@ -264,7 +265,7 @@ def test_the_older_tail_of_the_list_request_can_be_configured(
     server: ReplayServer, make_cabinet: CabinetMaker
 ) -> None:
     tail = "|{filter}|7|0|0|8|{enterprise}|0|8|{page}|8|{page_size}|0|"
-    make_cabinet(server, list_tail=tail, filter=0).read_first_page()
+    read_first_page(make_cabinet(server, list_tail=tail, filter=0))
     assert server.received[-1].body.endswith(b"|5|5|0|6|0|0|0|7|0|0|8|CbwhyN|0|8|A|8|D|0|")
 
 
@@ -394,7 +395,7 @@ def test_a_redeployment_between_two_pages_costs_one_call(
 ) -> None:
     simulated = simulate(300)
     cabinet = sign_up(simulated)
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     old = simulated.deployment.permutations[0]
 
     def redeploy(request: Incoming) -> Fault | None:
@@ -421,7 +422,7 @@ def test_a_session_that_ends_between_two_pages_costs_one_sign_in(
 ) -> None:
     simulated = simulate(300)
     cabinet = sign_up(simulated)
-    cabinet.read_first_page()
+    read_first_page(cabinet)
 
     def end(request: Incoming) -> Fault | None:
         if request.call == "list" and request.page == page:

@@ -29,6 +29,7 @@ from tests.cabinet.replay import (
     gwt,
     html,
 )
+from tests.doubles import read_first_page
 from vats_exporter.cabinet import discovery
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.discovery import find_permutations
@@ -128,7 +129,7 @@ def test_time_is_linear_in_the_script(piece: str) -> None:
 def test_the_policies_and_signatures_of_a_capture_are_found(
     cabinet: CabinetClient, server: ReplayServer
 ) -> None:
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     found = cabinet.discovery
     assert found is not None
     expected = truth("permutation_cache")
@@ -145,7 +146,7 @@ def test_a_script_in_a_page_is_read_where_there_is_no_other(
     page = f"<html><script><!--\nvar $wnd=parent;{code}\n--></script></html>"
     server.always(SCRIPT, Reply(status="404 Not Found"))
     server.always(HTML, Reply(body=page.encode()))
-    assert len(cabinet.read_first_page().trunks) == 3
+    assert len(read_first_page(cabinet).trunks) == 3
     assert server.calls()[-3:] == [SCRIPT, HTML, LIST]
 
 
@@ -403,7 +404,7 @@ def test_the_selectors_method_comes_from_the_script(sign_up: SignUp) -> None:
 def test_a_tail_that_does_not_fit_the_class_is_told(sign_up: SignUp) -> None:
     _, cabinet = sign_up(deployed(), list_tail="{filter}|8|{page}|8|{page_size}|")
     with pytest.raises(CabinetError, match="the client writes 11 values"):
-        cabinet.read_first_page()
+        read_first_page(cabinet)
 
 
 def test_a_missing_script_is_no_cabinet(cabinet: CabinetClient, server: ReplayServer) -> None:

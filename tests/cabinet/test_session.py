@@ -38,7 +38,7 @@ from tests.cabinet.replay import (
     renamed,
     truth,
 )
-from tests.doubles import Ticks
+from tests.doubles import Ticks, read_first_page
 from vats_exporter.cabinet import session
 from vats_exporter.cabinet.answers import Answer as Answered
 from vats_exporter.cabinet.answers import CallEnded, Redeployed, SignIn, TraceEvent
@@ -85,12 +85,12 @@ def test_login_and_password_arrive_as_they_are(
     server: ReplayServer, make_cabinet: CabinetMaker, login: str, password: str
 ) -> None:
     server.login, server.password = login, password
-    make_cabinet(server, login=login, password=password).read_first_page()
+    read_first_page(make_cabinet(server, login=login, password=password))
     assert server.forms == [{"j_username": login, "j_password": password}]
 
 
 def test_the_form_is_encoded_as_browsers_do(cabinet: CabinetClient, server: ReplayServer) -> None:
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     request = server.received[0]
     assert request.method == "POST"
     assert request.path == SIGN_IN
@@ -102,7 +102,7 @@ def test_a_password_that_is_no_text_is_refused_without_being_shown(
     server: ReplayServer, make_cabinet: CabinetMaker, hides: Hides
 ) -> None:
     with pytest.raises(LoginRefusedError, match="UTF-8") as caught:
-        make_cabinet(server, password="geheim-\udcff").read_first_page()
+        read_first_page(make_cabinet(server, password="geheim-\udcff"))
     assert "geheim" not in repr(caught.value.__context__)
     hides(caught.value)
     assert server.received == []
@@ -217,7 +217,7 @@ def test_the_enterprise_is_read_from_where_the_redirects_end(
 ) -> None:
     server.answer("/", redirect(path))
     server.answer(path.partition("#")[0], html("<html><input type=password></html>"))
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     assert cabinet.enterprise == "2613189773"
 
 
@@ -229,7 +229,7 @@ def test_an_enterprise_page_right_after_the_form_needs_no_other(
     )
     server.answer(ENTERPRISE, html())
     server._sessions.add("geheim-cookie-mine")
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     assert server.count("/") == 0
 
 
@@ -260,9 +260,9 @@ def test_with_an_enterprise_set_by_hand_the_login_page_is_still_a_refusal(
 def test_signing_in_again_begins_without_the_old_cookie(
     cabinet: CabinetClient, server: ReplayServer
 ) -> None:
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     server.end_sessions()
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     forms = [request for request in server.received if request.path == SIGN_IN]
     assert len(forms) == 2
     assert all("cookie" not in request.headers for request in forms)
@@ -433,16 +433,16 @@ def test_a_new_client_waits_like_the_one_before_it(server: ReplayServer) -> None
     pace = SignInPace(clock=ticks)
     settings = CabinetSettings(address=server.url, login=LOGIN, password=PASSWORD, page_size=3)
     with CabinetClient(settings, pace=pace) as cabinet:
-        cabinet.read_first_page()
+        read_first_page(cabinet)
     ticks.now += 30
     for _ in range(100):  # a reload makes new clients
         with CabinetClient(settings, pace=pace) as cabinet, pytest.raises(NotGwtError) as caught:
-            cabinet.read_first_page()
+            read_first_page(cabinet)
         assert caught.value.retry_after == 30.0
     assert server.count(SIGN_IN) == 1
     ticks.now += 30
     with CabinetClient(settings, pace=pace) as cabinet:
-        cabinet.read_first_page()
+        read_first_page(cabinet)
     assert server.count(SIGN_IN) == 2
 
 
@@ -450,9 +450,9 @@ def test_a_sign_in_that_is_nearly_due_is_waited_for(server: ReplayServer) -> Non
     pace = SignInPace(pause=0.2)
     settings = CabinetSettings(address=server.url, login=LOGIN, password=PASSWORD, page_size=3)
     with CabinetClient(settings, pace=pace) as cabinet:
-        cabinet.read_first_page()
+        read_first_page(cabinet)
         server.end_sessions()
-        cabinet.read_first_page()
+        read_first_page(cabinet)
     assert server.count(SIGN_IN) == 2
 
 
@@ -465,11 +465,11 @@ def test_a_password_file_is_read_again_before_each_sign_in(
     with CabinetClient(settings, pace=SignInPace(clock=Ticks())) as cabinet:
         assert not cabinet.credentials_changed()
         with pytest.raises(LoginRefusedError):
-            cabinet.read_first_page()
+            read_first_page(cabinet)
         assert not cabinet.credentials_changed()
         file.write_text(PASSWORD)
         assert cabinet.credentials_changed()
-        cabinet.read_first_page()
+        read_first_page(cabinet)
         assert not cabinet.credentials_changed()
 
 
@@ -483,11 +483,11 @@ def test_a_cookie_that_does_not_come_back_is_no_refused_password(
     ):
         server.answer(SIGN_IN, redirect("/", cookie=f"JSESSIONID={COOKIE}{attributes}"))
         with pytest.raises(NotACabinetError, match=says) as caught:
-            cabinet.read_first_page()
+            read_first_page(cabinet)
         hides(caught.value)
     server.answer(SIGN_IN, redirect("/", cookie='JSESSIONID=x; Version=1; Path="/"'))
     server._sessions.add("x")
-    assert len(cabinet.read_first_page().trunks) == 3
+    assert len(read_first_page(cabinet).trunks) == 3
 
 
 def test_a_path_does_not_show_the_cookie_that_stands_in_it(
@@ -498,7 +498,7 @@ def test_a_path_does_not_show_the_cookie_that_stands_in_it(
     server.always(f"/welcome/{COOKIE}-1", html())
     server.always(f"/{COOKIE}-1/", html())
     with pytest.raises(NotACabinetError, match=r"ended at /welcome/\*\*\*") as caught:
-        cabinet.read_first_page()
+        read_first_page(cabinet)
     hides(caught.value)
 
 
@@ -588,7 +588,7 @@ def test_a_session_that_ends_between_two_pages_is_renewed_once(
         server.end_sessions()
         return ended
 
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     server.answer(LIST, gwt(capture("list_page3")), end)
     server.pages = [b"", capture("list_empty")]
     listing = cabinet.read_trunks()
@@ -717,7 +717,7 @@ def test_a_redeployment_between_two_pages_is_discovered_and_the_call_repeated(
         server.redeploy(REDEPLOYED)
         return gwt(capture("ex_incompatible_policy"))
 
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     server.answer(LIST, gwt(capture("list_page3")), redeployed)
     server.pages = [b"", capture("list_empty")]
     assert len(cabinet.read_trunks().trunks) == 3
@@ -864,7 +864,7 @@ def test_only_names_of_classes_are_quoted_of_an_exception(
 def test_any_answer_gives_a_list_or_one_error_of_the_tree(
     cabinet: CabinetClient, server: ReplayServer
 ) -> None:
-    cabinet.read_first_page()
+    read_first_page(cabinet)
     page = capture("list_page3")
     cuts = st.tuples(st.integers(0, len(page)), st.integers(0, len(page)), st.binary(max_size=9))
     bodies = st.binary(max_size=60) | cuts.map(lambda cut: page[: cut[0]] + cut[2] + page[cut[1] :])
@@ -876,7 +876,7 @@ def test_any_answer_gives_a_list_or_one_error_of_the_tree(
         reply = Reply(status, body, headers={"Content-Type": kind, "Connection": "close"})
         server.answer(LIST, reply)
         with contextlib.suppress(CabinetError):
-            cabinet.read_first_page()
+            read_first_page(cabinet)
         server._scripted.clear()
 
     check()

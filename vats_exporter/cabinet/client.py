@@ -22,7 +22,7 @@ from vats_exporter.cabinet import contract, errors
 from vats_exporter.cabinet.answers import PageRead
 from vats_exporter.cabinet.contract import DETAILS, LIST, SELECTOR, TrunkDetails
 from vats_exporter.cabinet.discovery import Discovery
-from vats_exporter.cabinet.listing import listing_of, read_all
+from vats_exporter.cabinet.listing import read_all
 from vats_exporter.cabinet.page import Page
 from vats_exporter.cabinet.session import Session
 from vats_exporter.cabinet.settings import CabinetSettings
@@ -113,11 +113,6 @@ class CabinetClient(Session):
                 self._signed_in = False
             return self._read_list()
 
-    def read_first_page(self) -> Listing:
-        """Read one page, which may not hold all trunks, to see whether everything works."""
-        with self._alone():
-            return self._with_misfit(listing_of([self._read_page(0)], self._settings))
-
     def read_details(self, ref: str, *, renew: bool = True) -> TrunkDetails:
         """Read one trunk's device form, or the other form where that one does not apply.
 
@@ -163,15 +158,13 @@ class CabinetClient(Session):
 
     def _read_list(self) -> Listing:
         try:
-            return self._with_misfit(read_all(self._read_page, self._settings, self._known))
+            listing = read_all(self._read_page, self._settings, self._known)
         except errors.CabinetError as error:
             if isinstance(error, errors.DoubtfulError) or not self._known.doubt:
                 raise
             # Another session has to wait, or does not work; the doubt stays.
             both = f"{self._known.doubt}; {error}"
             raise errors.IncompleteError(both, retry_after=error.retry_after) from None
-
-    def _with_misfit(self, listing: Listing) -> Listing:
         misfit = self.discovery.misfit if self.discovery else ""
         return listing._replace(warnings=(*listing.warnings, misfit)) if misfit else listing
 
