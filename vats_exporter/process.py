@@ -1,9 +1,10 @@
-"""What ends a process, and what systemd is told of it."""
+"""What ends a process, what it is granted, and what systemd is told of it."""
 
 from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import threading
@@ -23,6 +24,16 @@ def keep_signals(*others: signal.Signals) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDS, *others})
     # Once it ends, a second Ctrl-C does as a second SIGTERM, and raises no exception.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def take_all_descriptors() -> None:
+    """Raise the limit of open files to the most that is granted, as Go programs do.
+
+    The usual one, 1024, is for programs that wait by select(), and each connection is one.
+    """
+    with suppress(OSError, ValueError):  # the most may be no number that can be asked for
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def wait_for_end(reload: Callable[[], object] | None = None) -> None:

@@ -94,8 +94,8 @@ def test_without_any_file_both_places_are_told(
     ended = run("check")
     assert ended.status == 2
     assert ended.stderr == (
-        "no configuration: neither vats-exporter.yml nor "
-        "/etc/vats-exporter/vats-exporter.yml is there; name one with --config.file\n"
+        "no configuration: no vats-exporter.yml, no /etc/vats-exporter/vats-exporter.yml; "
+        "name one with --config.file\n"
     )
 
 

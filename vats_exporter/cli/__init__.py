@@ -1,9 +1,7 @@
 """The command line: ``vats-exporter COMMAND``, in English or in Russian.
 
 Each command is a module of this package with a click command called ``command``, imported when it
-is asked for: ``--help`` and ``decode`` need neither pydantic nor requests, and start fast.
-
-Commands declare their help in English; what is shown is a copy of them in the operator's language.
+is asked for: ``--help`` and ``decode`` start fast, without pydantic.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from vats_exporter import __version__
 from vats_exporter.cli.output import FAILED, INTERRUPTED, LOCALE, _, fail, has_failed, tell
 from vats_exporter.redaction import describe_unexpected
 
-COMMANDS: Final = {
+COMMANDS: Final = {  # in the order of --help, each with the line that stands there
     "serve": "Export the trunks of the configured accounts to Prometheus.",
     "check": "Check a configuration and, with --online, whether it works.",
     "trunks": "Show the trunks of all accounts, and switch their selectors.",
@@ -36,7 +34,6 @@ COMMANDS: Final = {
     "decode": "Decode responses of the cabinet to JSON.",
     "demo": "Try everything on a simulated cabinet, without an account.",
 }
-"""The commands, in the order of ``--help``, each with the line that stands there."""
 
 LANGUAGES: Final = ("en", "ru")
 _DOMAIN: Final = "vats-exporter"

@@ -62,8 +62,7 @@ def command(*, files: Sequence[str], scripts: Sequence[str]) -> None:
 
 def _read_scripts(names: Sequence[str]) -> ClassTable:
     """Read the classes of a permutation and its fragments."""
-    # Imported here: most answers are decoded without a script.
-    from vats_exporter.gwt.script import read_script  # noqa: PLC0415
+    from vats_exporter.gwt.script import read_script  # noqa: PLC0415 - most need no script
 
     texts = []
     for name in names:
@@ -77,8 +76,7 @@ def _read_scripts(names: Sequence[str]) -> ClassTable:
         classes = read_script(*texts).classes
     if not classes:
         fail(
-            "{file}: reads no class: a permutation is {{strong name}}.cache.js, and "
-            "not the .nocache.js",
+            "{file}: reads no class: a permutation is {{strong name}}.cache.js, not .nocache.js",
             file=first,
         )
     return ClassTable(classes)

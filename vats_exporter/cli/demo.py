@@ -22,8 +22,8 @@ from vats_exporter.demo import Account, SimulatedCabinet, make_accounts
 from vats_exporter.process import keep_signals, wait_for_end
 
 _HOST: Final = "127.0.0.1"
+_PORT: Final = click.IntRange(0, 65535)
 _CABINET_PORT: Final = 9743
-
 _TTL: Final = "5s"
 _PACE: Final = 15.0  # seconds after which another trunk changes
 _HOLD: Final = 120.0  # seconds for which one that was changed by hand is left alone
@@ -38,16 +38,10 @@ _HOLD: Final = 120.0  # seconds for which one that was changed by hand is left a
     "--trunks N", "Trunks of each account.", type=click.IntRange(0, 100_000), default=25
 )
 @options.option(
-    "--accounts N",
-    "Accounts of the cabinet, each with trunks of its own.",
-    type=click.IntRange(1, 100),
-    default=1,
+    "--accounts N", "Accounts, each with trunks of its own.", type=click.IntRange(1, 100), default=1
 )
 @options.option(
-    "--port PORT",
-    "Port of the exporter; 0 picks a free one.",
-    type=click.IntRange(0, 65535),
-    default=9742,
+    "--port PORT", "Port of the exporter; 0 picks a free one.", type=_PORT, default=9742
 )
 @options.option(
     "--host ADDRESS",
@@ -58,7 +52,7 @@ _HOLD: Final = 120.0  # seconds for which one that was changed by hand is left a
 @options.option(
     "--cabinet-port PORT",
     "Port of the cabinet; 0 picks a free one.  [default: 9743, or a free one if that is taken]",
-    type=click.IntRange(0, 65535),
+    type=_PORT,
 )
 @options.option("--details", "Also read the trunks' details: the selector, the SIP line.")
 @options.option(
@@ -98,8 +92,7 @@ def _start_cabinet(
     port = given["cabinet_port"]
     if port is None and given["port"] != _CABINET_PORT:
         with suppress(OSError):
-            usual = SimulatedCabinet(accounts, address=(_HOST, _CABINET_PORT))
-            return stack.enter_context(usual)
+            return stack.enter_context(SimulatedCabinet(accounts, address=(_HOST, _CABINET_PORT)))
     with failing(OSError, "--cabinet-port: cannot listen on port {port}: {error}", port=port):
         return stack.enter_context(SimulatedCabinet(accounts, address=(_HOST, port or 0)))
 

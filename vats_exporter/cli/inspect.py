@@ -55,15 +55,14 @@ def command(*, config_file: Path | None, account: str | None, save: Path | None)
     logs.configure(level="error")
     found = inspect(chosen, details=save is not None)
     if found.discovery is not None:
+        warnings = map(output.printable, map(sentence, found.listing.warnings))
         sections = [
             output.facts(_found(chosen, found, found.discovery)),
             Table(_("Service"), _("Policy")).text(sorted(found.discovery.policies.items())),
             Table(_("Class"), _("Signature")).text(_classes(found.discovery)),
             _differing(found),
             _patterns(chosen, found),
-            "".join(
-                f"! {output.printable(sentence(warning))}\n" for warning in found.listing.warnings
-            ),
+            "".join(f"! {warning}\n" for warning in warnings),
         ]
         write("\n".join(filter(None, sections)))
     if save is not None and found.answers:

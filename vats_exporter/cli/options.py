@@ -7,13 +7,13 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn, get_args
+from typing import Any, Final, NamedTuple, get_args
 from urllib.request import ProxyHandler, build_opener
 
 import click
@@ -37,7 +37,6 @@ from vats_exporter.web.settings import load_web_config
 
 # Where a configuration is looked for if none is named, in this order.
 CONFIG_FILES: Final = (Path("vats-exporter.yml"), Path("/etc/vats-exporter/vats-exporter.yml"))
-
 _AT_ONCE: Final = 8  # cabinets that are read at the same time
 _EXPORTER: Final = "http://127.0.0.1:9742/metrics"
 _SERIES: Final = re.compile(r'^vats_trunk_active\{account="([^"]*)",phone="(\d+)"', re.MULTILINE)
@@ -151,30 +150,29 @@ def read_config(file: Path | None) -> Config:
     """Read a command's configuration; end the program where there is none, or it is wrong."""
     if file is None:
         fail(
-            "no configuration: neither {files[0]} nor {files[1]} is there; name one with "
-            "--config.file",
+            "no configuration: no {files[0]}, no {files[1]}; name one with --config.file",
             status=WRONG_CONFIGURATION,
             files=CONFIG_FILES,
         )
-    try:
+    with _refusing():
         return load(file)
-    except ConfigError as error:
-        _refuse(error)
 
 
 def read_web_config(file: Path | None) -> Protection | None:
     """Read what protects the exporter's own address, if anything does; end where that is wrong."""
-    try:
+    with _refusing():
         return Protection(partial(load_web_config, file), file) if file else None
-    except ConfigError as error:
-        _refuse(error)
 
 
-def _refuse(error: ConfigError) -> NoReturn:
+@contextmanager
+def _refusing() -> Iterator[None]:
     """Say what is wrong with a configuration, a line a problem, and end the program."""
-    for problem in error.problems:
-        tell("{file}: {problem}", file=error.file, problem=in_words(problem))
-    sys.exit(WRONG_CONFIGURATION)
+    try:
+        yield
+    except ConfigError as error:
+        for problem in error.problems:
+            tell("{file}: {problem}", file=error.file, problem=in_words(problem))
+        sys.exit(WRONG_CONFIGURATION)
 
 
 def in_words(problem: Problem) -> str:
@@ -217,10 +215,9 @@ class Found(NamedTuple):
 def read_accounts(
     chosen: Sequence[AccountSettings], level: logs.Level | None = None
 ) -> Iterator[tuple[AccountSettings, CabinetClient, Listing | CabinetError]]:
-    """Read every trunk of some accounts, several accounts at a time.
+    """Read every trunk of some accounts, several accounts at a time; yield each, in order, at once.
 
-    Yields each account, its cabinet, which stays open until the command ends, and its trunks or
-    what went wrong, in order, as soon as it is there.
+    The cabinets stay open until the command ends.
     """
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - serve does without
 
@@ -264,8 +261,7 @@ def read_trunks(
 def find(everything: Iterable[Found], wanted: Sequence[str]) -> list[Found]:
     """Find trunks by phones as people write them, their last seven digits, or references.
 
-    Returns them in the order asked for, each once. What names no trunk, or more than one, is
-    complained of.
+    In the order asked for, each once; complains of what names no trunk, or more than one.
     """
     by_name: dict[str, list[Found]] = defaultdict(list)
     for found in everything:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import time
-from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
 
-from vats_exporter import address, logs
+from vats_exporter import address, logs, process
 from vats_exporter.app import Exporter, Options
 from vats_exporter.cli import options
 from vats_exporter.cli.output import failing
@@ -20,7 +18,6 @@ from vats_exporter.config.loading import load
 from vats_exporter.config.models import Config
 from vats_exporter.config.values import parse_duration
 from vats_exporter.logs import get_logger
-from vats_exporter.process import give_signs_of_life, keep_signals, notify, wait_for_end
 from vats_exporter.redaction import Privacy
 from vats_exporter.web.server import Limits
 from vats_exporter.web.site import Urls, parse_metrics_path
@@ -134,8 +131,7 @@ def command(**given: Any) -> None:
     protection = options.read_web_config(given["web_config_file"])
     private = set().union(*given["collector_privacy"])
     external, prefix = given["web_external_url"], given["web_route_prefix"]
-    if prefix is None:
-        prefix = urlsplit(external).path
+    prefix = urlsplit(external).path if prefix is None else prefix
     settings = Options(
         protection=protection,
         limits=Limits(given["web_max_connections"], read_timeout=given["web_read_timeout"]),
@@ -148,11 +144,7 @@ def command(**given: Any) -> None:
     if given["web_systemd_socket"]:
         with failing(ValueError, "--web.systemd-socket: {error}"):
             addresses = address.systemd_addresses(os.environ)
-    # As Go programs do: the usual limit of open files, 1024, is for programs that wait by select(),
-    # and each connection is one. Not where the most is no number that can be asked for.
-    with suppress(OSError, ValueError):
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    process.take_all_descriptors()
 
     def log_as_told(config: Config) -> Config:
         logs.configure(
@@ -165,14 +157,14 @@ def command(**given: Any) -> None:
         return config
 
     def ready() -> None:
-        notify("READY=1", f"STATUS=accounts: {exporter.accounts}, at {exporter.url}")
+        process.notify("READY=1", f"STATUS=accounts: {exporter.accounts}, at {exporter.url}")
 
     def reload() -> None:
-        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        process.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         exporter.reload()
         ready()
 
-    keep_signals(signal.SIGHUP)
+    process.keep_signals(signal.SIGHUP)
     log_as_told(config)
     with failing(OSError, "--web.listen-address: cannot listen on {filename}: {error}"):
         exporter = Exporter(
@@ -180,6 +172,6 @@ def command(**given: Any) -> None:
         )
     with exporter:
         ready()
-        give_signs_of_life(exporter.is_alive)
-        wait_for_end(reload)
-        notify("STOPPING=1")
+        process.give_signs_of_life(exporter.is_alive)
+        process.wait_for_end(reload)
+        process.notify("STOPPING=1")
