@@ -35,7 +35,6 @@ WRONG_CONFIGURATION: Final = 2
 INTERRUPTED: Final = 130
 
 LOCALE: Final = Path(__file__).parent / "locale"
-
 _PATIENCE: Final = 1.0  # seconds that pass without a line of progress
 _ERASE: Final = "\r\x1b[K"
 _BOLD, _GREY, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"

@@ -31,7 +31,6 @@ from vats_exporter.logs import get_logger
 from vats_exporter.trunks import ROW_FLAGS, TRUNK_FIELDS, Trunk
 
 _log = get_logger(__name__)
-
 # What is looked at in a trunk, and what it has to be.
 _ONLY: Final[dict[str, tuple[Callable[[Trunk], bool | None], bool]]] = {
     **{word: (flag.of, word == flag.only[0]) for flag in ROW_FLAGS for word in flag.only},
