@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
 
+def last_column(table: str) -> list[str]:
+    return [line.split("  ")[-1].strip() for line in table.splitlines()[1:]]
+
+
 def test_the_list_shows_every_trunk_of_every_account(
     run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
 ) -> None:
@@ -367,7 +371,7 @@ def test_an_interrupt_says_what_was_done_and_what_was_not(
     ended = run("trunks", "disable", *config, *phones, "--yes")
     assert ended.status == 130
     assert [selectors(cabinet)[phone] for phone in phones] == [False, True, True]
-    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    outcomes = last_column(ended.stdout)
     assert outcomes == ["changed", "not done", "not done"]
     assert "trunks off: 1 of 3" in ended.stderr
 
@@ -403,7 +407,7 @@ def test_a_password_that_changes_half_way_is_refused_once_and_the_rest_is_left_a
     ended = run("trunks", "disable", *config, *phones, "--yes")
     assert ended.status == 130
     assert cabinet.stats()["refused_sign_ins"] == 1
-    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    outcomes = last_column(ended.stdout)
     assert outcomes == [
         "changed",
         "failed: sign_in: the cabinet refused login and password",
@@ -429,7 +433,7 @@ def test_a_cabinet_that_is_gone_stops_its_own_account_alone(
     cabinet.faults = break_off
     ended = run("trunks", "disable", *config, *ours, *theirs, "--yes")
     assert ended.status == 130
-    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    outcomes = last_column(ended.stdout)
     assert outcomes[0].startswith("to be checked in the cabinet: selector: ")
     assert outcomes[1:] == ["not done", "not done", "changed", "changed"]
     assert "trunks off: 2 of 5\ndemo-1: stopped: selector: " in ended.stderr
@@ -462,7 +466,7 @@ def test_a_trunk_removed_meanwhile_fails_alone(
     cabinet.faults = remove
     ended = run("trunks", "disable", *config, *phones, "--yes")
     assert ended.status == 1
-    outcomes = [line.split("  ")[-1].strip() for line in ended.stdout.splitlines()[1:]]
+    outcomes = last_column(ended.stdout)
     assert outcomes[0] == outcomes[2] == "changed"
     assert outcomes[1].startswith("failed: details: ")
 

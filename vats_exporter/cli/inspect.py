@@ -87,7 +87,7 @@ def _found(account: AccountSettings, found: Inspection, names: Discovery) -> dic
         _("address"): account.address,
         _("enterprise"): number,
         _("permutation"): permutation,
-        _("read by"): ", ".join(read_by) or "-",
+        _("read by"): ", ".join(read_by),
         _("pages"): _(
             "{count} ({rows} rows)",
             count=len(found.pages),
