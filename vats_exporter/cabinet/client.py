@@ -170,14 +170,8 @@ class CabinetClient(Session):
 
     def _read_page(self, number: int) -> Page:
         def build(names: Discovery) -> str:
-            return contract.list_request(
-                names.strings(LIST),
-                names.list_tail,
-                filter=str(self._settings.filter),
-                enterprise=self._known.reference,
-                page=gwt.encode_long(number),
-                page_size=gwt.encode_long(self._settings.page_size),
-            )
+            request = names.list_request.replace("{enterprise}", self._known.reference)
+            return request.replace("{page}", gwt.encode_long(number))
 
         def read(response: gwt.Response) -> Page:
             try:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.gwt import SIGNATURE, Field, Kind, Repeat, Response, build_request
+from vats_exporter.gwt import SIGNATURE, Field, Kind, Repeat, Response, build_request, encode_long
 from vats_exporter.gwt.script import Method
 from vats_exporter.trunks import normalise_phone
 
@@ -117,7 +117,7 @@ def validate_list_tail(template: str) -> None:
     """
     if not template.endswith("|"):
         raise ValueError('it must end with "|", or the last value is lost')
-    values = _values(template)
+    values = template.removeprefix("|").split("|")[:-1]
     for number, value in enumerate(values, 1):
         if value not in _PLACEHOLDERS and not re.fullmatch(r"-?[\w$.]+", value, re.ASCII):
             known = ", ".join(_PLACEHOLDERS)
@@ -125,12 +125,6 @@ def validate_list_tail(template: str) -> None:
     for placeholder in ("{page}", "{page_size}"):
         if placeholder not in values:
             raise ValueError(f"the placeholder {placeholder} is missing")
-
-
-def _values(template: str, **known: str) -> list[str]:
-    for name, value in known.items():
-        template = template.replace(f"{{{name}}}", value)
-    return template.removeprefix("|").split("|")[:-1]
 
 
 def choose_list_tail(
@@ -146,8 +140,8 @@ def choose_list_tail(
     kinds = [one for one in fields if isinstance(one, Kind)]
     written = re.compile(r"\|".join(_WRITTEN.get(kind, r"-?\d+") for kind in kinds), re.ASCII)
     for tail in LIST_TAILS if configured == LIST_TAILS[0] else (configured,):
-        values = [*_LIST_HEAD[1:], *_values(tail, filter=str(row_filter))]
-        if written.fullmatch("|".join(values)):
+        values = tail.strip("|").replace("{filter}", str(row_filter))
+        if written.fullmatch("|".join([*_LIST_HEAD[1:], values])):
             return tail, ""
     return configured, (
         f"list_tail does not fit {LIST_REQUEST.rpartition('.')[2]}: the client writes "
@@ -156,10 +150,11 @@ def choose_list_tail(
     )
 
 
-def list_request(strings: Sequence[str], tail: str, **values: str) -> str:
-    """Build the request for one page; the values are those of the tail's placeholders."""
-    tokens = ["1", "2", "3", "4", "1", "5", *_LIST_HEAD, *_values(tail, **values)]
-    return build_request(strings, tokens)
+def list_request(strings: Sequence[str], tail: str, *, row_filter: int, page_size: int) -> str:
+    """Build the request for any page: its tail's {enterprise} and {page} are to be replaced."""
+    values = tail.strip("|").replace("{filter}", str(row_filter))
+    values = values.replace("{page_size}", encode_long(page_size))
+    return build_request(strings, ["1", "2", "3", "4", "1", "5", *_LIST_HEAD, *values.split("|")])
 
 
 def details_request(strings: Sequence[str], *, trunk: str, form: int) -> str:

@@ -196,9 +196,11 @@ class Discovery:
         self.signatures = {**self.script.signatures, **settings.signatures}  # by class name
         fields = self.script.requests.get(self.signatures.get(contract.LIST_REQUEST, ""))
         # With why it does not fit the request's class; empty where it does.
-        self.list_tail, self.misfit = contract.choose_list_tail(
-            settings.list_tail, settings.filter, fields
-        )
+        tail, self.misfit = contract.choose_list_tail(settings.list_tail, settings.filter, fields)
+        if LIST.path in self.policies:  # as it is in all names that are used
+            self.list_request = contract.list_request(
+                self.strings(LIST), tail, row_filter=settings.filter, page_size=settings.page_size
+            )
 
     def _lacks(self, name: str) -> bool:
         known = self.script.classes

@@ -187,7 +187,7 @@ class Session:
                 self._trace(Redeployed(self._permutation, found))
             self._permutation = found
             self._known.deployed(found)
-        if service is not None:
+        if service is not None and service.path not in self.discovery.policies:
             self.discovery.look_for(service.path)
         return self.discovery
 
@@ -254,9 +254,8 @@ class Session:
         }
         path = contract.MODULE_PATH + service.path
         answer = self._transport.send(service.call, path, body, headers, follow=False)
-        limit, unsure = self._settings.max_response, discovery.unsure(service)
         try:
-            response = _read(service.call, answer, limit, unsure)
+            response = _read(service, answer, self._settings.max_response, discovery)
         except (errors.NotGwtError, errors.GwtExceptionError) as error:
             # How the end of a session looks is a guess. So the next listing signs in first: after
             # the first failure in a row, the second, the fourth, the eighth.
@@ -310,8 +309,9 @@ def _send_form(transport: Transport, settings: CabinetSettings) -> str:
     return match[1] if match else ""
 
 
-def _read(name: str, answer: Answer, limit: int, unsure: str) -> gwt.Response:
+def _read(service: Service, answer: Answer, limit: int, names: Discovery) -> gwt.Response:
     """Read the answer to a call: the ``//OK``, or the error of the tree that it means."""
+    name = service.call
     answer.check(name)
     try:
         response = gwt.decode(answer.body, limit=limit)
@@ -329,7 +329,7 @@ def _read(name: str, answer: Answer, limit: int, unsure: str) -> gwt.Response:
     text = "".join(response.string_table[1:2])[:_LONGEST]
     said = "".join(letter if letter.isprintable() else " " for letter in text)
     reason = said if _CLASS.search(text) else "no reason given"
-    reason = f"{found.rpartition('.')[2]}: {reason}{unsure}"
+    reason = f"{found.rpartition('.')[2]}: {reason}{names.unsure(service)}"
     raise errors.RedeployedError(
         f"{name}: the server reports that names are out of date ({reason})"
     )
