@@ -66,8 +66,8 @@ def test_hashes_and_signatures_are_put_as_requests_write_them() -> None:
 
 
 def test_the_positions_of_the_flags_are_those_of_the_notes_unless_they_are_moved() -> None:
-    assert FlagPositions().in_order == (4, 6, 7)
-    assert FlagPositions(active=9).in_order == (9, 6, 7)
+    assert [position for _, position in FlagPositions()] == [4, 6, 7]
+    assert [position for _, position in FlagPositions(active=9)] == [9, 6, 7]
 
 
 def test_the_password_is_that_of_the_file_as_it_is_now(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.gwt import LongError, decode_long
-from vats_exporter.trunks import FLAG_POSITIONS, Flags, Trunk, normalise_phone
+from vats_exporter.trunks import FLAG_POSITIONS, ROW_FLAGS, Flags, Trunk, normalise_phone
 
 if TYPE_CHECKING:  # a saved answer is decoded without pydantic
     from vats_exporter.cabinet.settings import FlagPositions
@@ -111,10 +111,11 @@ def read_trunks(
     phones = shown.get(phone, nothing)
     columns.pop(phone, None)
     names = columns.get(_name_column(columns), nothing)
+    placed = [getattr(positions, flag.key) for flag in ROW_FLAGS]
     meant: dict[tuple[int | None, ...], tuple[Flags, str, bool]] = {}
     for record in records:
         if record.values not in meant:
-            flags = Flags(*(bool(record.value(position)) for position in positions.in_order))
+            flags = Flags(*(bool(record.value(position)) for position in placed))
             pattern = record.pattern
             meant[record.values] = flags, pattern, pattern in KNOWN_PATTERNS
     try:

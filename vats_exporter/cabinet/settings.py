@@ -93,11 +93,6 @@ _Positions: Any = create_model("FlagPositions", __base__=values.Section, **_posi
 class FlagPositions(_Positions):  # type: ignore[misc]  # its fields are made above
     """Which of the twelve values after a row's reference is which flag, counted from 1."""
 
-    @property
-    def in_order(self) -> tuple[int, ...]:
-        """The positions, in the order of the attributes of :class:`~vats_exporter.trunks.Flags`."""
-        return tuple(getattr(self, flag.key) for flag in ROW_FLAGS)
-
     @model_validator(mode="after")
     def _differ(self) -> Self:
         taken: dict[int, str] = {}

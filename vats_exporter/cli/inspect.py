@@ -128,8 +128,7 @@ def _patterns(account: AccountSettings, found: Inspection) -> str:
         flags = (_("yes") if flag.of(example) else _("no") for flag in ROW_FLAGS)
         meaning = sentence(KNOWN_PATTERNS.get(pattern, "unknown"))
         rows.append([pattern, str(len(trunks)), example.phone or example.ref, *flags, meaning])
-    placed = zip(ROW_FLAGS, account.flags.in_order, strict=True)
-    titles = [f"{words(flag.title)} ({position})" for flag, position in placed]
+    titles = [f"{words(flag.title)} ({getattr(account.flags, flag.key)})" for flag in ROW_FLAGS]
     table = Table(_("Pattern"), _("Trunks"), _("Example"), *titles, _("Meaning"), right={1})
     positions = ", ".join(map(str, VARYING))
     note = _("Pattern: a row's values at positions {positions}.", positions=positions)
