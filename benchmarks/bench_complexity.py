@@ -14,10 +14,10 @@ import time
 from typing import TYPE_CHECKING
 
 from vats_exporter import gwt
-from vats_exporter.cabinet.answers import Answer
 from vats_exporter.cabinet.discovery import find_permutations
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.reading import read_page
+from vats_exporter.cabinet.transport import Answer
 from vats_exporter.gwt.script import read_script
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ import click
 from pydantic import BaseModel
 
 from vats_exporter.cabinet import settings as cabinet_settings
-from vats_exporter.cabinet.answers import CALLS
 from vats_exporter.cabinet.errors import RESULTS
+from vats_exporter.cabinet.transport import CALLS
 from vats_exporter.cli import _commands, in_language
 from vats_exporter.config import models
 from vats_exporter.config.models import Config

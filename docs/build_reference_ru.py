@@ -15,8 +15,8 @@ from typing import Any, Final
 import yaml
 
 from docs.build_reference import command_helps, schema_of
-from vats_exporter.cabinet.answers import CALLS
 from vats_exporter.cabinet.errors import RESULTS
+from vats_exporter.cabinet.transport import CALLS
 from vats_exporter.cli import speak
 from vats_exporter.config.models import Config
 from vats_exporter.metrics.table import METRICS

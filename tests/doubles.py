@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vats_exporter.cabinet.answers import Answer, CallEnded
 from vats_exporter.cabinet.listing import listing_of
+from vats_exporter.cabinet.transport import Answer, CallEnded
 from vats_exporter.refresh import Clock
 from vats_exporter.trunks import Flags, Listing, Trunk
 

@@ -19,7 +19,7 @@ from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vats_exporter.cabinet.answers import TraceEvent
+    from vats_exporter.cabinet.transport import TraceEvent
 
 SECRETS = (PASSWORD, quote(PASSWORD), quote_plus(PASSWORD), "Пароль", COOKIE)
 

@@ -37,7 +37,6 @@ from vats_exporter import (
     NotSwitchedError,
     UnknownTrunkError,
 )
-from vats_exporter.cabinet.answers import PageRead, Redeployed, SignIn, TraceEvent
 from vats_exporter.cabinet.client import CabinetClient, SwitchOutcome, TrunkSwitch
 from vats_exporter.cabinet.contract import TrunkDetails
 from vats_exporter.cabinet.errors import (
@@ -51,6 +50,7 @@ from vats_exporter.cabinet.errors import (
 )
 from vats_exporter.cabinet.session import SignInPace
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
+from vats_exporter.cabinet.transport import PageRead, Redeployed, SignIn, TraceEvent
 from vats_exporter.demo import (
     Answer,
     Deployment,

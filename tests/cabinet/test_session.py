@@ -40,8 +40,6 @@ from tests.cabinet.replay import (
 )
 from tests.doubles import Ticks, read_first_page
 from vats_exporter.cabinet import session
-from vats_exporter.cabinet.answers import Answer as Answered
-from vats_exporter.cabinet.answers import CallEnded, Redeployed, SignIn, TraceEvent
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import (
     CabinetError,
@@ -55,6 +53,8 @@ from vats_exporter.cabinet.errors import (
 )
 from vats_exporter.cabinet.session import LostCookieError, SignInPace
 from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.cabinet.transport import Answer as Answered
+from vats_exporter.cabinet.transport import CallEnded, Redeployed, SignIn, TraceEvent
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 
 if TYPE_CHECKING:

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import http.client
+import io
 import socket
 import threading
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPResponse
-from typing import TYPE_CHECKING, Any, Protocol
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.cabinet.proxy import ForwardingProxy
 from tests.cabinet.replay import NOCACHE, ReplayServer, Reply, html, redirect
 from vats_exporter import __version__
-from vats_exporter.cabinet import answers
 from vats_exporter.cabinet import transport as module
-from vats_exporter.cabinet.answers import (
-    Answer,
-    CallEnded,
-    CallStarted,
-    TraceEvent,
-    read_body,
-)
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -37,7 +34,14 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
-from vats_exporter.cabinet.transport import Transport
+from vats_exporter.cabinet.transport import (
+    Answer,
+    CallEnded,
+    CallStarted,
+    TraceEvent,
+    Transport,
+    read_body,
+)
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -109,10 +113,10 @@ def test_one_connection_serves_all_calls(transport: Transport, server: ReplaySer
     bodies = [b"", b"short", b"long" * 100_000, gzip.compress(b"x" * 100_000)]
     for body in bodies:
         server.answer(PATH, Reply(body=body, headers=GZIP if body[:2] == b"\x1f\x8b" else {}))
-        transport.send("list", PATH)
+        transport.follow("list", PATH)
     server.answer(PATH, redirect("/login"), Reply(status="500 Oops", body=b"x" * 1000))
-    transport.send("list", PATH)
-    transport.send("list", PATH)
+    transport.follow("list", PATH)
+    transport.follow("list", PATH)
     assert server.connections == 1
 
 
@@ -161,7 +165,7 @@ def test_the_trace_sees_every_call(
     body = gzip.compress(b"x" * 5000)
     server.answer(PATH, redirect("/next"))
     server.answer("/next", Reply(body=body, headers=GZIP))
-    transport.send("home", PATH)
+    transport.follow("home", PATH)
     assert [type(event) for event in events] == [CallStarted, CallEnded] * 2
     ended = [event for event in events if isinstance(event, CallEnded)]
     answers = [one.outcome for one in ended if isinstance(one.outcome, Answer)]
@@ -192,6 +196,78 @@ def test_the_client_says_who_it_is(transport: Transport, server: ReplayServer) -
     transport.send("nocache", NOCACHE)
     agent = server.received[0].headers["user-agent"]
     assert agent.startswith(f"vats-exporter/{__version__}")
+
+
+# -- bodies
+
+
+class Source(io.BytesIO):
+    """The part of an answer that reading its body needs."""
+
+    def __init__(self, data: bytes, encoding: str) -> None:
+        super().__init__(data)
+        self.headers = {"content-encoding": encoding}
+        self.length = None
+
+
+def read(data: bytes, encoding: str = "", *, limit: int = 1 << 20) -> bytes:
+    source = cast("http.client.HTTPResponse", Source(data, encoding))
+    return read_body(source, limit)
+
+
+@given(st.binary(max_size=5000), st.integers(0, 9))
+def test_what_was_packed_is_unpacked(body: bytes, level: int) -> None:
+    packed = gzip.compress(body, level)
+    assert read(packed, "gzip") == body
+    assert read(packed, " X-GZIP ") == body
+    assert read(body) == body
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=4))
+def test_members_of_a_packed_body_are_joined(bodies: list[bytes]) -> None:
+    packed = b"".join(gzip.compress(body) for body in bodies)
+    assert read(packed, "gzip") == b"".join(bodies)
+
+
+@given(st.data(), st.binary(min_size=1, max_size=500))
+def test_a_packed_body_that_is_cut_off_is_refused(data: st.DataObject, body: bytes) -> None:
+    packed = gzip.compress(body)
+    length = data.draw(st.integers(1, len(packed) - 1))
+    with pytest.raises(UndecodableError, match="cut off" if length > 1 else "broken"):
+        read(packed[:length], "gzip")
+
+
+@given(st.binary(max_size=300), st.sampled_from(["gzip", "identity", "br", "deflate", "x"]))
+def test_any_bytes_are_a_body_or_undecodable(data: bytes, encoding: str) -> None:
+    with contextlib.suppress(UndecodableError):
+        read(data, encoding)
+
+
+def test_nothing_is_an_empty_body_whatever_the_encoding() -> None:
+    for encoding in ("", "identity", "gzip", "br"):
+        assert read(b"", encoding) == b""
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_the_bound_is_exact(encoding: str) -> None:
+    body = b"x" * 200_000
+    sent = gzip.compress(body) if encoding else body
+    assert read(sent, encoding, limit=200_000) == body
+    with pytest.raises(UndecodableError, match="longer than 199999 bytes"):
+        read(sent, encoding, limit=199_999)
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_little_is_kept_past_the_bound(encoding: str) -> None:
+    body = bytes(100_000_000)
+    sent = gzip.compress(body) if encoding else body
+    tracemalloc.start()
+    try:
+        with pytest.raises(UndecodableError, match="longer than 1000000 bytes"):
+            read(sent, encoding, limit=1_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
 
 
 # -- no answer
@@ -422,7 +498,7 @@ def test_redirects_that_drip_are_cut_off_in_time_together(
         server.answer(path, Reply(raw=slow(number)))
     transport = make_transport(server, timeouts=Timeouts(connect=5, read=5, call=0.35))
     with pytest.raises(CabinetTimeoutError, match=r"0\.35 s"):
-        transport.send("list", PATH)
+        transport.follow("list", PATH)
 
 
 def test_no_thread_is_left_behind(transport: Transport, server: ReplayServer) -> None:
@@ -433,13 +509,12 @@ def test_no_thread_is_left_behind(transport: Transport, server: ReplayServer) ->
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize("step", ["_is_idle", "connect", "putrequest"])
+@pytest.mark.parametrize("step", ["poll", "connect", "putrequest"])
 def test_a_call_closed_before_it_is_sent_is_not_sent(
     transport: Transport, server: ReplayServer, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     transport.send("nocache", NOCACHE)
-    where = module if step == "_is_idle" else HTTPConnection
-    real = getattr(where, step)
+    real = getattr(transport._received if step == "poll" else HTTPConnection, step)
 
     def close_first(*given: Any, **options: Any) -> Any:
         done = real(*given, **options)
@@ -447,7 +522,10 @@ def test_a_call_closed_before_it_is_sent_is_not_sent(
         transport.close()
         return done
 
-    monkeypatch.setattr(where, step, close_first)
+    if step == "poll":
+        monkeypatch.setattr(transport, "_received", SimpleNamespace(poll=close_first))
+    else:
+        monkeypatch.setattr(HTTPConnection, step, close_first)
     if step == "connect":
         transport.start_afresh()
     with pytest.raises(UnreachableError, match="the connection was closed"):
@@ -467,7 +545,7 @@ def test_an_answer_that_is_closed_in_the_middle_is_none(
         transport.close()  # as another thread does
         return read_body(answer, limit)
 
-    monkeypatch.setattr(answers, "read_body", read_and_close)
+    monkeypatch.setattr(module, "read_body", read_and_close)
     server.answer(PATH, Reply(raw=never()))
     with pytest.raises(UnreachableError, match="the connection was closed"):
         transport.send("list", PATH)
@@ -539,7 +617,7 @@ with_every_status = pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_blanks_after_a_location_do_not_count(transport: Transport, server: ReplayServer) -> None:
     server.answer(PATH, redirect("/target \t "))
     server.answer("/target", Reply(body=b"here"))
-    answer = transport.send("home", PATH)
+    answer = transport.follow("home", PATH)
     assert (answer.path, answer.body) == ("/target", b"here")
 
 
@@ -553,7 +631,7 @@ def test_a_redirect_within_the_host_is_followed(
     server.answer(PATH, redirect(location.format(port=server.port)), Reply(body=b"here"))
     for path in ("/target", "/"):
         server.answer(path, Reply(body=b"here"))
-    assert transport.send("home", PATH).body == b"here"
+    assert transport.follow("home", PATH).body == b"here"
 
 
 @pytest.mark.parametrize(
@@ -571,7 +649,7 @@ def test_a_redirected_post_is_repeated_as_the_standard_says(
 ) -> None:
     server.answer(PATH, redirect("/target", status=status))
     server.answer("/target", html())
-    transport.send("sign_in", PATH, b"form", {"Content-Type": "text/plain"})
+    transport.follow("sign_in", PATH, b"form", {"Content-Type": "text/plain"})
     target = server.received[-1]
     assert target.method == method
     assert target.body == (b"form" if method == "POST" else b"")
@@ -586,7 +664,7 @@ def test_a_redirect_to_another_host_is_refused_and_nothing_is_sent_there(
         PATH, redirect(f"{other.url}/?geheim-cookie", f"{status} Away", "JSESSIONID=geheim-cookie")
     )
     with pytest.raises(NotACabinetError, match="redirects to another host") as caught:
-        transport.send("sign_in", PATH, b"j_password=geheim", {})
+        transport.follow("sign_in", PATH, b"j_password=geheim", {})
     hides(caught.value)
     assert other.connections == 0
 
@@ -612,7 +690,7 @@ def test_a_redirect_to_what_is_no_page_of_the_host_is_an_error(
 ) -> None:
     server.answer(PATH, redirect(location, f"{status} Away"))
     with pytest.raises(CabinetError) as caught:
-        transport.send("home", PATH)
+        transport.follow("home", PATH)
     assert caught.value.result == "not_gwt"
     assert "geheim" not in str(caught.value)
 
@@ -623,7 +701,7 @@ def test_redirects_in_a_circle_are_an_error_that_says_so(
     server.always("/a", redirect("/b"))
     server.always("/b", redirect("/a"))
     with pytest.raises(NotACabinetError, match="in a circle"):
-        transport.send("home", "/a")
+        transport.follow("home", "/a")
 
 
 def test_a_circle_that_sets_a_new_cookie_each_time_is_still_one(
@@ -632,14 +710,14 @@ def test_a_circle_that_sets_a_new_cookie_each_time_is_still_one(
     cookies = iter(range(100))
     server.always(PATH, lambda _: redirect(PATH, cookie=f"JSESSIONID={next(cookies)}"))
     with pytest.raises(NotACabinetError, match="in a circle"):
-        transport.send("home", PATH)
+        transport.follow("home", PATH)
 
 
 def test_a_page_that_sets_a_cookie_and_redirects_to_itself_is_no_circle(
     transport: Transport, server: ReplayServer
 ) -> None:
     server.answer(PATH, redirect(PATH, cookie="seen=1"), html("you have a cookie"))
-    assert transport.send("home", PATH).body == b"you have a cookie"
+    assert transport.follow("home", PATH).body == b"you have a cookie"
 
 
 def test_ten_redirects_are_followed_and_eleven_are_not(
@@ -648,21 +726,21 @@ def test_ten_redirects_are_followed_and_eleven_are_not(
     for number in range(11):
         server.answer(f"/{number}", redirect(f"/{number + 1}"), redirect(f"/{number + 1}"))
     server.answer("/11", html())
-    assert transport.send("home", "/1").status == 200
+    assert transport.follow("home", "/1").status == 200
     with pytest.raises(NotACabinetError, match="more than 10 times"):
-        transport.send("home", "/0")
+        transport.follow("home", "/0")
 
 
 def test_a_redirect_without_a_target_is_the_answer(
     transport: Transport, server: ReplayServer
 ) -> None:
     server.answer(PATH, Reply(status="302 Found", body=b"where to?"))
-    assert transport.send("home", PATH).status == 302
+    assert transport.follow("home", PATH).status == 302
 
 
 def test_a_redirect_can_be_taken_as_the_answer(transport: Transport, server: ReplayServer) -> None:
     server.answer(PATH, redirect("/elsewhere"))
-    assert transport.send("list", PATH, follow=False).status == 302
+    assert transport.send("list", PATH).status == 302
     assert server.calls() == [PATH]
 
 
@@ -673,10 +751,10 @@ def test_cookies_are_kept_until_they_are_forgotten(
     transport: Transport, server: ReplayServer
 ) -> None:
     server.answer(PATH, redirect("/next", cookie="JSESSIONID=geheim-cookie; Path=/; HttpOnly"))
-    transport.send("home", PATH)
+    transport.follow("home", PATH)
     assert server.received[-1].headers["cookie"] == "JSESSIONID=geheim-cookie"
     transport.cookies.clear()
-    transport.send("home", PATH)
+    transport.follow("home", PATH)
     assert "cookie" not in server.received[-1].headers
 
 
@@ -690,11 +768,11 @@ def test_many_large_cookies_are_bounded_in_memory(
             b"Set-Cookie: c%d-%d=%s\r\n" % (answer, number, b"x" * 60_000) for number in range(90)
         )
         server.answer(PATH, Reply(raw=[HEAD, head, b"Content-Length: 0\r\n\r\n"]))
-        transport.send("home", PATH)
+        transport.follow("home", PATH)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     server.answer(PATH, redirect("/next", cookie="JSESSIONID=geheim-cookie; Path=/"))
-    transport.send("home", PATH)
+    transport.follow("home", PATH)
     assert server.received[-1].headers["cookie"] == "JSESSIONID=geheim-cookie"
     assert kept < 15_000_000  # all of them would be 54 MB
 

@@ -12,10 +12,10 @@ from tests.faults.connections import HOST, port_of
 from tests.faults.faults import CALLS, BadAnswer, redirect
 from tests.faults.trials import lead_to
 from tests.faults.watched import DETAILS_TTL, TTL, settings_for
-from vats_exporter.cabinet.answers import REDIRECTS
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.session import SignInPace
+from vats_exporter.cabinet.transport import REDIRECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

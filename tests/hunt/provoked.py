@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PLACES: Final = {
     "a sign-in": "vats_exporter.cabinet.session:_send_form",
     "a row": "vats_exporter.cabinet.discovery:read_page",
-    "a body": "vats_exporter.cabinet.answers:read_body",
+    "a body": "vats_exporter.cabinet.transport:read_body",
     "a listing": "vats_exporter.cabinet.client:CabinetClient.read_trunks",
     "a device": "vats_exporter.cabinet.contract:read_device_form",
     "a trace": "vats_exporter.metrics.counters:AccountCounters.trace",

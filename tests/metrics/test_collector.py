@@ -23,13 +23,13 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 import vats_exporter
 from tests.doubles import SetClock, answered, let_end
-from vats_exporter.cabinet.answers import CallEnded, Redeployed, SignIn
 from vats_exporter.cabinet.errors import (
     RESULTS,
     CabinetTimeoutError,
     LoginRefusedError,
     UnreachableError,
 )
+from vats_exporter.cabinet.transport import CallEnded, Redeployed, SignIn
 from vats_exporter.history.history import History
 from vats_exporter.metrics import collector as collector_module
 from vats_exporter.metrics import exposition
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric as ClientFamily
 
-    from vats_exporter.cabinet.answers import Trace, TraceEvent
+    from vats_exporter.cabinet.transport import Trace, TraceEvent
 
 PATIENCE = 10.0
 

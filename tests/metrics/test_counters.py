@@ -10,19 +10,19 @@ import pytest
 
 from tests.doubles import answered
 from tests.process import capture_logs
-from vats_exporter.cabinet.answers import (
+from vats_exporter.cabinet.errors import RESULTS, CabinetTimeoutError
+from vats_exporter.cabinet.transport import (
     CallEnded,
     CallStarted,
     PageRead,
     Redeployed,
     SignIn,
 )
-from vats_exporter.cabinet.errors import RESULTS, CabinetTimeoutError
 from vats_exporter.metrics.counters import BUCKETS, SIGN_IN_RESULTS, AccountCounters
 from vats_exporter.refresh import Outcome
 
 if TYPE_CHECKING:
-    from vats_exporter.cabinet.answers import TraceEvent
+    from vats_exporter.cabinet.transport import TraceEvent
 
 
 def counted(counters: AccountCounters, name: str) -> dict[tuple[str, ...], float]:

@@ -13,8 +13,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.doubles import answered, let_end, make_due
-from vats_exporter.cabinet.answers import CallEnded, CallStarted, Redeployed
 from vats_exporter.cabinet.errors import LoginRefusedError, UnreachableError
+from vats_exporter.cabinet.transport import CallEnded, CallStarted, Redeployed
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.redaction import register_secrets
 from vats_exporter.trunks import Flags, Listing, Trunk

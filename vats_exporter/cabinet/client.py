@@ -19,13 +19,13 @@ from typing_extensions import Self
 
 from vats_exporter import gwt
 from vats_exporter.cabinet import contract, errors
-from vats_exporter.cabinet.answers import PageRead
 from vats_exporter.cabinet.contract import DETAILS, LIST, SELECTOR, TrunkDetails
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.listing import read_all
 from vats_exporter.cabinet.page import Page
 from vats_exporter.cabinet.session import Session
 from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.cabinet.transport import PageRead
 from vats_exporter.trunks import Listing, Trunk, read_phone
 
 # Failures of the whole cabinet: trying again for each trunk would lock a login that is refused.

@@ -260,7 +260,7 @@ def find_permutations(script: str) -> tuple[str, ...]:
 def _script(transport: Transport, call: str, *paths: str) -> tuple[str, str]:
     """The first of some scripts that is there: its path and text."""
     for path in paths:
-        answer = transport.send(call, path, follow=False)
+        answer = transport.send(call, path)
         if answer.status != 404:
             answer.check(f"{call}: {path}")
             if len(answer.body) <= _LONGEST_SCRIPT:

@@ -19,12 +19,11 @@ from urllib.parse import urlencode
 from vats_exporter import gwt
 from vats_exporter.address import parse_address
 from vats_exporter.cabinet import contract, errors
-from vats_exporter.cabinet.answers import Answer, Redeployed, SignIn, Trace
 from vats_exporter.cabinet.contract import Service
 from vats_exporter.cabinet.discovery import Discovery, discover
 from vats_exporter.cabinet.listing import Plausibility
 from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.cabinet.transport import Transport
+from vats_exporter.cabinet.transport import Answer, Redeployed, SignIn, Trace, Transport
 from vats_exporter.redaction import redact
 
 T = TypeVar("T")
@@ -158,7 +157,7 @@ class Session:
             # Where there is a cookie there may be a session, also after a call that was broken.
             if path and len(transport.cookies):
                 with suppress(errors.CabinetError):  # only the trace tells whether it worked
-                    transport.send("sign_out", path, follow=False, within=_SIGN_OUT_WITHIN)
+                    transport.send("sign_out", path, within=_SIGN_OUT_WITHIN)
             transport.start_afresh()
             self._signed_in = False
             self._closing.clear()
@@ -253,7 +252,7 @@ class Session:
             "X-GWT-Module-Base": discovery.module_base,
         }
         path = contract.MODULE_PATH + service.path
-        answer = self._transport.send(service.call, path, body, headers, follow=False)
+        answer = self._transport.send(service.call, path, body, headers)
         try:
             response = _read(service, answer, self._settings.max_response, discovery)
         except (errors.NotGwtError, errors.GwtExceptionError) as error:
@@ -284,11 +283,11 @@ def _send_form(transport: Transport, settings: CabinetSettings) -> str:
     if not body:
         raise errors.LoginRefusedError("sign_in: login or password cannot be written as UTF-8")
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = transport.send("sign_in", contract.SIGN_IN_PATH, body, headers)
+    answer = transport.follow("sign_in", contract.SIGN_IN_PATH, body, headers)
     match = contract.ENTERPRISE_PATH.search(answer.path)
     if match is None and answer.status < 400 and not answer.is_login_page:
         # Signed in, it seems, but sent elsewhere: the root leads to the enterprise. [observed]
-        answer = transport.send("home", "/")
+        answer = transport.follow("home", "/")
         match = contract.ENTERPRISE_PATH.search(answer.path)
     if answer.status == 403:
         # The password may well be right, but to ask again and again would make it worse.
@@ -298,7 +297,7 @@ def _send_form(transport: Transport, settings: CabinetSettings) -> str:
     if answer.status >= 400 and answer.status != 401:
         raise answer.error("sign_in")
     if answer.status == 401 or (match is None and answer.is_login_page):
-        if answer.status != 401 and (lost := transport.lost_cookie):
+        if answer.status != 401 and (lost := transport.cookie_rules.why_lost(transport.base_url)):
             raise LostCookieError(f"sign_in: ended at the login page: {lost}")
         raise errors.LoginRefusedError("sign_in: the cabinet refused login and password")
     if match is None and settings.enterprise is None:

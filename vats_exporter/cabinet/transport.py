@@ -1,7 +1,8 @@
 """HTTP to one cabinet: one connection, bounded in time and size, with redirects under control.
 
 What ``http.client`` and ``ssl`` raise becomes one of :mod:`vats_exporter.cabinet.errors`, without
-the original as its cause or context.
+the original as its cause or context. The trace is the one hook that sees everything a cabinet is
+asked: metrics, debug logs and the answers that ``inspect`` keeps hang on it.
 
 * Redirects are followed by hand, to the same host only. From TLS to plain HTTP, as a server behind
   a TLS proxy sends it, is taken to mean TLS; from plain HTTP to TLS is followed for good.
@@ -12,29 +13,43 @@ the original as its cause or context.
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import math
 import re
 import select
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import lru_cache
-from typing import Final, cast
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from io import BytesIO
+from typing import Final, Literal, NamedTuple, cast
 from urllib.parse import urljoin, urlsplit
 from urllib.request import Request
 
-import certifi
-
 from vats_exporter import __version__
-from vats_exporter.address import Proxy, parse_proxy, proxy_of_environment
-from vats_exporter.cabinet import answers, errors
-from vats_exporter.cabinet.answers import Answer, CallEnded, CallStarted, Trace
-from vats_exporter.cabinet.settings import CabinetSettings, TlsSettings
+from vats_exporter.address import Proxy
+from vats_exporter.cabinet import connecting, errors
+from vats_exporter.cabinet.cookies import CookieRules
+from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.redaction import register_secrets
+
+# The names of the calls to a cabinet.
+CALLS: Final = (
+    *("sign_in", "home", "nocache", "permutation", "fragment"),
+    *("list", "details", "selector", "sign_out"),
+)
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_SESSION_ENDED: Final = REDIRECTS | {401, 403}  # as to whoever is not signed in [assumed]
+_LOGIN_FORM: Final = re.compile(
+    r"j_spring_security_check|j_password|type\s{0,4}=\s{0,4}[\"']?password", re.IGNORECASE
+)
+_LOGIN_PATH: Final = re.compile(r"/(?:login|signin|sign-in|auth)\b", re.IGNORECASE)
+_LOOKED_AT: Final = 256 * 1024
 
 _HEADERS: Final = {
     "User-Agent": f"vats-exporter/{__version__}",  # the cabinet's operator sees who calls
@@ -49,20 +64,106 @@ _MOST_INTERIM: Final = 16  # answers such as 103 Early Hints before the final on
 _OPENING: Final = threading.BoundedSemaphore(32)
 
 
+@dataclass(frozen=True, slots=True, repr=False)  # all of it but the status may hold a cookie
+class Answer:
+    """An HTTP answer: the path it came from, after redirects; its body, unpacked; two headers."""
+
+    status: int
+    path: str
+    body: bytes
+    location: str = ""
+    retry_after: str = ""
+
+    @property
+    def is_login_page(self) -> bool:
+        """Whether it is the login page: by its form's fields, or by its address."""
+        text = self.body[:_LOOKED_AT].decode("utf-8", "replace")
+        return bool(_LOGIN_FORM.search(text) or _LOGIN_PATH.search(self.path))
+
+    def check(self, where: str) -> None:
+        """See that the answer is HTTP 200, and neither the login page nor the way to it."""
+        if self.status in _SESSION_ENDED:
+            status = f"HTTP {self.status}"
+            seen = status if self.status >= 400 else f"a redirect ({status})"
+            raise errors.SessionEndedError(f"{where}: {seen}")
+        if self.status != 200:
+            raise self.error(where)
+        # A permutation's .cache.html is a page as well, and begins with GWT's own names.
+        # Servers leave an empty line for each directive of a page.
+        is_page = self.body[:_LOOKED_AT].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+        if is_page and self.is_login_page and b"$wnd" not in self.body:
+            raise errors.SessionEndedError(f"{where}: the login page")
+
+    def error(self, where: str) -> errors.NotGwtError:
+        """Make the error for an HTTP status that is no answer, with when to ask again.
+
+        ``Retry-After`` counts in seconds or names a date. [RFC 9110, 10.2.3]
+        """
+        seconds = 0.0
+        if re.fullmatch("[0-9]{1,9}", self.retry_after):
+            seconds = float(self.retry_after)
+        else:
+            with suppress(ValueError):
+                date = parsedate_to_datetime(self.retry_after).timestamp()
+                seconds = max(0.0, math.ceil(date - time.time()))
+        later = f", to be tried again after {seconds:.0f} s" if seconds else ""
+        return errors.NotGwtError(f"{where}: HTTP {self.status}{later}", retry_after=seconds)
+
+
+class CallStarted(NamedTuple):
+    """An HTTP call, one of :data:`CALLS`, is about to be made."""
+
+    call: str
+
+
+class CallEnded(NamedTuple):
+    """An HTTP call was answered, whatever the answer; or there is no whole one, and why."""
+
+    call: str
+    outcome: Answer | errors.CabinetError
+    duration: float
+
+
+class SignIn(NamedTuple):
+    """A sign-in ended: ``success``, or the result word of the error."""
+
+    result: str
+    duration: float
+
+
+class Redeployed(NamedTuple):
+    """The cabinet's permutation, by its strong name, changed."""
+
+    old: str
+    new: str
+
+
+class PageRead(NamedTuple):
+    """A page of the list was read: by the script's classes, or by the rows' block alone."""
+
+    read_by: Literal["script", "block"]
+
+
+TraceEvent = CallStarted | CallEnded | SignIn | Redeployed | PageRead
+Trace = Callable[[TraceEvent], None]
+
+
 class Transport:
     """HTTP calls to one address (scheme, host and port), one at a time; ``trace`` sees each."""
 
     def __init__(self, base_url: str, settings: CabinetSettings, trace: Trace) -> None:
         self.base_url = base_url
-        self._cookie_rules = answers.CookieRules()
-        self.cookies = self._cookie_rules.jar
+        self.cookie_rules = CookieRules()
+        self.cookies = self.cookie_rules.jar
         self._host = urlsplit(base_url).netloc
         self._settings = settings
         self._trace = trace
         self._proxy: Proxy | None = None
         self._connection: http.client.HTTPConnection | None = None
-        # Of a connection that was made, which may let go of it before its answer is read.
+        # Of a connection that was made, which may let go of it before its answer is read; and
+        # whether anything came over it, or its end.
         self._socket: socket.socket | None = None
+        self._received = select.poll()
         self._cut: errors.CabinetError | None = None  # the call under way, from outside
 
     def send(
@@ -72,55 +173,71 @@ class Transport:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         *,
-        follow: bool = True,
         within: float = math.inf,
+        spent: float = 0.0,
     ) -> Answer:
-        """Send a POST, or a GET without a body, ``within`` so many seconds, or what is configured.
+        """Send a POST, or a GET without a body; a redirect is an answer as any other.
 
+        It takes ``within`` so many seconds, or what is configured, some of which may be ``spent``.
         The call's name is for the trace and for errors.
         """
         self._cut = None
+        self._trace(CallStarted(call))
+        start, outcome = time.monotonic(), None
         seconds = min(within, self._settings.timeouts.call)
-        late = errors.CabinetTimeoutError(f"no whole answer within {seconds:g} s")
-        timer = threading.Timer(seconds, self._end, [late])
+        late = errors.CabinetTimeoutError, f"no whole answer within {seconds:g} s"
+        timer = threading.Timer(max(0.0, seconds - spent), self._end, late)
         timer.daemon = True
         timer.start()
         try:
-            for redirects in range(1 + _MAX_REDIRECTS):
-                answer = self._traced(call, self._request(path, body, headers))
-                if not follow or answer.status not in answers.REDIRECTS or not answer.location:
-                    return answer
-                path = self._target(call, path, answer.location)
-                if answer.status not in (307, 308):
-                    body, headers = None, None
-                elif body is not None:
-                    if redirects:
-                        raise self._astray(call, "the form twice")
-                    self._drop()  # as at first, over a connection of its own: once, whatever breaks
+            while outcome is None:
+                # A server that closes a kept connection has, as a rule, read nothing: then once
+                # more, as browsers do. Only the selector's call changes anything, and to set it
+                # twice is to set it once.
+                outcome = self._try(path, body, headers or {})
         finally:
             timer.cancel()
             timer.join()
+        if self._cut:  # however far it was: its end may look like that of an answer
+            outcome = self._cut
+        if isinstance(outcome, errors.CabinetError):
+            outcome.args = (f"{call}: {self._host}: {outcome}",)
+        self._trace(CallEnded(call, outcome, time.monotonic() - start))
+        if isinstance(outcome, errors.CabinetError):
+            raise outcome
+        return outcome
+
+    def follow(
+        self,
+        call: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send, and go where redirects lead, all in the time of one call."""
+        start = time.monotonic()
+        for redirects in range(1 + _MAX_REDIRECTS):
+            answer = self.send(call, path, body, headers, spent=time.monotonic() - start)
+            if answer.status not in REDIRECTS or not answer.location:
+                return answer
+            path = self._target(call, path, answer.location)
+            if answer.status not in (307, 308):
+                body, headers = None, None
+            elif body is not None:
+                if redirects:
+                    raise self._astray(call, "the form twice")
+                self._drop()  # as at first, over a connection of its own: once, whatever breaks
         raise self._astray(call, f"in a circle, or more than {_MAX_REDIRECTS} times")
 
     def start_afresh(self) -> None:
         """Drop session and connection: a password is not to go twice, as over a kept one it may."""
         self.cookies.clear()
-        self._cookie_rules.lost.clear()
+        self.cookie_rules.lost.clear()
         self._drop()
-
-    @property
-    def lost_cookie(self) -> str:
-        """Why no cookie goes back, or the session's does not, in one sentence; empty if it does."""
-        sent = self._request("/").get_header("Cookie", "")
-        for name, why in self._cookie_rules.lost.items():
-            # Others may go back beside JSESSIONID, such as that of a server that shares the load.
-            if not sent or ("sess" in name.lower() and f"{name}=" not in sent):
-                return f"the cabinet's cookie does not go back to it: {why}"
-        return ""
 
     def close(self) -> None:
         """End a call under way, whose own thread closes the connection, as it stumbles else."""
-        self._end(errors.UnreachableError("the connection was closed"))
+        self._end(errors.UnreachableError, "the connection was closed")
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -132,9 +249,9 @@ class Transport:
         """The socket of the connection, also of one that is being opened."""
         return self._socket or (self._connection.sock if self._connection else None)
 
-    def _end(self, why: errors.CabinetError) -> None:
+    def _end(self, why: type[errors.CabinetError], words: str) -> None:
         """Make reads and writes on the connection end; where it is being opened, see `_open`."""
-        self._cut = why
+        self._cut = why(words)
         if (cut := self._reached) is not None:
             with suppress(OSError):
                 # Below TLS, whose own shutdown would change the object another thread uses.
@@ -163,46 +280,27 @@ class Transport:
             self._drop()
         return (target.path or "/") + (f"?{target.query}" if target.query else "")
 
-    def _request(
-        self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> Request:
-        """A request with the cookies that go to a path; it is not to be opened."""
-        request = Request(self.base_url + path, body)  # noqa: S310
-        request.headers = {**_HEADERS, **(headers or {})}  # the constructor would change their case
-        self.cookies.add_cookie_header(request)
-        return request
-
-    def _traced(self, call: str, request: Request) -> Answer:
-        self._trace(CallStarted(call))
-        start, outcome = time.monotonic(), None
-        while outcome is None:
-            # A server that closes a kept connection has, as a rule, read nothing: then once more,
-            # as browsers do. Only the selector's call changes anything, and to set it twice is to
-            # set it once.
-            outcome = self._try(request)
-        if self._cut:  # however far it was: its end may look like that of an answer
-            outcome = self._cut
-        if isinstance(outcome, errors.CabinetError):
-            outcome.args = (f"{call}: {self._host}: {outcome}",)
-        self._trace(CallEnded(call, outcome, time.monotonic() - start))
-        if isinstance(outcome, errors.CabinetError):
-            raise outcome
-        return outcome
-
-    def _try(self, request: Request) -> Answer | errors.CabinetError | None:
+    def _try(
+        self, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Answer | errors.CabinetError | None:
         """Send a request once; ``None`` is for a kept connection that ended without any answer.
 
         Errors are returned: raised here, they would have a library's exception as their context.
         """
-        settings, target, head = self._settings, request.selector, None
-        headers = dict(request.header_items())
-        kept = self._connection if _is_idle(self._connection) else None
+        settings, head = self._settings, None
+        request = Request(self.base_url + path, body)  # noqa: S310 - it is not to be opened
+        request.headers = {**_HEADERS, **headers}  # the constructor would change their case
+        self.cookies.add_cookie_header(request)
+        target, headers = request.selector, dict(request.header_items())
+        kept = self._connection
+        if kept and (not kept.sock or self._received.poll(0)):
+            kept = None
         try:
             connection = kept or self._open()
             if self._proxy and request.type == "http":
                 target, headers = request.full_url, {**headers, **self._proxy.headers}
             connection.sock.settimeout(settings.timeouts.read)
-            connection.request(request.get_method(), target, request.data, headers)
+            connection.request(request.get_method(), target, body, headers)
             head = connection.getresponse()
             self.cookies.extract_cookies(head, request)
             if "set-cookie" in head.headers:
@@ -210,18 +308,18 @@ class Transport:
                 owner = f"{settings.login} at {settings.address}"
                 register_secrets(*(one.value or "" for one in self.cookies), owner=owner)
             if head.status == 407 and self._proxy:
-                raise answers.proxy_refusal(self._proxy.host, head.status)
-            body = answers.read_body(head, settings.max_response)
+                raise connecting.proxy_refusal(self._proxy.host, head.status)
+            received = read_body(head, settings.max_response)
             # Java servers write the session's cookie into paths too, after a semicolon.
             path = re.sub(r";[^/]*", "", request.selector.partition("?")[0])
             location, later = (head.headers.get(name, "") for name in ("location", "retry-after"))
-            return Answer(head.status, path, body, location.strip(), later)
+            return Answer(head.status, path, received, location.strip(), later)
         except errors.CabinetError as error:
             fault = error.with_traceback(None)
-        except answers.FAULTS as error:
+        except connecting.FAULTS as error:
             connected = self._socket is not None
             proxy = self._proxy.host if self._proxy and not self._reached else ""
-            fault = answers.translate(error, settings.timeouts, connected=connected, proxy=proxy)
+            fault = connecting.translate(error, settings.timeouts, connected=connected, proxy=proxy)
         self._drop()
         ended = head is None and isinstance(fault, errors.UnreachableError) and not self._cut
         return None if kept and ended else fault
@@ -229,14 +327,14 @@ class Transport:
     def _open(self) -> http.client.HTTPConnection:
         """Open a connection to the cabinet, through the proxy if there is one."""
         self._drop()
-        self._proxy = _proxy(self._settings, self.base_url)
+        self._proxy = connecting.choose_proxy(self._settings, self.base_url)
         parts, limit = urlsplit(self.base_url), self._settings.timeouts.connect
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         near = urlsplit(self._proxy.url) if self._proxy else parts
         at = near.hostname or "", near.port or port
         connection = http.client.HTTPConnection(*at, timeout=limit)
         if parts.scheme == "https":
-            context = tls_context(self._settings.tls)
+            context = connecting.tls_context(self._settings.tls)
             connection = http.client.HTTPSConnection(*at, timeout=limit, context=context)
             if self._proxy:
                 connection.set_tunnel(host, port, self._proxy.headers)
@@ -249,19 +347,11 @@ class Transport:
             connection.connect()
         finally:
             _OPENING.release()
-        self._socket = connection.sock
+        self._socket, self._received = connection.sock, select.poll()
+        self._received.register(connection.sock, select.POLLIN)
         if self._cut:  # before there was a socket to cut
             raise ConnectionAbortedError
         return connection
-
-
-def _is_idle(connection: http.client.HTTPConnection | None) -> bool:
-    """Whether a kept connection can be used: nothing came after the answer, nor did it end."""
-    if connection is None or connection.sock is None:
-        return False
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return not poll.poll(0)
 
 
 class _FinalResponse(http.client.HTTPResponse):
@@ -282,34 +372,24 @@ class _FinalResponse(http.client.HTTPResponse):
         return cast("bytes", super()._safe_read(amt))  # type: ignore[misc]  # not in typeshed
 
 
-def tls_context(tls: TlsSettings) -> ssl.SSLContext:
-    """The context that verifies a cabinet's certificate; a file that changed is read again."""
-    try:
-        return _context(tls, tls.ca_file.stat().st_mtime_ns if tls.ca_file else 0)
-    except OSError as error:
-        # ssl.SSLError is one too; the file's path is the user's own.
-        raise errors.TlsError(f"tls.ca_file {tls.ca_file}: {error.strerror or error}") from None
-
-
-@lru_cache(maxsize=64)
-def _context(tls: TlsSettings, _changed: int) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
-    if tls.ca_file is None:
-        context.load_verify_locations(certifi.where())
-    if tls.security_level is not None:
-        context.set_ciphers(f"DEFAULT:@SECLEVEL={tls.security_level}")
-        if tls.security_level == 0:
-            # OpenSSL allows TLS 1.0 and 1.1 at this level; Python asks for 1.2 all the same.
-            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    if tls.legacy_renegotiation:
-        context.options |= 0x4  # ssl.OP_LEGACY_SERVER_CONNECT, which Python has from 3.12 on
-    return context
-
-
-def _proxy(settings: CabinetSettings, base_url: str) -> Proxy | None:
-    try:
-        if settings.proxy_url:
-            return parse_proxy(settings.proxy_url)
-        return proxy_of_environment(base_url) if settings.proxy_from_environment else None
-    except ValueError as error:
-        raise errors.ProxyError(f"proxy: {error}") from None
+def read_body(source: http.client.HTTPResponse, limit: int) -> bytes:
+    """Read a body to its end, and unpack it; ``limit`` bounds its bytes as sent and as unpacked."""
+    wrong = ""
+    body = source.read(limit + 1)
+    packed = source.headers.get("content-encoding", "").strip().lower()
+    if len(body) <= limit and source.length:
+        wrong = "the answer is cut off"
+    elif body and packed in ("gzip", "x-gzip"):
+        try:
+            body = gzip.GzipFile(fileobj=BytesIO(body)).read(limit + 1)
+        except EOFError:
+            wrong = "the compressed answer is cut off"
+        except (OSError, zlib.error):
+            wrong = "the answer's compression is broken"
+    elif body and packed not in ("", "identity"):
+        wrong = "the answer is compressed in a way not asked for"
+    if not wrong and len(body) > limit:
+        wrong = f"the answer is longer than {limit} bytes"
+    if wrong:
+        raise errors.UndecodableError(wrong)
+    return body

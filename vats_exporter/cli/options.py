@@ -19,9 +19,9 @@ from urllib.request import ProxyHandler, build_opener
 import click
 
 from vats_exporter import logs
-from vats_exporter.cabinet.answers import PageRead
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError, UndecodableError
+from vats_exporter.cabinet.transport import PageRead
 from vats_exporter.cli import output
 from vats_exporter.cli.output import WRONG_CONFIGURATION, _, complain, fail, sentence, tell
 from vats_exporter.config.loading import load

@@ -10,7 +10,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import Metric as Family
 
-from vats_exporter.cabinet.answers import (
+from vats_exporter.cabinet.errors import RESULTS, CabinetError
+from vats_exporter.cabinet.transport import (
     CallEnded,
     CallStarted,
     PageRead,
@@ -18,7 +19,6 @@ from vats_exporter.cabinet.answers import (
     SignIn,
     TraceEvent,
 )
-from vats_exporter.cabinet.errors import RESULTS, CabinetError
 from vats_exporter.logs import get_logger
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import clean

@@ -18,11 +18,11 @@ from functools import cache
 from random import SystemRandom
 from typing import Final
 
-from vats_exporter.cabinet.answers import Answer, CallEnded, TraceEvent
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import Page
 from vats_exporter.cabinet.settings import CabinetSettings
+from vats_exporter.cabinet.transport import Answer, CallEnded, TraceEvent
 from vats_exporter.gwt import GWT_2_7, GWT_2_13, SIGNATURE, GwtError, decode, encode_response
 from vats_exporter.redaction import redact
 from vats_exporter.trunks import Listing

@@ -1,37 +1,27 @@
-"""Answers are whole or refused, cookies go back; what fails says why, and which setting helps."""
+"""A cabinet is reached over TLS and through proxies; what fails says which setting helps."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import datetime as dt
-import gzip
 import http.client
-import io
 import os
 import socket
 import ssl
-import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
-from email.message import Message
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
-from urllib.request import Request
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.cabinet.conftest import WEAK_PARAMETERS, server_context
 from tests.cabinet.proxy import ForwardingProxy
 from tests.cabinet.replay import COOKIE, SIGN_IN, ReplayServer, Reply, redirect
-from vats_exporter.cabinet import answers, transport
-from vats_exporter.cabinet.answers import CookieRules, read_body
+from vats_exporter.cabinet import connecting
 from vats_exporter.cabinet.errors import (
     CabinetError,
     CabinetTimeoutError,
@@ -45,191 +35,12 @@ from vats_exporter.cabinet.settings import Timeouts, TlsSettings
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
-    from http.cookiejar import CookieJar
     from pathlib import Path
 
     from tests.cabinet.conftest import CabinetMaker
 
 Hides = Callable[[BaseException], None]
 Start = Callable[[ssl.SSLContext], ReplayServer]
-
-
-class Source(io.BytesIO):
-    """The part of an answer that reading its body needs."""
-
-    def __init__(self, data: bytes, encoding: str) -> None:
-        super().__init__(data)
-        self.headers = {"content-encoding": encoding}
-        self.length = None
-
-
-def read(data: bytes, encoding: str = "", *, limit: int = 1 << 20) -> bytes:
-    source = cast("http.client.HTTPResponse", Source(data, encoding))
-    return read_body(source, limit)
-
-
-@given(st.binary(max_size=5000), st.integers(0, 9))
-def test_what_was_packed_is_unpacked(body: bytes, level: int) -> None:
-    packed = gzip.compress(body, level)
-    assert read(packed, "gzip") == body
-    assert read(packed, " X-GZIP ") == body
-    assert read(body) == body
-
-
-@given(st.lists(st.binary(max_size=300), min_size=1, max_size=4))
-def test_members_of_a_packed_body_are_joined(bodies: list[bytes]) -> None:
-    packed = b"".join(gzip.compress(body) for body in bodies)
-    assert read(packed, "gzip") == b"".join(bodies)
-
-
-@given(st.data(), st.binary(min_size=1, max_size=500))
-def test_a_packed_body_that_is_cut_off_is_refused(data: st.DataObject, body: bytes) -> None:
-    packed = gzip.compress(body)
-    length = data.draw(st.integers(1, len(packed) - 1))
-    with pytest.raises(UndecodableError, match="cut off" if length > 1 else "broken"):
-        read(packed[:length], "gzip")
-
-
-@given(st.binary(max_size=300), st.sampled_from(["gzip", "identity", "br", "deflate", "x"]))
-def test_any_bytes_are_a_body_or_undecodable(data: bytes, encoding: str) -> None:
-    with contextlib.suppress(UndecodableError):
-        read(data, encoding)
-
-
-def test_nothing_is_an_empty_body_whatever_the_encoding() -> None:
-    for encoding in ("", "identity", "gzip", "br"):
-        assert read(b"", encoding) == b""
-
-
-@pytest.mark.parametrize("encoding", ["", "gzip"])
-def test_the_bound_is_exact(encoding: str) -> None:
-    body = b"x" * 200_000
-    sent = gzip.compress(body) if encoding else body
-    assert read(sent, encoding, limit=200_000) == body
-    with pytest.raises(UndecodableError, match="longer than 199999 bytes"):
-        read(sent, encoding, limit=199_999)
-
-
-@pytest.mark.parametrize("encoding", ["", "gzip"])
-def test_little_is_kept_past_the_bound(encoding: str) -> None:
-    body = bytes(100_000_000)
-    sent = gzip.compress(body) if encoding else body
-    tracemalloc.start()
-    try:
-        with pytest.raises(UndecodableError, match="longer than 1000000 bytes"):
-            read(sent, encoding, limit=1_000_000)
-        assert tracemalloc.get_traced_memory()[1] < 4_000_000
-    finally:
-        tracemalloc.stop()
-
-
-# -- cookies
-
-URL = "http://127.0.0.1:8080/j_spring_security_check"
-HOME = "http://127.0.0.1:8080/"
-
-
-def answered(*cookies: str, url: str = URL, jar: CookieJar | None = None) -> CookieJar:
-    jar = CookieRules().jar if jar is None else jar
-    head = Message()
-    for cookie in cookies:
-        head["Set-Cookie"] = cookie
-    jar.extract_cookies(
-        cast("http.client.HTTPResponse", SimpleNamespace(info=lambda: head)), Request(url)
-    )
-    return jar
-
-
-def sent(jar: CookieJar, url: str) -> str:
-    """The header with the cookies that go to an address."""
-    request = Request(url)
-    jar.add_cookie_header(request)
-    return request.get_header("Cookie") or ""
-
-
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        "",
-        "; Path=/",
-        "; HttpOnly; SameSite=Lax",
-        "; Version=1",
-        '; Version=1; Path="/"',
-        "; Version=2; Path=/",
-        "; Path=no-path",
-        "; Domain=127.0.0.1",
-        "; Max-Age=3600",
-    ],
-)
-def test_what_a_browser_sends_back_is_sent_back(attributes: str) -> None:
-    rules = CookieRules()
-    jar = answered(f"JSESSIONID=abc123{attributes}", jar=rules.jar)
-    assert sent(jar, HOME) == "JSESSIONID=abc123"
-    assert rules.lost == {}
-    assert [cookie.value for cookie in jar] == ["abc123"]
-
-
-@pytest.mark.parametrize(
-    ("attributes", "says"),
-    [
-        ("; Secure", "marked Secure, and the address begins with http://"),
-        ("; Domain=other.example", r"another host (Domain)"),
-        ("; Path=/elsewhere", r"another path (Path)"),
-        ("x" * 5000, "longer than 4096 characters"),
-    ],
-)
-def test_a_cookie_that_is_lost_says_why(attributes: str, says: str) -> None:
-    rules = CookieRules()
-    assert sent(answered(f"JSESSIONID=abc123{attributes}", jar=rules.jar), HOME) == ""
-    assert says in rules.lost["JSESSIONID"]
-
-
-def test_a_cookie_for_a_part_of_the_host_goes_there_alone() -> None:
-    jar = answered("a=root; Path=/")
-    answered("a=part; Path=/part", url=f"{HOME}part/page", jar=jar)
-    assert sent(jar, HOME) == "a=root"
-    assert sent(jar, f"{HOME}part/other") == "a=part; a=root"
-
-
-def test_a_secure_cookie_goes_back_over_tls() -> None:
-    jar = answered("a=b; Secure", url="https://vpbx.mts.ru/")
-    assert sent(jar, "https://vpbx.mts.ru/") == "a=b"
-
-
-def test_a_cookie_that_is_taken_back_is_gone() -> None:
-    jar = answered("a=b; Path=/")
-    answered("a=; Path=/; Max-Age=0", jar=jar)
-    assert sent(jar, HOME) == ""
-
-
-def test_what_is_kept_is_bounded_and_one_that_is_kept_can_be_renewed() -> None:
-    jar = answered(*(f"c{number}=x" for number in range(60)), "c0=new", "long=" + "x" * 5000)
-    assert len(jar) == 50
-    assert "c0=new" in sent(jar, HOME)
-    assert "long" not in sent(jar, HOME)
-
-
-@settings(deadline=None)
-@given(st.lists(st.text('abc=;, "\\/Pathdominsecuexrx-0123456789', max_size=40), max_size=6))
-def test_any_cookie_is_kept_or_not_and_raises_nothing(cookies: list[str]) -> None:
-    jar = answered(*cookies)
-    sent(jar, HOME)
-
-
-@pytest.mark.parametrize("path", ["/{number}", "/{number}/{number}"])
-def test_the_same_name_for_many_paths_is_many_cookies(path: str) -> None:
-    jar = CookieRules().jar
-    for number in range(90):
-        below = path.replace("{number}", str(number))
-        answered(f"a=x; Path={below}", url=f"http://127.0.0.1:8080{below}", jar=jar)
-    assert len(jar) == 50
-
-
-@pytest.mark.parametrize("attribute", ["Path=/{}", "Comment={}", "Unknown={}", "{}=unknown"])
-def test_a_cookie_with_a_long_attribute_is_not_kept(attribute: str) -> None:
-    long = "x" * 5000
-    jar = answered("a=b; " + attribute.replace("{}", long), "c=d", url=HOME + long)
-    assert (len(jar), sent(jar, HOME)) == (1, "c=d")
 
 
 # -- certificates
@@ -269,9 +80,9 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _no_context_is_kept() -> Iterator[None]:
     """The system's authorities differ from test to test."""
-    transport._context.cache_clear()
+    connecting._context.cache_clear()
     yield
-    transport._context.cache_clear()
+    connecting._context.cache_clear()
 
 
 @pytest.fixture
@@ -412,9 +223,9 @@ def test_weak_parameters_are_taken_at_level_one_with_the_certificate_still_verif
 
 
 def test_accounts_with_the_same_settings_share_a_context(ca_file: Path, tmp_path: Path) -> None:
-    first = transport.tls_context(TlsSettings(ca_file=ca_file))
-    assert transport.tls_context(TlsSettings(ca_file=ca_file)) is first
-    assert transport.tls_context(TlsSettings(ca_file=ca_file, security_level=1)) is not first
+    first = connecting.tls_context(TlsSettings(ca_file=ca_file))
+    assert connecting.tls_context(TlsSettings(ca_file=ca_file)) is first
+    assert connecting.tls_context(TlsSettings(ca_file=ca_file, security_level=1)) is not first
 
 
 def test_a_file_of_authorities_that_changed_is_read_again(
@@ -466,13 +277,13 @@ def test_a_certificate_with_a_small_key_names_the_setting_for_it(
 def test_reasons_with_a_cure_name_it(reason: str, setting: str) -> None:
     error = ssl.SSLError(1, f"[SSL: {reason}] words of OpenSSL")
     error.reason = reason
-    assert setting in str(answers.tls_failure(error))
+    assert setting in str(connecting.tls_failure(error))
 
 
 def test_legacy_renegotiation_is_a_setting_of_its_own() -> None:
     legacy = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT
-    assert not transport.tls_context(TlsSettings()).options & legacy
-    assert transport.tls_context(TlsSettings(legacy_renegotiation=True)).options & legacy
+    assert not connecting.tls_context(TlsSettings()).options & legacy
+    assert connecting.tls_context(TlsSettings(legacy_renegotiation=True)).options & legacy
 
 
 def test_an_old_release_of_tls_names_the_setting_for_it_and_is_taken_with_it(
@@ -611,7 +422,7 @@ def test_an_exception_becomes_an_error_that_quotes_nothing(
     error: Exception, kind: type[CabinetError], says: str, connected: bool
 ) -> None:
     timeouts = Timeouts(connect=2, read=3)
-    found = answers.translate(error, timeouts, connected=connected, proxy="")
+    found = connecting.translate(error, timeouts, connected=connected, proxy="")
     assert type(found) is kind
     with pytest.raises(kind, match=says):
         raise found
@@ -621,8 +432,8 @@ def test_an_exception_becomes_an_error_that_quotes_nothing(
 def test_a_failure_of_tls_is_one_of_trust_only_before_there_is_a_connection() -> None:
     error = ssl.SSLError(1, "geheim")
     error.reason = "DH_KEY_TOO_SMALL"
-    before = answers.translate(error, Timeouts(), connected=False, proxy="")
-    after = answers.translate(error, Timeouts(), connected=True, proxy="")
+    before = connecting.translate(error, Timeouts(), connected=False, proxy="")
+    after = connecting.translate(error, Timeouts(), connected=True, proxy="")
     assert (type(before), type(after)) == (TlsError, UnreachableError)
 
 
@@ -633,6 +444,6 @@ def test_a_proxy_is_named_only_until_there_is_a_connection() -> None:
         (REFUSED, "p:1", "proxy p:1: connection refused"),
         (REFUSED, "", "connection refused"),
     ):
-        found = answers.translate(error, Timeouts(), connected=False, proxy=proxy)
+        found = connecting.translate(error, Timeouts(), connected=False, proxy=proxy)
         assert str(found) == says
         assert isinstance(found, ProxyError) is ("proxy" in says)
