@@ -92,9 +92,10 @@ def registry_of(collector: ClientLibrary | Collected) -> CollectorRegistry:
 
 
 def render(snapshot: Snapshot) -> Exposition:
-    """Write the trunks' page as the collector does."""
+    """Write the trunks' page as the collector does, but for the samples of them all."""
     lines = render_trunks("acme", snapshot, {}, Privacy())
-    return Exposition(join_trunks([lines], Format.TEXT), Format.TEXT)
+    of_trunks = {metric: text for metric, text in lines.items() if metric.scope == "trunk"}
+    return Exposition(join_trunks([of_trunks], Format.TEXT), Format.TEXT)
 
 
 def best(run: Callable[[], object], rounds: int) -> float:

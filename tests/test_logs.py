@@ -400,11 +400,11 @@ def test_a_reader_that_stops_reading_stops_no_one_and_what_is_dropped_is_counted
     with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as reader:
         logs.configure(form="json", stream=stream, queued=True)
         log = get_logger("vats_exporter.part")
-        before, sent, pad = logs.dropped_lines(), 0, "x" * 1000
-        while logs.dropped_lines() == before:
+        before, sent, pad = logs.writer.dropped, 0, "x" * 1000
+        while logs.writer.dropped == before:
             log.info("event", number=sent, pad=pad)
             sent += 1
-        dropped = logs.dropped_lines() - before
+        dropped = logs.writer.dropped - before
         assert sent - dropped >= logs.QUEUED_LINES
         numbers = [json.loads(reader.readline())["number"] for _ in range(sent - dropped)]
         assert numbers == list(range(sent - dropped))

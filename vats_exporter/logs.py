@@ -94,11 +94,6 @@ def configure(
     sys.unraisablehook = _log_unraisable
 
 
-def dropped_lines() -> int:
-    """Return how many lines were dropped because the log was not read."""
-    return _writer.dropped
-
-
 def _log_thread_exception(ended: threading.ExceptHookArgs) -> None:
     if ended.exc_value is not None and ended.exc_type is not SystemExit:
         name = ended.thread.name if ended.thread is not None else ""
@@ -118,7 +113,7 @@ class _Writer(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="log", daemon=True)
-        self.dropped = 0
+        self.dropped = 0  # because the log was not read
         self._lines: queue.Queue[tuple[int, bytes]] = queue.Queue(QUEUED_LINES)
 
     def put(self, descriptor: int, line: bytes) -> None:
@@ -142,7 +137,7 @@ class _Writer(threading.Thread):
             self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, timeout)
 
 
-_writer: Final = _Writer()
+writer: Final = _Writer()
 
 
 class _Handler(logging.Handler):
@@ -157,7 +152,7 @@ class _Handler(logging.Handler):
             stream = sys.stderr if self._stream is None else self._stream
             line = self.format(record) + "\n"
             if self._queued:
-                _writer.put(stream.fileno(), line.encode())
+                writer.put(stream.fileno(), line.encode())
             else:
                 stream.write(line)
                 stream.flush()
@@ -175,7 +170,7 @@ class _Handler(logging.Handler):
         return self._render(line)
 
     def close(self) -> None:  # at exit
-        _writer.flush(timeout=1.0)
+        writer.flush(timeout=1.0)
         super().close()
 
 

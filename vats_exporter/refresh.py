@@ -152,7 +152,7 @@ class Refresher:
         with self._lock:
             if self._taken is not None and self._clock.monotonic() - self._taken >= self.stale:
                 self._taken = None
-                self._state = replace(self._state, snapshot=None)
+                self._state = replace(self._state, snapshot=None, up=False)
             return self._state
 
     def retime(self, ttl: float, stale: float) -> None:
@@ -259,7 +259,8 @@ class Refresher:
                 self._next = ended + max(self.ttl, delay)
             snapshot = outcome.snapshot or self._state.snapshot
             result, error, took = outcome.result, outcome.error, outcome.duration
-            self._state = AccountState(self.name, snapshot, result, error, took, retry_at)
+            up = outcome.snapshot is not None
+            self._state = AccountState(self.name, snapshot, result, error, took, retry_at, up)
 
     def _back_off(self) -> float:
         """Count a refusal; return the seconds until the login may be tried again."""

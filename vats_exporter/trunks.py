@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -227,16 +226,6 @@ class Snapshot:
     taken_at: float  # when reading it ended, in seconds since the epoch
     warnings: tuple[str, ...] = ()
     read_by: str = ""
-    # How many trunks there are of each pattern, and whether it is a known one.
-    patterns: Mapping[tuple[str, bool], int] = field(init=False)
-    details_at: float | None = field(init=False)  # when the oldest of the trunks' details were read
-
-    def __post_init__(self) -> None:
-        """Count the trunks by pattern, and look for the oldest details, once."""
-        counts = Counter((trunk.pattern, trunk.known) for trunk in self.trunks)
-        object.__setattr__(self, "patterns", dict(counts))
-        read = [trunk.details_at for trunk in self.trunks if trunk.details_at is not None]
-        object.__setattr__(self, "details_at", min(read, default=None))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,8 +238,4 @@ class AccountState:
     error: str = ""  # of the latest refresh
     duration: float | None = None  # of the latest refresh, in seconds
     login_retry_at: float | None = None  # when a refused login is tried again, since the epoch
-
-    @property
-    def up(self) -> bool:
-        """Whether the latest refresh succeeded, and its snapshot did not become stale since."""
-        return self.result == "success" and self.snapshot is not None
+    up: bool = False  # whether the latest refresh succeeded, and its snapshot did not become stale

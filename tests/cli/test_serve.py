@@ -411,7 +411,7 @@ def test_a_log_that_is_not_read_stops_no_refresh_and_is_counted(tmp_path: Path) 
         code = (
             "import queue, sys; from vats_exporter import cli;"
             "from vats_exporter import logs;"
-            "logs._writer._lines = queue.Queue(20); cli.main(sys.argv[1:])"
+            "logs.writer._lines = queue.Queue(20); cli.main(sys.argv[1:])"
         )
         command = [sys.executable, "-c", code, "serve", "--config.file", file]
         command += ["--log.level", "debug", "--web.listen-address", f"127.0.0.1:{port}"]

@@ -67,7 +67,7 @@ class Reader(HTMLParser):
 
 def up(name: str = "acme", age: float = 42.0, trunks: Sequence[Trunk] = (TRUNK,)) -> AccountState:
     snapshot = Snapshot(tuple(trunks), NOW - age)
-    return AccountState(name, snapshot, "success", "", 1.0)
+    return AccountState(name, snapshot, "success", "", 1.0, up=True)
 
 
 def shown(
@@ -221,7 +221,7 @@ def test_a_refused_login_tells_when_it_is_tried_again(left: float, sentence: str
 
 
 def test_an_account_whose_snapshot_became_too_old_is_not_up() -> None:
-    texts = Reader(page_of(replace(up(), snapshot=None))).texts
+    texts = Reader(page_of(replace(up(), snapshot=None, up=False))).texts
     assert texts[-5:] == ["acme", "outdated", "–", "–", "–"]
 
 

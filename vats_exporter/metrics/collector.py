@@ -17,11 +17,10 @@ from typing import Final
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric as Family
 
-from vats_exporter import __version__
+from vats_exporter import __version__, logs
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.history import History
 from vats_exporter.history.ledger import Changes
-from vats_exporter.logs import dropped_lines
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.counters import AccountCounters
 from vats_exporter.metrics.exposition import (
@@ -189,7 +188,7 @@ class Collector:
         yield family(metrics.CONFIG_RELOAD_TIMESTAMP, ((), succeeded_at))
         yield family(metrics.HISTORY_UP, ((), not self.history.problem))
         yield family(metrics.HISTORY_ERRORS, ((), self.history.errors_total))
-        yield family(metrics.LOG_DROPPED, ((), dropped_lines()))
+        yield family(metrics.LOG_DROPPED, ((), logs.writer.dropped))
 
 
 def write_accounts(form: Format, accounts: Accounts, seen: Seen) -> list[bytes]:

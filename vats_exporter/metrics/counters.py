@@ -45,6 +45,7 @@ class AccountCounters:
         self.steps: Final[deque[tuple[float, str]]] = deque(maxlen=_STEPS)
         self.refreshes: Final[deque[tuple[float, str]]] = deque(maxlen=_REFRESHES)
         self._account = account = clean(account)
+        self._log = _log.bind(account=account)
         self._registry = CollectorRegistry()
         self._refreshes = self._counter(metrics.REFRESHES, RESULTS)
         self._logins = self._counter(metrics.LOGINS, SIGN_IN_RESULTS)
@@ -69,8 +70,7 @@ class AccountCounters:
 
     def trace(self, event: TraceEvent) -> None:
         """Count and log one event of the cabinet's; this is its trace hook."""
-        account = self._account
-        log = _log.bind(account=account)
+        account, log = self._account, self._log
         match event:
             case CallStarted(call=call):
                 step = f"{call}: asked"
@@ -120,4 +120,4 @@ class AccountCounters:
         self._details.labels(self._account, result).inc()
         self.version = object()
         if sentence:
-            _log.warning("details failed", account=self._account, result=result, error=sentence)
+            self._log.warning("details failed", result=result, error=sentence)

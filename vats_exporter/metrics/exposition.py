@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
@@ -116,19 +116,20 @@ def sample_lines(name: str, labels: Sequence[bytes], values: Sequence[float | No
     return b"".join(pieces)
 
 
-TrunkLines = dict["Metric", bytes]  # the samples of an account's trunks, family by family
+TrunkLines = dict["Metric", bytes]  # the samples of an account's snapshot, family by family
 
 _HEADERS: Final = {
-    form: {one: encode([family(one)], form) for one in table.METRICS if one.scope == "trunk"}
-    for form in Format
+    form: {one: encode([family(one)], form) for one in table.METRICS} for form in Format
 }
 
 
 def render_trunks(
     account: str, snapshot: Snapshot, changes: Changes, privacy: Privacy
 ) -> TrunkLines:
-    """Write the samples of a snapshot's trunks."""
-    trunks = list(map(privacy.trunk, snapshot.trunks))
+    """Write the samples of a snapshot: of each of its trunks, and of them all."""
+    trunks = snapshot.trunks
+    if any(privacy):
+        trunks = tuple(map(privacy.trunk, trunks))
     shared: dict[str, str | Sequence[bytes]] = {
         "account": account,
         "trunk": escape_column([trunk.ref for trunk in trunks]),
@@ -158,11 +159,23 @@ def render_trunks(
         write(table.TRUNK_FLAG_CHANGES, totals, labels)
         dates = [change and change.last_changed for change in seen]
         write(table.TRUNK_FLAG_CHANGED_TIMESTAMP, dates, labels)
+    patterns = sorted(Counter((trunk.pattern, trunk.known) for trunk in trunks).items())
+    counted: dict[str, str | Sequence[bytes]] = {
+        "account": account,
+        "pattern": escape_column([pattern for (pattern, _), _ in patterns]),
+        "known": [b"true" if described else b"false" for (_, described), _ in patterns],
+    }
+    write(table.TRUNK_PATTERNS, [count for _, count in patterns], label_column(counted))
+    labels = label_column({"account": escape_column([account])})
+    write(table.TRUNKS, [len(trunks)], labels)
+    write(table.REFRESH_TIMESTAMP, [snapshot.taken_at], labels)
+    details = [trunk.details_at for trunk in trunks if trunk.details_at is not None]
+    write(table.DETAILS_TIMESTAMP, [min(details, default=None)], labels)
     return lines
 
 
 def join_trunks(accounts: Sequence[TrunkLines], form: Format) -> list[bytes]:
-    """Put accounts' trunk samples together, family by family, each under its header."""
+    """Put accounts' snapshots together, family by family, each under its header."""
     chunks: list[bytes] = []
     for metric, head in _HEADERS[form].items():
         lines = [one[metric] for one in accounts if metric in one]
@@ -172,25 +185,15 @@ def join_trunks(accounts: Sequence[TrunkLines], form: Format) -> list[bytes]:
 
 
 def state_families(state: AccountState) -> Iterator[Family]:
-    """Make the families of an account's own gauges."""
-    account = state.account
+    """Make the families of an account's own gauges, but for those of its snapshot."""
     values: dict[Metric, float | None] = {
         table.UP: state.up,
         table.REFRESH_DURATION: state.duration,
         table.LOGIN_RETRY_TIMESTAMP: state.login_retry_at,
     }
-    if (snapshot := state.snapshot) is not None:
-        values[table.TRUNKS] = len(snapshot.trunks)
-        values[table.REFRESH_TIMESTAMP] = snapshot.taken_at
-        values[table.DETAILS_TIMESTAMP] = snapshot.details_at
-        patterns = [
-            ((account, pattern, "true" if known else "false"), count)
-            for (pattern, known), count in sorted(snapshot.patterns.items())
-        ]
-        yield family(table.TRUNK_PATTERNS, *patterns)
     for metric, value in values.items():
         if value is not None:
-            yield family(metric, ((account,), value))
+            yield family(metric, ((state.account,), value))
 
 
 class Exposition:
