@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -107,7 +108,7 @@ def view(refresher: Refresher, timeout: float = PATIENCE) -> AccountState:
 def make_due(refresher: Refresher) -> None:
     """Let the next scrape refresh the account, however fresh it is."""
     with refresher._lock:
-        refresher._next = None
+        refresher._next = -math.inf
 
 
 def let_end(refresher: Refresher, timeout: float = 60.0) -> None:

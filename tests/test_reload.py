@@ -331,6 +331,9 @@ def test_trunks_are_expected_to_be_off_from_the_next_refresh_on_without_a_new_si
     page = running.page()
     assert page.count("\nvats_trunk_expected_off{") == 1
     assert f'phone="{phone}"' in page.partition("\nvats_trunk_expected_off{")[2].partition("}")[0]
+    running.next = changed(running.next, accounts=[first, *others])
+    running.exporter.reload()
+    assert "\nvats_trunk_expected_off{" not in running.page()
     assert cabinet.stats()["sign_ins"] == 3
 
 

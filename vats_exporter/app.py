@@ -178,6 +178,8 @@ class Exporter:
             account.labels = one.labels
             account.expected_off.entries = one.expected_off
             account.expected_off.file = one.expected_off_file
+            marks = one.expected_off or one.expected_off_file
+            account.refresher.mark = account.expected_off.mark if marks else None
             self._running[one.name] = one, account
         self._collector.accounts = tuple(account for _, account in self._running.values())
         gone = [one for _, one in running.values() if one not in self._collector.accounts]

@@ -17,13 +17,15 @@ revives nor ends a snapshot; times that people see come from the wall clock.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
-from vats_exporter.cabinet.errors import CabinetError, IncompleteError
+from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.logs import get_logger
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.trunks import AccountState, Listing, Snapshot, Trunk
@@ -40,22 +42,11 @@ _log = get_logger(__name__)
 class Clock:
     """The machine's clocks, in seconds: a wall clock, and one that only goes forward."""
 
-    def now(self) -> float:
-        """Return the time since the epoch."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Return a time that passes while the machine is suspended, too: what is fresh ages."""
-        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def _fresh_for(ttl: float) -> float:
-    """The seconds from a reading's beginning to the next one.
-
-    Scrapes every ``ttl`` come a few milliseconds early half of the time, and would find every other
-    snapshot two ttl old.
-    """
-    return ttl - min(1.0, ttl / 20)
+    now = staticmethod(time.time)  # since the epoch
+    # It goes on while the machine is suspended, too: what is fresh ages.
+    monotonic = staticmethod(
+        partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    )
 
 
 class Source(Protocol):
@@ -86,7 +77,6 @@ class Refresher:
     """Keeps one account's snapshot fresh: for ``ttl`` seconds, and served for ``stale`` at most.
 
     Args:
-        mark: marks the trunks that were read, and returns them with its warnings.
         on_snapshot: called with each snapshot, in the refresh's thread, before anyone can see it.
         on_result: called after each refresh, in its thread, before those who wait for it continue.
     """
@@ -99,16 +89,15 @@ class Refresher:
         ttl: float = 60.0,
         stale: float = 900.0,
         clock: Clock | None = None,
-        mark: Mark | None = None,
         on_snapshot: Callable[[Snapshot], None] | None = None,
         on_result: Callable[[Outcome], None] | None = None,
     ) -> None:
         self.name = name
+        self.mark: Mark | None = None  # marks the trunks that are off on purpose; None if none is
         self.ttl = ttl
         self.stale = stale
         self._source = source
         self._clock = clock or Clock()
-        self._mark = mark or (lambda trunks: (trunks, ()))
         self._on_snapshot = on_snapshot or (lambda _: None)
         self._on_result = on_result or (lambda _: None)
         self._lock = threading.Lock()
@@ -116,8 +105,9 @@ class Refresher:
         self._thread: threading.Thread | None = None  # of the latest refresh
         self._closed = self._hangs = False
         self._state = AccountState(name)
-        self._taken: float | None = None  # both are monotonic: when the snapshot was taken,
-        self._next: float | None = None  # when the next attempt is due; None means now
+        self._log = _log.bind(account=name)
+        self._taken = 0.0  # both are monotonic: when the snapshot that is served was taken,
+        self._next = -math.inf  # and when the next attempt is due
         self._refusals = 0
         self._warned: frozenset[str] = frozenset()
         self._read_by = ""
@@ -125,7 +115,14 @@ class Refresher:
     def start(self) -> threading.Event | None:
         """Start a refresh if one is due; return the one under way, to :meth:`wait` for."""
         with self._lock:
-            if self._running is None and not self._closed and self._is_due():
+            # Scrapes every ttl come a few milliseconds early half of the time, and would find every
+            # other snapshot two ttl old.
+            early = min(1.0, self.ttl / 20) if self._state.result == "success" else 0.0
+            refused = self._state.login_retry_at is not None
+            if (self._running is None and not self._closed) and (
+                self._clock.monotonic() >= self._next - early
+                or (refused and self._source.credentials_changed())
+            ):
                 running = threading.Event()
                 thread = threading.Thread(
                     target=self._run, args=(running,), name=f"refresh {self.name}", daemon=True
@@ -133,7 +130,7 @@ class Refresher:
                 try:
                     thread.start()
                 except RuntimeError as error:  # the machine has no thread left at the moment
-                    _log.error("refresh was not started", account=self.name, error=str(error))
+                    self._log.error("refresh was not started", error=str(error))
                 else:
                     self._running, self._thread = running, thread
             return self._running
@@ -150,17 +147,16 @@ class Refresher:
     def peek(self) -> AccountState:
         """Return the account's state as it is, without a refresh."""
         with self._lock:
-            if self._taken is not None and self._clock.monotonic() - self._taken >= self.stale:
-                self._taken = None
+            age = self._clock.monotonic() - self._taken
+            if self._state.snapshot is not None and age >= self.stale:
                 self._state = replace(self._state, snapshot=None, up=False)
             return self._state
 
     def retime(self, ttl: float, stale: float) -> None:
         """Change ttl and stale, also of the current snapshot, but no refused login's delay."""
         with self._lock:
-            if self._next is not None and self._state.login_retry_at is None:
-                up = self._state.up
-                self._next += _fresh_for(ttl) - _fresh_for(self.ttl) if up else ttl - self.ttl
+            if self._state.login_retry_at is None:
+                self._next += ttl - self.ttl
             self.ttl, self.stale = ttl, stale
 
     def adopt(self, other: Refresher, *, same_login: bool) -> None:
@@ -193,12 +189,7 @@ class Refresher:
         try:
             self._source.close()
         except CabinetError as error:
-            _log.warning("sign-out failed", account=self.name, error=str(error))
-
-    def _is_due(self) -> bool:
-        if self._state.login_retry_at is not None and self._source.credentials_changed():
-            return True
-        return self._next is None or self._clock.monotonic() >= self._next
+            self._log.warning("sign-out failed", error=str(error))
 
     def _run(self, running: threading.Event) -> None:
         """Refresh once; the body of the thread."""
@@ -209,14 +200,12 @@ class Refresher:
                 try:
                     self._on_snapshot(outcome.snapshot)
                 except Exception as bug:  # noqa: BLE001 - it is served all the same
-                    error = describe_unexpected(bug)
-                    _log.error("snapshot was not recorded", account=self.name, error=error)
+                    self._log.error("snapshot was not recorded", error=describe_unexpected(bug))
             self._keep(outcome, began)
-            self._log(outcome)
+            self._tell(outcome)
             self._on_result(outcome)
         except Exception as bug:  # noqa: BLE001 - a listener's bug must not end the account
-            error = describe_unexpected(bug)
-            _log.error("refresh was not recorded", account=self.name, error=error)
+            self._log.error("refresh was not recorded", error=describe_unexpected(bug))
         finally:
             with self._lock:
                 self._running = None
@@ -225,9 +214,8 @@ class Refresher:
     def _read(self, began: float) -> Outcome:
         """Read the source, and return the outcome, whatever happens."""
         try:
-            listing = self._source.read_trunks()
-            _refuse_doubles(listing.trunks)
-            trunks, warnings = self._mark(listing.trunks)
+            listing, mark = self._source.read_trunks(), self.mark
+            trunks, warnings = mark(listing.trunks) if mark else (listing.trunks, ())
         except CabinetError as failure:
             took = self._clock.monotonic() - began
             return Outcome(failure.result, took, None, 0, str(failure), failure.retry_after)
@@ -249,7 +237,7 @@ class Refresher:
                 self._hangs = False
             if outcome.snapshot is not None:
                 self._taken = ended
-                self._next = began + _fresh_for(self.ttl)
+                self._next = began + self.ttl
                 self._refusals = 0
             elif outcome.result == "login_refused":
                 delay = max(self._back_off(), delay)
@@ -270,9 +258,9 @@ class Refresher:
         self._refusals += 1
         return min(delay, max(REFUSED_LAST, base))
 
-    def _log(self, outcome: Outcome) -> None:
+    def _tell(self, outcome: Outcome) -> None:
         """Write the refresh's log line, and the warnings that were not there before."""
-        log = _log.bind(account=self.name)
+        log = self._log
         result, snapshot, duration = outcome.result, outcome.snapshot, round(outcome.duration, 3)
         if snapshot is None:
             log.warning("refresh failed", result=result, error=outcome.error, duration=duration)
@@ -286,9 +274,3 @@ class Refresher:
             if warning not in self._warned:
                 log.warning("snapshot has a flaw", warning=warning)
         self._warned = frozenset(snapshot.warnings)
-
-
-def _refuse_doubles(trunks: Sequence[Trunk]) -> None:
-    """They would make two series of one name, for which Prometheus refuses the whole page."""
-    if len({trunk.ref for trunk in trunks}) < len(trunks):
-        raise IncompleteError("the list names a trunk twice")

@@ -30,6 +30,7 @@ from vats_exporter.cabinet.errors import (
     UnreachableError,
 )
 from vats_exporter.cabinet.transport import CallEnded, Redeployed, SignIn
+from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.history import History
 from vats_exporter.metrics import collector as collector_module
 from vats_exporter.metrics import exposition
@@ -180,7 +181,7 @@ def test_flags_of_trunks_become_gauges(clock: SetClock) -> None:
 
 def test_trunks_that_are_off_on_purpose_are_told(clock: SetClock) -> None:
     account = monitored("acme", ScriptedCabinet((WORKING, OFF, STRANGE)), clock=clock)
-    account.expected_off.entries = ["CaLz$_", "79160000001"]
+    account.refresher.mark = ExpectedOff(["CaLz$_", "79160000001"]).mark
     assert samples(scrape(Collector([account])), "vats_trunk_expected_off") == {
         (("account", "acme"), ("phone", one.phone), ("trunk", one.ref)): 1.0
         for one in (OFF, STRANGE)

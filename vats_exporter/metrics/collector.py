@@ -71,7 +71,6 @@ class MonitoredAccount:
             ttl=ttl,
             stale=stale,
             clock=clock,
-            mark=self.expected_off.mark,
             on_snapshot=self._record,
             on_result=self._count,
         )
