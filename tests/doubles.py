@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vats_exporter.cabinet.contract import LIST
 from vats_exporter.cabinet.listing import listing_of
 from vats_exporter.cabinet.transport import Answer, CallEnded
 from vats_exporter.refresh import Clock
@@ -138,4 +139,5 @@ class Ticks:
 def read_first_page(cabinet: CabinetClient) -> Listing:
     """The first page of the list alone, for scripted servers that answer one list request."""
     with cabinet._alone():
-        return listing_of([cabinet._read_page(0)], cabinet._settings)
+        page = cabinet._call(LIST, cabinet._read_page, 0)
+        return listing_of([page], cabinet._settings)

@@ -707,6 +707,17 @@ def test_a_list_that_stays_broken_makes_sign_ins_rare(
     assert server.count(SIGN_IN) == 7  # a success starts the count anew
 
 
+def test_what_speaks_no_http_does_not_make_the_next_listing_sign_in(
+    cabinet: CabinetClient, server: ReplayServer
+) -> None:
+    cabinet.read_trunks()
+    server.answer(LIST, Reply(raw=[b"SSH-2.0-OpenSSH_9.2\r\n"], then="close"))
+    with pytest.raises(NotGwtError):
+        cabinet.read_trunks()
+    assert len(cabinet.read_trunks().trunks) == 3
+    assert server.count(SIGN_IN) == 1
+
+
 # -- the deployment ends
 
 

@@ -31,6 +31,10 @@ from vats_exporter.trunks import Listing, Trunk, read_phone
 # Failures of the whole cabinet: trying again for each trunk would lock a login that is refused.
 _STOPPING: Final = (errors.LoginRefusedError, errors.UnreachableError, errors.CabinetTimeoutError)
 
+# Failures of a list request that leave nothing to guess: the session, or the names, are over; or
+# what answers speaks no HTTP.
+_NO_GUESS: Final = (errors.SessionEndedError, errors.RedeployedError, errors.NotACabinetError)
+
 
 class UnknownTrunkError(errors.CabinetError):
     """No trunk has this phone or reference, or several have the phone."""
@@ -105,13 +109,48 @@ class CabinetClient(Session):
         self.close()
 
     def read_trunks(self) -> Listing:
-        """Read every trunk, or none."""
+        """Read every trunk, or none; a doubtful list again, in another session."""
         with self._alone():
-            try:
-                return self._read_list()
-            except errors.DoubtfulError:
-                self._signed_in = False
-            return self._read_list()
+            read_page = partial(self._call, LIST, self._read_page)
+            doubted = False
+            while True:
+                try:
+                    listing = read_all(read_page, self._settings, self._known)
+                    break
+                except errors.DoubtfulError:
+                    if doubted:
+                        raise
+                    doubted, self._signed_in = True, False
+                except errors.CabinetError as error:
+                    if not self._known.doubt:
+                        raise
+                    # Another session has to wait, or does not work; the doubt stays.
+                    both = f"{self._known.doubt}; {error}"
+                    raise errors.IncompleteError(both, retry_after=error.retry_after) from None
+            misfit = self.discovery.misfit if self.discovery else ""
+        return listing._replace(warnings=(*listing.warnings, misfit)) if misfit else listing
+
+    def _read_page(self, names: Discovery, number: int) -> Page:
+        request = names.list_request.replace("{enterprise}", self._known.reference)
+        request = request.replace("{page}", gwt.encode_long(number))
+        try:
+            response = self._exchange(LIST, names, request)
+        except (errors.NotGwtError, errors.GwtExceptionError) as error:
+            # How the end of a session looks is a guess. So the next listing signs in first: after
+            # the first failure in a row, the second, the fourth, the eighth.
+            if not isinstance(error, _NO_GUESS):
+                self._unanswered += 1
+                if self._unanswered & (self._unanswered - 1) == 0:
+                    self._signed_in = False
+            raise
+        self._unanswered = 0
+        try:
+            page = names.read_page(response)
+        except errors.UndecodableError as error:
+            error.args = (f"list: page {number + 1}: {error}",)
+            raise
+        self._trace(PageRead(page.read_by))
+        return page
 
     def read_details(self, ref: str, *, renew: bool = True) -> TrunkDetails:
         """Read one trunk's device form, or the other form where that one does not apply.
@@ -119,33 +158,37 @@ class CabinetClient(Session):
         Unless ``renew``, signing in and discovering are left to the next listing.
         """
 
-        def ask(form: int, read: Callable[[gwt.Response], TrunkDetails]) -> TrunkDetails:
-            def build(names: Discovery) -> str:
-                return contract.details_request(names.strings(DETAILS), trunk=ref, form=form)
+        def ask(
+            names: Discovery, form: int, read: Callable[[gwt.Response], TrunkDetails]
+        ) -> TrunkDetails:
+            request = contract.details_request(names.strings(DETAILS), trunk=ref, form=form)
+            return read(self._exchange(DETAILS, names, request))
 
-            return self._call(DETAILS, build, read, renew=renew)
-
+        call = partial(self._call, DETAILS, ask, renew=renew)
         with self._alone():
             try:
-                return ask(contract.DEVICE_FORM, partial(contract.read_device_form, trunk=ref))
+                return call(contract.DEVICE_FORM, partial(contract.read_device_form, trunk=ref))
             except errors.RedeployedError:
                 raise
             except errors.GwtExceptionError:
-                return ask(contract.MOBILE_FORM, contract.read_mobile_form)
+                return call(contract.MOBILE_FORM, contract.read_mobile_form)
 
     def move_selector(self, ref: str, *, enabled: bool) -> None:
         """Move one trunk's selector, without reading it back."""
+
+        def ask(names: Discovery) -> None:
+            request = names.selector_request(ref, enabled=enabled)
+            self._exchange(SELECTOR, names, request)
+
         with self._alone():
-            self._call(
-                SELECTOR,
-                lambda names: names.selector_request(ref, enabled=enabled),
-                lambda _: None,
-            )
+            self._call(SELECTOR, ask)
 
     def selector_payload(self, ref: str, *, enabled: bool) -> str:
         """Build the request that :meth:`move_selector` would send, and do not send it."""
         with self._alone():
-            return self._ready(SELECTOR).selector_request(ref, enabled=enabled)
+            return self._call(
+                SELECTOR, partial(Discovery.selector_request, trunk=ref, enabled=enabled)
+            )
 
     def discover(self) -> Discovery:
         """Discover the cabinet's names again, which is needed before a change.
@@ -154,35 +197,9 @@ class CabinetClient(Session):
         """
         with self._alone():
             self.discovery = None
-            return self._ready()
-
-    def _read_list(self) -> Listing:
-        try:
-            listing = read_all(self._read_page, self._settings, self._known)
-        except errors.CabinetError as error:
-            if isinstance(error, errors.DoubtfulError) or not self._known.doubt:
-                raise
-            # Another session has to wait, or does not work; the doubt stays.
-            both = f"{self._known.doubt}; {error}"
-            raise errors.IncompleteError(both, retry_after=error.retry_after) from None
-        misfit = self.discovery.misfit if self.discovery else ""
-        return listing._replace(warnings=(*listing.warnings, misfit)) if misfit else listing
-
-    def _read_page(self, number: int) -> Page:
-        def build(names: Discovery) -> str:
-            request = names.list_request.replace("{enterprise}", self._known.reference)
-            return request.replace("{page}", gwt.encode_long(number))
-
-        def read(response: gwt.Response) -> Page:
-            try:
-                return self._ready().read_page(response)
-            except errors.UndecodableError as error:
-                error.args = (f"list: page {number + 1}: {error}",)
-                raise
-
-        page = self._call(LIST, build, read)
-        self._trace(PageRead(page.read_by))
-        return page
+            if not self._signed_in:
+                self._sign_in()
+            return self._discover()
 
 
 class Cabinet(CabinetClient):

@@ -23,12 +23,10 @@ from vats_exporter.cabinet.contract import Service
 from vats_exporter.cabinet.discovery import Discovery, discover
 from vats_exporter.cabinet.listing import Plausibility
 from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.cabinet.transport import Answer, Redeployed, SignIn, Trace, Transport
+from vats_exporter.cabinet.transport import Redeployed, SignIn, Trace, Transport
 from vats_exporter.redaction import redact
 
 T = TypeVar("T")
-Build = Callable[[Discovery], str]
-Read = Callable[[gwt.Response], T]
 
 # Seconds between two sendings of a password: at least, and at most after refusals, or failures.
 _PAUSE: Final = 60.0
@@ -175,21 +173,6 @@ class Session:
                 error.args = tuple(redact(str(argument)) for argument in error.args)
                 raise
 
-    def _ready(self, service: Service | None = None) -> Discovery:
-        """Sign in and discover if necessary; look for a service in the fragments."""
-        if not self._signed_in:
-            self._sign_in()
-        if self.discovery is None:
-            self.discovery = discover(self._transport, self._settings)
-            found = self.discovery.permutation
-            if self._permutation and self._permutation != found:
-                self._trace(Redeployed(self._permutation, found))
-            self._permutation = found
-            self._known.deployed(found)
-        if service is not None and service.path not in self.discovery.policies:
-            self.discovery.look_for(service.path)
-        return self.discovery
-
     def _sign_in(self) -> None:
         """Send the password, as soon as it may be, and trace what came of it."""
         self._renewed.add("session")
@@ -218,8 +201,20 @@ class Session:
         settings = self._settings
         return hash((self._base_url, settings.login, settings.current_password()))
 
-    def _call(self, service: Service, build: Build, read: Read[T], *, renew: bool = True) -> T:
-        """Make a GWT-RPC call, and read its ``//OK``; sign in or discover again if necessary.
+    def _discover(self) -> Discovery:
+        """Find the names of the deployment in force, and trace whether it is another one."""
+        self.discovery = discover(self._transport, self._settings)
+        found = self.discovery.permutation
+        if self._permutation and self._permutation != found:
+            self._trace(Redeployed(self._permutation, found))
+        self._permutation = found
+        self._known.deployed(found)
+        return self.discovery
+
+    def _call(
+        self, service: Service, ask: Callable[..., T], *given: object, renew: bool = True
+    ) -> T:
+        """Ask by the names in force, and what else is given; sign in or discover if necessary.
 
         Unless ``renew``, the session and the names that there are have to do.
         """
@@ -228,7 +223,12 @@ class Session:
         new_names = self.discovery is None
         while True:
             try:
-                return read(self._exchange(service, build))
+                if not self._signed_in:
+                    self._sign_in()
+                names = self.discovery or self._discover()
+                if service.path not in names.policies:
+                    names.look_for(service.path)
+                return ask(names, *given)
             except errors.SessionEndedError as error:
                 if not renew:
                     raise
@@ -243,29 +243,24 @@ class Session:
                     raise
                 self._renewed.add("names")
 
-    def _exchange(self, service: Service, build: Build) -> gwt.Response:
-        discovery = self._ready(service)
-        body = build(discovery).encode("utf-8")
+    def _exchange(self, service: Service, names: Discovery, request: str) -> gwt.Response:
+        """Send a request, and read the answer: the ``//OK``, or the error that it means."""
         headers = {
             "Content-Type": contract.CONTENT_TYPE,
-            "X-GWT-Permutation": discovery.permutation,
-            "X-GWT-Module-Base": discovery.module_base,
+            "X-GWT-Permutation": names.permutation,
+            "X-GWT-Module-Base": names.module_base,
         }
-        path = contract.MODULE_PATH + service.path
-        answer = self._transport.send(service.call, path, body, headers)
+        call, path = service.call, contract.MODULE_PATH + service.path
+        answer = self._transport.send(call, path, request.encode("utf-8"), headers)
+        answer.check(call)
         try:
-            response = _read(service, answer, self._settings.max_response, discovery)
-        except (errors.NotGwtError, errors.GwtExceptionError) as error:
-            # How the end of a session looks is a guess. So the next listing signs in first: after
-            # the first failure in a row, the second, the fourth, the eighth.
-            ended = isinstance(error, errors.SessionEndedError | errors.RedeployedError)
-            if service is contract.LIST and not ended:
-                self._unanswered += 1
-                if self._unanswered & (self._unanswered - 1) == 0:
-                    self._signed_in = False
-            raise
-        if service is contract.LIST:
-            self._unanswered = 0
+            response = gwt.decode(answer.body, limit=self._settings.max_response)
+        except gwt.NotAnAnswerError as error:
+            raise errors.NotGwtError(f"{call}: {error}") from None
+        except gwt.GwtError as error:
+            raise errors.UndecodableError(f"{call}: {error}") from None
+        if response.status != "OK":
+            raise _refusal(service, response, names)
         return response
 
 
@@ -308,27 +303,20 @@ def _send_form(transport: Transport, settings: CabinetSettings) -> str:
     return match[1] if match else ""
 
 
-def _read(service: Service, answer: Answer, limit: int, names: Discovery) -> gwt.Response:
-    """Read the answer to a call: the ``//OK``, or the error of the tree that it means."""
-    name = service.call
-    answer.check(name)
-    try:
-        response = gwt.decode(answer.body, limit=limit)
-    except gwt.NotAnAnswerError as error:
-        raise errors.NotGwtError(f"{name}: {error}") from None
-    except gwt.GwtError as error:
-        raise errors.UndecodableError(f"{name}: {error}") from None
-    if response.status == "OK":
-        return response
+def _refusal(
+    service: Service, response: gwt.Response, names: Discovery
+) -> errors.GwtExceptionError:
+    """Make the error for an ``//EX``."""
     # A broken answer may have any string of its where the class should stand.
     found = response.exception_class if _CLASS.fullmatch(response.exception_class) else ""
     if found != _INCOMPATIBLE:
-        raise errors.GwtExceptionError(f"{name}: the server answers {found or 'an exception'}")
+        said = f"the server answers {found or 'an exception'}"
+        return errors.GwtExceptionError(f"{service.call}: {said}")
     # GWT's own message about what is out of date: names of classes and methods, no data.
     text = "".join(response.string_table[1:2])[:_LONGEST]
     said = "".join(letter if letter.isprintable() else " " for letter in text)
     reason = said if _CLASS.search(text) else "no reason given"
     reason = f"{found.rpartition('.')[2]}: {reason}{names.unsure(service)}"
-    raise errors.RedeployedError(
-        f"{name}: the server reports that names are out of date ({reason})"
+    return errors.RedeployedError(
+        f"{service.call}: the server reports that names are out of date ({reason})"
     )

@@ -19,6 +19,7 @@ from random import SystemRandom
 from typing import Final
 
 from vats_exporter.cabinet.client import CabinetClient
+from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cabinet.page import Page
 from vats_exporter.cabinet.settings import CabinetSettings
@@ -65,8 +66,8 @@ class Inspection(CabinetClient):
                 self._counts[call] += 1
                 self.answers.append((_FILES[call].format(self._counts[call]), body))
 
-    def _read_page(self, number: int) -> Page:
-        page = super()._read_page(number)
+    def _read_page(self, names: Discovery, number: int) -> Page:
+        page = super()._read_page(names, number)
         self.pages[number:] = [page]  # a list that is not believed at once is read twice
         return page
 
