@@ -152,8 +152,6 @@ class Privacy(NamedTuple):
 
     def trunk(self, trunk: Trunk) -> Trunk:
         """Return a trunk as it may be shown; its line is made of its phone."""
-        if not self.mask_phones and not self.no_names:
-            return trunk
         phone = _masked(trunk.phone) if self.mask_phones else trunk.phone
         name = "" if self.no_names else self.text(trunk.name)
         return replace(trunk, phone=phone, name=name, line=self.text(trunk.line))
