@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from vats_exporter import redaction
-from vats_exporter.cabinet import session
+from vats_exporter.cabinet import sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _no_pause_between_sign_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cabinets that end sessions do so faster than in life; the tests of the pause bring theirs."""
-    monkeypatch.setattr(session, "PACE", session.SignInPace(pause=0.0))
+    monkeypatch.setattr(sign_in, "PACE", sign_in.SignInPace(pause=0.0))
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vats_exporter.cabinet.client import Cabinet, NotSwitchedError, UnknownTrunkError
     from vats_exporter.cabinet.errors import (
         CabinetError,
         CabinetTimeoutError,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
         UndecodableError,
         UnreachableError,
     )
+    from vats_exporter.cabinet.library import Cabinet, NotSwitchedError, UnknownTrunkError
     from vats_exporter.cabinet.settings import FlagPositions, Timeouts, TlsSettings
     from vats_exporter.trunks import Flags, Trunk
 
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("Cabinet", "NotSwitchedError", "UnknownTrunkError"), "cabinet.client"),
+    **dict.fromkeys(("Cabinet", "NotSwitchedError", "UnknownTrunkError"), "cabinet.library"),
     **dict.fromkeys(("Flags", "Trunk"), "trunks"),
     **dict.fromkeys(("FlagPositions", "Timeouts", "TlsSettings"), "cabinet.settings"),
 }

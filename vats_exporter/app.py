@@ -12,8 +12,7 @@ from typing_extensions import Self
 
 from vats_exporter import __version__
 from vats_exporter.address import ListenAddress
-from vats_exporter.cabinet.client import CabinetClient
-from vats_exporter.cabinet.session import CLOSES_WITHIN
+from vats_exporter.cabinet.client import CLOSES_WITHIN, CabinetClient
 from vats_exporter.config.loading import display
 from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.config.problems import ConfigError

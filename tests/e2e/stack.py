@@ -43,8 +43,8 @@ MINUTE = float(os.environ.get("E2E_MINUTE", "1"))
 """Seconds that stand for a minute. A slow or busy machine needs more."""
 
 _SERVE = (
-    "import sys; from vats_exporter import cli; from vats_exporter.cabinet import session;"
-    f"session.PACE = session.SignInPace(pause={MINUTE}); cli.main(sys.argv[1:])"
+    "import sys; from vats_exporter import cli; from vats_exporter.cabinet import sign_in;"
+    f"sign_in.PACE = sign_in.SignInPace(pause={MINUTE}); cli.main(sys.argv[1:])"
 )
 RESEND_DELAY, LOOKBACK = 25, 5
 """Minutes, as the rules' head says."""

@@ -14,7 +14,7 @@ from tests.faults.trials import lead_to
 from tests.faults.watched import DETAILS_TTL, TTL, settings_for
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.session import SignInPace
+from vats_exporter.cabinet.sign_in import SignInPace
 from vats_exporter.cabinet.transport import REDIRECTS
 
 if TYPE_CHECKING:

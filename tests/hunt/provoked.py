@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import vats_exporter
-from vats_exporter.cabinet import session
+from vats_exporter.cabinet import sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLACES: Final = {
-    "a sign-in": "vats_exporter.cabinet.session:_send_form",
+    "a sign-in": "vats_exporter.cabinet.sign_in:send_form",
     "a row": "vats_exporter.cabinet.discovery:read_page",
     "a body": "vats_exporter.cabinet.transport:read_body",
     "a listing": "vats_exporter.cabinet.client:CabinetClient.read_trunks",
@@ -44,7 +44,7 @@ PLACES: Final = {
     "a configuration": "vats_exporter.config.loading:_with_defaults",
     "a table": "vats_exporter.cli.output:Table.text",
     "a card": "vats_exporter.cli.trunks:_card",
-    "a switch": "vats_exporter.cabinet.client:TrunkSwitch.carry_out",
+    "a switch": "vats_exporter.cabinet.selector:TrunkSwitch.carry_out",
     "an inspection": "vats_exporter.cli.inspect:inspect",
     "a recording": "vats_exporter.cli.import_har:read_recording",
 }
@@ -161,7 +161,7 @@ def _run_each(folder: Path) -> None:
 def main() -> None:
     folder, arguments = Path(sys.argv[1]), sys.argv[2:]
     # Sessions end here faster than in life.
-    session.PACE = session.SignInPace(pause=0.0)
+    sign_in.PACE = sign_in.SignInPace(pause=0.0)
     if arguments:
         _run(folder, *arguments)
     else:

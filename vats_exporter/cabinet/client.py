@@ -1,112 +1,111 @@
-"""One account's cabinet: its trunks, their details and their selectors, with nothing to paste.
+"""One account's cabinet: its trunks, their details and their selectors.
 
-The exporter uses :class:`CabinetClient`; programs use :class:`Cabinet`, which stands on it::
-
-    with Cabinet("vpbx.mts.ru", "+7-9161234567", password) as cabinet:
-        for trunk in cabinet.trunks():
-            print(trunk.phone, trunk.flags.active)
+It is signed in to and discovered when first needed, and again when a session or a deployment ends,
+as both do at any time. An answer tells: the login page where ``//OK`` was due [assumed], or an
+``IncompatibleRemoteServiceException``. Then the call is repeated: once for each in a listing,
+however many pages that has.
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from typing_extensions import Self
 
 from vats_exporter import gwt
-from vats_exporter.cabinet import contract, errors
-from vats_exporter.cabinet.contract import DETAILS, LIST, SELECTOR, TrunkDetails
-from vats_exporter.cabinet.discovery import Discovery
-from vats_exporter.cabinet.listing import read_all
+from vats_exporter.address import parse_address
+from vats_exporter.cabinet import contract, errors, sign_in
+from vats_exporter.cabinet.contract import DETAILS, LIST, SELECTOR, Service, TrunkDetails
+from vats_exporter.cabinet.discovery import Discovery, discover
+from vats_exporter.cabinet.listing import Plausibility, read_all
 from vats_exporter.cabinet.page import Page
-from vats_exporter.cabinet.session import Session
 from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.cabinet.transport import PageRead
-from vats_exporter.trunks import Listing, Trunk, read_phone
+from vats_exporter.cabinet.transport import PageRead, Redeployed, SignIn, Trace, Transport
+from vats_exporter.redaction import redact
+from vats_exporter.trunks import Listing
 
-# Failures of the whole cabinet: trying again for each trunk would lock a login that is refused.
-_STOPPING: Final = (errors.LoginRefusedError, errors.UnreachableError, errors.CabinetTimeoutError)
+T = TypeVar("T")
+
+_WORTH_WAITING: Final = 2.0  # a sign-in waits so many rather than fail: lists are read as often
+
+# Seconds of closing:
+_SIGN_OUT_WITHIN: Final = 1.5  # the cabinet ends the session by itself some time later
+_ENDS_WITHIN: Final = 0.25  # what a call under way still has when the session is to be closed
+_BREAKS_EVERY: Final = 0.05  # between two attempts to break it, and those that wait behind it
+CLOSES_WITHIN: Final = _ENDS_WITHIN + _BREAKS_EVERY + _SIGN_OUT_WITHIN
+"""Seconds that closing takes, unless a call hangs where it cannot be broken: in connecting."""
 
 # Failures of a list request that leave nothing to guess: the session, or the names, are over; or
 # what answers speaks no HTTP.
 _NO_GUESS: Final = (errors.SessionEndedError, errors.RedeployedError, errors.NotACabinetError)
 
+_INCOMPATIBLE: Final = "com.google.gwt.user.client.rpc.IncompatibleRemoteServiceException"
 
-class UnknownTrunkError(errors.CabinetError):
-    """No trunk has this phone or reference, or several have the phone."""
-
-    result = "incomplete"
-
-
-class NotSwitchedError(errors.CabinetError):
-    """A selector did not move where it should, whatever the cabinet answered."""
-
-    result = "incomplete"
+# A class with its package: what an exception's answer names, and what no credential looks like.
+_CLASS: Final = re.compile(r"[a-z]\w*(?:\.[\w$]+){2,}", re.ASCII)
+_LONGEST: Final = 200  # characters of the server's own words that are told
 
 
-class SwitchOutcome(enum.Enum):
-    """What came of moving one trunk's selector."""
-
-    PENDING = "not done"
-    STARTED = "interrupted: check it in the cabinet"
-    UNCHANGED = "already so"
-    CHANGED = "changed"
-    NO_DEVICE = "no SIP device"
-    FAILED = "failed"
-    UNCLEAR = "to be checked in the cabinet"
-
-
-@dataclass(slots=True)
-class TrunkSwitch:
-    """Moving one trunk's selector, and what has come of it so far."""
-
-    before: bool | None = None  # where the selector was, if that is known
-    after: bool | None = None  # where it was read back to be
-    outcome: SwitchOutcome = SwitchOutcome.PENDING
-    error: str = ""  # why it failed or is unclear
-    stops: bool = False  # whether no other selector of the cabinet is to be moved
-
-    def carry_out(self, cabinet: CabinetClient, ref: str, *, enabled: bool) -> None:
-        """Read the selector, move it if it is not where it should be, and read it back.
-
-        What the cabinet shows afterwards decides, not its answer to the call.
-        """
-        answered = False
-        try:
-            self.before = cabinet.read_details(ref).enabled
-            if self.before is None:
-                self.outcome = SwitchOutcome.NO_DEVICE
-            elif self.before is enabled:
-                self.after, self.outcome = enabled, SwitchOutcome.UNCHANGED
-            else:
-                self.outcome = SwitchOutcome.STARTED
-                cabinet.move_selector(ref, enabled=enabled)
-                answered = True
-                self.after = cabinet.read_details(ref).enabled
-                self.outcome = SwitchOutcome.CHANGED
-                if self.after is not enabled:
-                    self.outcome = SwitchOutcome.FAILED
-                    self.error = "the cabinet took the change but shows the selector where it was"
-        except errors.CabinetError as error:
-            # A call that was answered as without a session has moved nothing.
-            unmoved = isinstance(error, errors.LoginRefusedError) and not answered
-            begun = self.outcome is SwitchOutcome.STARTED and not unmoved
-            self.outcome = SwitchOutcome.UNCLEAR if begun else SwitchOutcome.FAILED
-            self.error, self.stops = str(error), isinstance(error, _STOPPING)
-
-
-class CabinetClient(Session):
+class CabinetClient:
     """One cabinet. Thread-safe: one call at a time."""
+
+    def __init__(
+        self,
+        settings: CabinetSettings,
+        *,
+        trace: Trace | None = None,
+        pace: sign_in.SignInPace | None = None,
+    ) -> None:
+        self.enterprise = ""  # its number, once signed in; empty where the cabinet does not tell
+        self.discovery: Discovery | None = None
+        self._settings = settings
+        self._trace: Trace = trace or (lambda _: None)
+        self._pace = pace or sign_in.PACE  # another one in tests
+        self._base_url = parse_address(settings.address, allow_plain_http=settings.allow_plain_http)
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._transport = Transport(self._base_url, settings, self._trace)
+        self._known = Plausibility()  # of its lists
+        self._signed_in = False
+        self._signed_in_as: int | None = None
+        self._renewed: set[str] = set()  # what was, in the listing under way
+        self._unanswered = 0  # lists in a row that were answered with something else
+        self._permutation = ""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def credentials_changed(self) -> bool:
+        """Whether login and password are others than those that were last sent."""
+        return self._signed_in_as not in (None, self._credentials())
+
+    def close(self) -> None:
+        """Sign out and close the connection; a call under way ends soon, or is broken."""
+        self._closing.set()
+        patience = _ENDS_WITHIN
+        while not self._lock.acquire(timeout=patience):
+            patience = _BREAKS_EVERY
+            self._transport.close()
+        try:
+            path, transport = self._settings.sign_out_path, self._transport
+            # Where there is a cookie there may be a session, also after a call that was broken.
+            if path and len(transport.cookies):
+                with suppress(errors.CabinetError):  # only the trace tells whether it worked
+                    transport.send("sign_out", path, within=_SIGN_OUT_WITHIN)
+            transport.start_afresh()
+            self._signed_in = False
+            self._closing.clear()
+        finally:
+            self._lock.release()
 
     def read_trunks(self) -> Listing:
         """Read every trunk, or none; a doubtful list again, in another session."""
@@ -201,49 +200,122 @@ class CabinetClient(Session):
                 self._sign_in()
             return self._discover()
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Make calls exclusively; no error gets out with a secret in it."""
+        with self._lock:
+            self._renewed.clear()
+            try:
+                yield
+            except errors.CabinetError as error:
+                error.args = tuple(redact(str(argument)) for argument in error.args)
+                raise
 
-class Cabinet(CabinetClient):
-    """One cabinet, signed in to and discovered when first needed. Thread-safe.
+    def _call(
+        self, service: Service, ask: Callable[..., T], *given: object, renew: bool = True
+    ) -> T:
+        """Ask by the names in force, and what else is given; sign in or discover if necessary.
 
-    The address is ``host``, ``https://host:port``, or ``http://…`` on this machine; the login looks
-    like ``+7-9161234567``; other settings are those of ``CabinetSettings``. A ``ValueError`` says
-    what is wrong with one.
-    """
-
-    def __init__(self, address: str, login: str, password: str, **settings: Any) -> None:
-        super().__init__(
-            CabinetSettings(address=address, login=login, password=password, **settings)
-        )
-
-    def trunks(self) -> list[Trunk]:
-        """Read every trunk, in the cabinet's order: its phone, its name and its flags."""
-        return list(self.read_trunks().trunks)
-
-    def trunk(self, key: str) -> Trunk:
-        """Read one trunk, by phone or reference, with its details: SIP line and selector."""
-        trunk = self._find(key)
-        details = self.read_details(trunk.ref)
-        phone, line = trunk.phone or details.phone, details.line
-        return replace(trunk, phone=phone, line=line, sip_device_enabled=details.enabled)
-
-    def set_enabled(self, trunk: Trunk | str, enabled: bool) -> None:  # noqa: FBT001 - reads as what it does
-        """Move the selector of a trunk, given itself or by phone or reference; see that it moved.
-
-        A ``NotSwitchedError`` if it is not seen there afterwards, or there is none.
+        Unless ``renew``, the session and the names that there are have to do.
         """
-        target = trunk if isinstance(trunk, Trunk) else self._find(trunk)
-        self.discover()
-        change = TrunkSwitch()
-        change.carry_out(self, target.ref, enabled=enabled)
-        if change.after is not enabled:
-            raise NotSwitchedError(f"trunk {target.ref}: {change.error or change.outcome.value}")
+        if not renew and not (self._signed_in and self.discovery):
+            raise errors.SessionEndedError(f"{service.call}: not signed in")
+        new_names = self.discovery is None
+        while True:
+            try:
+                if not self._signed_in:
+                    self._sign_in()
+                names = self.discovery or self._discover()
+                if service.path not in names.policies:
+                    names.look_for(service.path)
+                return ask(names, *given)
+            except errors.SessionEndedError as error:
+                if not renew:
+                    raise
+                self._signed_in = False
+                if "session" in self._renewed:
+                    again = f"{error.args[0]} again, right after signing in"
+                    raise errors.NotGwtError(again) from None
+            except errors.RedeployedError:
+                # Also without renewing: the list's own names may be as they were, and not notice.
+                self.discovery = None
+                if not renew or new_names or "names" in self._renewed:
+                    raise
+                self._renewed.add("names")
 
-    def _find(self, key: str) -> Trunk:
-        wanted = key.strip()
-        phone = read_phone(wanted)
-        trunks = self.read_trunks().trunks
-        found = [one for one in trunks if one.ref == wanted or (phone and one.phone == phone)]
-        if len(found) != 1:
-            how_many = f"{len(found)} trunks have" if found else "no trunk has"
-            raise UnknownTrunkError(f"{how_many} this phone or reference, of {len(trunks)} read")
-        return found[0]
+    def _exchange(self, service: Service, names: Discovery, request: str) -> gwt.Response:
+        """Send a request, and read the answer: the ``//OK``, or the error that it means."""
+        headers = {
+            "Content-Type": contract.CONTENT_TYPE,
+            "X-GWT-Permutation": names.permutation,
+            "X-GWT-Module-Base": names.module_base,
+        }
+        call, path = service.call, contract.MODULE_PATH + service.path
+        answer = self._transport.send(call, path, request.encode("utf-8"), headers)
+        answer.check(call)
+        try:
+            response = gwt.decode(answer.body, limit=self._settings.max_response)
+        except gwt.NotAnAnswerError as error:
+            raise errors.NotGwtError(f"{call}: {error}") from None
+        except gwt.GwtError as error:
+            raise errors.UndecodableError(f"{call}: {error}") from None
+        if response.status != "OK":
+            raise _refusal(service, response, names)
+        return response
+
+    def _sign_in(self) -> None:
+        """Send the password, as soon as it may be, and trace what came of it."""
+        self._renewed.add("session")
+        who = self._credentials()
+        left = self._pace.left(who)
+        if left <= _WORTH_WAITING:
+            self._closing.wait(left)
+        self._signed_in_as = who
+        with self._pace.sending(who):
+            start, result = time.monotonic(), "success"
+            try:
+                self.enterprise = sign_in.send_form(self._transport, self._settings)
+            except errors.CabinetError as error:
+                result = error.result
+                raise
+            finally:
+                self._trace(SignIn(result, time.monotonic() - start))
+        self._signed_in = True
+        self._known.session += 1
+        # As GWT writes it: configured as a number or a reference, or as found.
+        number = self._settings.enterprise or self.enterprise
+        self._known.reference = gwt.encode_long(int(number)) if number.isdecimal() else number
+
+    def _discover(self) -> Discovery:
+        """Find the names of the deployment in force, and trace whether it is another one."""
+        self.discovery = discover(self._transport, self._settings)
+        found = self.discovery.permutation
+        if self._permutation and self._permutation != found:
+            self._trace(Redeployed(self._permutation, found))
+        self._permutation = found
+        self._known.deployed(found)
+        return self.discovery
+
+    def _credentials(self) -> int:
+        """A number for address, login and password, which themselves are not kept."""
+        settings = self._settings
+        return hash((self._base_url, settings.login, settings.current_password()))
+
+
+def _refusal(
+    service: Service, response: gwt.Response, names: Discovery
+) -> errors.GwtExceptionError:
+    """Make the error for an ``//EX``."""
+    # A broken answer may have any string of its where the class should stand.
+    found = response.exception_class if _CLASS.fullmatch(response.exception_class) else ""
+    if found != _INCOMPATIBLE:
+        said = f"the server answers {found or 'an exception'}"
+        return errors.GwtExceptionError(f"{service.call}: {said}")
+    # GWT's own message about what is out of date: names of classes and methods, no data.
+    text = "".join(response.string_table[1:2])[:_LONGEST]
+    said = "".join(letter if letter.isprintable() else " " for letter in text)
+    reason = said if _CLASS.search(text) else "no reason given"
+    reason = f"{found.rpartition('.')[2]}: {reason}{names.unsure(service)}"
+    return errors.RedeployedError(
+        f"{service.call}: the server reports that names are out of date ({reason})"
+    )
