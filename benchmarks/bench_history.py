@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from vats_exporter.cabinet.page import read_trunks
+from vats_exporter.cabinet.listing import read_trunks
 from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import decode

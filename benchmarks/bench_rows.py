@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.bench_decode import seconds
 from benchmarks.check_shapes import print_table
 from tests.corpus import SHAPES, shapes
-from vats_exporter.cabinet.page import read_trunks
+from vats_exporter.cabinet.listing import read_trunks
 from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import decode
 
 if TYPE_CHECKING:
-    from vats_exporter.cabinet.page import Page
+    from vats_exporter.cabinet.reading import Page
 
 SHARED: Final = Path(__file__).parents[2] / "shared" / "shapes"
 WIRE: Final = Path(__file__).parents[1] / "tests" / "wire"

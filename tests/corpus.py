@@ -14,17 +14,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vats_exporter.cabinet.by_block import VARYING
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.page import read_trunks
+from vats_exporter.cabinet.listing import read_trunks
 from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import Field, Kind, Repeat, Response, decode
 from vats_exporter.gwt.script import read_script
+from vats_exporter.trunks import FLAG_POSITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from vats_exporter.cabinet.page import Page
+    from vats_exporter.cabinet.reading import Page
 
     Classes = Mapping[str, Any]
 
@@ -117,7 +119,8 @@ def measure(corpus: str, folder: Path = SHAPES, *, by_script: bool) -> Counter[s
 
 def is_right(page: Page, shape: Shape) -> bool:
     """Whether a page has a shape's rows: ids, four flags, count."""
-    rows = [(row.ref, *(bool(row.value(at)) for at in (4, 6, 7, 9))) for row in page.records]
+    varying = [FLAG_POSITIONS.index(at) for at in VARYING]
+    rows = [(row.ref, *(bool(row.values[at]) for at in varying)) for row in page.records]
     return rows == shape.rows
 
 

@@ -1,31 +1,15 @@
-"""By the rows' blocks alone: what is refused rather than guessed, and which texts are a row's."""
+"""By the rows' blocks alone: what is refused rather than guessed."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cabinet.answers import ROW, Answer, listing, phone, ref, start_list
 from tests.cabinet.layouts import DATE, LIST, LONG, STRING
-from vats_exporter.cabinet.by_block import find_rows
+from vats_exporter.cabinet.by_block import Record
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.page import read_trunks
 from vats_exporter.cabinet.reading import read_page
-from vats_exporter.cabinet.references import Rows
-from vats_exporter.cabinet.settings import FlagPositions
-from vats_exporter.gwt import letters
-from vats_exporter.gwt.tokens import Tokens
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vats_exporter.cabinet.page import Page
-
-
-def find(answer: Answer) -> Rows | None:
-    response = answer.response()
-    return find_rows(Tokens(response, letters(response.tokens[::-1], len(response.string_table))))
+from vats_exporter.trunks import FLAG_POSITIONS
 
 
 def refs(answer: Answer) -> list[str]:
@@ -174,8 +158,11 @@ def test_what_only_looks_like_a_row_is_none(flaw: str) -> None:
         answer.boolean(1)
         answer.plain(0, "Bk" if flaw == "a long" else 0.0 if flaw == "a fraction" else 0)
         answer.boxed(DATE if flaw == "another class" else LONG, ref(number))
-    assert find(answer) is None
-    refused(answer)
+    reasons = (
+        "something in the answer is like a row, and is no block",
+        "no list of rows in the answer",
+    )
+    assert refused(answer) in reasons
 
 
 @pytest.mark.parametrize(("rows", "flags"), [(4, 1), (5, 2), (4, 0)])
@@ -363,129 +350,18 @@ def test_a_number_that_looks_like_the_records_class_hides_no_row() -> None:
     assert refs(answer) == [ref(number) for number in range(7)]
 
 
-# -- phones and names
-
-NAMES = ["Иванов Пётр", "Ли Анна", "Ким Ольга"]
-
-
-def listed(*columns: Sequence[str | None], after: Sequence[str | None] = ()) -> Page:
-    """A list whose records are these strings, then the row's values, then one more string."""
-    answer = listing(len(columns[0]))
-    for number, row in enumerate(zip(*columns, strict=True)):
-        answer.begin(ROW)
-        for text in row:
-            answer.text(text)
-        answer.core(ref(number), "1100")
-        if after:
-            answer.text(after[number])
-    return read_page(answer.response())
-
-
-def phones(page: Page) -> list[str]:
-    return [trunk.phone for trunk in read_trunks([page], FlagPositions())[0]]
-
-
-def names(*pages: Page) -> list[str]:
-    return [trunk.name for trunk in read_trunks(pages, FlagPositions())[0]]
-
-
-PHONES = [phone(number) for number in range(3)]
-
-
-def test_a_phone_before_or_behind_the_block_is_the_rows() -> None:
-    assert phones(listed(PHONES)) == PHONES
-    assert phones(listed(NAMES, after=PHONES)) == PHONES
-
-
-def test_a_row_without_a_phone_has_none() -> None:
-    assert phones(listed([PHONES[0], None, PHONES[2]])) == [PHONES[0], "", PHONES[2]]
-
-
-def test_where_two_columns_of_phones_are_possible_none_is_taken() -> None:
-    others = [phone(number + 50) for number in range(3)]
-    assert phones(listed(PHONES, others)) == ["", "", ""]
-    assert phones(listed(PHONES, after=others)) == ["", "", ""]
-    assert phones(listed(PHONES, [None, None, others[2]])) == ["", "", ""]
-
-
-def test_a_phone_that_may_be_one_rows_or_anothers_is_neithers() -> None:
-    assert phones(listed([PHONES[0], PHONES[0], PHONES[1]])) == ["", "", PHONES[1]]
-
-
-def test_a_phone_before_the_list_is_no_rows() -> None:
-    answer = Answer()
-    answer.begin("ru.example.Response/1")
-    answer.text(phone(9))
-    answer.begin(LIST)
-    answer.plain(2)
-    for number in range(2):
-        answer.begin(ROW)
-        answer.text(phone(9))
-        answer.core(ref(number), "1100")
-    assert phones(read_page(answer.response())) == ["", ""]
-
-
-def test_a_phone_behind_the_list_is_not_the_last_rows_where_the_others_stand_before() -> None:
-    answer = listing(2)
-    answer.rows(2)
-    answer.text(phone(9))
-    assert phones(read_page(answer.response())) == [phone(0), phone(1)]
-
-
-def test_a_phone_may_stand_in_an_object_of_its_own() -> None:
-    answer = listing(2)
-    for number in range(2):
-        answer.begin(ROW)
-        answer.begin("ru.example.Contact/9")
-        answer.plain(number, 7)
-        answer.text(phone(number))
-        answer.core(ref(number), "1100")
-    assert phones(read_page(answer.response())) == [phone(0), phone(1)]
-
-
-def test_names_are_the_strings_that_are_all_written_as_names() -> None:
-    departments = ["Отдел", "Отдел", "Склад"]
-    assert names(listed(departments, NAMES, PHONES)) == NAMES
-    assert names(listed(PHONES, departments, after=NAMES))[:2] == NAMES[:2]
-
-
-def test_a_name_that_comes_again_is_told_again() -> None:
-    again = [NAMES[0], NAMES[1], NAMES[0]]
-    assert names(listed(again, PHONES)) == again
-
-
-def test_what_stands_beside_the_phone_is_the_name_where_nothing_is_written_as_one() -> None:
-    odd = ["касса 1", "O'Connor & Co", "склад"]
-    assert names(listed(["701", "702", "703"], odd, PHONES)) == odd
-
-
-def test_a_last_page_without_names_takes_none_from_those_before_it() -> None:
-    nobody = [None for _ in NAMES]
-    assert names(listed(NAMES, PHONES), listed(nobody, PHONES)) == [*NAMES, "", "", ""]
-
-
-@pytest.mark.parametrize("texts", [["701", "702", "703"], [None, None, None]])
-def test_numbers_and_nothing_are_no_names(texts: list[str | None]) -> None:
-    assert names(listed(texts, PHONES)) == ["", "", ""]
-
-
-def test_a_name_is_not_told_where_records_are_unlike_each_other() -> None:
-    answer = listing(3)
-    for number in range(3):
-        answer.begin(ROW)
-        answer.text(NAMES[number])
-        answer.begin(LIST)
-        answer.plain(number, *[0] * number)
-        answer.core(ref(number), "1100")
-    assert names(read_page(answer.response())) == ["", "", ""]
-
-
 @pytest.mark.parametrize(
-    ("tail", "total"), [([237], 237), ([0, 237, 1], 237), ([], None), ([40, 237], None)]
+    ("values", "pattern"),
+    [
+        ({4: 1, 6: 1}, "1100"),
+        ({7: 1, 9: 1}, "0011"),
+        ({4: None, 6: 1}, "-100"),
+        ({4: 1, 8: 1, 12: 30}, "1000+8=1+12=30"),
+        ({2: 1}, "0000+2=1"),
+    ],
 )
-def test_a_number_behind_the_rows_may_be_the_total(tail: list[int], total: int | None) -> None:
-    answer = Answer()
-    start_list(answer, 2)
-    answer.rows(2)
-    answer.plain(*tail)
-    assert read_page(answer.response()).total == total
+def test_a_pattern_shows_the_varying_positions_and_what_is_not_0(
+    values: dict[int, int | None], pattern: str
+) -> None:
+    record = Record("CaLztv", tuple({**dict.fromkeys(FLAG_POSITIONS, 0), **values}.values()))
+    assert record.pattern == pattern

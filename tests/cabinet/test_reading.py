@@ -13,7 +13,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.cabinet.answers import CORE, RESPONSE, ROW, Answer, listing, phone, ref, table
+from tests.cabinet.answers import (
+    CORE,
+    RESPONSE,
+    ROW,
+    Answer,
+    listing,
+    phone,
+    ref,
+    start_list,
+    table,
+)
 from tests.cabinet.layouts import (
     BOOLEAN,
     DATE,
@@ -27,13 +37,13 @@ from tests.cabinet.layouts import (
 )
 from tests.corpus import measure, shapes
 from vats_exporter.cabinet.errors import TableError, UndecodableError
-from vats_exporter.cabinet.page import read_trunks
-from vats_exporter.cabinet.reading import ClassTable, read_by_script, read_page
+from vats_exporter.cabinet.listing import read_trunks
+from vats_exporter.cabinet.reading import ClassTable, guess_total, read_by_script, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import Response, decode, letters
 
 if TYPE_CHECKING:
-    from vats_exporter.cabinet.page import Page
+    from vats_exporter.cabinet.reading import Page
 
 WIRE = Path(__file__).parents[1] / "wire"
 LISTS = sorted(
@@ -307,6 +317,37 @@ def test_an_answer_made_to_be_ambiguous_is_given_up_in_linear_time(tokens: list[
         read_page(Response("OK", 7, 0, strings, [*tokens * 20_000, 3, 2, 1]))
 
 
+@pytest.mark.parametrize(
+    ("numbers", "rows", "total"),
+    [
+        ([237], 100, 237),
+        ([0, 237, 1], 100, 237),
+        ([7, 237], 100, 237),  # there can't be fewer than on the page
+        ([150, 237], 100, None),
+        ([3], 100, None),
+        ([], 0, None),
+        ([0], 0, 0),
+        ([1, 0, 1], 0, None),
+        ([1], 1, 1),
+    ],
+)
+def test_a_total_is_guessed_only_where_one_number_alone_may_be_it(
+    numbers: list[int], rows: int, total: int | None
+) -> None:
+    assert guess_total(numbers, rows) == total
+
+
+@pytest.mark.parametrize(
+    ("tail", "total"), [([237], 237), ([0, 237, 1], 237), ([], None), ([40, 237], None)]
+)
+def test_a_number_behind_the_rows_may_be_the_total(tail: list[int], total: int | None) -> None:
+    answer = Answer()
+    start_list(answer, 2)
+    answer.rows(2)
+    answer.plain(*tail)
+    assert read_page(answer.response()).total == total
+
+
 # -- by the script alone
 
 TAG = "ru.example.Tag/9"
@@ -567,3 +608,22 @@ def test_a_table_that_reads_javas_own_classes_wrong_is_not_believed() -> None:
     answer.rows(1)
     with pytest.raises(TableError, match=r"java\.lang\.Long"):
         read(answer, table(**{LONG: "s"}))
+
+
+def test_a_phone_and_a_name_may_stand_in_objects_within_the_record() -> None:
+    names = ["Иванов Пётр", "Ли Анна", "Ким Ольга", "Юн Борис", "Цой Вера"]
+    contact, person = "ru.example.Contact/8", "ru.example.Person/9"
+    answer = listing(5)
+    for number in Random(3).sample(range(5), 5):
+        answer.begin(ROW)
+        answer.begin(contact)
+        answer.begin(person)
+        answer.boxed(STRING, answer.index(names[number]))
+        answer.plain(number)
+        answer.text(phone(number))
+        answer.core(ref(number), "1100")
+    told = table(row="o" + CORE, **{contact: "ons", person: "o"})
+    trunks, _ = read_trunks([read_page(answer.response(), told)], FlagPositions())
+    assert {(trunk.ref, trunk.phone, trunk.name) for trunk in trunks} == {
+        (ref(number), phone(number), names[number]) for number in range(5)
+    }

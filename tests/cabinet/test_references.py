@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.cabinet.answers import ROW, Answer, phone, ref, start_list
 from tests.cabinet.layouts import BOOLEAN, DATE, INTEGER, LIST, LONG, STRING
+from vats_exporter.cabinet.by_block import FLAG
 from vats_exporter.cabinet.errors import UndecodableError
 from vats_exporter.cabinet.reading import read_page
 from vats_exporter.gwt import encode_long
@@ -72,7 +73,7 @@ def read(answer: Answer) -> list[bool]:
     """The flag that is a back reference, and whether all else is right."""
     records = read_page(answer.response()).records
     assert [record.ref for record in records] == [ref(number) for number in range(len(records))]
-    return [bool(record.value(4)) for record in records]
+    return [bool(record.values[FLAG]) for record in records]
 
 
 @settings(max_examples=300, deadline=None)

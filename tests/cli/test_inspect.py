@@ -13,7 +13,7 @@ import pytest
 
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import DifferError, UndecodableError
-from vats_exporter.cabinet.page import read_trunks
+from vats_exporter.cabinet.listing import read_trunks
 from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts

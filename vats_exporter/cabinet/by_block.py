@@ -1,8 +1,16 @@
-"""A page of the list by its rows' blocks alone, where no class of the answer is known.
+"""The rows of a list by their blocks alone, where no class of the answer is known.
 
-A row's reference and the twelve values before it [user] are all that is known of a record, so none
-is parsed. A block is flags in their places, the number of ``java.lang.Long`` and an id in quotes.
-What makes it safe to believe a set of blocks stands around it:
+A row stands in the answer, as the server writes it, as the reference and twelve values [user]::
+
+    'CaXXXX',2,0,0,1,8,1,0,0,0,0,0,0
+             1 2 3 4 5 6 7 8 9 …  12
+
+1 is the index of ``java.lang.Long``. What stands at 5, and whether it is one token with 4, depends
+on the kind of the flag at 4, which is not known (CONTRACT, section 2). The others are flags.
+
+This is all that is known of a record, so none is parsed. In the order of reading a block is flags
+in their places, the number of ``java.lang.Long`` and an id in quotes. What makes it safe to believe
+a set of blocks stands around it:
 
 * what stands at 5 is the same in all rows that spell it out;
 * all blocks of the answer are rows of one list, which says how many it has, and the class of its
@@ -10,24 +18,28 @@ What makes it safe to believe a set of blocks stands around it:
 * no other list explains the blocks as well, and nothing else looks like a row that was missed;
 * an answer with anything like a row in it is no empty list.
 
-Whatever is not certain refuses the page; of phones and names it is left out.
+Whatever is not certain refuses the answer.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
-from itertools import chain, pairwise, repeat
+from collections.abc import Sequence
+from itertools import pairwise, repeat
 from operator import ge, sub
-from typing import Final
+from typing import Final, NamedTuple
 
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.page import FLAG, Column, Page, Record, guess_total, is_written_as_a_name
-from vats_exporter.cabinet.references import Blocks, Rows, resolve
-from vats_exporter.gwt import MalformedError, Response
 from vats_exporter.gwt.tokens import Header, Tokens
-from vats_exporter.trunks import normalise_phone
+from vats_exporter.trunks import FLAG_POSITIONS
+
+VARYING: Final = (4, 6, 7, 9)  # the positions that were seen to vary [observed]
+KNOWN_PATTERNS: Final = {  # and what they mean [user]
+    "1100": "activated, not marked for deletion, has a working binding",
+    "0011": "switched off, marked for deletion",
+}
+FLAG: Final = FLAG_POSITIONS.index(4)  # where the flag at 4 stands among a row's values
 
 _BLOCK: Final = re.compile(
     "is(?:"
@@ -40,164 +52,178 @@ something stands at 5; or it is null or a reference, and nothing does."""
 
 _VALUES: Final = 10
 _MOST_OTHERS: Final = 2  # values of a row that are more than flags; with more it is no row
-# Of ten tokens so many are 0 or 1 by chance; in a row nine or ten are, and seldom under 7.
-_HARDLY_A_ROW: Final = 5
+# So many of ten tokens in a row are 0 or 1, as a row's values are; by chance hardly half of them.
+_A_ROW: Final = 8
+_HARDLY_A_ROW: Final = 6
 # Tokens among which there may be the values of a row that is no block.
 _RUN: Final = re.compile(r"[^sf]{11,}")
 
 _UNLIKE: Final = "the records are not alike, and a block may be no row's"
-_LIKE_A_ROW: Final = "something in the answer is like a row, and is no block"
 
 
-def read_by_block(response: Response, letters: str, *, texts: bool) -> Page:
-    """Read a page of the list by its rows' blocks, with phones and names if wanted; or refuse it.
+class Record(NamedTuple):
+    """A row: its reference, e.g. ``CaLztv``, and its values at the :data:`FLAG_POSITIONS`.
 
-    ``letters`` are those of the answer's tokens, in the order of reading.
+    A boxed flag that is null is ``None``.
     """
-    try:
-        tokens = Tokens(response, letters)
-    except MalformedError as error:
-        raise UndecodableError(str(error)) from None
-    rows = find_rows(tokens)
-    if rows is None:
-        end = _find_empty(tokens)
-        return Page((), guess_total(_numbers(tokens, end), 0), answer_class=tokens.strings[1])
-    records = resolve(tokens, rows)
-    return Page(
-        records=tuple(records),
-        total=guess_total(_numbers(tokens, rows.blocks.ends[-1] + 1 + rows.rest), len(records)),
-        answer_class=tokens.strings[1],
-        references=tuple(
-            after
-            for token, after in pairwise(tokens.all[: rows.headers[0]])
-            if token == tokens.long and isinstance(after, str)
-        ),
-        texts=_texts(tokens, rows) if texts else {},
-    )
+
+    ref: str
+    values: tuple[int | None, ...]
+
+    @property
+    def pattern(self) -> str:
+        """The values of the varying positions, and any other that is not 0, as ``1100+8=1``."""
+        values = dict(zip(FLAG_POSITIONS, self.values, strict=True))
+        varying = ["-" if values[at] is None else str(values[at]) for at in VARYING]
+        others = [f"+{at}={value}" for at, value in values.items() if value and at not in VARYING]
+        return "".join(varying + others)
 
 
-def find_rows(tokens: Tokens) -> Rows | None:
-    """Find the list of rows in an answer, or refuse it; ``None`` where it has no block at all."""
+class Blocks(NamedTuple):
+    """The blocks of an answer, in order: the places of their first values, 12, and of their ids.
+
+    ``kinds`` are what stands at 5; 0 where the flag at 4 is null or a reference.
+    """
+
+    starts: list[int]
+    ends: list[int]
+    kinds: list[int]
+    records: list[Record]
+
+
+class Rows(NamedTuple):
+    """The list's rows: where the list and each record may begin, most often one place each.
+
+    ``begins`` are the first such places, and ``begins_by`` the last. ``longer`` are those where a
+    longer list may begin; ``rest`` tokens follow the block in every record, and the list ends
+    before the place ``end``. ``refer`` is whether a flag may be a reference, or what stands behind
+    the rows refer to one of them. Of an empty list only its end is told.
+    """
+
+    blocks: Blocks
+    end: int
+    refer: bool = False
+    headers: Sequence[int] = ()
+    record: int = 0
+    begins: Sequence[int] = ()
+    begins_by: Sequence[int] = ()
+    longer: Sequence[int] = ()
+    rest: int = 0
+
+
+def find_rows(tokens: Tokens) -> Rows:
+    """Find the list of rows in an answer; or refuse it."""
     blocks = _find_blocks(tokens)
+    _check_nothing_missed(tokens, blocks)
     count = len(blocks.records)
     if not count:
-        return None
-    _check_nothing_missed(tokens, blocks)
-    first_block = blocks.starts[0]
+        return Rows(blocks, _find_empty(tokens))
+    first_block, last_id = blocks.starts[0], blocks.ends[-1]
     headers = tokens.headers()
-    between = {0: None} | {
-        record: _between(tokens.each(record), blocks)
-        for record in {header.record for header in headers} - {0}
-    }
-    of_rows = [header for header in headers if between[header.record]]
+    # By the class of records that may begin between any two blocks: the first place and the last.
+    between: dict[int, tuple[list[int], list[int]]] = {}
+    for record in {header.record for header in headers} - {0}:
+        places = tokens.each(record)
+        after = [*map(bisect_left, repeat(places), blocks.ends[:-1])]
+        before = [*map(bisect_left, repeat(places), blocks.starts[1:])]
+        if not any(map(ge, after, before)):
+            between[record] = [places[at] for at in after], [places[at - 1] for at in before]
+    of_rows = [header for header in headers if header.record in between]
     own = [h for h in of_rows if h.length == count and not h.known and h.place < first_block - 2]
     if not own:
         raise UndecodableError(f"{count} blocks, but no list of that length before them")
     if {header.place + 1 for header in of_rows}.intersection(header.place for header in own):
         raise UndecodableError("the list's class may be the length of another")
-    of_own = filter(None, (between[one] for one in {header.record for header in own}))
-    first, last = zip(*of_own, strict=True)
+    first, last = zip(*(between[one] for one in {header.record for header in own}), strict=True)
     begins = [own[0].place + 2, *map(min, zip(*first, strict=True))]
     # The last record's end is not known.
     known = map(sub, begins[1:], blocks.ends)
+    rest = min(*known, len(tokens.all) - last_id) - 1 if count > 1 else 0
     rows = Rows(
         blocks=blocks,
+        end=last_id + 1 + rest,
+        refer=0 in blocks.kinds or "-" in tokens.letters[last_id:],
         headers=[header.place for header in own],
         record=own[0].record,
         begins=begins,
         begins_by=[own[-1].place + 2, *map(max, zip(*last, strict=True))],
         longer=[h.place for h in of_rows if h.length > count and h.place < first_block],
-        rest=min(*known, len(tokens.all) - blocks.ends[-1]) - 1 if count > 1 else 0,
+        rest=rest,
     )
-    _check_only_list(tokens, rows, headers, of_rows)
+    if len(headers) > 1:
+        _check_only_list(tokens, rows, headers, of_rows)
     _check_alike(tokens, rows)
     return rows
 
 
 def _find_blocks(tokens: Tokens) -> Blocks:
-    """Find all blocks of an answer."""
+    """Find all blocks of an answer; refuse them if some may be no row's."""
     wire, long, earliest = tokens.all, tokens.long, tokens.earliest[tokens.long]
     starts, ends, kinds, records = [], [], [], []
     unusual = 0
     for match in _BLOCK.finditer(tokens.letters):
-        place, short = match.start(), match.lastgroup == "short"
+        place, is_short = match.start(), match.lastgroup == "short"
         if wire[place] != long or place < earliest:
             continue
         if letters := match["unusual"]:
             if letters.count("0") + letters.count("1") < _VALUES - _MOST_OTHERS:
                 continue
             unusual += 1
-        start = place - _VALUES - (not short)
+        start = place - _VALUES - (not is_short)
         values = wire[start:place]
         values.reverse()
-        if short:
+        if is_short:
             values[FLAG] = values[FLAG] or None
-        kinds.append(0 if short else values.pop(FLAG + 1))
+        kinds.append(0 if is_short else values.pop(FLAG + 1))
         starts.append(start)
         ends.append(place + 1)
         records.append(Record(wire[place + 1], tuple(values)))
-    blocks = Blocks(starts, ends, kinds, records)
-    _check_blocks(tokens, blocks, unusual)
-    return blocks
-
-
-def _check_blocks(tokens: Tokens, blocks: Blocks, unusual: int) -> None:
-    """Refuse blocks of which some may be no row's."""
-    kinds = {*blocks.kinds} - {0}
-    short = blocks.kinds.count(0)
-    if len(kinds) > 1:
+    spelled_out, short = {*kinds} - {0}, kinds.count(0)
+    if len(spelled_out) > 1:
         raise UndecodableError("the answer has blocks of several kinds")
-    if 2 * unusual > len(blocks.kinds) - short:
+    if 2 * unusual > len(kinds) - short:
         raise UndecodableError("most blocks hold other values than flags")
-    if short and not kinds.issubset(tokens.names):
+    if short and not spelled_out.issubset(tokens.names):
         raise UndecodableError("the flag at 4 is an object in some rows and a primitive in others")
-    if short and not kinds and not any(record.values[FLAG] for record in blocks.records):
-        raise UndecodableError("no row has a flag at 4")
-    before = (tokens.letters[start - 3 : start] for start in blocks.starts)
-    if short and not kinds and any({*letters} <= {*"01"} for letters in before):
-        raise UndecodableError("a reference may be the flag at 4, or the id of a row without one")
-
-
-def _between(places: list[int], blocks: Blocks) -> tuple[list[int], list[int]] | None:
-    """The first and the last of some places between two blocks each; ``None`` if one has none."""
-    after = [*map(bisect_left, repeat(places), blocks.ends[:-1])]
-    before = [*map(bisect_left, repeat(places), blocks.starts[1:])]
-    if any(map(ge, after, before)):
-        return None
-    return [places[at] for at in after], [places[at - 1] for at in before]
-
-
-def _windows(letters: str, least: int) -> Iterator[tuple[int, int]]:
-    """Behind which places so many of ten tokens, or more, are 0 or 1, as a row's values are."""
-    flags = letters.replace("1", "0")
-    # The others part them into stretches, of which one has so many at least.
-    stretch = "0" * -(-least // (_VALUES - least + 1))
-    for run in _RUN.finditer(flags):
-        if stretch in run[0]:
-            for at in range(run.start() + _VALUES, run.end() + 1):
-                if (count := flags.count("0", at - _VALUES, at)) >= least:
-                    yield at, count
+    if short and not spelled_out:
+        if not any(record.values[FLAG] for record in records):
+            raise UndecodableError("no row has a flag at 4")
+        if any({*tokens.letters[start - 3 : start]} <= {*"01"} for start in starts):
+            raise UndecodableError(
+                "a reference may be the flag at 4, or the id of a row without one"
+            )
+    return Blocks(starts, ends, kinds, records)
 
 
 def _check_nothing_missed(tokens: Tokens, blocks: Blocks) -> None:
     """Refuse an answer with something like a row outside of its blocks.
 
     Its reference is null or points to an earlier object, or its flag is an object of another kind.
+    Where there is no block, most of a row's values are enough.
     """
     gaps = zip([0, *blocks.ends], blocks.starts, blocks.ends, strict=False)
     outside = [tokens.letters[end:start] + "s" * (after - start) for end, start, after in gaps]
-    letters = "".join([*outside, tokens.letters[blocks.ends[-1] :]])
-    for at, flags in _windows(letters, 8):
-        after = letters[at : at + 1]
-        boxed = after == "i" and tokens.all[at] == tokens.long
-        if after in {"0", "-"} or (boxed and (flags > 8 or letters[at - 3] == "-")):
-            raise UndecodableError(_LIKE_A_ROW)
+    letters = "".join([*outside, tokens.letters[[0, *blocks.ends][-1] :]])
+    flags = letters.replace("1", "0")
+    least = _A_ROW if outside else _HARDLY_A_ROW
+    # The others part them into stretches, of which one has so many at least.
+    stretch = "0" * -(-least // (_VALUES - least + 1))
+    for run in _RUN.finditer(flags):
+        if stretch not in run[0]:
+            continue
+        for at in range(run.start() + _VALUES, run.end() + 1):
+            count = flags.count("0", at - _VALUES, at)
+            if count < least:
+                continue
+            after = letters[at : at + 1]
+            boxed = after == "i" and tokens.all[at] == tokens.long
+            is_row = after in {"0", "-"} or (boxed and (count > _A_ROW or letters[at - 3] == "-"))
+            if is_row or not outside:
+                raise UndecodableError("something in the answer is like a row, and is no block")
 
 
 def _find_empty(tokens: Tokens) -> int:
-    """Find the place behind an empty list in an answer without rows, or anything like one."""
-    if any(_windows(tokens.letters, _HARDLY_A_ROW + 1)):
-        raise UndecodableError(_LIKE_A_ROW)
+    """Find the place behind an empty list in an answer without rows."""
     for place, (token, after) in enumerate(pairwise(tokens.all)):
         if after == 0 and token in tokens.collections and tokens.class_at(place):
             return place + 2
@@ -291,89 +317,3 @@ def _check_alike(tokens: Tokens, rows: Rows) -> None:
         else:
             if len(ends) > 1:
                 raise UndecodableError(_UNLIKE)
-
-
-def _numbers(tokens: Tokens, start: int) -> list[int]:
-    return [token for token in tokens.all[start:] if isinstance(token, int)]
-
-
-# -- phones and names
-
-
-def _texts(tokens: Tokens, rows: Rows) -> dict[Column, list[str]]:
-    """The rows' phones, as column 0, and what may be their names, by the distance from the block.
-
-    Those are texts at the same distance in all rows that are all written as names are, or that
-    stand beside the phones and differ from row to row, if all records are alike. [assumed]
-    """
-    starts, ends, begins = rows.blocks.starts, rows.blocks.ends, (*rows.begins, *rows.begins_by)
-    phones = _phones(tokens, rows)
-    texts: dict[Column, list[str]] = {(0,): [phone for _, phone in phones]} if phones else {}
-    widths = {*map(sub, (*starts, *starts), begins)}
-    shown = {place - start for (place, _), start in zip(phones, starts, strict=False)}
-    alike = len(widths) == len(shown) == 1
-    for distance in (*range(1 - min(widths), 0), *range(1, rows.rest + 1)):
-        column = tokens.texts_at(starts if distance < 0 else ends, distance)
-        if not any(column):
-            continue
-        beside = alike and {distance - 1, distance + 1} & shown
-        differ = all(column) and len({*column}) ** 2 >= len(column)
-        if (beside and differ) or all(map(is_written_as_a_name, filter(None, column))):
-            texts[(distance,)] = column
-    return texts
-
-
-def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
-    """The place and the phone of each row, empty where it can't be told.
-
-    A phone belongs to a row if its string's first use can only lie there: before the block, or
-    between it and the next record. All stand on the same side of their blocks. After the last
-    block follows the rest of its record and then that of the answer: that a phone there is the
-    record's is [assumed], and only where all other rows have theirs after the block. Where two
-    columns are possible, there is none.
-    """
-    blocks = rows.blocks
-    last = len(blocks.ends) - 1
-    of_rows = zip(rows.begins, rows.begins_by, blocks.starts, blocks.ends, strict=True)
-    edges = [*chain.from_iterable(of_rows)]
-    sides, tail, in_rows = set(), [], []
-    told = zip(map(normalise_phone, tokens.strings), tokens.earliest, tokens.latest, strict=True)
-    for number, (phone, place, latest) in enumerate(told):
-        if phone:
-            spots: Collection[int] = _spots(edges, place)
-            if latest > place:
-                others = [at for at in range(place + 1, latest + 1) if tokens.all[at] == number]
-                spots = {*spots, *chain.from_iterable(_spots(edges, at) for at in others)}
-            certain = max(spots) if len(spots) == 1 else -1
-            if certain == 2 * last + 1:
-                tail.append((place, phone))
-                continue
-            if certain >= 0:
-                sides.add(certain % 2)
-            in_rows.append((place, phone, spots))
-    if not (last or in_rows) and len(tail) == 1:
-        sides = {1}  # behind the block of the only row
-    if len(sides) != 1:
-        return []
-    phones = [(0, "")] * (last + 1)
-    (side,) = sides
-    for place, phone, spots in in_rows:
-        possible = [spot // 2 for spot in spots if spot % 2 == side or spot < 0]
-        if len(possible) == 1 and (row := possible[0]) >= 0:
-            if phones[row][0]:
-                return []
-            phones[row] = place, phone
-    if side and len(tail) == 1 and all(place for place, _ in phones[:last]):
-        phones[last] = tail[0]
-    return phones
-
-
-def _spots(edges: Sequence[int], place: int) -> range:
-    """In which rows a place may be, and on which side of their blocks.
-
-    Twice the row's number is before its block, one more behind it; -1 is before all rows. In a
-    block it is nowhere. ``edges`` are for each row the places at which it may begin, and those of
-    its block.
-    """
-    row, passed = divmod(bisect_left(edges, place), 4)
-    return range(2 * row - (passed < 2), 2 * row + (0 < passed < 3))

@@ -24,7 +24,7 @@ from vats_exporter.cabinet import contract, errors, sign_in
 from vats_exporter.cabinet.contract import DETAILS, LIST, SELECTOR, Service, TrunkDetails
 from vats_exporter.cabinet.discovery import Discovery, discover
 from vats_exporter.cabinet.listing import Plausibility, read_all
-from vats_exporter.cabinet.page import Page
+from vats_exporter.cabinet.reading import Page
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.transport import PageRead, Redeployed, SignIn, Trace, Transport
 from vats_exporter.redaction import redact

@@ -18,8 +18,7 @@ from weakref import WeakValueDictionary
 
 from vats_exporter.cabinet import contract, errors
 from vats_exporter.cabinet.contract import LIST, MODULE_PATH, Service
-from vats_exporter.cabinet.page import Page
-from vats_exporter.cabinet.reading import ClassTable, read_page
+from vats_exporter.cabinet.reading import ClassTable, Page, read_page
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.transport import Transport
 from vats_exporter.gwt import GwtError, NotUnderstood, Response

@@ -1,4 +1,4 @@
-"""Every page of the tab "Абоненты", or none; and whether such a list is believed.
+"""Every page of the tab "Абоненты", or none; whether such a list is believed, and its trunks.
 
 Pages are read until one is empty, or until one is short and a total that is known to be one says
 that it is the last: a cabinet may give smaller pages than it was asked for. They must make up one
@@ -12,20 +12,33 @@ An answer can be well-formed and still not be the list (CONTRACT, sections 3 and
   list with another one in its place is another enterprise's.
 * A list that was not empty and suddenly is, or that comes in an object of another class without a
   redeployment, is believed only if a fresh session says the same.
+
+Which texts are phones and names is told from how the values of a column look over all pages: a
+phone by its digits, a name by being there, being different from row to row and being written as
+names are. [assumed]
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from vats_exporter.cabinet.errors import DoubtfulError, IncompleteError
-from vats_exporter.cabinet.page import Page, read_trunks
-from vats_exporter.cabinet.settings import CabinetSettings
-from vats_exporter.trunks import Listing, Trunk
+from vats_exporter.cabinet.by_block import KNOWN_PATTERNS
+from vats_exporter.cabinet.errors import DoubtfulError, IncompleteError, UndecodableError
+from vats_exporter.cabinet.reading import Column, Page
+from vats_exporter.cabinet.texts import is_written_as_a_name
+from vats_exporter.gwt import LongError, decode_long
+from vats_exporter.trunks import FLAG_POSITIONS, Flags, Listing, Trunk, normalise_phone
 
+if TYPE_CHECKING:  # a saved answer is decoded without pydantic
+    from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions
+
+# Rows more than another column's, at least, in which a column of phones must show one.
+_CLEARLY: Final = 3
 MAX_ROWS: Final = 1_000_000  # more than any enterprise has: the cabinet repeats itself
 
 
@@ -36,11 +49,9 @@ def read_all(
     pages: list[Page] = []
     page_of: dict[str, int] = {}
     while True:
-        number = len(pages)
-        page = read_page(number)
-        known.check_page(page, number)
+        page = read_page(len(pages))
         pages.append(page)
-        _check_page(pages, page_of, settings)
+        known.check_page(pages, page_of, settings.page_size)
         short = len(page.records) < settings.page_size and settings.check_total
         if not page.records or (short and known.total_confirmed and page.total == len(page_of)):
             break
@@ -48,47 +59,19 @@ def read_all(
             raise IncompleteError(f"list: no end after {len(page_of)} rows on {len(pages)} pages")
     remark = known.check_total(pages, len(page_of)) if settings.check_total else ""
     known.believe(pages)
-    return listing_of(pages, settings, remark)
-
-
-def listing_of(pages: Sequence[Page], settings: CabinetSettings, remark: str = "") -> Listing:
-    """The trunks of pages, and by what they were read: by the rows alone, if one page was."""
     trunks: list[Trunk] = []
-    warnings: list[str] = [remark] if remark else []
+    warnings = [remark] if remark else []
     # Another reader, or a cabinet that was redeployed between two pages, has other columns.
     for _, group in groupby(pages, key=attrgetter("answer_class", "read_by")):
         read, told = read_trunks([*group], settings.flags)
         trunks += read
         warnings += told
+    # By the rows alone, if one page was.
     reason = next((page.not_by_script for page in pages if page.read_by == "block"), "")
     if reason:
         warnings.append(f"read by the block of each row, not by the cabinet's script: {reason}")
     read_by = "block" if reason else "script"
     return Listing(tuple(trunks), tuple(warnings), len(pages), read_by)
-
-
-def _check_page(pages: Sequence[Page], page_of: dict[str, int], settings: CabinetSettings) -> None:
-    """Refuse a page that shows what an earlier one has shown, or itself shows a row twice."""
-    number = len(pages) - 1
-    refs = [record.ref for record in pages[-1].records]
-    first = page_of.get(refs[0], number) if refs else number
-    if first < number and refs == [record.ref for record in pages[first].records]:
-        raise IncompleteError(
-            f"list: page {number + 1} is page {first + 1} again; "
-            "list_tail may have {page} in the wrong place"
-        )
-    for ref in refs:
-        if ref in page_of:
-            raise IncompleteError(
-                f"list: trunk {ref} comes twice, on pages {page_of[ref] + 1} and {number + 1}; "
-                "the list changed while it was read"
-            )
-        page_of[ref] = number
-    if len(refs) > settings.page_size:
-        raise IncompleteError(
-            f"list: page {number + 1} has {len(refs)} rows, {settings.page_size} were asked for; "
-            "list_tail may have {page_size} in the wrong place"
-        )
 
 
 class Plausibility:
@@ -116,8 +99,9 @@ class Plausibility:
             if self._believed is not None:
                 self._believed = (), self._believed[1]
 
-    def check_page(self, page: Page, number: int) -> None:
-        """Refuse another enterprise's page."""
+    def check_page(self, pages: Sequence[Page], page_of: dict[str, int], page_size: int) -> None:
+        """Refuse another enterprise's page, and one that shows again what was shown before."""
+        number, page = len(pages) - 1, pages[-1]
         if number == 0:
             self._redeployed = False
         shown = self.reference in page.references
@@ -128,6 +112,25 @@ class Plausibility:
             )
         if page.records and shown:
             self._showing = page.answer_class
+        refs = [record.ref for record in page.records]
+        first = page_of.get(refs[0], number) if refs else number
+        if first < number and refs == [record.ref for record in pages[first].records]:
+            raise IncompleteError(
+                f"list: page {number + 1} is page {first + 1} again; "
+                "list_tail may have {page} in the wrong place"
+            )
+        for ref in refs:
+            if ref in page_of:
+                raise IncompleteError(
+                    f"list: trunk {ref} comes twice, on pages {page_of[ref] + 1} and {number + 1}; "
+                    "the list changed while it was read"
+                )
+            page_of[ref] = number
+        if len(refs) > page_size:
+            raise IncompleteError(
+                f"list: page {number + 1} has {len(refs)} rows, {page_size} were asked for; "
+                "list_tail may have {page_size} in the wrong place"
+            )
 
     def check_total(self, pages: Sequence[Page], rows: int) -> str:
         """Compare the number beside a list with its rows; a difference may be but a remark."""
@@ -168,3 +171,94 @@ def _names(signatures: Sequence[str]) -> str:
     """The classes' own names, as much of them as may be shown."""
     names = (one.partition("/")[0].rpartition(".")[2][:100] for one in signatures)
     return ", ".join(name or "a bare value" for name in names)
+
+
+def read_trunks(
+    pages: Sequence[Page], positions: FlagPositions
+) -> tuple[tuple[Trunk, ...], tuple[str, ...]]:
+    """Turn the rows of all pages into trunks; also say what could not be told of them.
+
+    An ``UndecodableError`` is for a reference that is no number GWT could have written.
+    """
+    records = [record for page in pages for record in page.records]
+    columns: dict[Column, list[str | None]] = {
+        column: [
+            text for page in pages for text in page.texts.get(column, [None] * len(page.records))
+        ]
+        for column in dict.fromkeys(column for page in pages for column in page.texts)
+    }
+    nothing = [""] * len(records)
+    column, phones = _find_phones(columns)
+    columns.pop(column, None)
+    names = columns.get(_name_column(columns), nothing)
+    meant: dict[tuple[int | None, ...], tuple[Flags, str, bool]] = {}
+    for record in records:
+        if record.values not in meant:
+            at = dict(zip(FLAG_POSITIONS, record.values, strict=True))
+            flags = Flags(**{flag: bool(at[position]) for flag, position in positions})
+            pattern = record.pattern
+            meant[record.values] = flags, pattern, pattern in KNOWN_PATTERNS
+    try:
+        trunks = tuple(
+            Trunk(ref, _number(ref), phone, name or "", *meant[values])
+            for (ref, values), phone, name in zip(records, phones or nothing, names, strict=True)
+        )
+    except LongError as error:
+        raise UndecodableError(f"a row's reference is not a number: {error}") from None
+    return trunks, _warnings(trunks)
+
+
+_number = lru_cache(maxsize=1 << 15)(decode_long)  # each refresh shows the same references again
+
+
+def _find_phones(columns: Mapping[Column, Sequence[str | None]]) -> tuple[Column, list[str]]:
+    """The trunks' own phones, and their column; nothing if there is none, or no single one.
+
+    No two trunks have the same phone, so it is a column that shows each once, and of several the
+    one that shows clearly more: to take one of two alike would be to guess a trunk's number. A few
+    phones among other texts are notes.
+    """
+    ranked = []
+    for column, texts in columns.items():
+        phones = [normalise_phone(text) if text else "" for text in texts]
+        shown = [*filter(None, phones)]
+        if 2 * len(shown) > sum(map(bool, texts)):
+            ranked.append((len({*shown}) == len(shown), len(shown), column, phones))
+    if not ranked:
+        return (), []
+    (once, most, column, phones), *others = sorted(ranked, reverse=True)
+    for also_once, fewer, _, other in others:
+        clearly = once > also_once or most - fewer >= max(_CLEARLY, most // 10)
+        if not clearly and other != phones:
+            return (), []
+    return column, phones
+
+
+def _name_column(columns: Mapping[Column, Sequence[str | None]]) -> Column:
+    """The column that looks most like the rows' names; ``()`` if none holds words at all.
+
+    Names are there in every row, differ from row to row, and are written as two to four words
+    with capitals. A department or a note fails in one of these.
+    """
+    scores: list[tuple[float, Column]] = []
+    for column, texts in columns.items():
+        there = [*filter(None, texts)]
+        if any(character.isalpha() for text in there for character in text):
+            named = sum(map(is_written_as_a_name, there))
+            score = (len(there) + 2 * named) / len(texts) + len({*there}) / len(there)
+            scores.append((score, column))
+    return max(scores, default=(0, ()))[1]
+
+
+def _warnings(trunks: Sequence[Trunk]) -> tuple[str, ...]:
+    warnings = []
+    missing = sum(not trunk.phone for trunk in trunks)
+    if trunks and missing == len(trunks):
+        warnings.append(f"no column of the list is certainly the phone: {missing} trunks have none")
+    elif missing:
+        warnings.append(f"{missing} of {len(trunks)} trunks show no phone")
+    unknown = Counter(trunk.pattern for trunk in trunks if not trunk.known)
+    if unknown:
+        counts = ", ".join(f"{pattern} ({count})" for pattern, count in sorted(unknown.items()))
+        warnings.append(f"unknown patterns: {counts}")
+    return tuple(warnings)

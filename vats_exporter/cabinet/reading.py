@@ -4,27 +4,30 @@ Where both say which rows there are and differ, the page is refused: one of them
 not known which.
 
 The script tells the kinds of a class's fields, and no names, so a record is told by its block
-(:mod:`vats_exporter.cabinet.page`): fields that stand together and allow it. They are found once
-for a deployment; their values then tell whether a list's elements are rows. The list must be the
-only one of rows, and stand in no record of another: which of two is *the* list cannot be known.
+(:mod:`vats_exporter.cabinet.by_block`): fields that stand together and allow it. They are found
+once for a deployment; their values then tell whether a list's elements are rows. The list must be
+the only one of rows, and stand in no record of another: which of two is *the* list cannot be known.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from vats_exporter.cabinet.by_block import read_by_block
+from vats_exporter.cabinet.by_block import FLAG, Record, Rows, find_rows
 from vats_exporter.cabinet.errors import DifferError, TableError, UndecodableError
-from vats_exporter.cabinet.page import FLAG, Column, Page, Record, guess_total
+from vats_exporter.cabinet.references import resolve
+from vats_exporter.cabinet.texts import read_texts
 from vats_exporter.gwt import (
     Fields,
     GwtObject,
     Kind,
+    MalformedError,
     NotUnderstood,
     ObjectReader,
     ObjectsError,
@@ -33,6 +36,10 @@ from vats_exporter.gwt import (
     Response,
     letters,
 )
+from vats_exporter.gwt.tokens import Tokens
+
+Column: TypeAlias = tuple[int, ...]
+"""Where a text stands in its record; the reader says what the numbers count."""
 
 Values = tuple[int | None, ...]
 
@@ -44,6 +51,20 @@ _ELEMENTS: Final = Repeat((Kind.OBJECT,))
 _WITHOUT_COUNT: Final = ("java.util.Collections$EmptyList", "java.util.Collections$SingletonList")
 _DEEPEST: Final = 4  # objects within objects in a record in which texts are looked for
 _MOST_OBJECTS: Final = 1000  # fields of a record, and of the objects in it, in which they are
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the list of subscribers."""
+
+    records: tuple[Record, ...]  # its rows, in the cabinet's order
+    total: int | None = None  # the rows on all pages, where the answer seems to say it [assumed]
+    read_by: Literal["script", "block"] = "block"
+    not_by_script: str = ""  # why not
+    answer_class: str = ""  # the type signature of the answer's own object
+    references: tuple[str, ...] = ()  # the boxed longs outside of the rows, in order
+    # Of all records, by column; among them phones and names are looked for.
+    texts: Mapping[Column, Sequence[str | None]] = field(default_factory=dict, repr=False)
 
 
 class _Block(NamedTuple):
@@ -59,20 +80,8 @@ class ClassTable:
     """The classes of a script, by type signature, ready to read its deployment's answers."""
 
     def __init__(self, classes: Mapping[str, Fields | NotUnderstood | None]) -> None:
-        self._reader = ObjectReader(classes)
+        self.reader = ObjectReader(classes)
         self.blocks = cache(_blocks)
-
-    def read_objects(self, response: Response, marks: str) -> Any:
-        """Read an answer's objects; a ``TableError`` where the table does not allow it."""
-        try:
-            return self._reader.read(response, marks)
-        except ObjectsError as error:
-            where = "" if error.where is None else f", token {error.where} from the answer's end"
-            raise TableError(f"{error}{where}", missing=error.missing) from None
-
-    def may_be_rows(self, elements: Iterable[GwtObject | None]) -> bool:
-        """Whether the class of one of some objects allows it."""
-        return any(map(self.blocks, {element.type for element in elements if element is not None}))
 
 
 def _blocks(of: ObjectType) -> list[_Block]:
@@ -99,31 +108,66 @@ def read_page(
     marks = letters(response.tokens, len(response.string_table))
     by_script = read_by_script(response, table, marks) if table else None
     try:
-        by_block = read_by_block(response, marks[::-1], texts=by_script is None)
-    except UndecodableError as error:
+        tokens = Tokens(response, marks[::-1])
+        rows = find_rows(tokens)
+        records = tuple(resolve(tokens, rows) if rows.refer else rows.blocks.records)
+    except (MalformedError, UndecodableError) as error:
         if by_script:
             return by_script
         why = "no class in the answer holds a row, and by its tokens: " if table else ""
         raise UndecodableError(f"{why}{error}") from None
     if not by_script:
-        if table and not by_block.records:
+        if table and not records:
             raise UndecodableError("the answer has a list, but no class in it holds a row")
         reason = "no class in the answer holds a row" if table else not_by_script
-        return replace(by_block, not_by_script=reason)
-    if by_script.records != by_block.records and _shown(by_script) != _shown(by_block):
-        raise DifferError(_shown(by_script), _shown(by_block))
+        return _by_block(tokens, rows, records, reason)
+    if by_script.records != records and _shown(by_script.records) != _shown(records):
+        raise DifferError(_shown(by_script.records), _shown(records))
     return by_script
 
 
-def _shown(page: Page) -> list[str]:
+def _shown(records: Iterable[Record]) -> list[str]:
     # A text in a flag's place is 1 to one reader and its number to the other; null is 0.
-    flags = ((record.ref, tuple(map(int, map(bool, record.values)))) for record in page.records)
+    flags = ((record.ref, tuple(map(int, map(bool, record.values)))) for record in records)
     return [f"{ref} {Record(ref, values).pattern}" for ref, values in flags]
+
+
+def _by_block(tokens: Tokens, rows: Rows, records: tuple[Record, ...], reason: str) -> Page:
+    """A page of what is known without a class."""
+    before = tokens.all[: rows.headers[0]] if records else []
+    return Page(
+        records=records,
+        total=guess_total([n for n in tokens.all[rows.end :] if isinstance(n, int)], len(records)),
+        not_by_script=reason,
+        answer_class=tokens.strings[1],
+        references=tuple(
+            after
+            for token, after in pairwise(before)
+            if token == tokens.long and isinstance(after, str)
+        ),
+        texts=read_texts(tokens, rows) if records else {},
+    )
+
+
+def guess_total(numbers: Sequence[int], rows: int) -> int | None:
+    """Guess which of the numbers around a list counts the rows of all pages.
+
+    It is the only one that may, with no fewer than on this page; of several, the only one that is
+    no flag. [assumed]
+    """
+    possible = [number for number in numbers if number >= rows]
+    if len(possible) != 1:
+        possible = [number for number in possible if number > 1]
+    return possible[0] if len(possible) == 1 else None
 
 
 def read_by_script(response: Response, table: ClassTable, marks: str) -> Page | None:
     """Read a page by the script's classes; ``None`` where no class in it holds a row's block."""
-    root = table.read_objects(response, marks)
+    try:
+        root = table.reader.read(response, marks)
+    except ObjectsError as error:
+        where = "" if error.where is None else f", token {error.where} from the answer's end"
+        raise TableError(f"{error}{where}", missing=error.missing) from None
     if not isinstance(root, GwtObject):
         return None
     walked = [*_walk(root, table, set(), (), in_list=False)]
@@ -185,8 +229,9 @@ def _walk(
     path = (*path, found)
     fields = zip(found.type.fields, found.values, strict=True)
     for kind, value in [(_ELEMENTS, found.values)] if found.type.name in _WITHOUT_COUNT else fields:
-        may_be_rows = kind == _ELEMENTS and table.may_be_rows(value)
-        if may_be_rows or (kind == _ELEMENTS and not value):
+        types = {one.type for one in value if one is not None} if kind == _ELEMENTS else ()
+        # What may be rows by the class of one of them, or an empty list.
+        if any(map(table.blocks, types)) or (kind == _ELEMENTS and not value):
             yield _List(value, path, in_list)
             continue
         repeated = isinstance(kind, Repeat)

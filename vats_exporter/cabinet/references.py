@@ -12,44 +12,16 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, chain, product, repeat
-from typing import Final, NamedTuple
+from typing import Final
 
+from vats_exporter.cabinet.by_block import FLAG, Record, Rows
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.page import FLAG, Record
 from vats_exporter.gwt.tokens import JAVA, NUMBERS, Tokens
 
 _UNKNOWN: Final = -1  # the value of a flag that may be anything
 # References after which a field whose values are spelled out once each is taken to share them.
 _SHARES: Final = 8
 _FEW: Final = 4  # rows, the first ones, that may be known to be referred to
-
-
-class Blocks(NamedTuple):
-    """The blocks of an answer, in order: the places of their first values, 12, and of their ids.
-
-    ``kinds`` are what stands at 5; 0 where the flag at 4 is null or a reference.
-    """
-
-    starts: list[int]
-    ends: list[int]
-    kinds: list[int]
-    records: list[Record]
-
-
-class Rows(NamedTuple):
-    """The list's rows: where the list and each record may begin, most often one place each.
-
-    ``begins`` are the first such places, and ``begins_by`` the last. ``longer`` are those where a
-    longer list may begin; ``rest`` tokens follow the block in every record.
-    """
-
-    blocks: Blocks
-    headers: list[int]
-    record: int
-    begins: list[int]
-    begins_by: list[int]
-    longer: list[int]
-    rest: int
 
 
 def resolve(tokens: Tokens, rows: Rows) -> list[Record]:

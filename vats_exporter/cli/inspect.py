@@ -11,9 +11,9 @@ import click
 
 from vats_exporter import logs
 from vats_exporter.cabinet import contract
+from vats_exporter.cabinet.by_block import KNOWN_PATTERNS, VARYING
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import DifferError
-from vats_exporter.cabinet.page import KNOWN_PATTERNS, VARYING
 from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, fail, failing, sentence, tell, words, write
 from vats_exporter.config.models import AccountSettings

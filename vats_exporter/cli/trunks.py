@@ -19,9 +19,9 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from vats_exporter.cabinet.by_block import VARYING
 from vats_exporter.cabinet.contract import TrunkDetails
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.page import VARYING
 from vats_exporter.cabinet.selector import SwitchOutcome, TrunkSwitch
 from vats_exporter.cli import options, output
 from vats_exporter.cli.options import Found

@@ -21,7 +21,7 @@ from typing import Final
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.page import Page
+from vats_exporter.cabinet.reading import Page
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cabinet.transport import Answer, CallEnded, TraceEvent
 from vats_exporter.gwt import GWT_2_7, GWT_2_13, SIGNATURE, GwtError, decode, encode_response

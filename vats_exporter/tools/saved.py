@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from vats_exporter.cabinet.errors import TableError, UndecodableError
-from vats_exporter.cabinet.page import Page, read_trunks
-from vats_exporter.cabinet.reading import ClassTable, read_page
+from vats_exporter.cabinet.listing import read_trunks
+from vats_exporter.cabinet.reading import ClassTable, Page, read_page
 from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, Token, decode
 from vats_exporter.trunks import TRUNK_FIELDS
 
