@@ -4,8 +4,6 @@ Every guess about the cabinet that can be configured has its default here; CABIN
 each comes from. The texts under the keys are those of the reference.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -125,10 +123,10 @@ class ReadingSettings(values.Section):
     """Reject a list whose length differs from the total that the cabinet gives."""
     permutation: Hash | None = None
     """X-GWT-Permutation, 32 hexadecimal digits. Discovered if not set."""
-    services: dict[values.Text, Hash] = Field(default_factory=dict)
+    services: dict[values.Text, Hash] = Field(default={})
     """Serialization policy hash by service, such as AbonentBrowserGwtService. Discovered if not
     set."""
-    signatures: Signatures = Field(default_factory=dict)
+    signatures: Signatures = Field(default={})
     """Type signature by class, such as java.lang.Long: 4227064769. Discovered if not set."""
     selector_method: MethodName | None = None
     """Name of the service method that switches a trunk's selector. Discovered if not set; needed

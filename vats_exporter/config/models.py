@@ -9,8 +9,6 @@ Models are strict, and read what :mod:`vats_exporter.config.yaml_file` gives: te
 give the values themselves: ``Timeouts(read=30.0)``.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +24,7 @@ from vats_exporter.config.values import format_duration
 class SharedSettings(ReadingSettings):
     """The keys of an account that ``defaults`` may set for all accounts."""
 
-    labels: dict[values.LabelName, str] = Field(default_factory=dict)
+    labels: dict[values.LabelName, str] = Field(default={})
     """Labels that service discovery attaches to the account's target."""
 
 
@@ -37,14 +35,14 @@ class AccountSettings(SharedSettings, CabinetSettings):
     """The account's name in metrics and logs."""
     login: values.Text
     """The cabinet's login, such as +7-9161234567."""
-    expected_off: list[values.TrunkName] = Field(default_factory=list)
+    expected_off: list[values.TrunkName] = Field(default=[])
     """Trunks that are off on purpose, by phone or reference: marked by vats_trunk_expected_off, and
     left out of alerts."""
     expected_off_file: values.ReadableFile | None = None
     """File with more of them, one per line; # begins a comment. Read again when it changes, with
     the next refresh."""
 
-    def reads_like(self, other: AccountSettings) -> bool:
+    def reads_like(self, other: Self) -> bool:
         """Whether the cabinet is reached and read in the same way."""
         rest: dict[str, object] = {"labels": {}, "expected_off": [], "expected_off_file": None}
         return self.model_copy(update=rest) == other.model_copy(update=rest)

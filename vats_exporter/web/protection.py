@@ -98,7 +98,7 @@ class Protection:
 
     def __init__(
         self,
-        read: Callable[[], WebSettings] = WebSettings,
+        read: Callable[[], WebSettings] = WebSettings.model_construct,
         file: Path = Path("--web.config.file"),
     ) -> None:
         self._read = read

@@ -4,8 +4,6 @@ What this exporter cannot do of it is refused with a sentence where it would pro
 ``auth_excluded_paths`` is not in the toolkit's documentation, but in its own tests.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import ssl
@@ -144,17 +142,17 @@ class TlsServerSettings(values.Section):
     """Certificate authorities for client certificates, as PEM."""
     client_ca_file: values.CertificatesOfFile = ""
     """File of certificate authorities for client certificates."""
-    client_allowed_sans: list[values.Text] = Field(default_factory=list)
+    client_allowed_sans: list[values.Text] = Field(default=[])
     """Names one of which a client certificate must contain."""
     min_version: _Version = "TLS12"
     """Oldest TLS version accepted."""
     max_version: _Version = "TLS13"
     """Newest TLS version accepted."""
-    cipher_suites: list[Annotated[str, AfterValidator(_cipher)]] = Field(default_factory=list)
+    cipher_suites: list[Annotated[str, AfterValidator(_cipher)]] = Field(default=[])
     """Cipher suites up to TLS 1.2, by Go's names."""
     prefer_server_cipher_suites: values.Switch = True
     """Whether the server's order of suites decides."""
-    curve_preferences: Annotated[list[str], AfterValidator(_curves)] = Field(default_factory=list)
+    curve_preferences: Annotated[list[str], AfterValidator(_curves)] = Field(default=[])
     """The curve of the key exchange, by Go's name."""
 
     @model_validator(mode="before")
@@ -237,9 +235,7 @@ class HttpServerSettings(values.Section):
 
     http2: values.Switch = True
     """Accepted without effect: the exporter speaks HTTP/1.1."""
-    headers: Annotated[dict[str, str | None], values.refused_by(_headers)] = Field(
-        default_factory=dict
-    )
+    headers: Annotated[dict[str, str | None], values.refused_by(_headers)] = Field(default={})
     """Headers added to every response."""
 
 
@@ -263,13 +259,13 @@ class WebSettings(values.Section):
 
     tls_server_config: TlsServerSettings | None = None
     """TLS, if given."""
-    http_server_config: HttpServerSettings = HttpServerSettings()
+    http_server_config: HttpServerSettings = HttpServerSettings.model_construct()
     """HTTP."""
-    basic_auth_users: dict[_User, _Hash] = Field(default_factory=dict, repr=False)
+    basic_auth_users: dict[_User, _Hash] = Field(default={}, repr=False)
     """bcrypt hash by user; without any, no password is required."""
-    auth_excluded_paths: list[_OpenPath] = Field(default_factory=list)
+    auth_excluded_paths: list[_OpenPath] = Field(default=[])
     """Paths served without a password."""
-    rate_limit: RateLimit = RateLimit()
+    rate_limit: RateLimit = RateLimit.model_construct()
     """Limit on requests."""
 
 
