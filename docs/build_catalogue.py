@@ -32,7 +32,7 @@ PO: Final = LOCALE / "ru" / "LC_MESSAGES" / "vats-exporter.po"
 MO: Final = PO.with_suffix(".mo")
 
 KEYWORDS: Final = {
-    **dict.fromkeys(("_", "tell", "complain", "fail"), None),
+    **dict.fromkeys(("_", "tell", "complain", "fail", "report"), None),
     **dict.fromkeys(("track", "failing"), (2,)),
     "count": (2, 3),
     "ngettext": (1, 2),

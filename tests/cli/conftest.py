@@ -72,6 +72,18 @@ def run(capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
     return run_command
 
 
+def in_a_shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of a shell in which vats-exporter is this one."""
+    command = line.replace("vats-exporter ", f"{sys.executable} -m vats_exporter ")
+    return subprocess.run(
+        ["/bin/sh", "-c", command],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
 class Running:
     """A command in a process of its own, which goes on until it is told to end."""
 

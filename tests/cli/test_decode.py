@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cabinet.layouts import JAVA
+from tests.cli.conftest import in_a_shell
 from tests.corpus import CORPORA, shapes
 from tests.gwt.compiled import permutation, sample
 from vats_exporter.cli.output import _
@@ -241,25 +242,14 @@ def test_a_name_that_a_terminal_would_act_upon_is_escaped(run: Run) -> None:
     )
 
 
-def in_a_shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    command = line.replace("decode", f"{sys.executable} -m vats_exporter decode")
-    return subprocess.run(
-        ["/bin/sh", "-c", command],
-        capture_output=True,
-        timeout=30,
-        check=False,
-        env={**os.environ, **environment},
-    )
-
-
 def test_standard_input_is_read_for_a_hyphen(wire: Path) -> None:
-    ended = in_a_shell(f"decode - < {wire / 'list_page3.txt'}")
+    ended = in_a_shell(f"vats-exporter decode - < {wire / 'list_page3.txt'}")
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert len(json.loads(ended.stdout)["rows"]) == 3
 
 
 def test_standard_input_has_a_name_in_errors() -> None:
-    ended = in_a_shell("echo hello | decode -")
+    ended = in_a_shell("echo hello | vats-exporter decode -")
     assert ended.stderr == (
         b"standard input: not a GWT-RPC answer: starts with neither //OK nor //EX\n"
     )
@@ -267,7 +257,9 @@ def test_standard_input_has_a_name_in_errors() -> None:
 
 def test_the_output_is_utf8_in_any_locale(wire: Path) -> None:
     ended = in_a_shell(
-        f"decode {wire / 'list_page3.txt'}", LC_ALL="C", PYTHONIOENCODING="ascii:strict"
+        f"vats-exporter decode {wire / 'list_page3.txt'}",
+        LC_ALL="C",
+        PYTHONIOENCODING="ascii:strict",
     )
     assert json.loads(ended.stdout.decode("utf-8"))["rows"][2]["name"] == "Цой Пётр"
 
@@ -276,12 +268,12 @@ def test_a_reader_that_goes_away_is_no_error_worth_words(tmp_path: Path) -> None
     file = tmp_path / "answer"
     # More than a pipe holds, so that writing goes on after the reader has gone.
     file.write_text(f"//OK[{'1,' * 300_000}[],0,7]", encoding="utf-8")
-    ended = in_a_shell(f"decode {file} | head -c 10")
+    ended = in_a_shell(f"vats-exporter decode {file} | head -c 10")
     assert (len(ended.stdout), ended.stderr) == (10, b"")
 
 
 def test_a_full_disk_is_one_line(wire: Path) -> None:
-    ended = in_a_shell(f"decode {wire / 'list_page3.txt'} > /dev/full")
+    ended = in_a_shell(f"vats-exporter decode {wire / 'list_page3.txt'} > /dev/full")
     assert (ended.returncode, ended.stderr) == (
         1,
         b"standard output: cannot write: No space left on device\n",

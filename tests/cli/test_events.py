@@ -162,7 +162,7 @@ def test_the_file_is_the_one_that_the_configuration_names(run: Run, file: Path) 
     [
         (["--account", "ofice"], 1, "no account 'ofice' in {file}; did you mean office?\n"),
         (["--account", "x"], 1, "no account 'x' in {file}; there are office, shop\n"),
-        (["--phone", "79160000009"], 1, "79160000009: no trunk has or had this phone\n"),
+        (["--phone", "79160000009"], 1, "79160000009: no trunk in {file} has or had this phone\n"),
         (["--phone", "12"], 2, "Invalid value for '--phone': '12'; write 79161234567"),
         (["--since", "yesterday"], 2, "Invalid value for '--since': 'yesterday'; write 2h, 7d,"),
     ],

@@ -178,6 +178,15 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     assert ended.stderr == f"{folder}: cannot be written: Not a directory\n"
 
 
+def test_a_file_that_cannot_be_written_is_one_line_with_its_name(
+    run: Run, config: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "list-1.txt").mkdir()
+    ended = run("inspect", *config, "--account", "demo-1", "--save", str(tmp_path))
+    assert ended.status == 1
+    assert ended.stderr == f"{tmp_path}/list-1.txt: cannot be written: Is a directory\n"
+
+
 def test_a_session_that_ended_meanwhile_is_not_taken_for_a_page(
     run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path
 ) -> None:

@@ -6,10 +6,12 @@ import gc
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.conftest import in_a_shell
 from vats_exporter import __version__
 from vats_exporter.cli import COMMANDS
 from vats_exporter.gwt import GwtError
@@ -212,6 +214,55 @@ def imported_by(*arguments: str) -> set[str]:
         [sys.executable, "-c", program], capture_output=True, timeout=30, check=True, text=True
     )
     return set(ended.stderr.split())
+
+
+ANSWER = Path(__file__).parents[1] / "wire" / "list_page3.txt"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [(">&-", b"Bad file descriptor"), ("> /dev/full", b"No space left on device")],
+)
+@pytest.mark.parametrize("command", [f"decode {ANSWER}", "--help", "trunks list --help"])
+def test_an_output_that_takes_nothing_is_one_line(
+    command: str, output: str, reason: bytes, unbuffered: str
+) -> None:
+    ended = in_a_shell(f"vats-exporter {command} {output}", PYTHONUNBUFFERED=unbuffered)
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        b"standard output: cannot write: " + reason + b"\n",
+    )
+
+
+def test_an_input_that_is_closed_is_one_line() -> None:
+    ended = in_a_shell("vats-exporter decode - <&-")
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        b"standard input: cannot read it: Bad file descriptor\n",
+    )
+
+
+def test_a_closed_standard_error_is_told_nothing_and_changes_nothing() -> None:
+    ended = in_a_shell(f"vats-exporter decode {ANSWER} 2>&-")
+    assert (ended.returncode, ended.stdout) == (
+        0,
+        in_a_shell(f"vats-exporter decode {ANSWER}").stdout,
+    )
+    assert in_a_shell("vats-exporter decode not-there 2>&-").returncode == 1
+
+
+def test_no_file_gets_the_number_of_a_stream_that_is_closed() -> None:
+    program = "import os; from vats_exporter.cli import _set_up_streams; _set_up_streams()"
+    ended = in_a_shell(f"""{sys.executable} -c '{program}; os._exit(os.dup(0))' <&- >&- 2>&-""")
+    assert ended.returncode == 3
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "koi8-r", "ascii"])
+def test_what_is_told_in_russian_is_utf8_in_any_locale(encoding: str) -> None:
+    ended = in_a_shell("vats-exporter --lang ru --help", PYTHONIOENCODING=encoding)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert ended.stdout.decode().startswith("Как вызвать: vats-exporter ")
 
 
 HEAVY = {"pydantic", "requests", "urllib3", "prometheus_client", "yaml"}

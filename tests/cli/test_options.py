@@ -55,7 +55,8 @@ TRUNKS = [
     ],
 )
 def test_a_trunk_is_found_as_people_name_it(typed: str, ref: str) -> None:
-    assert [one.trunk.ref for one in find(TRUNKS, [typed])] == [ref]
+    with context():
+        assert [one.trunk.ref for one in find(TRUNKS, [typed])] == [ref]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,8 @@ def test_what_names_no_trunk_or_several_is_complained_of(
 
 
 def test_each_trunk_is_found_once() -> None:
-    chosen = find(TRUNKS, ["CaBBBB", "79161234567", "9161234567"])
+    with context():
+        chosen = find(TRUNKS, ["CaBBBB", "79161234567", "9161234567"])
     assert [one.trunk.ref for one in chosen] == ["CaBBBB", "CaAAAA"]
 
 

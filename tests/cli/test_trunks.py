@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import selectors, with_device
+from tests.cli.conftest import in_a_shell, selectors, with_device
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cli import output, trunks
 from vats_exporter.cli.output import Table
@@ -112,6 +112,40 @@ def test_an_account_that_fails_does_not_hide_the_others(
     assert ended.status == 1
     assert {row["account"] for row in json.loads(ended.stdout)} == {"demo-1"}
     assert ended.stderr == "demo-2: sign_in: the cabinet refused login and password\n"
+
+
+def test_what_is_not_found_may_be_of_an_account_that_could_not_be_read(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    theirs = cabinet.account("demo-2").enterprise.trunks()[0]
+    cabinet.change_password("demo-2", "another")
+    wanted = with_device(cabinet)[0], theirs.phone, theirs.ref, theirs.phone[-7:], "700"
+    ended = run("trunks", "show", *config, *wanted)
+    assert ended.status == 1
+    assert wanted[0] in ended.stdout
+    assert ended.stderr.splitlines() == [
+        "demo-2: sign_in: the cabinet refused login and password",
+        *(
+            f"{one}: not found; it may be of an account that could not be read"
+            for one in wanted[1:4]
+        ),
+        "700: neither a phone nor a trunk's reference",
+    ]
+    ended = run("trunks", "show", *config, theirs.phone, "--account", "demo-1")
+    assert ended.stderr == f"{theirs.phone}: no trunk has this phone\n"
+
+
+def test_a_table_says_that_accounts_are_missing_in_it(
+    run: Run, config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    cabinet.change_password("demo-2", "another")
+    ended = run("trunks", "list", *config, "--sort", "phone")
+    assert ended.status == 1
+    assert ended.stderr.splitlines()[:3] == [
+        "demo-2: sign_in: the cabinet refused login and password",
+        "accounts that could not be read are missing here",
+        "12 of 12 trunks",
+    ]
 
 
 def test_show_tells_credentials_only_when_asked_by_name(
@@ -517,6 +551,45 @@ def test_a_ctrl_c_while_the_table_is_printed_does_not_cut_it_off(
     assert ended.stdout.splitlines()[1].endswith("changed")
 
 
+@pytest.mark.parametrize("answer", ["<&-", "< {file}"])
+def test_an_answer_that_cannot_be_read_is_a_no(
+    config: tuple[str, str], cabinet: SimulatedCabinet, tmp_path: Path, answer: str
+) -> None:
+    before = selectors(cabinet)
+    (tmp_path / "answer").write_bytes(b"\xe4\n")
+    line = f"vats-exporter trunks disable {' '.join(config)} {with_device(cabinet)[0]} "
+    ended = in_a_shell(line + answer.format(file=tmp_path / "answer"))
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(b"nothing was changed\n")
+    assert selectors(cabinet) == before
+
+
+def test_what_was_done_is_told_where_standard_output_takes_nothing(
+    config: tuple[str, str], cabinet: SimulatedCabinet
+) -> None:
+    phone = with_device(cabinet)[0]
+    ended = in_a_shell(f"vats-exporter trunks disable {' '.join(config)} {phone} --yes >&-")
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        b"trunks off: 1 of 1\nstandard output: cannot write: Bad file descriptor\n"
+    )
+    assert selectors(cabinet)[phone] is False
+
+
+def test_a_file_of_phones_that_cannot_be_read_is_one_line(
+    run: Run, config: tuple[str, str], tmp_path: Path
+) -> None:
+    ended = run("trunks", "disable", *config, "--file", str(tmp_path / "none"), "--yes")
+    assert (ended.status, ended.stderr) == (
+        1,
+        f"{tmp_path}/none: cannot read it: No such file or directory\n",
+    )
+    ended_in_shell = in_a_shell(
+        f"vats-exporter trunks disable {' '.join(config)} --file - --yes <&-"
+    )
+    assert ended_in_shell.stderr == b"standard input: cannot read it: Bad file descriptor\n"
+
+
 def test_an_empty_file_of_phones_is_told(run: Run, config: tuple[str, str], tmp_path: Path) -> None:
     file = tmp_path / "phones.txt"
     file.write_text("# none yet\n", encoding="utf-8")
@@ -532,7 +605,7 @@ def test_a_file_of_phones_in_another_encoding_is_told(
     file.write_bytes("79161234567  # касса\n".encode("cp1251"))
     ended = run("trunks", "disable", *config, "--file", str(file), "--yes")
     assert (ended.status, ended.stdout) == (1, "")
-    assert ended.stderr == f"{file}: not UTF-8\n"
+    assert ended.stderr == f"{file}: not UTF-8 at byte 15\n"
 
 
 def test_nothing_is_changed_while_an_account_cannot_be_read(
@@ -542,7 +615,10 @@ def test_nothing_is_changed_while_an_account_cannot_be_read(
     cabinet.change_password("demo-2", "another")
     ended = run("trunks", "disable", *config, with_device(cabinet)[0], "--yes")
     assert ended.status == 1
-    assert ended.stderr.endswith("nothing was changed\n")
+    assert ended.stderr == (
+        "demo-2: sign_in: the cabinet refused login and password\n"
+        "nothing was changed: an account could not be read; --account NAME leaves it out\n"
+    )
     assert selectors(cabinet) == before
 
 

@@ -13,7 +13,7 @@ from docs import build_catalogue
 from docs.build_catalogue import MO, PO
 
 PACKAGE = Path(vats_exporter.__file__).parent
-SAYING = ("_", "tell", "complain", "fail")
+SAYING = ("_", "tell", "complain", "fail", "report")
 PLACES = {"track": (2,), "failing": (2,), "count": (2, 3), **dict.fromkeys(SAYING, (1,))}
 """Functions that say something, and which of their arguments are messages."""
 

@@ -12,7 +12,7 @@ from tests.cabinet.answers import CORE, RESPONSE, ROW, Answer, listing, phone, r
 from tests.cabinet.layouts import JAVA
 from vats_exporter.cabinet.reading import ClassTable
 from vats_exporter.gwt import Kind, encode_response
-from vats_exporter.tools.saved import read_documents
+from vats_exporter.tools.saved import read_documents, read_text
 
 SAVED = Path(__file__).parent / "saved"
 WIRE = Path(__file__).parents[1] / "wire"
@@ -163,3 +163,13 @@ def test_a_reference_that_is_no_number_leaves_the_other_pages_their_rows(tmp_pat
     first, second = read_documents([save(tmp_path, "1", odd), save(tmp_path, "2", good)], None)
     assert first["rows_error"].startswith("a row's reference is not a number")
     assert (first["rows"], first["read_by"], len(second["rows"])) == ([], None, 2)
+
+
+def test_a_text_is_read_in_the_encodings_of_editors(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        file.write_text("79161234567  # касса\n", encoding)
+        assert read_text(str(file)) == "79161234567  # касса"
+    file.write_text("касса", "cp1251")
+    with pytest.raises(ValueError, match="not UTF-8 at byte 0"):
+        read_text(str(file))

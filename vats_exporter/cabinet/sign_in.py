@@ -62,10 +62,12 @@ class SignInPace:
         with self._lock:
             now, sent = self._clock(), self._sent.get(who)
             if sent and (left := self.left(who)):
-                said = f"the password was sent {now - sent.at:.0f} s ago, and is not sent again"
                 last = sent.error or errors.NotGwtError("sign_in")
-                said = f"{last}{';' if sent.error else ':'} {said} for {left:.0f} s"
-                raise type(last)(said, retry_after=left)
+                raise type(last)(
+                    f"{last}{';' if sent.error else ':'} the password was sent {now - sent.at:.0f} "
+                    f"s ago, and is not sent again for {left:.0f} s",
+                    retry_after=left,
+                )
             growing = sent.growing if sent else self._pause
             self._sent[who] = sent = _Sent(now, self._pause, self._pause)
         try:

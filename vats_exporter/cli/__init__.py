@@ -16,7 +16,8 @@ import signal
 import sys
 from collections.abc import Sequence
 from inspect import cleandoc
-from typing import Final, NoReturn
+from traceback import walk_tb
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -51,12 +52,11 @@ class _LazyGroup(click.Group):
         if cmd_name != "serve":
             # Blocked from the start, for the one command that takes it as a request to reload.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-        module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
+        module: Any = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
         if not gc.isenabled():  # as the program begins
             gc.freeze()  # what is imported stays
             gc.enable()
-        command: click.Command = module.command
-        return in_language(command)
+        return in_language(module.command)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
@@ -128,15 +128,12 @@ def in_language(command: click.Command) -> click.Command:
 
 def _translated(text: str | None) -> str:
     """Translate a text by paragraphs; of one that is shown as it stands, the lines of prose."""
-    paragraphs = []
+    said = []
     for paragraph in cleandoc(text or "").split("\n\n"):
         lines = paragraph.splitlines()
-        if paragraph.startswith("\b"):
-            said = [one if one[:1] in ("\b", " ") else _(one) for one in lines]
-            paragraphs.append("\n".join(said))
-        else:
-            paragraphs.append(_(" ".join(lines)))
-    return "\n\n".join(paragraphs)
+        lines = lines if paragraph.startswith("\b") else [" ".join(lines)]
+        said.append("\n".join(one if one[:1] in ("\b", " ") else _(one) for one in lines))
+    return "\n\n".join(said)
 
 
 def _language(arguments: Sequence[str]) -> str:
@@ -164,11 +161,31 @@ def _tell_of_ignored(ignored: sys.UnraisableHookArgs) -> None:
         tell("vats-exporter: {error}, ignored", error=describe_unexpected(ignored.exc_value))
 
 
+def _set_up_streams() -> None:
+    """Make both outputs UTF-8, and open what is closed, lest other files get the numbers.
+
+    Using that fails as ever, but for standard error: who closed it wants to be told nothing.
+    """
+    modes = {"stdin": os.O_WRONLY, "stdout": os.O_RDONLY, "stderr": os.O_RDWR}
+    for number, (name, mode) in enumerate(modes.items()):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, mode)  # takes the lowest number that is free
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+        if number:
+            getattr(sys, name).reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0, 1 for what failed, 2 for what was wrong, 130 for Ctrl-C."""
+    _set_up_streams()
     sys.unraisablehook = _tell_of_ignored
     speak(_language(sys.argv[1:] if arguments is None else arguments))
     try:
         in_language(_commands).main(arguments, prog_name="vats-exporter")
     except Exception as bug:  # noqa: BLE001  # a traceback's messages may quote a password
+        where = [frame.f_code for frame, _line in walk_tb(bug.__traceback__)][-1]
+        if isinstance(bug, OSError) and where is click.echo.__code__:
+            # What could not be written is tried again when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            fail("standard output: cannot write: {error}", error=bug)
         fail("vats-exporter: {error}; please report it", error=describe_unexpected(bug))

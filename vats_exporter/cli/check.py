@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
-import click
-
 from vats_exporter.cabinet.errors import CabinetError
 from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, count, failing, printable, sentence, tell, write
@@ -18,13 +16,11 @@ from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.redaction import redact
 
 
-@click.command(
-    epilog=options.examples(
-        "check",
-        "check --config.file /etc/vats-exporter/vats-exporter.yml",
-        "check --web.config.file /etc/vats-exporter/web.yml",
-        "check --online || echo 'some account does not work'",
-    )
+@options.command(
+    "check",
+    "check --config.file /etc/vats-exporter/vats-exporter.yml",
+    "check --web.config.file /etc/vats-exporter/web.yml",
+    "check --online || echo 'some account does not work'",
 )
 @options.config_file
 @options.web_config_file
@@ -48,9 +44,7 @@ def command(config_file: Path | None, web_config_file: Path | None, *, online: b
     for warning in (*config.warnings, *readable_passwords(config)):
         tell("{file}: warning: {problem}", file=file, problem=options.in_words(warning))
     if history := config.history.file:
-        with failing(
-            OSError, "{file}: history.file: {error}", status=output.WRONG_CONFIGURATION, file=file
-        ):
+        with failing(OSError, "{file}: history.file: {error}", status=output.WRONG, file=file):
             TemporaryFile(dir=history.parent).close()  # SQLite writes files beside it
             if history.exists():
                 history.open("rb+").close()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vats_exporter.cabinet.reading import ClassTable
-from vats_exporter.cli.output import _, as_json, fail, failing, sentence, write
+from vats_exporter.cli.output import as_json, fail, failing, sentence, shown, write
 from vats_exporter.gwt import GwtError
 from vats_exporter.tools.saved import read_documents, read_saved
 
@@ -51,7 +51,7 @@ def command(*, files: Sequence[str], scripts: Sequence[str]) -> None:
     documents = read_documents(files, _read_scripts(scripts) if scripts else None)
     if len(files) == 1:
         if "error" in documents[0]:
-            fail("{file}: {error}", file=_shown(files[0]), error=sentence(documents[0]["error"]))
+            fail("{file}: {error}", file=shown(files[0]), error=sentence(documents[0]["error"]))
         write(_apart(documents[0]))
         return
     for name, document in zip(files, documents, strict=True):
@@ -66,12 +66,12 @@ def _read_scripts(names: Sequence[str]) -> ClassTable:
 
     texts = []
     for name in names:
-        with failing(ValueError, "{file}: {error}", file=_shown(name)):
+        with failing(ValueError, "{file}: {error}", file=shown(name)):
             saved = read_saved(name)
         texts.append(saved if isinstance(saved, str) else saved.decode("utf-8", "replace"))
         if "function" not in texts[-1]:
-            fail("{file}: no script that GWT compiled", file=_shown(name))
-    first = _shown(names[0])
+            fail("{file}: no script that GWT compiled", file=shown(name))
+    first = shown(names[0])
     with failing(GwtError, "{file}: {error}", file=first):
         classes = read_script(*texts).classes
     if not classes:
@@ -91,7 +91,3 @@ def _apart(document: dict[str, Any]) -> str:
             text = "[\n    " + ",\n    ".join(map(as_json, value)) + "\n  ]"
         lines.append(f'  "{key}": {text}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _shown(name: str) -> str:
-    return _("standard input") if name == "-" else name

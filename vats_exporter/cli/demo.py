@@ -29,11 +29,7 @@ _PACE: Final = 15.0  # seconds after which another trunk changes
 _HOLD: Final = 120.0  # seconds for which one that was changed by hand is left alone
 
 
-@click.command(
-    epilog=options.examples(
-        "demo", "demo --trunks 300 --accounts 2", "demo --port 8080 --log.level debug"
-    )
-)
+@options.command("demo", "demo --trunks 300 --accounts 2", "demo --port 8080 --log.level debug")
 @options.option(
     "--trunks N", "Trunks of each account.", type=click.IntRange(0, 100_000), default=25
 )
@@ -59,7 +55,6 @@ _HOLD: Final = 120.0  # seconds for which one that was changed by hand is left a
     "--write-config FILE",
     "Write a configuration of the simulated accounts, to try the other commands with. The history "
     "is kept beside it then.",
-    type=click.Path(dir_okay=False, path_type=Path),
 )
 @options.web_config_file
 @options.log_format

@@ -9,7 +9,6 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial
 from gettext import pgettext
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
@@ -44,19 +43,16 @@ def _phone(text: str) -> str:
     raise click.BadParameter(_("{value!r}; write 79161234567", value=text))
 
 
-@click.command(
-    epilog=options.examples(
-        "events --since 2h",
-        "events --account office --phone '+7 916 123-45-67'",
-        "events --follow --format json | jq 'select(.flag == \"bound\")'",
-    )
+@options.command(
+    "events --since 2h",
+    "events --account office --phone '+7 916 123-45-67'",
+    "events --follow --format json | jq 'select(.flag == \"bound\")'",
 )
 @options.config_file
 @options.option(
     "--history.file FILE",
     "The history file; the configuration is not read then.  [default: history.file of the "
     "configuration]",
-    type=click.Path(path_type=Path),
 )
 @options.accounts
 @options.option(
@@ -76,7 +72,6 @@ def _phone(text: str) -> str:
 @options.option(
     "--export FILE",
     "Copy the whole history to a new file instead, for a backup; the exporter may be running.",
-    type=click.Path(path_type=Path),
 )
 def command(**given: Any) -> None:
     """Show what happened to the trunks: which flag changed, which trunk came or went.
@@ -103,7 +98,7 @@ def command(**given: Any) -> None:
         options.refuse_unknown_accounts(accounts, read_phones(path), path)
         for phone in phones:
             if not is_known_phone(path, phone):
-                fail("{phone}: no trunk has or had this phone", phone=phone)
+                fail("{phone}: no trunk in {file} has or had this phone", phone=phone, file=path)
         events = read(limit=_AT_FIRST if given["follow"] and since is None else None)
     if events:
         write(as_text(events))
@@ -151,22 +146,22 @@ def _what(event: Event) -> str:
 
 
 def _as_json(events: list[Event]) -> str:
-    return "".join(f"{output.as_json(_object(event))}\n" for event in events)
-
-
-def _object(event: Event) -> dict[str, object]:
-    at = datetime.fromtimestamp(event.time, timezone.utc)
-    both = event.before, event.after
-    before, after = (text == "1" if event.kind == "changed" else text or None for text in both)
-    return {
-        "id": event.id,
-        "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "account": event.account,
-        "trunk": event.ref,
-        "phone": event.phone,
-        "name": event.name,
-        "event": event.kind,
-        "flag": event.flag or None,
-        "before": before,
-        "after": after,
-    }
+    lines = ""
+    for event in events:
+        at = datetime.fromtimestamp(event.time, timezone.utc)
+        both = event.before, event.after
+        before, after = (text == "1" if event.kind == "changed" else text or None for text in both)
+        shown = {
+            "id": event.id,
+            "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "account": event.account,
+            "trunk": event.ref,
+            "phone": event.phone,
+            "name": event.name,
+            "event": event.kind,
+            "flag": event.flag or None,
+            "before": before,
+            "after": after,
+        }
+        lines += f"{output.as_json(shown)}\n"
+    return lines

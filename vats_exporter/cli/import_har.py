@@ -5,34 +5,28 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import BinaryIO, Final
 
 import click
 
 from vats_exporter.cabinet.contract import LIST_TAILS
 from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cli import options
-from vats_exporter.cli.output import _, failing, sentence, tell, write
+from vats_exporter.cli.output import _, failing, sentence, shown, tell, write
 from vats_exporter.tools.har import Recording, RecordingError, read_recording
+from vats_exporter.tools.saved import read_saved
 
-_LONGEST: Final = 1 << 28  # bytes of a recording: a longer one is cut, and is no JSON then
 
-
-@click.command(
-    epilog=options.examples(
-        "import-har vpbx.mts.ru.har --name office",
-        "import-har visit.har --output vats-exporter.yml",
-    )
+@options.command(
+    "import-har vpbx.mts.ru.har --name office", "import-har visit.har --output vats-exporter.yml"
 )
 @options.option("--name NAME", "The account's name in metrics and logs.", default="office")
 @options.option(
     "--output FILE",
     "Write the configuration there; an existing file is not overwritten.  "
     "[default: standard output]",
-    type=click.Path(dir_okay=False, path_type=Path),
 )
-@click.argument("file", type=click.File("rb"), metavar="FILE")
-def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
+@click.argument("file", type=click.Path(dir_okay=False), metavar="FILE")
+def command(*, name: str, output: Path | None, file: str) -> None:
     """Generate an account's configuration from a browser recording.
 
     In the browser: open the developer tools, tab "Network", sign in to the cabinet, open the tab
@@ -43,10 +37,11 @@ def command(*, name: str, output: Path | None, file: BinaryIO) -> None:
     that switches selectors. Extracts no password, cookie, login or phone: fill in the login, and
     put the password into its file. Reports what it found and what it did not find.
     """
-    unreadable = OSError, ValueError, RecursionError
-    with failing(unreadable, "{file}: cannot be read as JSON: {error}", file=file.name):
-        document = json.loads(file.read(_LONGEST))
-    with failing(RecordingError, "{file}: {error}", file=file.name):
+    no_json, source = (ValueError, RecursionError), shown(file)
+    with failing((ValueError, RecordingError), "{file}: {error}", file=source):
+        saved = read_saved(file)
+        with failing(no_json, "{file}: cannot be read as JSON: {error}", file=source):
+            document = json.loads(saved)
         found = read_recording(document)
     text = _configuration(found, name)
     if output is None:

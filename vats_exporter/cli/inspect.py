@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-import click
-
 from vats_exporter import logs
 from vats_exporter.cabinet import contract
 from vats_exporter.cabinet.by_block import KNOWN_PATTERNS, VARYING
@@ -22,9 +20,7 @@ from vats_exporter.tools.inspection import Inspection, anonymous, inspect
 from vats_exporter.trunks import ROW_FLAGS, Trunk
 
 
-@click.command(
-    epilog=options.examples("inspect --account office", "inspect --account office --save report")
-)
+@options.command("inspect --account office", "inspect --account office --save report")
 @options.config_file
 @options.option(
     "--account NAME",
@@ -35,7 +31,6 @@ from vats_exporter.trunks import ROW_FLAGS, Trunk
     "--save DIR",
     "Save the cabinet's responses there, with everything personal and secret replaced, to attach "
     "to a bug report.",
-    type=click.Path(file_okay=False, path_type=Path),
 )
 def command(*, config_file: Path | None, account: str | None, save: Path | None) -> None:
     """Show what an account's cabinet says, and how it is read.
@@ -139,8 +134,10 @@ def _save(folder: Path, answers: Sequence[tuple[str, bytes]]) -> None:
     copies = anonymous(answers)
     with failing(OSError, "{file}: cannot be written: {error}", file=folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name, body in copies:
-            (folder / name).write_bytes(body)
+    for name, body in copies:
+        file = folder / name
+        with failing(OSError, "{file}: cannot be written: {error}", file=file):
+            file.write_bytes(body)
     tell(
         "{folder}: {saved} answers saved, without phones, names, ids and credentials; "
         "{left_out} left out, since what is personal in them cannot be told",

@@ -7,13 +7,13 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, TypeVar, get_args
 from urllib.request import ProxyHandler, build_opener
 
 import click
@@ -23,7 +23,7 @@ from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import CabinetError, UndecodableError
 from vats_exporter.cabinet.transport import PageRead
 from vats_exporter.cli import output
-from vats_exporter.cli.output import WRONG_CONFIGURATION, _, complain, fail, sentence, tell
+from vats_exporter.cli.output import _, complain, fail, sentence, tell
 from vats_exporter.config.loading import load
 from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.config.problems import ConfigError, Problem
@@ -35,20 +35,34 @@ from vats_exporter.trunks import Listing, Trunk, phone_digits, read_phone
 from vats_exporter.web.protection import Protection
 from vats_exporter.web.settings import load_web_config
 
+T = TypeVar("T")
+Declare = Callable[[Callable[..., Any]], Any]
+
 # Where a configuration is looked for if none is named, in this order.
 CONFIG_FILES: Final = (Path("vats-exporter.yml"), Path("/etc/vats-exporter/vats-exporter.yml"))
+_PATHS: Final = {
+    "FILE": click.Path(dir_okay=False, path_type=Path),
+    "DIR": click.Path(file_okay=False, path_type=Path),
+}
 _AT_ONCE: Final = 8  # cabinets that are read at the same time
 _EXPORTER: Final = "http://127.0.0.1:9742/metrics"
 _SERIES: Final = re.compile(r'^vats_trunk_active\{account="([^"]*)",phone="(\d+)"', re.MULTILINE)
 
 
+def command(*examples: str, of: Any = click, more: str = "", **settings: Any) -> Declare:
+    """Declare a command, or one *of* a group, with examples and *more* under its help."""
+    lines = "".join(f"  vats-exporter {line}\n" for line in examples)
+    declare: Declare = of.command(epilog=f"\b\nExamples:\n{lines}{more}", **settings)
+    return declare
+
+
 def option(
     usage: str, text: str, *, read: Callable[[str], object] | None = None, **settings: Any
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Declare:
     """Declare an option as its help shows it: ``--port PORT``, ``--sort [name|phone]``, ``--yes``.
 
-    Its parameter is called as the flag, with ``_`` for dots and hyphens. ``read`` makes of
-    each text that is given what the command gets, or raises a ValueError.
+    Its parameter is called as the flag, with ``_`` for dots and hyphens; a FILE or DIR is a path.
+    ``read`` makes of each text that is given what the command gets, or raises a ValueError.
     """
     *flags, value = usage.split()
     if value.startswith("-"):
@@ -58,6 +72,7 @@ def option(
         settings["type"] = click.Choice(value[1:-1].split("|"))
     else:
         settings["metavar"] = value
+        settings.setdefault("type", _PATHS.get(value))
     if read:
         settings["type"] = _converter(read)
     settings.setdefault("show_default", bool(settings.get("default")))
@@ -73,11 +88,6 @@ def _converter(read: Callable[[str], object]) -> Callable[[str], object]:
             raise click.BadParameter(_("{error}", error=error)) from None
 
     return convert
-
-
-def examples(*lines: str) -> str:
-    """Write the examples under a command's help."""
-    return "\b\nExamples:\n" + "".join(f"  vats-exporter {line}\n" for line in lines)
 
 
 def complete_account(context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
@@ -117,7 +127,6 @@ config_file = option(
     "--config.file FILE",
     "Configuration, by default vats-exporter.yml here or in /etc/vats-exporter.",
     envvar="VATS_EXPORTER_CONFIG_FILE",
-    type=click.Path(path_type=Path),
     default=lambda: next((one for one in CONFIG_FILES if one.exists()), None),
     show_default=False,
 )
@@ -151,28 +160,25 @@ def read_config(file: Path | None) -> Config:
     if file is None:
         fail(
             "no configuration: no {files[0]}, no {files[1]}; name one with --config.file",
-            status=WRONG_CONFIGURATION,
+            status=output.WRONG,
             files=CONFIG_FILES,
         )
-    with _refusing():
-        return load(file)
+    return _read(partial(load, file))
 
 
 def read_web_config(file: Path | None) -> Protection | None:
     """Read what protects the exporter's own address, if anything does; end where that is wrong."""
-    with _refusing():
-        return Protection(partial(load_web_config, file), file) if file else None
+    return _read(lambda: Protection(partial(load_web_config, file), file)) if file else None
 
 
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """Say what is wrong with a configuration, a line a problem, and end the program."""
+def _read(load: Callable[[], T]) -> T:
+    """Load a configuration, or say what is wrong with it, a line a problem, and end the program."""
     try:
-        yield
+        return load()
     except ConfigError as error:
         for problem in error.problems:
             tell("{file}: {problem}", file=error.file, problem=in_words(problem))
-        sys.exit(WRONG_CONFIGURATION)
+        sys.exit(output.WRONG)
 
 
 def in_words(problem: Problem) -> str:
@@ -231,10 +237,10 @@ def read_accounts(
 
     def trace(event: object) -> None:
         if isinstance(event, PageRead):
-            progress.say("reading the cabinets: page {number}", number=next(pages))
+            output.report("reading the cabinets: page {number}", number=next(pages))
 
     logs.configure(level=level or "error")
-    progress, pages = output.Progress(), count(1)
+    pages = count(1)
     command = click.get_current_context()
     pool = command.with_resource(ThreadPoolExecutor(_AT_ONCE))
     cabinets = [command.with_resource(CabinetClient(one, trace=trace)) for one in chosen]
@@ -261,14 +267,15 @@ def read_trunks(
 def find(everything: Iterable[Found], wanted: Sequence[str]) -> list[Found]:
     """Find trunks by phones as people write them, their last seven digits, or references.
 
-    In the order asked for, each once; complains of what names no trunk, or more than one.
+    In the order asked for, each once; complains of what names no trunk, or more than one. What
+    is not found may be of an account that could not be read.
     """
     by_name: dict[str, list[Found]] = defaultdict(list)
     for found in everything:
         phone = found.trunk.phone
         for name in {found.trunk.ref, phone, phone[-7:]} - {""}:
             by_name[name].append(found)
-    together = " ".join(wanted)
+    unread, together = output.has_failed(), " ".join(wanted)
     if len(wanted) > 1 and read_phone(together) and not any(map(read_phone, wanted)):
         complain("{phone}: put a phone with blanks in quotes", phone=together)
         return []
@@ -282,6 +289,10 @@ def find(everything: Iterable[Found], wanted: Sequence[str]) -> list[Found]:
             names = [f"{one.label} ({one.account}, {one.trunk.ref})" for one in matches]
             trunks = ", ".join(names)
             complain("{phone}: several trunks match: {trunks}", phone=text, trunks=trunks)
+        elif unread and (phone or len(digits) in (0, 7)):
+            complain(
+                "{phone}: not found; it may be of an account that could not be read", phone=text
+            )
         elif phone or len(digits) == 7:
             complain("{phone}: no trunk has this phone", phone=text)
         else:

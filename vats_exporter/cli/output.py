@@ -31,11 +31,12 @@ Item = TypeVar("Item")
 
 # Exit statuses: 2 is click's own for wrong usage, 130 that of shells after Ctrl-C.
 FAILED: Final = 1
-WRONG_CONFIGURATION: Final = 2
+WRONG: Final = 2
 INTERRUPTED: Final = 130
 
 LOCALE: Final = Path(__file__).parent / "locale"
-_PATIENCE: Final = 1.0  # seconds that pass without a line of progress
+_PATIENCE: Final = 1.0  # seconds that pass without a line of progress,
+_PAUSE: Final = 0.1  # and between two of them
 _ERASE: Final = "\r\x1b[K"
 _BOLD, _GREY, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
@@ -68,19 +69,19 @@ def words(both: Words) -> str:
 def sentence(text: str) -> str:
     """Translate a message of another module, which is in English because it is logged as well.
 
-    ``sentences.txt`` has them, with placeholders; several sentences in one are taken apart.
+    ``sentences.txt`` has them, with placeholders; several in one are taken apart, the longest that
+    it begins with first.
     """
-    if _("en") == "en":
-        return text
-    for pattern, template in _sentences():
-        if match := pattern.fullmatch(text):
-            parts = {name: sentence(part) for name, part in match.groupdict().items()}
-            return gettext.gettext(template).format(**parts)
-    for mark in (": ", "; "):
-        head, found, rest = text.partition(mark)
-        if found:
-            return f"{sentence(head)}{found}{sentence(rest)}"
-    return text
+    ends = [*re.finditer(r"[:;] |\Z", text)] if _("en") != "en" else []
+    for end in reversed(ends):
+        for pattern, template in _sentences():
+            if match := pattern.fullmatch(text, endpos=end.start()):
+                parts = {name: sentence(part) for name, part in match.groupdict().items()}
+                return (
+                    gettext.gettext(template).format(**parts) + end[0] + sentence(text[end.end() :])
+                )
+    first = ends[0].end() if ends else len(text)
+    return text[:first] + sentence(text[first:]) if text[first:] else text
 
 
 @cache
@@ -100,23 +101,29 @@ def _sentences() -> list[tuple[re.Pattern[str], str]]:
     return found
 
 
+class _Progress:
+    """The line on standard error for a person who has been told nothing for a second."""
+
+    shown = False  # whatever is written next takes its place
+    due = time.monotonic() + _PATIENCE
+
+
 def put(text: str, *, err: bool = True) -> None:
     """Write a text as it is, in the place of the line of progress."""
-    if Progress.shown:
-        Progress.shown = False
+    if _Progress.shown:
         click.echo(_ERASE.encode(), nl=False, err=True)
-    # Flushes, so that a reader that has gone away is noticed here.
+    _Progress.shown, _Progress.due = False, time.monotonic() + _PATIENCE
+    # Flushes, so that an output that takes nothing is noticed here: main() says so.
     click.echo(text.encode("utf-8", "backslashreplace"), nl=False, err=err)
 
 
-def write(text: str) -> None:
-    """Write a result, with its line breaks."""
-    try:
-        put(text, err=False)
-    except BrokenPipeError:
-        raise  # click ends the program quietly, with status 1
-    except OSError as error:
-        fail("standard output: cannot write: {error}", error=error)
+write: Final = partial(put, err=False)
+"""Writes a result, with its line breaks."""
+
+
+def shown(file: str) -> str:
+    """The name of a file that is read, or what ``-`` stands for."""
+    return _("standard input") if file == "-" else file
 
 
 def tell(message: str, **parts: object) -> None:
@@ -174,7 +181,7 @@ class Table:
 
     def __init__(self, *titles: str, right: Collection[int] = ()) -> None:
         self._titles = titles
-        self._right = right
+        self._sides = [">" if place in right else "<" for place in range(len(titles))]
         self._widths = [0] * len(titles)
 
     def text(self, rows: Iterable[Sequence[str]], *, grey: Iterable[bool] = ()) -> str:
@@ -213,33 +220,20 @@ class Table:
             for cell, width in zip(row, self._widths, strict=True)
         ]
         for cells in zip_longest(*folded, fillvalue=""):
-            line = []
-            for place, cell in enumerate(cells):
-                width = self._widths[place]
-                line.append(cell.rjust(width) if place in self._right else cell.ljust(width))
-            yield "  ".join(line).rstrip()
+            placed = zip(cells, self._sides, self._widths, strict=True)
+            yield "  ".join(f"{cell:{side}{width}}" for cell, side, width in placed).rstrip()
 
 
-class Progress:
-    """A line on standard error for a person who waits longer than a second."""
-
-    shown = False  # whatever is written next takes its place
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _PATIENCE
-
-    def say(self, message: str, **parts: object) -> None:
-        """Say how far it is, if it is time to."""
-        if time.monotonic() >= self._next and sys.stderr.isatty():
-            self._next = time.monotonic() + 0.1
-            put(printable(_(message, **parts))[: shutil.get_terminal_size().columns - 1])
-            Progress.shown = True
+def report(message: str, **parts: object) -> None:
+    """Say how far it is, if it is time to."""
+    if time.monotonic() >= _Progress.due and sys.stderr.isatty():
+        put(printable(_(message, **parts))[: shutil.get_terminal_size().columns - 1])
+        _Progress.shown, _Progress.due = True, time.monotonic() + _PAUSE
 
 
 def track(items: Sequence[Item], message: str) -> Iterator[Item]:
     """Go through items, and say how far it is until all are done: by *done* and *total*."""
-    progress = Progress()
     for done, item in enumerate(items, 1):
         yield item
-        progress.say(message, done=done, total=len(items))
+        report(message, done=done, total=len(items))
     put("")

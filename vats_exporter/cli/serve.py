@@ -38,17 +38,15 @@ def _privacy(text: str) -> set[str]:
     return {_PRIVACY.convert(word.strip(), None, None) for word in text.split(",")}
 
 
-@click.command(
+@options.command(
+    "serve",
+    "serve --web.listen-address 127.0.0.1:9742",
+    "serve --web.config.file web.yml --web.enable-lifecycle",
+    "serve --web.external-url https://monitoring.example.org/vats",
+    "serve --collector.privacy mask-phones,no-names",
+    "serve --log.format json --log.level debug",
     context_settings={"auto_envvar_prefix": "VATS_EXPORTER"},
-    epilog=options.examples(
-        "serve",
-        "serve --web.listen-address 127.0.0.1:9742",
-        "serve --web.config.file web.yml --web.enable-lifecycle",
-        "serve --web.external-url https://monitoring.example.org/vats",
-        "serve --collector.privacy mask-phones,no-names",
-        "serve --log.format json --log.level debug",
-    )
-    + "\nEach option can also be set by a variable: --web.listen-address by "
+    more="\nEach option can also be set by a variable: --web.listen-address by "
     "VATS_EXPORTER_WEB_LISTEN_ADDRESS, with several addresses separated by blanks.\n"
     "\n\b\nA minimal configuration:\n"
     "  accounts:\n"

@@ -28,6 +28,7 @@ from vats_exporter.cli.options import Found
 from vats_exporter.cli.output import Table, _, complain, count, fail, tell, track, words, write
 from vats_exporter.expected_off import read_lines
 from vats_exporter.logs import get_logger
+from vats_exporter.tools.saved import read_text
 from vats_exporter.trunks import ROW_FLAGS, TRUNK_FIELDS, Trunk
 
 _log = get_logger(__name__)
@@ -51,7 +52,7 @@ _SORT: Final[dict[str, Callable[[Found], Any]]] = {
 _phones: Final = partial(click.argument, "phones", nargs=-1, shell_complete=options.complete_phone)
 
 
-@click.group(epilog=options.examples("trunks list --only inactive", "trunks show 79161234567"))
+@options.command("trunks list --only inactive", "trunks show 79161234567", cls=click.Group)
 def command() -> None:
     """Show the trunks of all accounts, and switch their selectors.
 
@@ -59,9 +60,7 @@ def command() -> None:
     """
 
 
-@command.command(
-    "list", epilog=options.examples("trunks list --account office --format csv > trunks.csv")
-)
+@options.command("trunks list --account office --format csv > trunks.csv", of=command, name="list")
 @options.config_file
 @options.accounts
 @options.option(
@@ -97,6 +96,8 @@ def list_command(**given: Any) -> None:
         unknown += sum(not found.trunk.known for found in chosen)
     if form != "table":
         return
+    if output.has_failed():
+        tell("accounts that could not be read are missing here")
     tell(count(read, "{shown} of {count} trunk", "{shown} of {count} trunks", shown=shown))
     positions = ", ".join(map(str, VARYING))
     tell("Pattern: a row's values at positions {positions}.", positions=positions)
@@ -153,9 +154,7 @@ def _cell(value: str | int) -> str | int:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-@command.command(
-    "show", epilog=options.examples("trunks show '+7 916 123-45-67' CaLztv --show-secrets")
-)
+@options.command("trunks show '+7 916 123-45-67' CaLztv --show-secrets", of=command, name="show")
 @options.config_file
 @options.accounts
 @options.option("--show-secrets", "Also show the SIP login and the SIP password.")
@@ -214,20 +213,17 @@ Exits with 0 only if every selector is {state} in the end, and with 130 if some 
 
 
 def _add_switch(name: str, *, enabled: bool) -> None:
-    @command.command(
-        name,
+    @options.command(
+        f"trunks {name} 79161234567 123-45-67",
+        f"trunks {name} --file phones.txt --yes",
+        f"trunks {name} --all --account office --dry-run",
+        of=command,
+        name=name,
         help=_SWITCH_HELP.format(state="on" if enabled else "off"),
-        epilog=options.examples(
-            f"trunks {name} 79161234567 123-45-67",
-            f"trunks {name} --file phones.txt --yes",
-            f"trunks {name} --all --account office --dry-run",
-        ),
     )
     @options.config_file
     @options.accounts
-    @options.option(
-        "--file FILE", "Phones, one a line; - is standard input.", type=click.File(encoding="utf-8")
-    )
+    @options.option("--file FILE", "Phones, one a line; - is standard input.")
     @options.option("--all", "All trunks of the chosen accounts.")
     @options.option("--yes", "Do not ask.")
     @options.option("--dry-run", "Only say what would be done; --log.level debug logs requests.")
@@ -242,7 +238,9 @@ def _add_switch(name: str, *, enabled: bool) -> None:
             return
         if moving and not given["yes"]:
             output.put(_("{plan}; go on? [y/N]: ", plan=plan))
-            answer = sys.stdin.readline()
+            answer = ""
+            with suppress(OSError, UnicodeDecodeError):  # no answer, or one that cannot be read
+                answer = sys.stdin.readline()
             if not answer.endswith("\n"):  # the end of the input, which is a no
                 tell("")
             if answer.strip().casefold() not in ("y", "yes", "д", "да"):
@@ -260,13 +258,16 @@ def _choose(given: Mapping[str, Any]) -> list[Found]:
     if sum(map(bool, (wanted, file, everyone))) != 1:
         raise click.UsageError(_("give phones, or --file, or --all: one of them"))
     if file:
-        with output.failing(UnicodeDecodeError, "{file}: not UTF-8", file=file.name):
-            wanted = [phone for _line, phone in read_lines(file.read())]
+        name = output.shown(str(file))
+        with output.failing(ValueError, "{file}: {error}", file=name):
+            wanted = [phone for _line, phone in read_lines(read_text(str(file)))]
         if not wanted:
-            fail("{file}: no phones in it", file=file.name)
+            fail("{file}: no phones in it", file=name)
     accounts = options.choose(given["config_file"], given["account"])
     chosen = list(chain.from_iterable(options.read_trunks(accounts, given["log_level"])))
-    if not everyone and not output.has_failed():
+    if output.has_failed():
+        fail("nothing was changed: an account could not be read; --account NAME leaves it out")
+    if not everyone:
         chosen = options.find(chosen, wanted)
     if output.has_failed():
         fail("nothing was changed")
@@ -311,9 +312,11 @@ def _carry_out(chosen: Sequence[Found], *, enabled: bool) -> NoReturn:
     for found, switch in both:
         outcome = output.sentence(f"{switch.outcome.value}: {switch.error}".removesuffix(": "))
         rows.append((found, [_state(switch.before), _state(switch.after), outcome]))
-    _write_table(rows, _("Before"), _("After"), _("Outcome"))
     done = sum(switch.after is enabled for _found, switch in both)
-    tell("trunks {state}: {done} of {count}", state=_state(enabled), done=done, count=len(both))
+    try:
+        _write_table(rows, _("Before"), _("After"), _("Outcome"))
+    finally:  # also where standard output takes nothing
+        tell("trunks {state}: {done} of {count}", state=_state(enabled), done=done, count=len(both))
     undone = {found.account for found, one in both if one.outcome is SwitchOutcome.PENDING}
     for account, error in stopped.items():
         if account in undone:

@@ -40,6 +40,15 @@ def read_saved(name: str) -> bytes | str:
         raise ValueError(f"not {encoding.upper()} at byte {error.start}") from None
 
 
+def read_text(name: str) -> str:
+    """Read a text, as :func:`read_saved`; a ``ValueError`` if it is none."""
+    saved = read_saved(name)
+    try:
+        return saved if isinstance(saved, str) else saved.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start}") from None
+
+
 def read_documents(names: Sequence[str], table: ClassTable | None) -> list[dict[str, Any]]:
     """Read saved answers: frame, string table, tokens, and rows, those of one list together.
 
