@@ -248,5 +248,5 @@ def test_runs_of_fields_that_are_ever_different_take_no_more_and_no_more_memory(
         assert root.values == values
     with pytest.raises(ObjectsError, match="do not fit"):
         reader.read(response([1, *([0] * 6), "A"], [ROW]))
-    (run,) = reader._type(ROW).steps
-    assert 0 < run.fits.cache_info().currsize <= 1000  # type: ignore[union-attr]
+    (run,) = root.type.steps
+    assert 0 < run.fits.cache_info().currsize <= 1000

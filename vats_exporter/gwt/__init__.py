@@ -28,9 +28,9 @@ from vats_exporter.gwt.response import Response as Response
 from vats_exporter.gwt.response import Token as Token
 from vats_exporter.gwt.response import decode as decode
 from vats_exporter.gwt.response import decode_long as decode_long
+from vats_exporter.gwt.response import encode_long as encode_long
 from vats_exporter.gwt.writer import GWT_2_7 as GWT_2_7
 from vats_exporter.gwt.writer import GWT_2_13 as GWT_2_13
 from vats_exporter.gwt.writer import ResponseWriter as ResponseWriter
 from vats_exporter.gwt.writer import Style as Style
-from vats_exporter.gwt.writer import encode_long as encode_long
 from vats_exporter.gwt.writer import encode_response as encode_response

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, Final, TypeAlias
 
@@ -128,7 +128,7 @@ class ObjectReader:
 
     def __init__(self, classes: Classes) -> None:
         self._classes = classes
-        self._type = cache(self._compile)
+        self._types: dict[str, ObjectType] = {}  # those that answers had so far, by signature
 
     def read(self, response: Response, marks: str = "") -> Value:
         """Read all of an ``//OK`` answer; what it refers to twice is the same object.
@@ -136,13 +136,20 @@ class ObjectReader:
         ``marks`` are the :func:`letters` of its tokens, if they are known.
         """
         marks = marks or letters(response.tokens, len(response.string_table))
-        reading = _Reading(response, marks, self._type)
+        strings, known = [None, *response.string_table], self._types
+        reading = _Reading(
+            tokens=[*response.tokens[::-1], None],
+            letters=marks[::-1] + " ",
+            strings=strings,
+            types={number: known[text] for number, text in enumerate(strings) if text in known},
+            compile=self._compile,
+        )
         root: list[Value] = []
         try:
             reading.read_fields("the answer", (None,), root)
         except RecursionError:
             raise ObjectsError("objects within objects too deep", where=reading.at) from None
-        if left := reading.end - reading.at:
+        if left := len(response.tokens) - reading.at:
             raise ObjectsError(f"{left} tokens are left over", where=reading.at)
         return root[0]
 
@@ -159,7 +166,8 @@ class ObjectReader:
             raise ObjectsError(f"the script reads {name} as it can't be read")
         is_one = len(fields) == 1 and fields[0] is not Kind.STRING
         one = _FITS.get(fields[0], "") if is_one else ""
-        return ObjectType(signature, name, fields, _steps(fields), one)
+        found = ObjectType(signature, name, fields, _steps(fields), one)
+        return self._types.setdefault(signature, found)  # another thread may have been first
 
 
 def letters(tokens: Sequence[Any], strings: int) -> str:
@@ -199,43 +207,43 @@ def _steps(fields: Fields) -> tuple[_Step, ...]:
     return tuple(steps)
 
 
+@dataclass(slots=True, eq=False)
 class _Reading:
-    """One answer, read so far: all before ``at``, in the order of reading."""
+    """One answer, read so far: all before ``at``, in the order of reading.
 
-    def __init__(
-        self, response: Response, marks: str, type_of: Callable[[str], ObjectType]
-    ) -> None:
-        self.at = 0
-        self.end = len(response.tokens)
-        self._tokens: list[Any] = [*response.tokens[::-1], None]
-        self._letters = marks[::-1] + " "
-        self._strings = [None, *response.string_table]
-        self._type_of = type_of
-        self._types: dict[int, ObjectType] = {}
-        self._objects: list[GwtObject] = []
+    Behind its tokens and letters stands one more, which fits nothing.
+    """
+
+    tokens: list[Any]
+    letters: str
+    strings: list[str | None]
+    types: dict[int, ObjectType]  # of the classes known so far, by their strings' numbers
+    compile: Callable[[str], ObjectType]
+    objects: list[GwtObject] = field(default_factory=list)
+    at: int = 0
 
     def read_fields(self, of: str, steps: tuple[_Step, ...], values: list[Value]) -> None:
         """Read an object's fields, or elements; ``of`` what is said where they do not fit."""
-        tokens, letters, types, at = self._tokens, self._letters, self._types, self.at
+        tokens, letters, types, at = self.tokens, self.letters, self.types, self.at
         for step in steps:
             if step is None:
                 token = tokens[at]
                 if token.__class__ is not int:
                     due = "an object was due, not a long or a fraction"
                     ends = "the answer ends within an object"
-                    raise ObjectsError(due if at < self.end else ends, where=at)
+                    raise ObjectsError(due if token is not None else ends, where=at)
                 at += 1
                 if token <= 0:
-                    if -token > len(self._objects):
+                    if -token > len(self.objects):
                         raise ObjectsError(f"{token} refers to no object", where=at - 1)
-                    values.append(self._objects[-token - 1] if token else None)
+                    values.append(self.objects[-token - 1] if token else None)
                     continue
                 found = types.get(token) or self._class(token, at - 1)
                 inner: list[Value] = []
                 read = GwtObject(found, inner)
                 values.append(read)
                 # Counted before its fields, which may refer to it by its place.
-                self._objects.append(read)
+                self.objects.append(read)
                 if letters[at] in found.one:
                     inner.append(tokens[at])
                     at += 1
@@ -250,13 +258,13 @@ class _Reading:
                     raise ObjectsError(f"the fields of {of} do not fit", where=at)
                 run = tokens[at:end]
                 for offset in step.strings:
-                    run[offset] = self._strings[run[offset]]
+                    run[offset] = self.strings[run[offset]]
                 values += run
                 at = end
             else:
                 count = values[-1] if values else None
                 # Each element takes a token at least, which bounds what a wrong count can cost.
-                if not isinstance(count, int) or not 0 <= count <= self.end - at:
+                if not isinstance(count, int) or not 0 <= count < len(tokens) - at:
                     raise ObjectsError(f"{of} has no count", where=at)
                 elements: list[Value] = []
                 self.at = at
@@ -266,12 +274,13 @@ class _Reading:
         self.at = at
 
     def _class(self, token: int, where: int) -> ObjectType:
-        signature = self._strings[token] if token < len(self._strings) else None
+        """The class that a string names, where no answer had it before."""
+        signature = self.strings[token] if token < len(self.strings) else None
         # Any other string may be a secret, and reaches no message.
         if signature is None or not SIGNATURE.fullmatch(signature):
             raise ObjectsError(f"string {token} is no class", where=where)
         try:
-            found = self._types[token] = self._type_of(signature)
+            found = self.types[token] = self.compile(signature)
         except ObjectsError as error:
             error.where = where
             raise

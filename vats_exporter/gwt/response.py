@@ -21,7 +21,7 @@ which says where they break the grammar. Where both read an answer, they read th
 from __future__ import annotations
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from json import JSONDecoder
@@ -35,7 +35,7 @@ Token = int | float | str
 """A number, or the text of a string: longs are strings, see :func:`decode_long`."""
 
 DEFAULT_LIMIT: Final = 64 * 1024 * 1024  # bytes, past which an answer is refused unread
-LAST_DIGITS: Final = b"$_"
+_LAST_DIGITS: Final = b"$_"
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9$_]")
 _JSON: Final = "looks like JSON"
 # What comes instead of an answer, by how it begins; it is never quoted.
@@ -105,10 +105,18 @@ def decode_long(text: str) -> int:
     if foreign := _FOREIGN.search(text):
         raise LongError(f"a long has a foreign character at {foreign.start()}")
     digits = text.lstrip("A").rjust(12, "A")  # of nine bytes, the first of which has to be 0
-    unsigned = int.from_bytes(b64decode(digits[:12], LAST_DIGITS), "big")
+    unsigned = int.from_bytes(b64decode(digits[:12], _LAST_DIGITS), "big")
     if len(digits) > 12 or unsigned >= 1 << 64:
         raise LongError("a long has more than 64 bits")
     return unsigned - (1 << 64) if unsigned >> 63 else unsigned
+
+
+def encode_long(value: int) -> str:
+    """Write an integer as ``decode_long`` reads it; a ``LongError`` if it has more than 64 bits."""
+    if not -(1 << 63) <= value < 1 << 63:
+        raise LongError("the number does not fit in 64 bits")
+    unsigned = value % (1 << 64)
+    return b64encode(unsigned.to_bytes(9, "big"), _LAST_DIGITS).decode().lstrip("A") or "A"
 
 
 _Parts: TypeAlias = tuple[list[Token], list[str], int, int]
@@ -127,51 +135,46 @@ _read_json: Final = JSONDecoder().raw_decode
 
 def read_quickly(data: bytes | str) -> _Parts | None:
     """Read an answer with ``json``; ``None`` where that can't be trusted, be it right or wrong."""
-    try:
-        return _read(data if isinstance(data, bytes) else data.encode())
-    except (ValueError, TypeError, RecursionError):
-        # Not as below, not JSON, not UTF-8, raw surrogates; a table not of strings; many brackets.
-        return None
-
-
-def _read(data: bytes) -> _Parts:
     pieces: list[bytes] = []
     start, seam = _FIRST, b"].concat(["
-    # No token has a bracket in it, so the next one ends a seam or opens the string table.
-    while data.endswith(seam, start, (bracket := data.find(b"[", start)) + 1):
-        pieces.append(data[start : bracket + 1 - len(seam)])
-        start, seam = bracket + 1, b"],["
-    # A line break is a blank between tokens, and not allowed within a string.
-    head, tail = b",\n".join([*pieces, data[start:bracket]]), data[bracket:]
-    # What JSON allows, or reads otherwise, and an answer's head never holds: quotes of both kinds,
-    # escapes, objects, and the words true, false and null, each of which puts an "e" or an "l"
-    # right before a comma, where a number has a digit and a string its quote.
-    if (
-        not data.startswith(b"[", _FIRST - 1)
-        or (b"'" in head and b'"' in head)
-        or b"\\" in head
-        or b"{" in head
-        or b"e," in head.translate(_L_TO_E, _ALL_BUT_ENDS)
-    ):
-        raise ValueError
-    # A null in the table's place makes sure that a comma is right before it.
-    text = f"[{str(head, 'ascii')}null]".replace("'", '"')
-    tokens, end = _read_json(text)
-    if end < len(text):
-        raise ValueError
-    tokens.pop()
-    if b"\\x" in tail:
-        if b"\0" in tail:
-            raise ValueError
-        # An escaped backslash makes way, so that no x after one is taken for an escape.
-        tail = tail.replace(b"\\\\", b"\0").replace(b"\\x", b"\\u00").replace(b"\0", b"\\\\")
-    text = tail.decode()
-    table, end = _read_json(text)
-    "".join(table)  # a TypeError unless all of them are strings
+    try:
+        data = data if isinstance(data, bytes) else data.encode()
+        # No token has a bracket in it, so the next one ends a seam or opens the string table.
+        while data.endswith(seam, start, (bracket := data.find(b"[", start)) + 1):
+            pieces.append(data[start : bracket + 1 - len(seam)])
+            start, seam = bracket + 1, b"],["
+        # A line break is a blank between tokens, and not allowed within a string.
+        head, tail = b",\n".join([*pieces, data[start:bracket]]), data[bracket:]
+        # What JSON allows, or reads otherwise, and an answer's head never holds: quotes of both
+        # kinds, escapes, objects, and the words true, false and null, each of which puts an "e" or
+        # an "l" right before a comma, where a number has a digit and a string its quote.
+        if (
+            not data.startswith(b"[", _FIRST - 1)
+            or (b"'" in head and b'"' in head)
+            or b"\\" in head
+            or b"{" in head
+            or b"e," in head.translate(_L_TO_E, _ALL_BUT_ENDS)
+        ):
+            return None
+        # A null in the table's place makes sure that a comma is right before it.
+        text = f"[{str(head, 'ascii')}null]".replace("'", '"')
+        tokens, end = _read_json(text)
+        if end < len(text):
+            return None
+        tokens.pop()
+        if b"\\x" in tail:
+            if b"\0" in tail:
+                return None
+            # An escaped backslash makes way, so that no x after one is taken for an escape.
+            tail = tail.replace(b"\\\\", b"\0").replace(b"\\x", b"\\u00").replace(b"\0", b"\\\\")
+        text = tail.decode()
+        table, end = _read_json(text)
+        "".join(table)  # a TypeError unless all of them are strings
+    except (ValueError, TypeError, RecursionError):
+        # Not JSON, not UTF-8, raw surrogates; a table not of strings; many brackets.
+        return None
     found = (_CUT_END if pieces else _UNCUT_END).fullmatch(text, end)
-    if found is None:
-        raise ValueError
-    return tokens, table, int(found[1]), int(found[2])
+    return (tokens, table, int(found[1]), int(found[2])) if found else None
 
 
 # The exact reader

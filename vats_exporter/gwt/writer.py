@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from base64 import b64encode
 from collections.abc import Hashable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,14 +16,13 @@ from functools import cache
 from math import isfinite
 from typing import Final, Literal
 
-from vats_exporter.gwt.errors import LongError
 from vats_exporter.gwt.response import (
-    LAST_DIGITS,
     NEWEST_VERSION,
     OLDEST_VERSION,
     Response,
     Status,
     Token,
+    encode_long,
 )
 
 
@@ -129,14 +127,6 @@ def _double(value: float) -> str:
         return repr(value)  # Python's exponents start further out on both sides
     digits, _, exponent = f"{Decimal(repr(value)).normalize():E}".partition("E")
     return f"{digits}{'' if '.' in digits else '.0'}E{int(exponent)}"
-
-
-def encode_long(value: int) -> str:
-    """Write an integer as ``decode_long`` reads it; a ``LongError`` if it has more than 64 bits."""
-    if not -(1 << 63) <= value < 1 << 63:
-        raise LongError("the number does not fit in 64 bits")
-    unsigned = value % (1 << 64)
-    return b64encode(unsigned.to_bytes(9, "big"), LAST_DIGITS).decode().lstrip("A") or "A"
 
 
 class ResponseWriter:
