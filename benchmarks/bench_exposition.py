@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from vats_exporter.history.ledger import Change
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import Exposition, Format, join_trunks, render_trunks
 from vats_exporter.redaction import Privacy
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 TRUNKS = 10_000
-SAMPLES = TRUNKS * (2 * len(ROW_FLAGS) + 1)  # flags, their changes, and the name
+CHANGES = {(f"Ca{number:04x}", "active"): Change(2, 1.7e9) for number in range(0, TRUNKS, 50)}
+# Flags, their changes, and the name; when those changed that did.
+SAMPLES = TRUNKS * (2 * len(ROW_FLAGS) + 1) + len(CHANGES)
 
 
 def make_snapshot(count: int) -> Snapshot:
@@ -67,10 +70,17 @@ class ClientLibrary:
         yield family
         metric = metrics.TRUNK_FLAG_CHANGES
         changes = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+        metric = metrics.TRUNK_FLAG_CHANGED_TIMESTAMP
+        dates = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
         for flag in ROW_FLAGS:
             for trunk in trunks:
-                changes.add_metric(["acme", trunk.ref, trunk.phone, flag.key], 0.0)
+                change = CHANGES.get((trunk.ref, flag.key))
+                labels = ["acme", trunk.ref, trunk.phone, flag.key]
+                changes.add_metric(labels, change.total if change else 0.0)
+                if change:
+                    dates.add_metric(labels, change.last_changed)
         yield changes
+        yield dates
 
 
 class Collected:
@@ -93,7 +103,7 @@ def registry_of(collector: ClientLibrary | Collected) -> CollectorRegistry:
 
 def render(snapshot: Snapshot) -> Exposition:
     """Write the trunks' page as the collector does, but for the samples of them all."""
-    lines = render_trunks("acme", snapshot, {}, Privacy())
+    lines = render_trunks("acme", snapshot, CHANGES, Privacy())
     of_trunks = {metric: text for metric, text in lines.items() if metric.scope == "trunk"}
     return Exposition(join_trunks([of_trunks], Format.TEXT), Format.TEXT)
 

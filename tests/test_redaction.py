@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from dataclasses import replace
+from itertools import chain
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -111,7 +112,7 @@ TRUNK = Trunk(
 
 def page(privacy: Privacy, *trunks: Trunk) -> str:
     lines = render_trunks("office", Snapshot(trunks, 0.0), {}, privacy)
-    return b"".join(lines.values()).decode()
+    return b"".join(chain.from_iterable(lines.values())).decode()
 
 
 def test_nothing_is_held_back_unless_asked_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from vats_exporter.metrics import exposition
+from vats_exporter.history.ledger import Change
+from vats_exporter.metrics import exposition, table
 from vats_exporter.metrics.exposition import (
     Exposition,
     Format,
@@ -22,14 +24,17 @@ from vats_exporter.metrics.exposition import (
     encode,
     escape_column,
     family,
-    label_column,
+    join_trunks,
     negotiate,
+    render_trunks,
     sample_lines,
 )
 from vats_exporter.metrics.table import Metric
+from vats_exporter.redaction import Privacy
+from vats_exporter.trunks import FLAGS, Flags, Snapshot, Trunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from prometheus_client.core import Metric as Family
 
@@ -86,37 +91,89 @@ def test_families_have_the_bytes_of_the_client_library(
         ours = Metric(name, "gauge", text, tuple(names), "account")
     for values, value in rows:
         theirs.add_metric(list(values), value)
-    columns = {
-        one: escape_column([values[at] for values, _ in rows]) for at, one in enumerate(names)
-    }
-    labels = label_column(columns)
-    values = [value for _, value in rows]
-    lines = sample_lines(ours.name, labels, values)
+    columns = [escape_column([row[at] for row, _ in rows]) for at in range(len(names))]
+    labels = sorted(zip(names, columns, strict=True))
+    own = [
+        b",".join(b'%b="%b"' % (one.encode(), column[at]) for one, column in labels)
+        for at in range(len(rows))
+    ]
+    lines = sample_lines(ours.name, b"", own, [value for _, value in rows])
     for form in Format:
         assert ended(form, encode([family(ours)], form) + lines) == oracle(form, theirs)
         assert ended(form, encode([theirs], form)) == oracle(form, theirs)
 
 
-@given(
-    account=TEXTS,
-    rows=st.lists(st.tuples(TEXTS, TEXTS, st.booleans()), max_size=6),
+FLAG_VALUES = st.tuples(st.booleans(), st.booleans(), st.booleans())
+TRUNKS = st.lists(
+    st.builds(
+        Trunk,
+        ref=TEXTS,
+        id=st.just(1),
+        phone=TEXTS,
+        name=TEXTS,
+        flags=FLAG_VALUES.map(lambda values: Flags(*values)),
+        pattern=st.sampled_from(("1100", "0011", '"')),
+        known=st.booleans(),
+        line=TEXTS,
+        sip_device_enabled=st.sampled_from((None, True, False)),
+        details_at=st.none() | st.floats(0, 1e10),
+        expected_off=st.booleans(),
+    ),
+    max_size=6,
+    unique_by=lambda trunk: trunk.ref,
 )
-@settings(max_examples=100, deadline=None)
-def test_flags_have_the_bytes_of_the_client_library(
-    account: str, rows: list[tuple[str, str, bool]]
+
+
+def families_of(
+    account: str, snapshot: Snapshot, changes: Mapping[tuple[str, str], Change]
+) -> list[Family]:
+    """A snapshot's families as one would make them for prometheus_client."""
+    made: dict[str, Family] = {one.name: family(one) for one in table.METRICS}
+
+    def add(metric: Metric, value: float | None, **labels: str) -> None:
+        if value is not None:
+            made[metric.name].add_sample(metric.name, {"account": account, **labels}, value)
+
+    for trunk in snapshot.trunks:
+        own = {"trunk": trunk.ref, "phone": trunk.phone}
+        add(table.TRUNK_EXPECTED_OFF, trunk.expected_off or None, **own)
+        add(table.TRUNK_INFO, 1.0, **own, name=trunk.name, line=trunk.line)
+        for flag, metric in table.TRUNK_FLAGS.items():
+            add(metric, flag.of(trunk), **own)
+    for flag in FLAGS:
+        for trunk in snapshot.trunks:
+            own = {"trunk": trunk.ref, "phone": trunk.phone, "flag": flag.key}
+            change = changes.get((trunk.ref, flag.key))
+            never = None if flag.of(trunk) is None else 0.0
+            add(table.TRUNK_FLAG_CHANGES, change.total if change else never, **own)
+            if change:
+                add(table.TRUNK_FLAG_CHANGED_TIMESTAMP, change.last_changed, **own)
+    for (pattern, known), count in Counter(
+        sorted((trunk.pattern, trunk.known) for trunk in snapshot.trunks)
+    ).items():
+        add(table.TRUNK_PATTERNS, count, pattern=pattern, known="true" if known else "false")
+    add(table.TRUNKS, len(snapshot.trunks))
+    add(table.REFRESH_TIMESTAMP, snapshot.taken_at)
+    read = [one.details_at for one in snapshot.trunks if one.details_at is not None]
+    add(table.DETAILS_TIMESTAMP, min(read, default=None))
+    return [one for one in made.values() if one.samples]
+
+
+@given(account=TEXTS, trunks=TRUNKS, data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_snapshots_have_the_bytes_of_the_client_library(
+    account: str, trunks: list[Trunk], data: st.DataObject
 ) -> None:
-    theirs = GaugeMetricFamily("flag", "A flag.", labels=["trunk", "account", "phone"])
-    for trunk, phone, flag in rows:
-        theirs.add_metric([trunk, account, phone], flag)
-    refs = escape_column([ref for ref, _, _ in rows])
-    phones = escape_column([phone for _, phone, _ in rows])
-    labels = label_column({"trunk": refs, "account": account, "phone": phones})
-    metric = Metric("flag", "gauge", "A flag.", ("trunk", "account", "phone"), "trunk")
+    refs = [*(trunk.ref for trunk in trunks), "gone"]
+    keys = [*(flag.key for flag in FLAGS), "a flag of another version"]
+    changed = st.tuples(st.sampled_from(refs), st.sampled_from(keys))
+    change = st.builds(Change, st.integers(1, 9), st.floats(0, 1e10))
+    changes = data.draw(st.dictionaries(changed, change, max_size=6))
+    snapshot = Snapshot(tuple(trunks), 1_750_000_000.5)
+    lines = render_trunks(account, snapshot, changes, Privacy())
     for form in Format:
-        page = encode([family(metric)], form) + sample_lines(
-            "flag", labels, [row[2] for row in rows]
-        )
-        assert ended(form, page) == oracle(form, theirs)
+        page = b"".join(join_trunks([lines], form))
+        assert ended(form, page) == oracle(form, *families_of(account, snapshot, changes))
 
 
 @given(st.lists(ANY_TEXTS, min_size=1, max_size=8))
@@ -129,11 +186,6 @@ def test_a_column_is_written_as_its_texts_are_one_by_one(texts: list[str]) -> No
 
 def test_lone_surrogates_become_replacement_characters() -> None:
     assert clean("Иван\ud83dов") == "Иван\ufffdов"
-
-
-def test_a_label_of_one_value_stands_in_every_line() -> None:
-    lines = label_column({"a": "100%", "b": [b"x", b"y"]})
-    assert lines == [b'a="100%",b="x"', b'a="100%",b="y"']
 
 
 @given(st.lists(st.binary(max_size=300), max_size=6), st.sampled_from(Format))
