@@ -52,7 +52,7 @@ something stands at 5; or it is null or a reference, and nothing does."""
 
 _VALUES: Final = 10
 _MOST_OTHERS: Final = 2  # values of a row that are more than flags; with more it is no row
-# So many of ten tokens in a row are 0 or 1, as a row's values are; by chance hardly half of them.
+# How many of ten tokens are 0 or 1: of a row's values nine or ten, and seldom under 7; by chance 5.
 _A_ROW: Final = 8
 _HARDLY_A_ROW: Final = 6
 # Tokens among which there may be the values of a row that is no block.

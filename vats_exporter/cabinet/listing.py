@@ -66,7 +66,7 @@ def read_all(
         read, told = read_trunks([*group], settings.flags)
         trunks += read
         warnings += told
-    # By the rows alone, if one page was.
+    # The list was read by the rows alone if one of its pages was.
     reason = next((page.not_by_script for page in pages if page.read_by == "block"), "")
     if reason:
         warnings.append(f"read by the block of each row, not by the cabinet's script: {reason}")
