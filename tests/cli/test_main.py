@@ -175,7 +175,7 @@ def test_the_locale_chooses_the_language(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert run("--help").stdout.startswith("Как вызвать:" if russian else "Usage:")
+    assert run("--help").stdout.startswith("Вызов:" if russian else "Usage:")
 
 
 @pytest.mark.parametrize("option", [["--lang", "ru"], ["--lang=ru"]])
@@ -262,7 +262,7 @@ def test_no_file_gets_the_number_of_a_stream_that_is_closed() -> None:
 def test_what_is_told_in_russian_is_utf8_in_any_locale(encoding: str) -> None:
     ended = in_a_shell("vats-exporter --lang ru --help", PYTHONIOENCODING=encoding)
     assert (ended.returncode, ended.stderr) == (0, b"")
-    assert ended.stdout.decode().startswith("Как вызвать: vats-exporter ")
+    assert ended.stdout.decode().startswith("Вызов: vats-exporter ")
 
 
 HEAVY = {"pydantic", "requests", "urllib3", "prometheus_client", "yaml"}

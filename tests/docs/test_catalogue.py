@@ -50,6 +50,7 @@ def test_a_translation_has_the_parts_of_the_message() -> None:
         one, *_, many = forms(message.id) * 2
         for number, form in enumerate(forms(message.string)):
             allowed = [parts(one), parts(many)] if number == 0 else [parts(many)]
+            allowed = [one - {"{number_type}"} for one in allowed]  # click's, and English
             blanks = (form[:1] == " ", form[-1:] == " ") == (many[:1] == " ", many[-1:] == " ")
             if parts(form) not in allowed or not blanks:
                 wrong.append((message.id, form))

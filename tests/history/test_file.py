@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -719,6 +720,20 @@ def test_an_export_is_a_file_of_its_own_that_is_never_written_over(written: Path
     assert copy.stat().st_mode & 0o777 == 0o600
     with pytest.raises(HistoryError, match=re.escape(f"{copy}: cannot make it: File exists")):
         export(written, copy)
+
+
+def test_an_export_that_a_full_disk_breaks_off_names_the_copy_and_leaves_none(
+    written: Path,
+) -> None:
+    copy = written.with_name("copy.db")
+    usual, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, most))
+    try:
+        with pytest.raises(HistoryError, match=f"^{re.escape(str(copy))}: cannot make it: "):
+            export(written, copy)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (usual, most))
+    assert not copy.exists()
 
 
 def test_a_pipe_in_place_of_the_file_is_not_waited_for(path: Path) -> None:

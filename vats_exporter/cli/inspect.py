@@ -77,20 +77,16 @@ def _found(account: AccountSettings, found: Inspection, names: Discovery) -> dic
     permutation = names.permutation
     if names.fragments:
         permutation += " " + _("and {count} of its deferred fragments", count=names.fragments)
+    rows = ", ".join(str(len(page.records)) for page in found.pages)
+    trunks = len(found.listing.trunks)
     return {
         _("account"): account.name,
         _("address"): account.address,
         _("enterprise"): number,
         _("permutation"): permutation,
         _("read by"): ", ".join(read_by),
-        _("pages"): _(
-            "{count} ({rows} rows)",
-            count=len(found.pages),
-            rows=", ".join(str(len(page.records)) for page in found.pages),
-        ),
-        _("trunks"): _(
-            "{count}; the cabinet's total: {total}", count=len(found.listing.trunks), total=total
-        ),
+        _("pages"): _("{count} ({rows} rows)", count=len(found.pages), rows=rows),
+        _("trunks"): _("{count}; the cabinet's total: {total}", count=trunks, total=total),
     }
 
 

@@ -117,7 +117,7 @@ def _table(*, expected: bool) -> Callable[[Sequence[Found]], str]:
                 trunk.phone or "-",
                 trunk.name or "-",
                 *(yes if flag.of(trunk) else no for flag in ROW_FLAGS),
-                trunk.pattern + ("" if trunk.known else " ?"),
+                trunk.pattern + ("" if trunk.known else "?"),
                 trunk.ref,
                 *([off if trunk.expected_off else ""] * expected),
             ]

@@ -234,9 +234,13 @@ def export(path: Path, target: Path) -> None:
             os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
             raise HistoryError(f"{target}: cannot make it: {error.strerror or error}") from None
-        with closing(sqlite3.connect(target)) as copy:
-            connection.execute("COMMIT")
-            connection.backup(copy)
+        connection.execute("COMMIT")
+        try:
+            with closing(sqlite3.connect(target)) as copy:
+                connection.backup(copy)
+        except sqlite3.Error as error:
+            target.unlink()
+            raise HistoryError(f"{target}: cannot make it: {error}") from None
 
 
 @contextmanager
