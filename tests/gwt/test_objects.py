@@ -80,6 +80,13 @@ def test_an_object_can_be_referred_to_from_its_own_fields() -> None:
     assert root.values[0] is root
 
 
+def test_a_class_is_one_object_in_all_answers_and_under_any_number() -> None:
+    reader = ObjectReader(CLASSES)
+    _, elements = reader.read(response([1, 2, 2, 0, 3, 0], [LIST, STRING, STRING])).values
+    later = reader.read(response([1, 0], [STRING]))
+    assert elements[0].type is elements[1].type is later.type
+
+
 def test_collections_and_arrays_hold_as_many_as_they_say() -> None:
     assert read([1, 2, 0, 2, 0], LIST, STRING) == ("ArrayList", 2, [None, ("String", None)])
     assert read([1, 3, 7, 8, 9], BYTES) == ("[B", 3, [7, 8, 9])
