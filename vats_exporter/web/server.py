@@ -295,7 +295,12 @@ class _Connection(StreamRequestHandler):
             return False
         began = time.perf_counter()
         self.waiting = None
-        response = self._respond(request)
+        try:
+            refusal = self._web.protection.refuse(request, self._client)
+            response = refusal or self._web.respond(request)
+        except Exception as error:  # noqa: BLE001 - a page's bug must not end the connection
+            _log.error("request failed", path=request.path, error=describe_unexpected(error))
+            response = say(500, "The exporter failed to make this page; its log says where.")
         keeps = request.keeps_connection and not self._web.stopping
         self._send(response, keeps=keeps, with_body=request.method != "HEAD")
         _log.debug(
@@ -314,25 +319,19 @@ class _Connection(StreamRequestHandler):
 
         Nothing comes of a client that leaves before.
         """
-        self._wait(self._limits.read_timeout if self._received else self._limits.idle_timeout)
-        while not (end := _END.search(self._received)) and len(self._received) <= MAX_HEAD:
+        received = self._received
+        if not received:
+            self._wait(self._limits.idle_timeout)
+            received = self.request.recv(MAX_HEAD)
+        if not (end := _END.search(received)):
+            self._wait(self._limits.read_timeout)
+        while received and not end and len(received) <= MAX_HEAD:
             piece = self.request.recv(MAX_HEAD)
-            if not piece:
-                return b""
-            if not self._received:
-                self._wait(self._limits.read_timeout)
-            self._received += piece
-        size = end.end() if end else len(self._received)
-        head, self._received = self._received[:size], self._received[size:]
-        return head
-
-    def _respond(self, request: Request) -> Response:
-        try:
-            refusal = self._web.protection.refuse(request, self._client)
-            return refusal or self._web.respond(request)
-        except Exception as error:  # noqa: BLE001 - a page's bug must not end the connection
-            _log.error("request failed", path=request.path, error=describe_unexpected(error))
-            return say(500, "The exporter failed to make this page; its log says where.")
+            received = piece and received + piece
+            end = _END.search(received)
+        size = end.end() if end else len(received)
+        self._received = received[size:]
+        return received[:size]
 
     def _send(self, response: Response, *, keeps: bool = False, with_body: bool = True) -> None:
         # A crowd of idle clients cuts off no answer, and slow readers do not hold every place.

@@ -6,9 +6,9 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
 
 from prometheus_client.exposition import gzip_accepted
 
@@ -21,7 +21,9 @@ from vats_exporter.web.landing import Shown, choose_language, render_landing_pag
 
 _NOT_KEPT: Final = ("Cache-Control", "no-store")
 _OWN_STYLE: Final = ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+_VARY: Final = ("Vary", "Accept, Accept-Encoding")
 _OTHERS: Final = ("/probe", "/sd", "/config", "/refreshes", "/-/healthy", "/-/ready", "/-/reload")
+_Refreshed = TypeVar("_Refreshed")
 
 
 class Urls(NamedTuple):
@@ -57,7 +59,7 @@ class Site:
         self._reload = reload
         self._max_waiting = max_waiting
         self._waiting: list[Request] = []  # single operations on a list are atomic
-        self._pages: Mapping[str, Callable[[Request], Response]] = {
+        pages: dict[str, Callable[[Request], Response]] = {
             "/": self._landing,
             self._urls.metrics: self._metrics,
             "/probe": self._of_account(self._probe),
@@ -68,33 +70,30 @@ class Site:
             "/-/ready": self._ready,
             "/-/reload": self._load_again,
         }
+        self._pages = {f"{self._urls.prefix}{path}": page for path, page in pages.items()}
 
     def respond(self, request: Request) -> Response:
         """Answer a request."""
-        prefix = self._urls.prefix
-        if prefix and request.path in {"/", prefix}:
+        page, prefix = self._pages.get(request.path), self._urls.prefix
+        if page is None and prefix and request.path in {"/", prefix}:
             # A relative one, which holds behind a proxy as well.
             path = f"{prefix[1:] if request.path == '/' else prefix.rpartition('/')[2]}/"
             return say(302, f"The pages are at {path}.", ("Location", path))
-        path = request.path.removeprefix(prefix) if request.path.startswith(f"{prefix}/") else ""
-        page = self._pages.get(path)
         if page is None:
-            pages = [prefix + path for path in self._pages if self._reload or "reload" not in path]
+            pages = [path for path in self._pages if self._reload or "/-/reload" not in path]
             return say(404, f"There is no such page; there are {', '.join(pages)}.")
-        one, other = ("POST", "PUT") if path == "/-/reload" else ("GET", "HEAD")
+        one, other = ("POST", "PUT") if page == self._load_again else ("GET", "HEAD")
         if request.method not in {one, other}:
             return say(405, f"This page answers {one} and {other}.", ("Allow", f"{one}, {other}"))
         return page(request)
 
     def _metrics(self, request: Request) -> Response:
         if request.method != "HEAD":  # a request for the head alone starts no refresh
-            with self._wait(request) as timeout:
-                self._collector.refresh(timeout)
+            self._wait(request, self._collector.refresh)
         return _exposition(request, self._collector.page)
 
-    @contextmanager
-    def _wait(self, request: Request) -> Iterator[float]:
-        """Give the seconds that a request may wait for a refresh: 0 where too many wait already.
+    def _wait(self, request: Request, refresh: Callable[[float], _Refreshed]) -> _Refreshed:
+        """Refresh within the seconds that a request may wait: 0 where too many wait already.
 
         One that waits gives its connection to no other, so a hanging cabinet could take them all.
         """
@@ -102,7 +101,7 @@ class Site:
         may_wait = len(self._waiting) < self._max_waiting
         self._waiting.append(request)
         try:
-            yield scrape_timeout(timeout) if may_wait else 0.0
+            return refresh(scrape_timeout(timeout) if may_wait else 0.0)
         finally:
             self._waiting.pop()
 
@@ -125,8 +124,7 @@ class Site:
         return say(200, latest_refreshes(account), _NOT_KEPT)
 
     def _probe(self, request: Request, account: MonitoredAccount) -> Response:
-        with self._wait(request) as timeout:
-            probe = Probe(account, timeout)
+        probe = self._wait(request, partial(Probe, account))
         if request.parameter("debug") == "true":
             return Response(200, probe.debug_page(), headers=(_NOT_KEPT,))
         return _exposition(request, probe.page)
@@ -170,11 +168,11 @@ class Site:
 def _exposition(request: Request, make: Callable[[Format], Exposition]) -> Response:
     """Answer with a page of metrics, in the format and encoding that the client takes."""
     form, content_type = negotiate(request.headers.get("accept", ""))
-    page, vary = make(form), ("Vary", "Accept, Accept-Encoding")
+    page = make(form)
     if gzip_accepted(request.headers.get("accept-encoding", "")):
-        headers = (vary, ("Content-Encoding", "gzip"))
+        headers = (_VARY, ("Content-Encoding", "gzip"))
         return Response(200, (page.gzipped(),), content_type, headers)
-    return Response(200, page.chunks, content_type, (vary,))
+    return Response(200, page.chunks, content_type, (_VARY,))
 
 
 def scrape_timeout(header: str) -> float:
