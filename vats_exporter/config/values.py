@@ -127,7 +127,7 @@ def must(be_right: Callable[[Any], object], message: str) -> AfterValidator:
 
 def written_as(pattern: str, message: str) -> AfterValidator:
     """A text of this form."""
-    return must(re.compile(pattern, re.ASCII).fullmatch, message)
+    return must(lambda text: re.fullmatch(pattern, text, re.ASCII), message)
 
 
 def read_number(value: object) -> object:
