@@ -11,7 +11,6 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -69,10 +68,9 @@ def _decode(page: bytes) -> tuple[Trunk, ...]:
 def _alter(trunks: tuple[Trunk, ...], turn: int, changed: int) -> list[Trunk]:
     """Tell the pages' trunks apart, and move one flag of some every turn, to and fro."""
     return [
-        replace(
-            trunk,
+        trunk._replace(
             ref=f"C{number:05}",
-            flags=replace(trunk.flags, active=number < changed and turn % 2 == 0),
+            flags=trunk.flags._replace(active=number < changed and turn % 2 == 0),
         )
         for number, trunk in enumerate(trunks)
     ]

@@ -121,14 +121,14 @@ def test_a_trunk_whose_details_fail_keeps_what_it_had_and_waits_its_turn() -> No
 
 def test_details_that_are_too_old_are_told_no_more_but_the_phone_stays() -> None:
     book = DetailsBook(HOUR)
-    (trunk,) = (replace(trunk, phone="") for trunk in trunks(1))
+    (trunk,) = (trunk._replace(phone="") for trunk in trunks(1))
     book.put(trunk.ref, TrunkDetails("79160000000", "CaD", True, "l"), 0.0, AT)
     book.failed(trunk.ref, HOUR, its_own=True)
     (young,) = book.apply([trunk], HOUR + STALE - 1, STALE)
     (old,) = book.apply([trunk], HOUR + STALE, STALE)
     assert (young.phone, young.line, young.sip_device_enabled) == ("79160000000", "l", True)
     assert young.details_at == AT
-    assert old == replace(trunk, phone="79160000000")
+    assert old == trunk._replace(phone="79160000000")
 
 
 def test_a_trunk_that_never_had_details_is_asked_no_more_often_for_failing() -> None:
@@ -405,7 +405,7 @@ def test_a_bug_in_one_trunks_details_does_not_end_the_others(
 
 def test_a_warning_about_phones_stays_until_every_trunk_has_one() -> None:
     cabinet = FakeCabinet()
-    cabinet.trunks = tuple(replace(trunk, phone="") for trunk in cabinet.trunks)
+    cabinet.trunks = tuple(trunk._replace(phone="") for trunk in cabinet.trunks)
     source = DetailedSource(cabinet, ttl=HOUR, stale=stale)
     source.read_trunks()
     let_details_end(source)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ONE = Trunk("CaLztv", 1, "79161234567", "", Flags(False, False, True), "0011", True)
-TWO = replace(ONE, ref="CaLz$_", phone="79161234568")
+TWO = ONE._replace(ref="CaLz$_", phone="79161234568")
 TRUNKS = (ONE, TWO)
 
 
@@ -77,13 +76,13 @@ def test_a_warning_names_a_few_entries_and_how_many_more_there_are() -> None:
 
 def test_nothing_is_said_of_a_phone_while_a_trunk_shows_none() -> None:
     """Its phone may be read with its details later."""
-    trunks = (ONE, replace(TWO, phone=""))
+    trunks = (ONE, TWO._replace(phone=""))
     _, warnings = ExpectedOff(["79161234568", "CaAAAA"]).mark(trunks)
     assert warnings == ("expected_off: no such trunk: entry 2",)
 
 
 def test_a_trunk_without_a_phone_is_never_marked_by_one() -> None:
-    assert marked(ExpectedOff(["79161234567"]), (replace(ONE, phone=""),)) == []
+    assert marked(ExpectedOff(["79161234567"]), (ONE._replace(phone=""),)) == []
 
 
 def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 PROXY_PORT: Final = 3128
@@ -115,8 +115,7 @@ def read_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class ListenAddress:
+class ListenAddress(NamedTuple):
     """An address to listen on: an empty host is every address of the machine, port 0 a free one.
 
     With a ``descriptor``, it is that of a socket that listens there already.

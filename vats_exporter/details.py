@@ -18,7 +18,6 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
@@ -111,11 +110,11 @@ class DetailsBook:
 def _with_details(trunk: Trunk, entry: _Entry | None, oldest: float) -> Trunk:
     if entry is None or (details := entry.details) is None:
         return trunk
-    trunk = replace(trunk, phone=trunk.phone or details.phone)
+    trunk = trunk._replace(phone=trunk.phone or details.phone)
     if entry.read <= oldest:
         return trunk
     enabled, at = details.enabled, entry.read_at
-    return replace(trunk, line=details.line, sip_device_enabled=enabled, details_at=at)
+    return trunk._replace(line=details.line, sip_device_enabled=enabled, details_at=at)
 
 
 class Detailable(Source, Protocol):

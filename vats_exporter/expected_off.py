@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from stat import S_ISREG
 from typing import Final
@@ -58,7 +57,7 @@ class ExpectedOff:
         if not wanted:
             return trunks, faults
         marked = tuple(
-            replace(trunk, expected_off=True) if wanted & {trunk.ref, trunk.phone} else trunk
+            trunk._replace(expected_off=True) if wanted & {trunk.ref, trunk.phone} else trunk
             for trunk in trunks
         )
         there = {name for trunk in trunks for name in (trunk.ref, trunk.phone)}

@@ -13,7 +13,6 @@ import logging
 import re
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus
@@ -154,7 +153,7 @@ class Privacy(NamedTuple):
         """Return a trunk as it may be shown; its line is made of its phone."""
         phone = _masked(trunk.phone) if self.mask_phones else trunk.phone
         name = "" if self.no_names else self.text(trunk.name)
-        return replace(trunk, phone=phone, name=name, line=self.text(trunk.line))
+        return trunk._replace(phone=phone, name=name, line=self.text(trunk.line))
 
     def text(self, text: str) -> str:
         """Return a text as it may be shown."""

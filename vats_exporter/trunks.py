@@ -116,8 +116,7 @@ ROW_FLAGS: Final = tuple(flag for flag in FLAGS if flag.position is not None)
 FLAG_POSITIONS: Final = (2, 3, 4, 6, 7, 8, 9, 10, 11, 12)
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
+class Flags(NamedTuple):
     """What the list shows of a trunk's state; :data:`ROW_FLAGS` has what each means."""
 
     active: bool
@@ -175,8 +174,7 @@ def read_phone(text: str) -> str:
     return normalise_phone(digits)
 
 
-@dataclass(frozen=True, slots=True)
-class Trunk:
+class Trunk(NamedTuple):
     """One SIM card or SIP line of an enterprise: a row of the cabinet's tab "Абоненты"."""
 
     ref: str  # its id as GWT writes a long, e.g. ``CaLztv``; stable, and the ``trunk`` label
@@ -218,8 +216,7 @@ class Listing(NamedTuple):
     read_by: str = ""  # "script" or "block", by which the answers were read
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """Every trunk of one account, as read at one time. There are no partial snapshots."""
 
     trunks: tuple[Trunk, ...]  # as in the listing, like warnings and read_by

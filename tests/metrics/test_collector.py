@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -556,8 +556,8 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
         pytest.skip("promtool, which comes with Prometheus, is not on PATH")
     cabinet = ScriptedCabinet(
         (
-            replace(WORKING, sip_device_enabled=True, details_at=1.0),
-            replace(OFF, expected_off=True),
+            WORKING._replace(sip_device_enabled=True, details_at=1.0),
+            OFF._replace(expected_off=True),
         ),
         (
             answered("list", 200, 0.07, 1000),
@@ -567,7 +567,7 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
     )
     refused = ScriptedCabinet(LoginRefusedError("refused"))
     history = History(None)
-    history.record("acme", Snapshot((replace(WORKING, flags=OFF.flags),), 0.0))
+    history.record("acme", Snapshot((WORKING._replace(flags=OFF.flags),), 0.0))
     accounts = [
         monitored(name, one, clock=clock, history=history)
         for name, one in (("acme", cabinet), ("Ромашка", refused))
@@ -591,7 +591,7 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
 def test_the_selector_is_shown_where_it_is_known_and_the_line_names_the_trunk(
     clock: SetClock,
 ) -> None:
-    known = replace(WORKING, line="mobsip_9161234567", sip_device_enabled=False)
+    known = WORKING._replace(line="mobsip_9161234567", sip_device_enabled=False)
     page = scrape(collector_of(("acme", ScriptedCabinet((known, OFF))), clock=clock))
     labels = 'account="acme",phone="79161234567",trunk="CaLztv"'
     shown = [line for line in own_lines(page) if line.startswith("vats_trunk_sip_device_enabled")]
@@ -604,7 +604,7 @@ def test_the_age_of_the_oldest_details_is_told_as_long_as_they_are_served(
 ) -> None:
     name = "vats_details_timestamp_seconds"
     trunks = tuple(
-        replace(trunk, details_at=at)
+        trunk._replace(details_at=at)
         for trunk, at in zip((WORKING, OFF, STRANGE), (clock.now(), 99.5, None), strict=True)
     )
     cabinet = ScriptedCabinet(trunks)
@@ -630,7 +630,7 @@ def test_changes_are_counted_from_nought_and_dated_once_they_happen(clock: SetCl
     assert f"vats_trunk_flag_changes_total{{{labels}}} 0.0" in own_lines(before)
     assert "vats_trunk_flag_changed_timestamp_seconds{" not in before
     clock.advance(60.0)
-    cabinet.answer = (replace(WORKING, flags=replace(WORKING.flags, active=False)),)
+    cabinet.answer = (WORKING._replace(flags=WORKING.flags._replace(active=False)),)
     after = own_lines(scrape(collector))
     assert f"vats_trunk_flag_changes_total{{{labels}}} 1.0" in after
     (dated,) = [line for line in after if "flag_changed_timestamp_seconds" in line]

@@ -82,8 +82,7 @@ def page_of(*states: AccountState, language: Language = "en") -> str:
 
 def trunk(number: int, *, expected: bool = False, **flags: bool) -> Trunk:
     usual = {"active": True, "bound": True, "marked_for_deletion": False}
-    return replace(
-        TRUNK,
+    return TRUNK._replace(
         ref=f"CaLzt{number}",
         phone=f"7916{number:07d}",
         name=f"Name {number}",
@@ -130,7 +129,7 @@ def test_a_trunk_that_needs_attention_has_its_phone_name_trouble_and_since_when(
 
 
 def test_a_trunk_without_a_phone_goes_by_its_reference() -> None:
-    wrong = replace(trunk(7, active=False), phone="", name="")
+    wrong = trunk(7, active=False)._replace(phone="", name="")
     texts = Reader(page_of(up(trunks=[wrong]))).texts
     at = texts.index("CaLzt7")
     assert texts[at + 1] == "inactive"
@@ -176,7 +175,7 @@ ALERTS = ("Inactive", "MarkedForDeletion")
 
 
 def test_a_trouble_without_an_alert_is_told_without_a_link() -> None:
-    state = up(trunks=[replace(trunk(1), sip_device_enabled=False)])
+    state = up(trunks=[trunk(1)._replace(sip_device_enabled=False)])
     reader = Reader(page_of(state))
     assert "selector off" in reader.texts
     assert not any("runbooks" in link for link in reader.links)
@@ -277,7 +276,7 @@ def test_each_result_has_words_in_both_languages(result: str) -> None:
 
 def test_whatever_comes_from_outside_is_escaped() -> None:
     evil = '<script>alert("&\'")</script>\ud800{style}$w_about'
-    wrong = replace(trunk(1, active=False), phone=evil, name=evil)
+    wrong = trunk(1, active=False)._replace(phone=evil, name=evil)
     state = replace(up(evil, trunks=[wrong]), result="unreachable", error=evil)
     page = page_of(state)
     reader = Reader(page)

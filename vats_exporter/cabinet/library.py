@@ -9,7 +9,6 @@ It stands on the exporter's own :class:`~vats_exporter.cabinet.client.CabinetCli
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from vats_exporter.cabinet import errors
@@ -53,7 +52,7 @@ class Cabinet(CabinetClient):
         trunk = self._find(key)
         details = self.read_details(trunk.ref)
         phone, line = trunk.phone or details.phone, details.line
-        return replace(trunk, phone=phone, line=line, sip_device_enabled=details.enabled)
+        return trunk._replace(phone=phone, line=line, sip_device_enabled=details.enabled)
 
     def set_enabled(self, trunk: Trunk | str, enabled: bool) -> None:  # noqa: FBT001 - reads as what it does
         """Move the selector of a trunk, given itself or by phone or reference; see that it moved.

@@ -26,7 +26,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice, pairwise, takewhile
 from typing import Final, NamedTuple
 
@@ -47,8 +46,7 @@ class Method(NamedTuple):
     parameters: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(NamedTuple):
     """The content of one permutation. Plain data; no parse tree is kept.
 
     Attributes:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Hashable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from math import isfinite
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from vats_exporter.gwt.response import (
     NEWEST_VERSION,
@@ -26,8 +25,7 @@ from vats_exporter.gwt.response import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """What differs between releases of Google's server code, and its sizes."""
 
     quote: Literal["'", '"'] = "'"  # what encloses longs
