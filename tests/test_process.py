@@ -13,7 +13,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.process import told
-from vats_exporter.process import give_signs_of_life, keep_signals, notify, wait_for_end
+from vats_exporter.process import (
+    give_signs_of_life,
+    keep_signals,
+    notify,
+    serve_until_end,
+    wait_for_end,
+)
 
 PROGRAM = """
 import sys
@@ -187,3 +193,23 @@ def test_who_is_not_watched_gives_no_signs(
     before = threading.active_count()
     give_signs_of_life(lambda: True)
     assert threading.active_count() == before
+
+
+def test_the_manager_follows_a_service_from_its_beginning_to_its_end(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.getsockname())
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    accounts = [1]
+
+    def reload() -> None:
+        accounts.append(2)
+        send(signal.SIGTERM)
+
+    keep_signals(signal.SIGHUP)
+    send(signal.SIGHUP)
+    serve_until_end(lambda: f"accounts: {accounts[-1]}", reload=reload, is_alive=lambda: True)
+    assert told(manager) == ["READY=1", "STATUS=accounts: 1"]
+    assert told(manager)[0] == "RELOADING=1"
+    assert told(manager) == ["READY=1", "STATUS=accounts: 2"]
+    assert told(manager) == ["STOPPING=1"]

@@ -70,3 +70,22 @@ def give_signs_of_life(is_alive: Callable[[], bool]) -> None:
 
     if pause:
         threading.Thread(target=give_signs, name="watchdog", daemon=True).start()
+
+
+def serve_until_end(
+    status: Callable[[], str], *, reload: Callable[[], object], is_alive: Callable[[], bool]
+) -> None:
+    """Wait for the end of a service that is ready, and tell systemd of it meanwhile."""
+
+    def ready() -> None:
+        notify("READY=1", f"STATUS={status()}")
+
+    def begin_again() -> None:
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        reload()
+        ready()
+
+    ready()
+    give_signs_of_life(is_alive)
+    wait_for_end(begin_again)
+    notify("STOPPING=1")

@@ -22,7 +22,6 @@ from vats_exporter.demo import Account, SimulatedCabinet, make_accounts
 from vats_exporter.process import keep_signals, wait_for_end
 
 _HOST: Final = "127.0.0.1"
-_PORT: Final = click.IntRange(0, 65535)
 _CABINET_PORT: Final = 9743
 _TTL: Final = "5s"
 _PACE: Final = 15.0  # seconds after which another trunk changes
@@ -36,9 +35,7 @@ _HOLD: Final = 120.0  # seconds for which one that was changed by hand is left a
 @options.option(
     "--accounts N", "Accounts, each with trunks of its own.", type=click.IntRange(1, 100), default=1
 )
-@options.option(
-    "--port PORT", "Port of the exporter; 0 picks a free one.", type=_PORT, default=9742
-)
+@options.option("--port PORT", "Port of the exporter; 0 picks a free one.", default=9742)
 @options.option(
     "--host ADDRESS",
     "Where the exporter listens; 0.0.0.0 lets other machines, or containers, scrape it. The "
@@ -48,7 +45,6 @@ _HOLD: Final = 120.0  # seconds for which one that was changed by hand is left a
 @options.option(
     "--cabinet-port PORT",
     "Port of the cabinet; 0 picks a free one.  [default: 9743, or a free one if that is taken]",
-    type=_PORT,
 )
 @options.option("--details", "Also read the trunks' details: the selector, the SIP line.")
 @options.option(

@@ -40,9 +40,10 @@ Declare = Callable[[Callable[..., Any]], Any]
 
 # Where a configuration is looked for if none is named, in this order.
 CONFIG_FILES: Final = (Path("vats-exporter.yml"), Path("/etc/vats-exporter/vats-exporter.yml"))
-_PATHS: Final = {
+_TYPES: Final = {
     "FILE": click.Path(dir_okay=False, path_type=Path),
     "DIR": click.Path(file_okay=False, path_type=Path),
+    "PORT": click.IntRange(0, 65535),
 }
 _AT_ONCE: Final = 8  # cabinets that are read at the same time
 _EXPORTER: Final = "http://127.0.0.1:9742/metrics"
@@ -61,8 +62,8 @@ def option(
 ) -> Declare:
     """Declare an option as its help shows it: ``--port PORT``, ``--sort [name|phone]``, ``--yes``.
 
-    Its parameter is called as the flag, with ``_`` for dots and hyphens; a FILE or DIR is a path.
-    ``read`` makes of each text that is given what the command gets, or raises a ValueError.
+    Its parameter is called as the flag, with ``_`` for dots and hyphens; FILE, DIR and PORT have a
+    type. ``read`` makes of each text what the command gets, or raises a ValueError.
     """
     *flags, value = usage.split()
     if value.startswith("-"):
@@ -72,7 +73,7 @@ def option(
         settings["type"] = click.Choice(value[1:-1].split("|"))
     else:
         settings["metavar"] = value
-        settings.setdefault("type", _PATHS.get(value))
+        settings.setdefault("type", _TYPES.get(value))
     if read:
         settings["type"] = _converter(read)
     settings.setdefault("show_default", bool(settings.get("default")))

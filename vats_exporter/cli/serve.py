@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -154,14 +153,6 @@ def command(**given: Any) -> None:
             _log.warning("configuration is suspicious", config=config.file, warning=warning)
         return config
 
-    def ready() -> None:
-        process.notify("READY=1", f"STATUS=accounts: {exporter.accounts}, at {exporter.url}")
-
-    def reload() -> None:
-        process.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        exporter.reload()
-        ready()
-
     process.keep_signals(signal.SIGHUP)
     log_as_told(config)
     with failing(OSError, "--web.listen-address: cannot listen on {filename}: {error}"):
@@ -169,7 +160,8 @@ def command(**given: Any) -> None:
             config, *addresses, options=settings, load=lambda: log_as_told(load(config.file))
         )
     with exporter:
-        ready()
-        process.give_signs_of_life(exporter.is_alive)
-        process.wait_for_end(reload)
-        process.notify("STOPPING=1")
+        process.serve_until_end(
+            lambda: f"accounts: {exporter.accounts}, at {exporter.url}",
+            reload=exporter.reload,
+            is_alive=exporter.is_alive,
+        )
