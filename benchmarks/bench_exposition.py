@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from vats_exporter.history.ledger import Change
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.exposition import Exposition, Format, join_trunks, render_trunks
+from vats_exporter.metrics.exposition import HEADERS, Exposition, Format, render_trunks
 from vats_exporter.redaction import Privacy
 from vats_exporter.trunks import ROW_FLAGS, Flags, Snapshot, Trunk
 
@@ -104,8 +104,13 @@ def registry_of(collector: ClientLibrary | Collected) -> CollectorRegistry:
 def render(snapshot: Snapshot) -> Exposition:
     """Write the trunks' page as the collector does, but for the samples of them all."""
     lines = render_trunks("acme", snapshot, CHANGES, Privacy())
-    of_trunks = {metric: text for metric, text in lines.items() if metric.scope == "trunk"}
-    return Exposition(join_trunks([of_trunks], Format.TEXT), Format.TEXT)
+    chunks = [
+        chunk
+        for metric, head in HEADERS[Format.TEXT].items()
+        if metric.scope == "trunk" and metric in lines
+        for chunk in (head, *lines[metric])
+    ]
+    return Exposition(chunks, Format.TEXT)
 
 
 def best(run: Callable[[], object], rounds: int) -> float:

@@ -26,8 +26,7 @@ from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
 from vats_exporter.gwt import decode, encode_response
-from vats_exporter.metrics.collector import Collector, MonitoredAccount
-from vats_exporter.metrics.counters import AccountCounters
+from vats_exporter.metrics.collector import AccountCounters, Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format
 from vats_exporter.metrics.table import METRICS
 

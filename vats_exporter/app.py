@@ -19,8 +19,7 @@ from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource
 from vats_exporter.history.history import History
 from vats_exporter.logs import get_logger
-from vats_exporter.metrics.collector import Collector, MonitoredAccount
-from vats_exporter.metrics.counters import AccountCounters
+from vats_exporter.metrics.collector import AccountCounters, Collector, MonitoredAccount
 from vats_exporter.redaction import Privacy, describe_unexpected
 from vats_exporter.refresh import Source
 from vats_exporter.web.protection import Protection

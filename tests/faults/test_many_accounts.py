@@ -10,8 +10,7 @@ from tests.doubles import PATIENCE, let_end
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts
 from vats_exporter.demo import Fault, SimulatedCabinet, make_accounts
-from vats_exporter.metrics.collector import Collector, MonitoredAccount
-from vats_exporter.metrics.counters import AccountCounters
+from vats_exporter.metrics.collector import AccountCounters, Collector, MonitoredAccount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,7 @@ from tests.doubles import SetClock, let_details_end
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.settings import CabinetSettings, Timeouts, TlsSettings
 from vats_exporter.details import DetailedSource
-from vats_exporter.metrics.collector import Collector, MonitoredAccount
-from vats_exporter.metrics.counters import AccountCounters
+from vats_exporter.metrics.collector import AccountCounters, Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Format
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from vats_exporter.web import Request, Response
 from vats_exporter.web.site import Site
 
 if TYPE_CHECKING:
-    from vats_exporter.metrics.counters import AccountCounters
+    from vats_exporter.metrics.collector import AccountCounters
 
 PATIENCE = 10.0
 

@@ -1,8 +1,8 @@
-"""Builds the page that Prometheus reads from the state of the accounts.
+"""Counts what happens to the accounts, and builds the page that Prometheus reads of it.
 
-What changes together is made together, and no more often: an account's trunk samples once a
-refresh, in its thread; the other samples when a refresh ended or a call was made; the process's own
-at most once a second. A scrape in between sends a page that is already there.
+What changes together is made together, and no more often: the samples of an account's snapshot once
+a refresh, in its thread; the other samples when a refresh ended or a call was made; the process's
+own at most once a second. A scrape in between sends a page that is already there.
 """
 
 from __future__ import annotations
@@ -10,32 +10,157 @@ from __future__ import annotations
 import platform
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.core import Metric as Family
 
 from vats_exporter import __version__, logs
+from vats_exporter.cabinet.errors import RESULTS, CabinetError
+from vats_exporter.cabinet.transport import (
+    CallEnded,
+    CallStarted,
+    PageRead,
+    Redeployed,
+    SignIn,
+    TraceEvent,
+)
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.history import History
-from vats_exporter.history.ledger import Changes
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.counters import AccountCounters
 from vats_exporter.metrics.exposition import (
+    HEADERS,
     Exposition,
     Format,
     TrunkLines,
+    clean,
     encode,
     family,
-    join_trunks,
     render_trunks,
-    state_families,
 )
+from vats_exporter.metrics.table import Metric
 from vats_exporter.redaction import Privacy
 from vats_exporter.refresh import Clock, Outcome, Refresher, Source
 from vats_exporter.trunks import AccountState, Snapshot
+
+BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # of latencies, in seconds
+# How signing in usually ends; counted from 0 on, so that the first of each is seen as a rise.
+SIGN_IN_RESULTS: Final = ("success", "login_refused", "unreachable", "timeout", "not_gwt")
+_STEPS: Final = 200  # kept to be looked at; a refresh of 10,000 trunks makes about that many
+_REFRESHES: Final = 10
+
+_log = logs.get_logger(__name__)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
+
+
+class AccountCounters:
+    """What happened between the exporter and one cabinet, counted, and logged at level debug.
+
+    The counters are in a registry of their own. Thread-safe.
+    """
+
+    def __init__(self, account: str) -> None:
+        self.version = object()  # another one after every change
+        # What was done last, and how refreshes ended: when, since the epoch, and a sentence.
+        self.steps: Final[deque[tuple[float, str]]] = deque(maxlen=_STEPS)
+        self.refreshes: Final[deque[tuple[float, str]]] = deque(maxlen=_REFRESHES)
+        self._account = account = clean(account)
+        self._log = _log.bind(account=account)
+        self._registry = CollectorRegistry()
+        self._refreshes = self._counter(metrics.REFRESHES, RESULTS)
+        self._logins = self._counter(metrics.LOGINS, SIGN_IN_RESULTS)
+        self._requests = self._counter(metrics.REQUESTS)
+        self._answers = self._counter(metrics.ANSWERS, ("script", "block"))
+        self._redeployments = self._counter(metrics.REDEPLOYMENTS).labels(account)
+        self._details = self._counter(metrics.DETAILS)
+        latency = metrics.REQUEST_DURATION
+        self._latency = Histogram(
+            latency.name, latency.help, latency.labels, registry=self._registry, buckets=BUCKETS
+        )
+
+    def _counter(self, metric: Metric, results: Iterable[str] = ()) -> Counter:
+        made = Counter(metric.name, metric.help, metric.labels, registry=self._registry)
+        for result in results:
+            made.labels(self._account, result)
+        return made
+
+    def families(self, state: AccountState) -> list[Family]:
+        """Return what was counted, and what a state tells but for its snapshot."""
+        values: dict[Metric, float | None] = {
+            metrics.UP: state.up,
+            metrics.REFRESH_DURATION: state.duration,
+            metrics.LOGIN_RETRY_TIMESTAMP: state.login_retry_at,
+        }
+        told = [
+            family(metric, ((self._account,), value))
+            for metric, value in values.items()
+            if value is not None
+        ]
+        return [*told, *(counted for counted in self._registry.collect() if counted.samples)]
+
+    def trace(self, event: TraceEvent) -> None:
+        """Count and log one event of the cabinet's; this is its trace hook."""
+        account, log = self._account, self._log
+        match event:
+            case CallStarted(call=call):
+                step = f"{call}: asked"
+            case CallEnded(call=call, outcome=outcome, duration=duration):
+                took = round(duration, 3)
+                if isinstance(outcome, CabinetError):
+                    result, error = outcome.result, str(outcome)
+                    step = f"{call}: {result} after {duration:.3f} s: {error}"
+                    log.debug("call failed", call=call, result=result, error=error, duration=took)
+                else:
+                    result, size = str(outcome.status), len(outcome.body)
+                    step = f"{call}: HTTP {result}, {size} bytes, after {duration:.3f} s"
+                    status = outcome.status
+                    log.debug("call answered", call=call, status=status, duration=took, size=size)
+                self._requests.labels(account, call, result).inc()
+                self._latency.labels(account, call).observe(duration)
+            case SignIn(result=result, duration=duration):
+                step = f"sign-in ended: {result} after {duration:.3f} s"
+                self._logins.labels(account, result).inc()
+                log.debug("sign-in ended", result=result, duration=round(duration, 3))
+            case Redeployed(old=old, new=new):
+                step = f"the cabinet was redeployed: {old} became {new}"
+                self._redeployments.inc()
+                log.info("cabinet was redeployed", old=old, new=new)
+            case PageRead(read_by=read_by):  # pragma: no branch - the last kind there is
+                step = f"list: a page was read by {read_by}"
+                self._answers.labels(account, read_by).inc()
+                log.debug("page read", read_by=read_by)
+        self.steps.append((time.time(), step))
+        if not isinstance(event, CallStarted):
+            self.version = object()
+
+    def refreshed(self, outcome: Outcome) -> None:
+        """Count one refresh."""
+        self._refreshes.labels(self._account, outcome.result).inc()
+        what = outcome.error
+        if outcome.snapshot is not None:
+            what = f"{len(outcome.snapshot.trunks)} trunks on {outcome.pages} pages"
+        told = f"{outcome.result} after {outcome.duration:.3f} s: {what}"
+        self.refreshes.append((time.time(), told))
+        self.version = object()
+
+    def detailed(self, result: str, sentence: str) -> None:
+        """Count one trunk whose details were asked for; the sentence is why that failed."""
+        for one in RESULTS:  # from the first one on, all of them are there
+            self._details.labels(self._account, one)
+        self._details.labels(self._account, result).inc()
+        self.version = object()
+        if sentence:
+            self._log.warning("details failed", result=result, error=sentence)
 
 
 class MonitoredAccount:
@@ -61,7 +186,7 @@ class MonitoredAccount:
         self.labels: Mapping[str, str] = {}  # what service discovery adds to its target
         self.expected_off = ExpectedOff()
         self.counters: Final = counters or AccountCounters(name)
-        self._history = history or History()
+        self.history = history or History()
         self._recording = threading.Lock()
         self._retired = False
         self._rendered: tuple[Snapshot | None, TrunkLines] = (None, {})
@@ -77,13 +202,9 @@ class MonitoredAccount:
 
     def remember_in(self, history: History) -> None:
         """Count the trunks' changes in another history from now on."""
-        if history is not self._history:
-            self._history = history
+        if history is not self.history:
+            self.history = history
             self._rendered = (None, {})  # the lines tell changes
-
-    def changes(self) -> Changes:
-        """Return its trunks' changes."""
-        return self._history.changes(self.name)
 
     def retire(self) -> None:
         """Record and count nothing more: an older snapshot would make a change come again."""
@@ -97,14 +218,15 @@ class MonitoredAccount:
         # One tuple, read and replaced whole: the refresh's thread and a scrape's may both come.
         rendered, lines = self._rendered
         if rendered is not snapshot:
-            lines = render_trunks(self.name, snapshot, self.changes(), self.privacy)
+            changes = self.history.changes(self.name)
+            lines = render_trunks(self.name, snapshot, changes, self.privacy)
             self._rendered = (snapshot, lines)
         return lines
 
     def _record(self, snapshot: Snapshot) -> None:
         with self._recording:
             if not self._retired:
-                self._history.record(self.name, snapshot)
+                self.history.record(self.name, snapshot)
 
     def _count(self, outcome: Outcome) -> None:
         if self._retired:
@@ -113,6 +235,8 @@ class MonitoredAccount:
         if outcome.snapshot is not None:
             self.trunk_lines(outcome.snapshot)  # rendered here, so that no scrape waits for it
 
+
+_BUILD: Final = family(metrics.BUILD_INFO, ([__version__, platform.python_version()], 1))
 
 Accounts = tuple[MonitoredAccount, ...]
 Seen = tuple[tuple[AccountState, object], ...]  # of each account, and its counters' version
@@ -136,13 +260,11 @@ class Collector:
         self._probe_only = probe_only
         self._loaded = (True, time.time())
         self._second = float("-inf")  # when the process was last looked at
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
-        ProcessCollector(registry=self._registry)
+        self._process = ProcessCollector(registry=None)
         self._lock = threading.Lock()
-        # Of each format the latest: the accounts' part, and the page, by what they are made of.
+        # Of each format the latest: the accounts' part, and the page with what it is made of.
         self._chunks = {form: lru_cache(1)(partial(write_accounts, form)) for form in Format}
-        self._pages = {form: lru_cache(1)(partial(self._make, form)) for form in Format}
+        self._pages: dict[Format, tuple[object, Exposition]] = {}
 
     def account(self, name: str) -> MonitoredAccount | None:
         """Return the account of a name."""
@@ -155,49 +277,47 @@ class Collector:
     def refresh(self, timeout: float) -> None:
         """Refresh every account for which that is due, all at once, and wait for all together."""
         deadline = time.monotonic() + timeout
-        started = [(one.refresher, one.refresher.start()) for one in self._shown()]
+        accounts = () if self._probe_only else self.accounts
+        started = [(one.refresher, one.refresher.start()) for one in accounts]
         for refresher, refresh in started if timeout else ():
             # For a moment at least, so that each of those that hang is known to.
             refresher.wait(refresh, max(0.001, deadline - time.monotonic()))
 
     def page(self, form: Format) -> Exposition:
         """Return the page as it is: the same object, until something changes."""
-        accounts, history = self._shown(), self.history
+        accounts, history = () if self._probe_only else self.accounts, self.history
         seen = tuple((one.refresher.peek(), one.counters.version) for one in accounts)
-        written = (history.problem, history.errors_total)
+        successful, succeeded_at = self._loaded
+        own = {
+            metrics.CONFIG_RELOAD_SUCCESSFUL: successful,
+            metrics.CONFIG_RELOAD_TIMESTAMP: succeeded_at,
+            metrics.HISTORY_UP: not history.problem,
+            metrics.HISTORY_ERRORS: history.errors_total,
+            metrics.LOG_DROPPED: logs.writer.dropped,
+        }
         with self._lock:
             if time.monotonic() - self._second >= 1.0:
                 self._second = time.monotonic()
-            return self._pages[form](accounts, seen, self._second, self._loaded, written)
-
-    def _make(self, form: Format, accounts: Accounts, seen: Seen, *_: object) -> Exposition:
-        """Make a page of the accounts as they are seen, and of the exporter as it is now."""
-        own = encode(self._registry.collect(), form)
-        return Exposition([*self._chunks[form](accounts, seen), own], form)
-
-    def _shown(self) -> Accounts:
-        return () if self._probe_only else self.accounts
-
-    def collect(self) -> Iterator[Family]:
-        """Make the families of the exporter itself, but for the process's."""
-        build = [__version__, platform.python_version()]
-        yield family(metrics.BUILD_INFO, (build, 1))
-        successful, succeeded_at = self._loaded
-        yield family(metrics.CONFIG_RELOAD_SUCCESSFUL, ((), successful))
-        yield family(metrics.CONFIG_RELOAD_TIMESTAMP, ((), succeeded_at))
-        yield family(metrics.HISTORY_UP, ((), not self.history.problem))
-        yield family(metrics.HISTORY_ERRORS, ((), self.history.errors_total))
-        yield family(metrics.LOG_DROPPED, ((), logs.writer.dropped))
+            made_of = (accounts, seen, self._second, *own.values())
+            if form not in self._pages or self._pages[form][0] != made_of:
+                chunks = self._chunks[form](accounts, seen)
+                told = [family(metric, ((), value)) for metric, value in own.items()]
+                families = [_BUILD, *told, *self._process.collect()]
+                page = Exposition([*chunks, encode(families, form)], form)
+                self._pages[form] = made_of, page
+            return self._pages[form][1]
 
 
 def write_accounts(form: Format, accounts: Accounts, seen: Seen) -> list[bytes]:
     """Write all samples of the accounts as they are seen."""
     families: dict[str, Family] = {}
-    lines = []
+    lines: dict[Metric, list[bytes]] = {metric: [head] for metric, head in HEADERS[form].items()}
     for account, (state, _) in zip(accounts, seen, strict=True):
-        for one in (*state_families(state), *account.counters.families()):
+        for one in account.counters.families(state):
             known = families.setdefault(one.name, one)
             if known is not one:
                 known.samples += one.samples
-        lines.append(account.trunk_lines(state.snapshot))
-    return [*join_trunks(lines, form), encode(families.values(), form)]
+        for metric, texts in account.trunk_lines(state.snapshot).items():
+            lines[metric] += texts
+    chunks = [text for texts in lines.values() if len(texts) > 1 for text in texts]
+    return [*chunks, encode(families.values(), form)]

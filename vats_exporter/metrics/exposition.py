@@ -10,7 +10,7 @@ import re
 import threading
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from functools import lru_cache
 from operator import attrgetter
@@ -27,7 +27,7 @@ from vats_exporter.history.ledger import Changes
 from vats_exporter.metrics import table
 from vats_exporter.metrics.table import Metric
 from vats_exporter.redaction import Privacy
-from vats_exporter.trunks import FLAGS, AccountState, Snapshot
+from vats_exporter.trunks import FLAGS, Snapshot
 
 _number: Final[Callable[[float | None], str]] = floatToGoString
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -67,7 +67,7 @@ def family(metric: Metric, *samples: tuple[Sequence[str], float]) -> Family:
 def encode(families: Iterable[Family], form: Format) -> bytes:
     """Write families as prometheus_client does, without the end that OpenMetrics has."""
     generate = generate_openmetrics if form is Format.OPENMETRICS else generate_latest
-    return generate(SimpleNamespace(collect=lambda: families)).removesuffix(_END)
+    return generate(SimpleNamespace(collect=families.__iter__)).removesuffix(_END)
 
 
 def clean(text: str) -> str:
@@ -111,7 +111,7 @@ def sample_lines(
 
 TrunkLines = dict["Metric", list[bytes]]  # the samples of an account's snapshot, by family
 
-_HEADERS: Final = {
+HEADERS: Final = {
     form: {one: encode([family(one)], form) for one in table.METRICS} for form in Format
 }
 
@@ -164,27 +164,6 @@ def render_trunks(
         if text := sample_lines(metric.name, labels, differing, values):
             written[metric].append(text)
     return written
-
-
-def join_trunks(accounts: Sequence[TrunkLines], form: Format) -> list[bytes]:
-    """Put accounts' snapshots together, family by family, each under its header."""
-    chunks: list[bytes] = []
-    for metric, head in _HEADERS[form].items():
-        if lines := [text for one in accounts if metric in one for text in one[metric]]:
-            chunks += (head, *lines)
-    return chunks
-
-
-def state_families(state: AccountState) -> Iterator[Family]:
-    """Make the families of an account's own gauges, but for those of its snapshot."""
-    values: dict[Metric, float | None] = {
-        table.UP: state.up,
-        table.REFRESH_DURATION: state.duration,
-        table.LOGIN_RETRY_TIMESTAMP: state.login_retry_at,
-    }
-    for metric, value in values.items():
-        if value is not None:
-            yield family(metric, ((state.account,), value))
 
 
 class Exposition:

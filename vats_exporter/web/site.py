@@ -154,7 +154,10 @@ class Site:
     def _landing(self, request: Request) -> Response:
         language = choose_language(request.headers.get("accept-language", ""))
         accounts = self._collector.accounts
-        shown = [Shown(one.refresher.peek(), one.changes(), one.privacy) for one in accounts]
+        shown = [
+            Shown(one.refresher.peek(), one.history.changes(one.name), one.privacy)
+            for one in accounts
+        ]
         page = render_landing_page(shown, time.time(), language, self._urls.metrics)
         headers = (("Content-Language", language), ("Vary", "Accept-Language"))
         return say(200, page, _OWN_STYLE, *headers, _NOT_KEPT, content_type=HTML)
