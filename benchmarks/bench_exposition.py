@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from vats_exporter.history.ledger import Change
+from vats_exporter.history.history import Change
 from vats_exporter.metrics import table as metrics
 from vats_exporter.metrics.exposition import HEADERS, Exposition, Format, render_trunks
 from vats_exporter.redaction import Privacy

@@ -18,7 +18,7 @@ from vats_exporter.cabinet.listing import read_trunks
 from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import decode
-from vats_exporter.history.history import History
+from vats_exporter.history.kept import KeptHistory
 from vats_exporter.trunks import Snapshot, Trunk
 
 WIRE = Path(__file__).parent.parent / "tests" / "wire"
@@ -43,7 +43,7 @@ def main() -> int:
 
 def _ratio(page: bytes, changed: int, path: Path) -> float:
     ratios = []
-    with History(path) as history:
+    with KeptHistory(path) as history:
         for turn in range(-1, TURNS):
             start = perf_counter()
             trunks = _decode(page)

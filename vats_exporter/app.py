@@ -17,7 +17,7 @@ from vats_exporter.config.loading import display
 from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource
-from vats_exporter.history.history import History
+from vats_exporter.history.kept import open_history
 from vats_exporter.logs import get_logger
 from vats_exporter.metrics.collector import AccountCounters, Collector, MonitoredAccount
 from vats_exporter.redaction import Privacy, describe_unexpected
@@ -67,7 +67,7 @@ class Exporter:
         self._reloading = threading.Lock()
         self._closing: list[threading.Thread] = []
         self._running: dict[str, tuple[AccountSettings, MonitoredAccount]] = {}
-        history = History(config.history.file, keep=config.history.keep)
+        history = open_history(config.history.file, config.history.keep)
         self._collector = Collector(history=history, probe_only=options.probe_only)
         self._swap(config)
         self._site = Site(
@@ -161,7 +161,7 @@ class Exporter:
         if config.history != before.history:
             # One at a time: both may be the same file, kept for another time.
             self._collector.history.close()
-            self._collector.history = History(config.history.file, keep=config.history.keep)
+            self._collector.history = open_history(config.history.file, config.history.keep)
         # Details that are not read may be configured in any way.
         read = before.details.enabled or config.details.enabled
         same_details = before.details == config.details or not read

@@ -16,14 +16,14 @@ import pytest
 from tests.history.making import START, snapshot, trunk
 from vats_exporter.cli.events import follow_events
 from vats_exporter.history.file import read_events
-from vats_exporter.history.history import History
-from vats_exporter.history.ledger import HistoryError
+from vats_exporter.history.history import HistoryError
+from vats_exporter.history.kept import KeptHistory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.cli.conftest import Ended
-    from vats_exporter.history.ledger import Event
+    from vats_exporter.history.history import Event
 
     Run = Callable[..., Ended]
 
@@ -50,7 +50,7 @@ def _in_moscow() -> Iterator[None]:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "history.db"
-    with History(path) as history:
+    with KeptHistory(path) as history:
         history.record("office", snapshot(0, trunk("A", "110"), trunk("B", phone="79160000002")))
         history.record("shop", snapshot(0, trunk("C", phone="79160000003", name="")))
         b = trunk("B", phone="79160000002")
@@ -189,7 +189,7 @@ def test_a_file_that_is_not_there_is_told_and_not_made(run: Run, tmp_path: Path)
 def test_a_name_cannot_act_upon_the_terminal_nor_break_the_json(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     name = "\x1b]0;owned\x07\ud800\n"
-    with History(path) as history:
+    with KeptHistory(path) as history:
         history.record("office", snapshot(0, trunk("A", name=name)))
         for minute in (0, 1):
             history.record("office", snapshot(minute))
@@ -205,7 +205,7 @@ def test_following_shows_each_event_once(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "history.db"
     batches: list[list[int | None]] = []
     waits = 0
-    with History(path) as history:
+    with KeptHistory(path) as history:
         history.record("office", snapshot(0, trunk("A", "110")))
 
         def wait(_seconds: float) -> None:
@@ -271,7 +271,7 @@ def test_following_in_a_terminal_shows_what_comes_until_ctrl_c(file: Path) -> No
         assert process.stderr is not None
         try:
             ids = [json.loads(process.stdout.readline())["id"] for _ in range(3)]
-            with History(file) as history:
+            with KeptHistory(file) as history:
                 history.record("shop", snapshot(4, trunk("D")))
             event = json.loads(process.stdout.readline())
             process.send_signal(signal.SIGINT)

@@ -15,7 +15,7 @@ from vats_exporter.cli import options
 from vats_exporter.cli.options import Found, complete_account, complete_phone, find
 from vats_exporter.cli.output import has_failed
 from vats_exporter.config.models import AccountSettings
-from vats_exporter.history.history import History
+from vats_exporter.history.kept import KeptHistory
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -104,7 +104,7 @@ def test_accounts_and_phones_are_completed_without_a_cabinet(
 ) -> None:
     monkeypatch.setattr(options, "_EXPORTER", "http://127.0.0.1:1/metrics")
     file = configure(tmp_path)
-    with History(tmp_path / "history.db") as history:
+    with KeptHistory(tmp_path / "history.db") as history:
         history.record("office", snapshot(0, trunk("A", phone="79160000001")))
         history.record("shop", snapshot(0, trunk("B", phone="79160000002")))
     parameter = click.Option(["--x"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.history.making import Clock
-from vats_exporter.history import history as history_module
+from vats_exporter.history import kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,4 +25,4 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def _busy_machines_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history_module, "PATIENCE", 60.0)
+    monkeypatch.setattr(kept, "PATIENCE", 60.0)

@@ -6,13 +6,12 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vats_exporter.history.ledger import Event, Ledger, events_between, see
+from vats_exporter.history.history import Event, History, events_between
 from vats_exporter.trunks import Flags, Snapshot, Trunk
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vats_exporter.history.history import History
 
 START = 1_795_000_000.0
 
@@ -72,15 +71,14 @@ class Compared:
     """An account whose snapshots are compared one after the other."""
 
     def __init__(self) -> None:
-        self.ledger: Ledger | None = None
+        self.history = History()
 
     def tell(self, minute: float, *trunks: Trunk) -> list[Event]:
         """Compare a snapshot of that minute with what is known, and return what it changes."""
-        taken = snapshot(minute, *trunks)
-        at, seen = taken.taken_at, see(taken)
-        before = self.ledger or Ledger(at, seen)
-        self.ledger = before.follow(seen, at)
-        return events_between("office", before, self.ledger)
+        before = self.history.known.get("office")
+        self.history.record("office", snapshot(minute, *trunks))
+        after = self.history.known["office"]
+        return events_between("office", before or after, after)
 
 
 def lock_writes(path: Path) -> sqlite3.Connection:

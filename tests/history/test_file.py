@@ -20,16 +20,16 @@ import pytest
 from tests.history.making import Clock, at, lock, lock_writes, saved, snapshot, trunk
 from tests.process import capture_logs
 from vats_exporter.history import file as file_module
-from vats_exporter.history import history as history_module
+from vats_exporter.history import kept
 from vats_exporter.history.file import export, is_known_phone, read_events, read_phones
-from vats_exporter.history.history import RETRY_PAUSE, History
-from vats_exporter.history.ledger import Change, Event, HistoryError
+from vats_exporter.history.history import Change, Event, HistoryError
+from vats_exporter.history.kept import RETRY_PAUSE, KeptHistory
 
 FLIPS = ("110", "010", "110", "010", "110", "010", "110")
 ROOT = Path(__file__).parents[2]
 
 
-def flip(history: History, minute: int) -> bool:
+def flip(history: KeptHistory, minute: int) -> bool:
     """Record the minute's flags; whether the file has all of it."""
     return saved(history, "office", snapshot(minute, trunk("A", FLIPS[minute])))
 
@@ -51,7 +51,7 @@ def put_in_place(other: Path, path: Path) -> None:
 
 
 def test_a_file_locked_for_a_while_gets_what_it_missed_once(path: Path, clock: Clock) -> None:
-    with History(path, clock=clock) as history:
+    with KeptHistory(path, clock=clock) as history:
         assert [flip(history, minute) for minute in (0, 1)] == [True, True]
         with closing(lock_writes(path)):
             assert [flip(history, minute) for minute in (2, 3, 4)] == [False, False, False]
@@ -65,14 +65,14 @@ def test_a_file_locked_for_a_while_gets_what_it_missed_once(path: Path, clock: C
 
     # Of three flips that could not be written, two undid each other.
     assert times(path) == [at(1), at(5)]
-    with History(path) as history:
+    with KeptHistory(path) as history:
         assert history.changes("office") == {("A", "active"): Change(4, at(4))}
 
 
 def test_a_lock_is_waited_for_briefly_and_then_not_at_all_for_a_while(
     path: Path, clock: Clock
 ) -> None:
-    with History(path, clock=clock) as history:
+    with KeptHistory(path, clock=clock) as history:
         flip(history, 0)
         with closing(lock_writes(path)):
             begun = time.monotonic()
@@ -88,12 +88,12 @@ def test_a_lock_is_waited_for_briefly_and_then_not_at_all_for_a_while(
 def test_a_file_locked_at_the_start_is_continued_as_if_it_never_was(
     path: Path, clock: Clock
 ) -> None:
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 0)
         flip(history, 1)
         history.record("shop", snapshot(1, trunk("B", "110")))
     with closing(lock(path)):
-        history = History(path, clock=clock)
+        history = KeptHistory(path, clock=clock)
         assert history.problem == f"{path}: database is locked"
         # What is active here was not in the file: that is a change, though this is the first
         # snapshot of this process.
@@ -122,7 +122,7 @@ def test_a_batch_whose_commit_seemed_to_fail_is_not_written_twice(
         write(self, *arguments)
         raise sqlite3.OperationalError("disk I/O error")
 
-    with History(path, clock=clock) as history:
+    with KeptHistory(path, clock=clock) as history:
         flip(history, 0)
         with monkeypatch.context() as patch:
             patch.setattr(file_module.HistoryFile, "write", write_and_fail)
@@ -131,7 +131,7 @@ def test_a_batch_whose_commit_seemed_to_fail_is_not_written_twice(
         assert flip(history, 2)
 
     assert times(path) == [at(1), at(2)]
-    with History(path) as history:
+    with KeptHistory(path) as history:
         assert history.changes("office") == {("A", "active"): Change(2, at(2))}
 
 
@@ -145,14 +145,14 @@ def test_a_batch_whose_commit_seemed_to_fail_is_not_written_twice(
     ],
 )
 def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(path: Path, damage: object) -> None:
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 0)
         flip(history, 1)
     assert callable(damage)
     damaged = damage(path.read_bytes())
     path.write_bytes(damaged)
 
-    with capture_logs() as logs, History(path) as history:
+    with capture_logs() as logs, KeptHistory(path) as history:
         assert flip(history, 2)
         assert flip(history, 3)
         assert history.problem == ""
@@ -167,7 +167,7 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(path: Path, damage: o
 def test_a_file_damaged_while_it_is_in_use_is_begun_anew_with_what_is_known(
     path: Path, clock: Clock
 ) -> None:
-    with History(path, clock=clock) as history:
+    with KeptHistory(path, clock=clock) as history:
         flip(history, 0)
         flip(history, 1)
         damage_from_outside(path)
@@ -179,14 +179,14 @@ def test_a_file_damaged_while_it_is_in_use_is_begun_anew_with_what_is_known(
 
     assert len(list(path.parent.glob("history.db.corrupt-*Z"))) == 1
     assert times(path)[-1] == at(3)
-    with History(path) as history:
+    with KeptHistory(path) as history:
         assert history.changes("office") == {("A", "active"): Change(3, at(3))}
 
 
 def test_a_file_that_gets_damaged_over_and_over_is_not_moved_aside_each_time(
     path: Path, clock: Clock
 ) -> None:
-    with History(path, clock=clock) as history:
+    with KeptHistory(path, clock=clock) as history:
         for minute in (0, 1, 2):
             path.unlink(missing_ok=True)
             path.write_bytes(b"no database" * 1000)
@@ -220,14 +220,14 @@ def test_a_file_that_gets_damaged_over_and_over_is_not_moved_aside_each_time(
     ],
 )
 def test_nonsense_in_a_column_is_damage_too(path: Path, nonsense: str) -> None:
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 0)
         flip(history, 1)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(nonsense)
         connection.commit()
 
-    with History(path) as history:
+    with KeptHistory(path) as history:
         assert flip(history, 2)
         assert history.errors_total == 1
         assert history.problem == ""
@@ -235,7 +235,7 @@ def test_nonsense_in_a_column_is_damage_too(path: Path, nonsense: str) -> None:
 
 
 def test_a_file_deleted_while_it_is_in_use_is_begun_anew_with_what_is_known(path: Path) -> None:
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 0)
         flip(history, 1)
         for one in path.parent.iterdir():
@@ -246,28 +246,28 @@ def test_a_file_deleted_while_it_is_in_use_is_begun_anew_with_what_is_known(path
         assert (history.problem, history.errors_total) == ("", 1)
 
     assert times(path) == [at(2)]
-    with History(path) as history:
+    with KeptHistory(path) as history:
         assert history.changes("office") == {("A", "active"): Change(2, at(2))}
 
 
 def test_a_file_put_in_the_place_of_another_gets_all_that_is_known(path: Path) -> None:
     other = path.with_name("other.db")
-    with History(other) as history:
+    with KeptHistory(other) as history:
         history.record("shop", snapshot(0, trunk("B")))
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 0)
         put_in_place(other, path)
         # Nothing changed since.
         assert flip(history, 2)
 
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 3)
         assert history.changes("office") == {("A", "active"): Change(1, at(3))}
 
 
 def test_a_file_restored_from_a_copy_gets_all_that_is_known(path: Path) -> None:
     copy = path.with_name("copy.db")
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 0)
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
@@ -275,12 +275,12 @@ def test_a_file_restored_from_a_copy_gets_all_that_is_known(path: Path) -> None:
         put_in_place(copy, path)
         assert flip(history, 2)
 
-    with History(path) as history:
+    with KeptHistory(path) as history:
         assert history.changes("office") == {("A", "active"): Change(2, at(2))}
 
 
 def test_a_damaged_index_is_noticed_at_the_start(path: Path) -> None:
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 0)
         flip(history, 1)
     with closing(sqlite3.connect(path)) as connection:
@@ -292,7 +292,7 @@ def test_a_damaged_index_is_noticed_at_the_start(path: Path) -> None:
         opened.seek((page - 1) * size)
         opened.write(bytes(size))
 
-    with History(path) as history:
+    with KeptHistory(path) as history:
         assert history.errors_total == 1
         assert flip(history, 2)
 
@@ -301,7 +301,7 @@ def test_a_damaged_index_is_noticed_at_the_start(path: Path) -> None:
 
 def test_a_folder_that_is_made_later_is_used_from_then_on(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "later" / "history.db"
-    with History(path, clock=clock) as history:
+    with KeptHistory(path, clock=clock) as history:
         assert history.problem == f"{path}: No such file or directory"
         assert not flip(history, 0)
         assert not flip(history, 1)
@@ -314,7 +314,7 @@ def test_a_folder_that_is_made_later_is_used_from_then_on(tmp_path: Path, clock:
 
 
 def test_a_folder_in_place_of_the_file_is_a_problem_and_no_more(tmp_path: Path) -> None:
-    with History(tmp_path) as history:
+    with KeptHistory(tmp_path) as history:
         flip(history, 0)
         flip(history, 1)
 
@@ -324,7 +324,7 @@ def test_a_folder_in_place_of_the_file_is_a_problem_and_no_more(tmp_path: Path) 
 
 
 def test_what_waits_is_written_when_the_history_is_closed(path: Path, clock: Clock) -> None:
-    with History(path, clock=clock) as history:
+    with KeptHistory(path, clock=clock) as history:
         flip(history, 0)
         with closing(lock_writes(path)):
             flip(history, 1)
@@ -333,13 +333,13 @@ def test_what_waits_is_written_when_the_history_is_closed(path: Path, clock: Clo
 
 
 def test_a_newer_files_data_is_left_alone(path: Path) -> None:
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 0)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 3")
     before = path.read_bytes()
 
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 1)
 
         assert history.problem == (
@@ -354,7 +354,7 @@ def test_another_programs_database_is_left_alone(path: Path) -> None:
         connection.execute("CREATE TABLE dashboard (id INTEGER)")
     before = path.read_bytes()
 
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 0)
 
         assert history.problem == f"{path}: a database of another program; it is left alone"
@@ -365,9 +365,9 @@ def test_another_programs_database_is_left_alone(path: Path) -> None:
 def test_a_second_exporter_on_a_file_says_so_and_keeps_its_own_in_memory(
     path: Path, clock: Clock
 ) -> None:
-    with History(path, clock=clock) as one:
+    with KeptHistory(path, clock=clock) as one:
         flip(one, 0)
-        with History(path, clock=clock) as other:
+        with KeptHistory(path, clock=clock) as other:
             for minute in (1, 2, 3):
                 clock.pass_()
                 assert flip(one, minute)
@@ -385,8 +385,8 @@ def test_of_exporters_that_start_together_one_writes(path: Path) -> None:
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from vats_exporter.history.history import History\n"
-        "with History(Path(sys.argv[1])) as history:\n"
+        "from vats_exporter.history.kept import KeptHistory\n"
+        "with KeptHistory(Path(sys.argv[1])) as history:\n"
         "    print(history.problem, flush=True)\n"
         "    sys.stdin.read()\n"
     )
@@ -413,7 +413,7 @@ def test_of_exporters_that_start_together_one_writes(path: Path) -> None:
 
 
 def test_a_file_cut_short_while_it_is_in_use_is_noticed(path: Path, clock: Clock) -> None:
-    with History(path, clock=clock) as history:
+    with KeptHistory(path, clock=clock) as history:
         flip(history, 0)
         os.truncate(path, 0)
         with capture_logs() as logs:
@@ -426,7 +426,7 @@ def test_a_file_cut_short_while_it_is_in_use_is_noticed(path: Path, clock: Clock
 
 def test_a_copy_made_while_it_is_in_use_is_whole(path: Path) -> None:
     copy = path.with_name("copy.db")
-    with History(path) as history:
+    with KeptHistory(path) as history:
         flip(history, 0)
         flip(history, 1)
         copy.write_bytes(path.read_bytes())
@@ -435,7 +435,7 @@ def test_a_copy_made_while_it_is_in_use_is_whole(path: Path) -> None:
 
 
 def test_a_disk_that_hangs_stops_no_refresh(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(kept, "PATIENCE", 0.05)
     answers = threading.Event()
     write = file_module.HistoryFile.write
 
@@ -444,7 +444,7 @@ def test_a_disk_that_hangs_stops_no_refresh(path: Path, monkeypatch: pytest.Monk
         write(self, *arguments)
 
     monkeypatch.setattr(file_module.HistoryFile, "write", wait_and_write)
-    history = History(path)
+    history = KeptHistory(path)
     assert [flip(history, minute) for minute in (0, 1)] == [False, False]
     assert history.changes("office") == {("A", "active"): Change(1, at(1))}
     assert history.problem == f"{path}: the disk does not answer"
@@ -452,7 +452,7 @@ def test_a_disk_that_hangs_stops_no_refresh(path: Path, monkeypatch: pytest.Monk
     history.close(timeout=30)
 
     assert history.problem == ""
-    with History(path) as history:
+    with KeptHistory(path) as history:
         assert history.changes("office") == {("A", "active"): Change(1, at(1))}
 
 
@@ -460,11 +460,11 @@ FULL_DISK = """
 import json, resource, sys
 from pathlib import Path
 from tests.history.making import Clock, saved as record, snapshot, trunk
-from vats_exporter.history.history import History
+from vats_exporter.history.kept import KeptHistory
 
 path, clock = Path(sys.argv[1]), Clock()
 name = "Очень длинное название " * 40
-with History(path, clock=clock) as history:
+with KeptHistory(path, clock=clock) as history:
     def flip(number):
         clock.pass_()
         flags = ("110", "010")[number % 2]
@@ -505,7 +505,7 @@ def test_a_full_disk_stops_nothing_and_gets_the_rest_when_there_is_room(path: Pa
     assert after == ""
     assert times(path)[-1] == at(201)
     assert len(times(path)) < 200
-    with History(path) as history:
+    with KeptHistory(path) as history:
         assert history.changes("office")["A", "active"].total == 201
 
 
@@ -513,11 +513,11 @@ READ_ONLY = """
 import json, os, sys
 from pathlib import Path
 from tests.history.making import saved, snapshot, trunk
-from vats_exporter.history.history import History
+from vats_exporter.history.kept import KeptHistory
 
 if os.geteuid() == 0:
     os.seteuid(65534)
-with History(Path(sys.argv[1])) as history:
+with KeptHistory(Path(sys.argv[1])) as history:
     for number in range(3):
         flags = ("110", "010")[number % 2]
         history.record("office", snapshot(number, trunk("A", flags)))
@@ -533,7 +533,7 @@ def test_a_folder_that_cannot_be_written_is_a_problem_and_no_more(
     folder.mkdir()
     path = folder / "history.db"
     if existing:
-        with History(path) as history:
+        with KeptHistory(path) as history:
             flip(history, 0)
         path.chmod(0o444)
     folder.chmod(0o555)
@@ -561,7 +561,7 @@ def test_a_folder_that_cannot_be_written_is_a_problem_and_no_more(
 @pytest.fixture
 def written(path: Path) -> Path:
     """Two accounts of two trunks: each minute one of them changes."""
-    with History(path) as history:
+    with KeptHistory(path) as history:
         for account, digit in (("office", "1"), ("shop", "2")):
             a = trunk("A", phone=f"7916000000{digit}")
             history.record(account, snapshot(0, a, trunk("B", phone=f"7916000001{digit}")))
@@ -633,7 +633,7 @@ def test_a_file_that_was_begun_anew_is_read_from_its_start(written: Path) -> Non
 
 
 def test_accounts_are_read_even_if_nothing_happened_in_them(path: Path) -> None:
-    with History(path) as history:
+    with KeptHistory(path) as history:
         history.record("shop", snapshot(0, trunk("A"), trunk("B", phone="")))
         history.record("office", snapshot(0))
 
@@ -649,7 +649,7 @@ for _ in sys.stdin:
     print(len(read_events(Path(sys.argv[1]))), flush=True)
 """
     with (
-        History(path) as history,
+        KeptHistory(path) as history,
         subprocess.Popen(
             [sys.executable, "-c", script, str(path)],
             cwd=ROOT,
@@ -697,7 +697,7 @@ def test_a_name_of_the_file_that_means_something_in_an_address_is_only_a_name(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "50% off?mode=memory#1.db"
-    with History(path) as history:
+    with KeptHistory(path) as history:
         for trunks in ([trunk("A")], [], []):
             history.record("office", snapshot(0, *trunks))
 

@@ -575,7 +575,7 @@ def test_promtool_finds_nothing_to_say(clock: SetClock) -> None:
         ),
     )
     refused = ScriptedCabinet(LoginRefusedError("refused"))
-    history = History(None)
+    history = History()
     history.record("acme", Snapshot((WORKING._replace(flags=OFF.flags),), 0.0))
     accounts = [
         monitored(name, one, clock=clock, history=history)
@@ -630,7 +630,7 @@ def test_the_age_of_the_oldest_details_is_told_as_long_as_they_are_served(
 
 
 def test_changes_are_counted_from_nought_and_dated_once_they_happen(clock: SetClock) -> None:
-    history = History(None)
+    history = History()
     cabinet = ScriptedCabinet((WORKING,))
     account = monitored("acme", cabinet, ttl=0, clock=clock, history=history)
     collector = Collector([account], history=history)

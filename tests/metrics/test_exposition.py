@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from vats_exporter.history.ledger import Change
+from vats_exporter.history.history import Change
 from vats_exporter.metrics import exposition, table
 from vats_exporter.metrics.exposition import (
     HEADERS,

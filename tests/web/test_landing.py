@@ -13,7 +13,7 @@ import pytest
 
 from vats_exporter import __version__
 from vats_exporter.cabinet.errors import RESULTS
-from vats_exporter.history.ledger import Change
+from vats_exporter.history.history import Change
 from vats_exporter.redaction import Privacy
 from vats_exporter.trunks import ROW_FLAGS, AccountState, Flags, Snapshot, Trunk
 from vats_exporter.web.landing import (
@@ -30,7 +30,7 @@ from vats_exporter.web.landing import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vats_exporter.history.ledger import Changes
+    from vats_exporter.history.history import Changes
 
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "ru")
 NOW = 1_750_000_000.0

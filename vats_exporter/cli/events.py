@@ -17,7 +17,7 @@ from vats_exporter.cli import options, output
 from vats_exporter.cli.output import Table, _, count, fail, failing, sentence, tell, words, write
 from vats_exporter.config.values import parse_duration
 from vats_exporter.history.file import export, is_known_phone, read_events, read_phones
-from vats_exporter.history.ledger import Event, HistoryError
+from vats_exporter.history.history import Event, HistoryError
 from vats_exporter.trunks import FLAGS, Words, read_phone
 
 _POLL: Final = 1.0  # seconds between two looks at the file while following it

@@ -29,7 +29,7 @@ from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.config.problems import ConfigError, Problem
 from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.file import read_phones
-from vats_exporter.history.ledger import HistoryError
+from vats_exporter.history.history import HistoryError
 from vats_exporter.redaction import describe_unexpected
 from vats_exporter.trunks import Listing, Trunk, phone_digits, read_phone
 from vats_exporter.web.protection import Protection

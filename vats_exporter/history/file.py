@@ -1,6 +1,6 @@
 """The SQLite file: written by one exporter at a time, and read by any process meanwhile.
 
-Every failure is an exception; :mod:`vats_exporter.history.history` decides what follows.
+Every failure is an exception; :mod:`vats_exporter.history.kept` decides what follows.
 
 There is no write-ahead log: between two transactions the file is whole by itself, so that a plain
 copy of it is a backup. The writer holds a lock on a file beside it. Each reader's call opens the
@@ -21,7 +21,7 @@ from stat import S_ISREG
 from typing import Final
 from urllib.parse import quote
 
-from vats_exporter.history.ledger import Event, HistoryError, Ledger
+from vats_exporter.history.history import Event, HistoryError, Ledger
 
 BUSY_TIMEOUT: Final = 0.25  # seconds that the writer waits for a reader,
 _READERS_TIMEOUT: Final = 2.0  # and a reader for the writer

@@ -23,7 +23,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.utils import floatToGoString
 
-from vats_exporter.history.ledger import Changes
+from vats_exporter.history.history import Changes
 from vats_exporter.metrics import table
 from vats_exporter.metrics.table import Metric
 from vats_exporter.redaction import Privacy

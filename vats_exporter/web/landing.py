@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from vats_exporter import __version__
-from vats_exporter.history.ledger import Changes
+from vats_exporter.history.history import Changes
 from vats_exporter.metrics.exposition import clean
 from vats_exporter.redaction import Privacy, redact
 from vats_exporter.trunks import AccountState, Flag, Trunk
