@@ -77,9 +77,8 @@ def sentence(text: str) -> str:
         for pattern, template in _sentences():
             if match := pattern.fullmatch(text, endpos=end.start()):
                 parts = {name: sentence(part) for name, part in match.groupdict().items()}
-                return (
-                    gettext.gettext(template).format(**parts) + end[0] + sentence(text[end.end() :])
-                )
+                said = gettext.gettext(template).format(**parts)
+                return said + end[0] + sentence(text[end.end() :])
     first = ends[0].end() if ends else len(text)
     return text[:first] + sentence(text[first:]) if text[first:] else text
 

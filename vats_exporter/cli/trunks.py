@@ -163,7 +163,8 @@ def show_command(**given: Any) -> None:
     """Show everything the cabinet says about some trunks.
 
     PHONE is a phone number in any notation, its last seven digits, or a trunk's reference. Reads
-    each trunk's device form as well. Exits with 1 if a trunk does not exist or could not be read.
+    each trunk's device form as well. Exits with 1 if a trunk does not exist, or could not be read,
+    or an account could not be.
     """
     accounts = options.choose(given["config_file"], given["account"])
     chosen = options.find(chain.from_iterable(options.read_trunks(accounts)), given["phones"])
@@ -242,7 +243,7 @@ def _add_switch(name: str, *, enabled: bool) -> None:
             with suppress(OSError, UnicodeDecodeError):  # no answer, or one that cannot be read
                 answer = sys.stdin.readline()
             if not answer.endswith("\n"):  # the end of the input, which is a no
-                tell("")
+                output.put("\n")
             if answer.strip().casefold() not in ("y", "yes", "д", "да"):
                 fail("nothing was changed")
         _carry_out(chosen, enabled=enabled)
