@@ -44,6 +44,10 @@ def test_every_message_is_translated() -> None:
     assert {len(forms(one.string)) for one in MESSAGES if one.pluralizable} == {3}
 
 
+def test_no_sentence_is_kept_that_is_said_nowhere_any_more() -> None:
+    assert build_catalogue.unsaid() == []
+
+
 def test_a_translation_has_the_parts_of_the_message() -> None:
     wrong = []
     for message in MESSAGES:

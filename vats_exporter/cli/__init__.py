@@ -169,8 +169,8 @@ def _set_up_streams() -> None:
     modes = {"stdin": os.O_WRONLY, "stdout": os.O_RDONLY, "stderr": os.O_RDWR}
     for number, (name, mode) in enumerate(modes.items()):
         if getattr(sys, name) is None:
-            os.open(os.devnull, mode)  # takes the lowest number that is free
-            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+            opened = os.open(os.devnull, mode)  # takes the lowest number that is free
+            setattr(sys, name, os.fdopen(opened, "w" if number else "r"))
         if number:
             getattr(sys, name).reconfigure(encoding="utf-8", errors="backslashreplace")
 
