@@ -1,16 +1,23 @@
 """Scrapes a second, beside nginx with a file, ``start_http_server`` and node-exporter.
 
 Each server is a process of its own; all but the last serve the same trunks, nginx the very same
-bytes. All are asked in turns in the same run, so that whatever else the machine does hits all, and
-a figure is the median of the turns' ratios. Goals: at 50 KB 0.4 × nginx with one client, 0.2 × with
-eight, and 40 × ``start_http_server``; at 1 MB 0.8 × nginx. node-exporter, in Go, serves its own
-page, which is of another size and made anew for each scrape; it stands for what operators are used
-to. What is not on PATH is left out.
+bytes. All are asked in many short turns, each time in another order, so that whatever else the
+machine does hits all. A figure is the median of the turns' ratios, with the quartiles beside it:
+where they are far apart, the machine was not quiet enough for a measurement.
+
+A virtual machine may take longer to wake an idle core than the exporter to answer, and its threads,
+which wait for each other, wake one more often than nginx does: with eight clients, its ratio on
+idle cores is half of that on busy ones.
+
+Goals: at 50 KB 0.4 × nginx with one client, 0.2 × with eight, and 40 × ``start_http_server``; at
+1 MB 0.8 × nginx. node-exporter, in Go, serves its own page, which is of another size and made anew
+for each scrape; it stands for what operators are used to. What is not on PATH is left out.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import random
 import shutil
 import socket
 import statistics
@@ -26,9 +33,10 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from benchmarks.bench_exposition import ClientLibrary, make_snapshot
+from benchmarks.bench_exposition import CHANGES, ClientLibrary, make_snapshot
 from vats_exporter import logs
 from vats_exporter.address import ListenAddress
+from vats_exporter.history.history import Changes, History
 from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.trunks import Listing
 from vats_exporter.web.server import WebServer
@@ -42,8 +50,8 @@ if TYPE_CHECKING:
 SIZES = {"50 KB": 72, "1 MB": 1500}
 """Trunks that make a page of about that size."""
 
-TURNS = 5
-SECONDS = 0.6
+TURNS = 15
+SECONDS = 0.25
 WORKERS = 2
 """Processes that the clients are spread over, so that they are not what is measured."""
 
@@ -72,13 +80,23 @@ class Invented:
         """Nothing is open."""
 
 
+class Remembering(History):
+    """A history of the changes that the baseline tells."""
+
+    def changes(self, _account: str) -> Changes:
+        """Give them."""
+        return CHANGES
+
+
 def serve(server: str, trunks: int) -> None:
     """Serve until killed, and print the port; the body of a server's process."""
     snapshot = make_snapshot(trunks)
     if server == "vats-exporter":
         logs.configure()
         # Its data stays as it is, as the baselines' does: one refresh for the whole run.
-        account = MonitoredAccount("acme", Invented(snapshot.trunks), ttl=3600, stale=7200)
+        account = MonitoredAccount(
+            "acme", Invented(snapshot.trunks), ttl=3600, stale=7200, history=Remembering()
+        )
         web = WebServer([ListenAddress("127.0.0.1", 0)], Site(Collector([account])).respond)
         web.start()
         print(web.addresses[0].port, flush=True)
@@ -169,14 +187,15 @@ class Client:
         length, start = self._receive()
         return bytes(self._buffer[start : start + length])
 
-    def count(self, seconds: float) -> int:
-        """Return how many pages were read in that time."""
-        end = time.perf_counter() + seconds
+    def rate(self) -> float:
+        """Return pages a second, of a turn: whole ones, in the time that they took."""
+        began = now = time.perf_counter()
         pages = 0
-        while time.perf_counter() < end:
+        while now < began + SECONDS:
             self._receive()
             pages += 1
-        return pages
+            now = time.perf_counter()
+        return pages / (now - began)
 
     def _receive(self) -> tuple[int, int]:
         """Read a page into the buffer; return its length and where it starts."""
@@ -202,26 +221,24 @@ class Client:
         return length, end + 4
 
 
-def count_in_threads(port: int, clients: int, seconds: float) -> int:
-    """Return the pages that some clients of one process read together."""
-    counts: list[int] = []
+def rate_in_threads(port: int, clients: int) -> float:
+    """Return pages a second that some clients of one process read together."""
+    rates: list[float] = []
     threads = [
-        threading.Thread(target=lambda: counts.append(Client(port).count(seconds)))
-        for _ in range(clients)
+        threading.Thread(target=lambda: rates.append(Client(port).rate())) for _ in range(clients)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(counts)
+    return sum(rates)
 
 
 def rate(pool: multiprocessing.pool.Pool, port: int, clients: int) -> float:
     """Return pages a second."""
     if clients == 1:
-        return Client(port).count(SECONDS) / SECONDS
-    jobs = [(port, clients // WORKERS, SECONDS)] * WORKERS
-    return sum(pool.starmap(count_in_threads, jobs)) / SECONDS
+        return Client(port).rate()
+    return sum(pool.starmap(rate_in_threads, [(port, clients // WORKERS)] * WORKERS))
 
 
 def measure(pool: multiprocessing.pool.Pool, size: str, trunks: int, nginx: str | None) -> None:
@@ -241,17 +258,19 @@ def measure(pool: multiprocessing.pool.Pool, size: str, trunks: int, nginx: str 
             ports["node-exporter"] = stack.enter_context(node_exporter(node))
             print(f"node-exporter's page: {len(Client(ports['node-exporter']).fetch())} bytes")
         for clients in (1, 8):
-            turns = [
-                {name: rate(pool, port, clients) for name, port in ports.items()}
-                for _ in range(TURNS)
-            ]
+            turns: list[dict[str, float]] = []
+            for _ in range(TURNS + 1):
+                order = random.sample(list(ports), len(ports))
+                turns.append({name: rate(pool, ports[name], clients) for name in order})
+            del turns[0]  # all are warm now
             figures = [f"{size:6} ({len(page)} bytes) c={clients}:"]
             for name in ports:
                 median = statistics.median(turn[name] for turn in turns)
-                ratio = statistics.median(turn["vats-exporter"] / turn[name] for turn in turns)
                 figures.append(f"{name} {median:.0f}/s")
                 if name != "vats-exporter":
-                    figures[-1] += f" ({ratio:.2f} ×)"
+                    ratios = [turn["vats-exporter"] / turn[name] for turn in turns]
+                    low, middle, high = statistics.quantiles(ratios, n=4)
+                    figures[-1] += f" ({middle:.2f} ×, {low:.2f} to {high:.2f})"
             print("  ".join(figures), flush=True)
 
 
