@@ -54,7 +54,7 @@ _HOLD: Final = 120.0  # seconds for which one that was changed by hand is left a
 )
 @options.web_config_file
 @options.log_format
-@options.log_level
+@options.log_level("info")
 def command(**given: Any) -> None:
     """Try everything on a simulated cabinet, without an account.
 

@@ -144,16 +144,18 @@ accounts = option(
     multiple=True,
     shell_complete=complete_account,
 )
-log_level = option(
-    f"--log.level [{'|'.join(get_args(logs.Level))}]",
-    "debug logs each call.  [default: info]",
-    envvar="VATS_EXPORTER_LOG_LEVEL",
-)
 log_format = option(
     f"--log.format [{'|'.join(get_args(logs.Format))}]",
     "How a line is written.  [default: logfmt]",
     envvar="VATS_EXPORTER_LOG_FORMAT",
 )
+
+
+def log_level(default: logs.Level) -> Declare:
+    """Declare ``--log.level``."""
+    usage = f"--log.level [{'|'.join(get_args(logs.Level))}]"
+    text = f"debug logs each call.  [default: {default}]"
+    return option(usage, text, envvar="VATS_EXPORTER_LOG_LEVEL")
 
 
 def read_config(file: Path | None) -> Config:

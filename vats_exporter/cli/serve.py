@@ -109,7 +109,7 @@ def _privacy(text: str) -> set[str]:
     "Read accounts only for /probe; /metrics then covers the exporter itself.",
 )
 @options.log_format
-@options.log_level
+@options.log_level("info")
 def command(**given: Any) -> None:
     """Export the trunks of the configured accounts to Prometheus.
 

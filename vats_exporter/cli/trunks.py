@@ -228,7 +228,7 @@ def _add_switch(name: str, *, enabled: bool) -> None:
     @options.option("--all", "All trunks of the chosen accounts.")
     @options.option("--yes", "Do not ask.")
     @options.option("--dry-run", "Only say what would be done; --log.level debug logs requests.")
-    @options.log_level
+    @options.log_level("error")
     @_phones(metavar="[PHONE...]")
     def switch(**given: Any) -> None:
         chosen = _choose(given)
