@@ -36,7 +36,7 @@ PLACES: Final = {
     "a count": "vats_exporter.metrics.collector:AccountCounters.refreshed",
     "a history": "vats_exporter.history.history:History.record",
     "a page of metrics": "vats_exporter.metrics.collector:Collector.page",
-    "a landing page": "vats_exporter.web.site:render_landing_page",
+    "a landing page": "vats_exporter.web.landing:render_landing_page",
     "a probe": "vats_exporter.metrics.probe:Probe.debug_page",
     "a thread of a connection": "vats_exporter.web.server:_Connection._answer_one",
     "a thread of details": "vats_exporter.details:DetailedSource._read",

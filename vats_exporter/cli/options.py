@@ -8,7 +8,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
 from itertools import count
@@ -186,7 +185,7 @@ def _read(load: Callable[[], T]) -> T:
 
 def in_words(problem: Problem) -> str:
     """Say where and what is wrong in the operator's language; keys stay as they are."""
-    place = sentence(str(replace(problem, path="", message="")))
+    place = sentence(str(problem._replace(path="", message="")))
     return ": ".join(filter(None, (place, problem.path, sentence(problem.message))))
 
 

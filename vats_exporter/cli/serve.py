@@ -150,7 +150,7 @@ def command(**given: Any) -> None:
             queued=True,
         )
         for warning in config.warnings:
-            _log.warning("configuration is suspicious", config=config.file, warning=warning)
+            _log.warning("configuration is suspicious", config=config.file, warning=str(warning))
         return config
 
     process.keep_signals(signal.SIGHUP)

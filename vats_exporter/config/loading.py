@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,7 +121,7 @@ def _misplaced(error: ErrorDetails, document: Document) -> Problem | None:
     if parents == ["defaults"] and key in _WITHOUT_DEFAULT:
         message = "each account has its own; it cannot have a default"
     where = document.problem(tuple(parents), message, document.line_of(error["loc"]))
-    return replace(where, path=f"{where.path}.{key}" if where.path else str(key))
+    return where._replace(path=f"{where.path}.{key}" if where.path else str(key))
 
 
 def _wrong_accounts(accounts: Value, mistyped: set[Keys]) -> Iterator[tuple[Keys, str]]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -43,8 +42,7 @@ _MESSAGES: Final = {
 """What is said of pydantic's errors."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong, or that is warned of."""
 
     path: str  # the key, e.g. accounts[1].password_file; empty for the whole file

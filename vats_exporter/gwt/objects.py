@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from itertools import groupby
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from vats_exporter.gwt.errors import ObjectsError
 from vats_exporter.gwt.response import Response
@@ -91,8 +91,7 @@ _JAVA: Final = {
 """Classes whose content is one token, and its kind. [gwt]"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(NamedTuple):
     """Fields of one token each: how many, which are strings, which letters fit."""
 
     length: int

@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
+from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,14 +21,13 @@ JSON: Final = "application/json; charset=utf-8"
 MAX_HEAD: Final = 16 * 1024  # bytes of a request's line and headers
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request without its body, which no page reads; its headers' names in small letters."""
 
     method: str
     path: str
     query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     keeps_connection: bool = False
 
     def parameter(self, name: str) -> str | None:

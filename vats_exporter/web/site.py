@@ -17,7 +17,6 @@ from vats_exporter.metrics.collector import Collector, MonitoredAccount
 from vats_exporter.metrics.exposition import Exposition, Format, negotiate
 from vats_exporter.metrics.probe import Probe, latest_refreshes
 from vats_exporter.web import HTML, JSON, Request, Response, say
-from vats_exporter.web.landing import Shown, choose_language, render_landing_page
 
 _NOT_KEPT: Final = ("Cache-Control", "no-store")
 _OWN_STYLE: Final = ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
@@ -152,13 +151,15 @@ class Site:
         return say(200, "The configuration was loaded again.")
 
     def _landing(self, request: Request) -> Response:
-        language = choose_language(request.headers.get("accept-language", ""))
+        from vats_exporter.web import landing  # noqa: PLC0415 - no scrape needs it
+
+        language = landing.choose_language(request.headers.get("accept-language", ""))
         accounts = self._collector.accounts
         shown = [
-            Shown(one.refresher.peek(), one.history.changes(one.name), one.privacy)
+            landing.Shown(one.refresher.peek(), one.history.changes(one.name), one.privacy)
             for one in accounts
         ]
-        page = render_landing_page(shown, time.time(), language, self._urls.metrics)
+        page = landing.render_landing_page(shown, time.time(), language, self._urls.metrics)
         headers = (("Content-Language", language), ("Vary", "Accept-Language"))
         return say(200, page, _OWN_STYLE, *headers, _NOT_KEPT, content_type=HTML)
 
