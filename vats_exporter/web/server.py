@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from http.client import responses
 from http.server import ThreadingHTTPServer
@@ -40,11 +40,7 @@ _PLAIN_HTTP: Final = "This exporter speaks HTTPS here, and the request was plain
 _NO_TLS: Final = "This exporter speaks plain HTTP here, and not HTTPS."
 
 _log = get_logger(__name__)
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)
+_date: Final = lru_cache(maxsize=1)(partial(formatdate, usegmt=True))
 
 
 class Limits(NamedTuple):
