@@ -74,8 +74,7 @@ def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Config:
     ]
     if problems:
         raise ConfigError(problems, file=file)
-    for account in config.accounts:
-        register_secrets(account.password, account.proxy_url)
+    register_secrets(*(text for one in config.accounts for text in (one.password, one.proxy_url)))
     return config.with_origin(file, (*_strange_texts(document), *_suspicious(config, document)))
 
 

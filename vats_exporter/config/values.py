@@ -11,6 +11,7 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -163,6 +164,7 @@ def _pem(file: object) -> object:
     return _read(file, _LONGEST_PEM).decode("ascii", "ignore") if isinstance(file, Path) else file
 
 
+@lru_cache(maxsize=8)  # most accounts have the same
 def _certificates(pem: str) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
