@@ -172,13 +172,13 @@ def listed(
     *,
     total: int | None = None,
     answer_class: str = ANSWER,
-    references: tuple[str, ...] = (OURS,),
+    longs: tuple[str, ...] = (OURS,),
 ) -> Listing:
     """Read a list of so many rows, in pages of ten."""
 
     def read(number: int) -> Page:
         refs = range(10 * number, min(10 * number + 10, rows))
-        return replace(page(refs, total), answer_class=answer_class, references=references)
+        return replace(page(refs, total), answer_class=answer_class, longs=longs)
 
     return read_all(read, CabinetSettings(page_size=10), plausibility)
 
@@ -214,16 +214,16 @@ def test_another_enterprises_list_is_refused_where_answers_show_whose_they_are()
     plausibility = known()
     listed(plausibility, 25)
     with pytest.raises(IncompleteError, match="another enterprise's"):
-        listed(plausibility, 25, references=(OTHERS,))
+        listed(plausibility, 25, longs=(OTHERS,))
     with pytest.raises(IncompleteError, match="another enterprise's"):
-        listed(plausibility, 0, references=(OTHERS,))
+        listed(plausibility, 0, longs=(OTHERS,))
     assert len(listed(plausibility, 26).trunks) == 26
 
 
 def test_a_list_whose_second_page_is_another_enterprises_is_refused() -> None:
     def read(number: int) -> Page:
         refs = range(10 * number, 10 * number + 10)
-        return replace(page(refs), answer_class=ANSWER, references=((OURS, OTHERS)[number],))
+        return replace(page(refs), answer_class=ANSWER, longs=((OURS, OTHERS)[number],))
 
     with pytest.raises(IncompleteError, match="page 2"):
         read_all(read, CabinetSettings(page_size=10), known())
@@ -231,8 +231,8 @@ def test_a_list_whose_second_page_is_another_enterprises_is_refused() -> None:
 
 def test_answers_that_never_showed_the_reference_need_not() -> None:
     plausibility = known()
-    for references in ((), (OTHERS,), ("CaXXXX", "CaYYYY")):
-        assert len(listed(plausibility, 5, references=references).trunks) == 5
+    for longs in ((), (OTHERS,), ("CaXXXX", "CaYYYY")):
+        assert len(listed(plausibility, 5, longs=longs).trunks) == 5
 
 
 @pytest.mark.parametrize(

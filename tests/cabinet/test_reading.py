@@ -40,7 +40,7 @@ from vats_exporter.cabinet.errors import TableError, UndecodableError
 from vats_exporter.cabinet.listing import read_trunks
 from vats_exporter.cabinet.reading import ClassTable, guess_total, read_by_script, read_page
 from vats_exporter.cabinet.settings import FlagPositions
-from vats_exporter.gwt import Response, decode, letters
+from vats_exporter.gwt import Response, decode, letters_of
 
 if TYPE_CHECKING:
     from vats_exporter.cabinet.reading import Page
@@ -82,7 +82,7 @@ def test_every_capture_gives_the_rows_of_its_truth(name: str) -> None:
     ]
     assert len(page.records) == expected["row_count"]
     assert page.total == expected["total"]
-    assert page.references == ("CbwhyN",)
+    assert page.longs == ("CbwhyN",)
 
 
 @pytest.mark.parametrize("name", WITH_DIGITS)
@@ -218,7 +218,7 @@ def test_a_page_says_by_what_it_was_read() -> None:
     assert (by_script.read_by, by_script.not_by_script) == ("script", "")
     assert (by_block.read_by, by_block.not_by_script) == ("block", "why")
     assert by_script.records == by_block.records
-    assert by_script.references == by_block.references == ("CbwhyN",)
+    assert by_script.longs == by_block.longs == ("CbwhyN",)
     assert by_script.answer_class == by_block.answer_class == RESPONSE
 
 
@@ -356,7 +356,7 @@ STATE = "ru.example.State/3"
 
 def read(answer: Answer, told: ClassTable) -> Page | None:
     response = answer.response()
-    return read_by_script(response, told, letters(response.tokens, len(response.string_table)))
+    return read_by_script(response, told, letters_of(response.tokens, len(response.string_table)))
 
 
 def patterns(page: Page | None) -> list[str]:

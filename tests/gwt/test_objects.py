@@ -18,7 +18,7 @@ from vats_exporter.gwt import (
     Repeat,
     Response,
     ResponseWriter,
-    letters,
+    letters_of,
 )
 
 ROW = "ru.example.Row/1"
@@ -159,7 +159,7 @@ def test_objects_within_objects_without_end_are_refused() -> None:
 
 
 def test_the_letters_tell_what_a_token_can_be() -> None:
-    assert letters(["A", 1.0, -1, 0, 1, 2, 3, 4], 3) == "sf-01iin"
+    assert letters_of(["A", 1.0, -1, 0, 1, 2, 3, 4], 3) == "sf-01iin"
 
 
 @settings(max_examples=200, deadline=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vats_exporter.gwt import MalformedError, Response, letters
+from vats_exporter.gwt import MalformedError, Response, letters_of
 from vats_exporter.gwt.tokens import Tokens
 
 TABLE = [
@@ -18,7 +18,7 @@ TABLE = [
 
 def stream(tokens: list[int | float | str], table: list[str] = TABLE) -> Tokens:
     response = Response("OK", 7, 0, table, tokens[::-1])
-    return Tokens(response, letters(response.tokens[::-1], len(table)))
+    return Tokens(response, letters_of(response.tokens[::-1], len(table)))
 
 
 def test_a_string_is_first_used_between_its_neighbours() -> None:

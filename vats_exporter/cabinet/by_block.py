@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, repeat
 from operator import ge, sub
 from typing import Final, NamedTuple
@@ -96,13 +96,13 @@ class Rows(NamedTuple):
 
     ``begins`` are the first such places, and ``begins_by`` the last. ``longer`` are those where a
     longer list may begin; ``rest`` tokens follow the block in every record, and the list ends
-    before the place ``end``. ``refer`` is whether a flag may be a reference, or what stands behind
-    the rows refer to one of them. Of an empty list only its end is told.
+    before the place ``end``. ``refers_back`` is whether a flag may be a back reference, or one
+    behind the rows may be to a row. Of an empty list only its end is told.
     """
 
     blocks: Blocks
     end: int
-    refer: bool = False
+    refers_back: bool = False
     headers: Sequence[int] = ()
     record: int = 0
     begins: Sequence[int] = ()
@@ -120,21 +120,18 @@ def find_rows(tokens: Tokens) -> Rows:
         return Rows(blocks, _find_empty(tokens))
     first_block, last_id = blocks.starts[0], blocks.ends[-1]
     headers = tokens.headers()
-    # By the class of records that may begin between any two blocks: the first place and the last.
-    between: dict[int, tuple[list[int], list[int]]] = {}
-    for record in {header.record for header in headers} - {0}:
-        places = tokens.each(record)
-        after = [*map(bisect_left, repeat(places), blocks.ends[:-1])]
-        before = [*map(bisect_left, repeat(places), blocks.starts[1:])]
-        if not any(map(ge, after, before)):
-            between[record] = [places[at] for at in after], [places[at - 1] for at in before]
-    of_rows = [header for header in headers if header.record in between]
+    between = {
+        record: _between(tokens.each(record), blocks)
+        for record in {header.record for header in headers} - {0}
+    }
+    of_rows = [header for header in headers if between.get(header.record)]
     own = [h for h in of_rows if h.length == count and not h.known and h.place < first_block - 2]
     if not own:
         raise UndecodableError(f"{count} blocks, but no list of that length before them")
     if {header.place + 1 for header in of_rows}.intersection(header.place for header in own):
         raise UndecodableError("the list's class may be the length of another")
-    first, last = zip(*(between[one] for one in {header.record for header in own}), strict=True)
+    of_own = filter(None, map(between.get, {header.record for header in own}))
+    first, last = zip(*of_own, strict=True)
     begins = [own[0].place + 2, *map(min, zip(*first, strict=True))]
     # The last record's end is not known.
     known = map(sub, begins[1:], blocks.ends)
@@ -142,7 +139,7 @@ def find_rows(tokens: Tokens) -> Rows:
     rows = Rows(
         blocks=blocks,
         end=last_id + 1 + rest,
-        refer=0 in blocks.kinds or "-" in tokens.letters[last_id:],
+        refers_back=0 in blocks.kinds or "-" in tokens.letters[last_id:],
         headers=[header.place for header in own],
         record=own[0].record,
         begins=begins,
@@ -158,41 +155,47 @@ def find_rows(tokens: Tokens) -> Rows:
 
 def _find_blocks(tokens: Tokens) -> Blocks:
     """Find all blocks of an answer; refuse them if some may be no row's."""
-    wire, long, earliest = tokens.all, tokens.long, tokens.earliest[tokens.long]
+    all_tokens, long, earliest = tokens.all, tokens.long, tokens.earliest[tokens.long]
     starts, ends, kinds, records = [], [], [], []
     unusual = 0
     for match in _BLOCK.finditer(tokens.letters):
         place, is_short = match.start(), match.lastgroup == "short"
-        if wire[place] != long or place < earliest:
+        if all_tokens[place] != long or place < earliest:
             continue
         if letters := match["unusual"]:
             if letters.count("0") + letters.count("1") < _VALUES - _MOST_OTHERS:
                 continue
             unusual += 1
         start = place - _VALUES - (not is_short)
-        values = wire[start:place]
+        values = all_tokens[start:place]
         values.reverse()
         if is_short:
             values[FLAG] = values[FLAG] or None
         kinds.append(0 if is_short else values.pop(FLAG + 1))
         starts.append(start)
         ends.append(place + 1)
-        records.append(Record(wire[place + 1], tuple(values)))
-    spelled_out, short = {*kinds} - {0}, kinds.count(0)
+        records.append(Record(all_tokens[place + 1], tuple(values)))
+    blocks = Blocks(starts, ends, kinds, records)
+    _check_of_one_list(tokens, blocks, unusual)
+    return blocks
+
+
+def _check_of_one_list(tokens: Tokens, blocks: Blocks, unusual: int) -> None:
+    """Refuse blocks that rows of one class cannot be; ``unusual`` of them hold more than flags."""
+    spelled_out, short = {*blocks.kinds} - {0}, blocks.kinds.count(0)
     if len(spelled_out) > 1:
         raise UndecodableError("the answer has blocks of several kinds")
-    if 2 * unusual > len(kinds) - short:
+    if 2 * unusual > len(blocks.kinds) - short:
         raise UndecodableError("most blocks hold other values than flags")
     if short and not spelled_out.issubset(tokens.names):
         raise UndecodableError("the flag at 4 is an object in some rows and a primitive in others")
     if short and not spelled_out:
-        if not any(record.values[FLAG] for record in records):
+        if not any(record.values[FLAG] for record in blocks.records):
             raise UndecodableError("no row has a flag at 4")
-        if any({*tokens.letters[start - 3 : start]} <= {*"01"} for start in starts):
+        if any({*tokens.letters[start - 3 : start]} <= {*"01"} for start in blocks.starts):
             raise UndecodableError(
                 "a reference may be the flag at 4, or the id of a row without one"
             )
-    return Blocks(starts, ends, kinds, records)
 
 
 def _check_nothing_missed(tokens: Tokens, blocks: Blocks) -> None:
@@ -204,22 +207,24 @@ def _check_nothing_missed(tokens: Tokens, blocks: Blocks) -> None:
     gaps = zip([0, *blocks.ends], blocks.starts, blocks.ends, strict=False)
     outside = [tokens.letters[end:start] + "s" * (after - start) for end, start, after in gaps]
     letters = "".join([*outside, tokens.letters[[0, *blocks.ends][-1] :]])
+    for at, count in _windows(letters, _A_ROW if outside else _HARDLY_A_ROW):
+        after = letters[at : at + 1]
+        boxed = after == "i" and tokens.all[at] == tokens.long
+        is_row = after in {"0", "-"} or (boxed and (count > _A_ROW or letters[at - 3] == "-"))
+        if is_row or not outside:
+            raise UndecodableError("something in the answer is like a row, and is no block")
+
+
+def _windows(letters: str, least: int) -> Iterator[tuple[int, int]]:
+    """Behind which places so many of ten tokens, or more, are 0 or 1, as a row's are; how many."""
     flags = letters.replace("1", "0")
-    least = _A_ROW if outside else _HARDLY_A_ROW
     # The others part them into stretches, of which one has so many at least.
     stretch = "0" * -(-least // (_VALUES - least + 1))
     for run in _RUN.finditer(flags):
-        if stretch not in run[0]:
-            continue
-        for at in range(run.start() + _VALUES, run.end() + 1):
-            count = flags.count("0", at - _VALUES, at)
-            if count < least:
-                continue
-            after = letters[at : at + 1]
-            boxed = after == "i" and tokens.all[at] == tokens.long
-            is_row = after in {"0", "-"} or (boxed and (count > _A_ROW or letters[at - 3] == "-"))
-            if is_row or not outside:
-                raise UndecodableError("something in the answer is like a row, and is no block")
+        if stretch in run[0]:
+            for at in range(run.start() + _VALUES, run.end() + 1):
+                if (count := flags.count("0", at - _VALUES, at)) >= least:
+                    yield at, count
 
 
 def _find_empty(tokens: Tokens) -> int:
@@ -231,6 +236,15 @@ def _find_empty(tokens: Tokens) -> int:
         if name == "java.util.Collections$EmptyList":
             return tokens.earliest[number] + 1
     raise UndecodableError("no list of rows in the answer")
+
+
+def _between(places: list[int], blocks: Blocks) -> tuple[list[int], list[int]] | None:
+    """The first and the last of some places between two blocks each; ``None`` if one has none."""
+    after = [*map(bisect_left, repeat(places), blocks.ends[:-1])]
+    before = [*map(bisect_left, repeat(places), blocks.starts[1:])]
+    if any(map(ge, after, before)):
+        return None
+    return [places[at] for at in after], [places[at - 1] for at in before]
 
 
 def _check_only_list(

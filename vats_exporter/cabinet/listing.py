@@ -104,8 +104,8 @@ class Plausibility:
         number, page = len(pages) - 1, pages[-1]
         if number == 0:
             self._redeployed = False
-        shown = self.reference in page.references
-        if page.answer_class == self._showing and page.references and not shown:
+        shown = self.reference in page.longs
+        if page.answer_class == self._showing and page.longs and not shown:
             raise IncompleteError(
                 f"list: page {number + 1} does not show the enterprise's reference, as those "
                 "before did: it may be another enterprise's"

@@ -19,9 +19,9 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from vats_exporter.cabinet.back_references import resolve
 from vats_exporter.cabinet.by_block import FLAG, Record, Rows, find_rows
 from vats_exporter.cabinet.errors import DifferError, TableError, UndecodableError
-from vats_exporter.cabinet.references import resolve
 from vats_exporter.cabinet.texts import read_texts
 from vats_exporter.gwt import (
     Fields,
@@ -34,7 +34,7 @@ from vats_exporter.gwt import (
     ObjectType,
     Repeat,
     Response,
-    letters,
+    letters_of,
 )
 from vats_exporter.gwt.tokens import Tokens
 
@@ -62,7 +62,7 @@ class Page:
     read_by: Literal["script", "block"] = "block"
     not_by_script: str = ""  # why not
     answer_class: str = ""  # the type signature of the answer's own object
-    references: tuple[str, ...] = ()  # the boxed longs outside of the rows, in order
+    longs: tuple[str, ...] = ()  # the boxed longs outside of the rows, in order
     # Of all records, by column; among them phones and names are looked for.
     texts: Mapping[Column, Sequence[str | None]] = field(default_factory=dict, repr=False)
 
@@ -105,12 +105,12 @@ def read_page(
     """
     if response.status != "OK" or not response.tokens or not response.string_table:
         raise UndecodableError("the answer is no object")
-    marks = letters(response.tokens, len(response.string_table))
-    by_script = read_by_script(response, table, marks) if table else None
+    letters = letters_of(response.tokens, len(response.string_table))
+    by_script = read_by_script(response, table, letters) if table else None
     try:
-        tokens = Tokens(response, marks[::-1])
+        tokens = Tokens(response, letters[::-1])
         rows = find_rows(tokens)
-        records = tuple(resolve(tokens, rows) if rows.refer else rows.blocks.records)
+        records = tuple(resolve(tokens, rows) if rows.refers_back else rows.blocks.records)
     except (MalformedError, UndecodableError) as error:
         if by_script:
             return by_script
@@ -140,7 +140,7 @@ def _by_block(tokens: Tokens, rows: Rows, records: tuple[Record, ...], reason: s
         total=guess_total([n for n in tokens.all[rows.end :] if isinstance(n, int)], len(records)),
         not_by_script=reason,
         answer_class=tokens.strings[1],
-        references=tuple(
+        longs=tuple(
             after
             for token, after in pairwise(before)
             if token == tokens.long and isinstance(after, str)
@@ -161,10 +161,10 @@ def guess_total(numbers: Sequence[int], rows: int) -> int | None:
     return possible[0] if len(possible) == 1 else None
 
 
-def read_by_script(response: Response, table: ClassTable, marks: str) -> Page | None:
+def read_by_script(response: Response, table: ClassTable, letters: str) -> Page | None:
     """Read a page by the script's classes; ``None`` where no class in it holds a row's block."""
     try:
-        root = table.reader.read(response, marks)
+        root = table.reader.read(response, letters)
     except ObjectsError as error:
         where = "" if error.where is None else f", token {error.where} from the answer's end"
         raise TableError(f"{error}{where}", missing=error.missing) from None
@@ -198,7 +198,7 @@ def read_by_script(response: Response, table: ClassTable, marks: str) -> Page | 
         total=guess_total(numbers, len(records)),
         read_by="script",
         answer_class=root.type.signature,
-        references=tuple(ref for ref in walked if isinstance(ref, str)),
+        longs=tuple(one for one in walked if isinstance(one, str)),
         texts=_texts(one.elements) if records else {},
     )
 

@@ -19,7 +19,7 @@ from vats_exporter.gwt.objects import NotUnderstood as NotUnderstood
 from vats_exporter.gwt.objects import ObjectReader as ObjectReader
 from vats_exporter.gwt.objects import ObjectType as ObjectType
 from vats_exporter.gwt.objects import Repeat as Repeat
-from vats_exporter.gwt.objects import letters as letters
+from vats_exporter.gwt.objects import letters_of as letters_of
 from vats_exporter.gwt.request import Request as Request
 from vats_exporter.gwt.request import build_request as build_request
 from vats_exporter.gwt.request import parse_request as parse_request

@@ -75,7 +75,7 @@ _FITS: Final[dict[Field, str]] = {
     Kind.STRING: "01i",
     Kind.ENUM: "01in",
 }
-"""Which of the letters of :func:`letters` a token of each kind may have."""
+"""Which of the letters of :func:`letters_of` a token of each kind may have."""
 _MOST_KNOWN: Final = 1000
 
 _JAVA: Final = {
@@ -129,16 +129,16 @@ class ObjectReader:
         self._classes = classes
         self._types: dict[str, ObjectType] = {}  # those that answers had so far, by signature
 
-    def read(self, response: Response, marks: str = "") -> Value:
+    def read(self, response: Response, letters: str = "") -> Value:
         """Read all of an ``//OK`` answer; what it refers to twice is the same object.
 
-        ``marks`` are the :func:`letters` of its tokens, if they are known.
+        ``letters`` are the :func:`letters_of` of its tokens, if they are known.
         """
-        marks = marks or letters(response.tokens, len(response.string_table))
+        letters = letters or letters_of(response.tokens, len(response.string_table))
         strings, known = [None, *response.string_table], self._types
         reading = _Reading(
             tokens=[*response.tokens[::-1], None],
-            letters=marks[::-1] + " ",
+            letters=letters[::-1] + " ",
             strings=strings,
             types={number: known[text] for number, text in enumerate(strings) if text in known},
             compile=self._compile,
@@ -169,7 +169,7 @@ class ObjectReader:
         return self._types.setdefault(signature, found)  # another thread may have been first
 
 
-def letters(tokens: Sequence[Any], strings: int) -> str:
+def letters_of(tokens: Sequence[Any], strings: int) -> str:
     """One letter for each token, of what it can be with that many strings in the table.
 
     ``s`` for a token in quotes, ``f`` for one with a point, ``-`` for a negative number, ``0`` and
@@ -252,8 +252,7 @@ class _Reading:
                     at = self.at
             elif isinstance(step, _Run):
                 end = at + step.length
-                marks = letters[at:end]
-                if not step.fits(marks):
+                if not step.fits(letters[at:end]):
                     raise ObjectsError(f"the fields of {of} do not fit", where=at)
                 run = tokens[at:end]
                 for offset in step.strings:

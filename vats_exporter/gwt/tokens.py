@@ -52,7 +52,7 @@ class Tokens:
 
     Attributes:
         all: ``None`` for those with a point, which would be taken for integers.
-        letters: one for each, as :func:`vats_exporter.gwt.letters` makes them.
+        letters: one for each, as :func:`vats_exporter.gwt.letters_of` makes them.
         strings: by number; the one of null is empty.
         names: of the classes among the strings, without their hash, by number.
         texts: the numbers of null and of strings that are no class.

@@ -1,4 +1,4 @@
-"""The value of a flag that is written as a reference to an earlier object.
+"""The value of a flag that is written as a back reference: to an earlier object.
 
 An object that occurs again is written as ``-n``, its place among all objects in the order of
 reading, counted from 1. [gwt] Without the classes it is not known which tokens begin an object, but
