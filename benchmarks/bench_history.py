@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from vats_exporter.cabinet.listing import read_trunks
+from vats_exporter.cabinet.listing import make_trunks
 from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import decode
@@ -61,7 +61,7 @@ def _ratio(page: bytes, changed: int, path: Path) -> float:
 
 
 def _decode(page: bytes) -> tuple[Trunk, ...]:
-    trunks, _ = read_trunks([read_page(decode(page)) for _ in range(PAGES)], FlagPositions())
+    trunks, _ = make_trunks([read_page(decode(page)) for _ in range(PAGES)], FlagPositions())
     return trunks
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.bench_decode import seconds
 from benchmarks.check_shapes import print_table
 from tests.corpus import SHAPES, shapes
-from vats_exporter.cabinet.listing import read_trunks
+from vats_exporter.cabinet.listing import make_trunks
 from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import decode
@@ -71,7 +71,7 @@ def ratios(text: str, table: ClassTable | None) -> tuple[float, float]:
         return read_page(decode(answer), table)
 
     def trunks() -> None:
-        read_trunks([page()], POSITIONS)
+        make_trunks([page()], POSITIONS)
 
     calls = max(1, round(SECONDS_A_TURN / seconds(trunks, 2)))
     of_pages, of_trunks = [], []

@@ -22,7 +22,7 @@ from vats_exporter import gwt
 from vats_exporter.cabinet.contract import read_device_form, read_mobile_form
 from vats_exporter.cabinet.discovery import find_permutations
 from vats_exporter.cabinet.errors import CabinetError
-from vats_exporter.cabinet.listing import read_trunks
+from vats_exporter.cabinet.listing import make_trunks
 from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.config.loading import load
@@ -73,7 +73,7 @@ def rows(data: bytes) -> None:
     """A page of the list, and the trunks in it."""
     try:
         page = read_page(gwt.decode(data))
-        trunks, _ = read_trunks([page], FlagPositions())
+        trunks, _ = make_trunks([page], FlagPositions())
     except (gwt.GwtError, CabinetError):
         return
     assert len(trunks) == len(page.records)

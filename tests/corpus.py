@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vats_exporter.cabinet.by_block import VARYING
 from vats_exporter.cabinet.errors import UndecodableError
-from vats_exporter.cabinet.listing import read_trunks
+from vats_exporter.cabinet.listing import make_trunks
 from vats_exporter.cabinet.reading import ClassTable, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import Field, Kind, Repeat, Response, decode
@@ -108,7 +108,7 @@ def measure(corpus: str, folder: Path = SHAPES, *, by_script: bool) -> Counter[s
             counts["refused"] += 1
             continue
         counts["right" if is_right(page, shape) else "wrong"] += 1
-        trunks, _ = read_trunks([page], FlagPositions())
+        trunks, _ = make_trunks([page], FlagPositions())
         if shape.one_phone:
             for trunk, phone in zip(trunks, shape.phones, strict=False):
                 counts["phones"] += 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vats_exporter.cabinet.contract import LIST
-from vats_exporter.cabinet.listing import read_trunks
+from vats_exporter.cabinet.listing import make_trunks
 from vats_exporter.cabinet.transport import Answer, CallEnded
 from vats_exporter.refresh import Clock
 from vats_exporter.trunks import Flags, Listing, Trunk
@@ -140,4 +140,4 @@ def read_first_page(cabinet: CabinetClient) -> Listing:
     """The first page of the list alone, for scripted servers that answer one list request."""
     with cabinet._alone():
         page = cabinet._call(LIST, cabinet._read_page, 0)
-        return Listing(*read_trunks([page], cabinet._settings.flags))
+        return Listing(*make_trunks([page], cabinet._settings.flags))

@@ -115,14 +115,7 @@ class Refresher:
     def start(self) -> threading.Event | None:
         """Start a refresh if one is due; return the one under way, to :meth:`wait` for."""
         with self._lock:
-            # Scrapes every ttl come a few milliseconds early half of the time, and would find every
-            # other snapshot two ttl old.
-            early = min(1.0, self.ttl / 20) if self._state.result == "success" else 0.0
-            refused = self._state.login_retry_at is not None
-            if (self._running is None and not self._closed) and (
-                self._clock.monotonic() >= self._next - early
-                or (refused and self._source.credentials_changed())
-            ):
+            if self._running is None and not self._closed and self._is_due():
                 running = threading.Event()
                 thread = threading.Thread(
                     target=self._run, args=(running,), name=f"refresh {self.name}", daemon=True
@@ -134,6 +127,15 @@ class Refresher:
                 else:
                     self._running, self._thread = running, thread
             return self._running
+
+    def _is_due(self) -> bool:
+        """Whether it is time to ask again, or other credentials than the refused ones are there."""
+        # Scrapes every ttl come a few milliseconds early half of the time, and would find every
+        # other snapshot two ttl old.
+        early = min(1.0, self.ttl / 20) if self._state.result == "success" else 0.0
+        if self._clock.monotonic() >= self._next - early:
+            return True
+        return self._state.login_retry_at is not None and self._source.credentials_changed()
 
     def wait(self, refresh: threading.Event | None, timeout: float) -> bool:
         """Wait for a refresh that :meth:`start` gave; whether it has ended.
@@ -202,7 +204,7 @@ class Refresher:
                 except Exception as bug:  # noqa: BLE001 - it is served all the same
                     self._log.error("snapshot was not recorded", error=describe_unexpected(bug))
             self._keep(outcome, began)
-            self._tell(outcome)
+            self._log_outcome(outcome)
             self._on_result(outcome)
         except Exception as bug:  # noqa: BLE001 - a listener's bug must not end the account
             self._log.error("refresh was not recorded", error=describe_unexpected(bug))
@@ -258,7 +260,7 @@ class Refresher:
         self._refusals += 1
         return min(delay, max(REFUSED_LAST, base))
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _log_outcome(self, outcome: Outcome) -> None:
         """Write the refresh's log line, and the warnings that were not there before."""
         log = self._log
         result, snapshot, duration = outcome.result, outcome.snapshot, round(outcome.duration, 3)

@@ -417,7 +417,7 @@ def test_a_missing_script_is_no_cabinet(cabinet: CabinetClient, server: ReplaySe
 
 
 def test_few_accounts_hold_a_script_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "_turns", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(discovery, "_holding", threading.BoundedSemaphore(2))
     counted = {"nocache": threading.Semaphore(0), "permutation": threading.Semaphore(0)}
     go_on = threading.Event()
 
@@ -447,7 +447,7 @@ def test_who_waits_too_long_for_its_turn_is_told(
     server: ReplayServer, make_cabinet: CabinetMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = threading.BoundedSemaphore(1)
-    monkeypatch.setattr(discovery, "_turns", taken)
+    monkeypatch.setattr(discovery, "_holding", taken)
     cabinet = make_cabinet(server, timeouts=Timeouts(call=0.5))
     with (
         taken,

@@ -18,7 +18,7 @@ from vats_exporter.cabinet.errors import (
     UndecodableError,
     UnreachableError,
 )
-from vats_exporter.cabinet.listing import Plausibility, read_all, read_trunks
+from vats_exporter.cabinet.listing import Plausibility, make_trunks, read_all
 from vats_exporter.cabinet.reading import Page
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions
 from vats_exporter.gwt import encode_long
@@ -340,7 +340,7 @@ def columns(*columns: Sequence[str | None], patterns: Sequence[str] = ()) -> Pag
 
 
 def trunks_of(*pages: Page) -> tuple[Trunk, ...]:
-    return read_trunks(pages, FlagPositions())[0]
+    return make_trunks(pages, FlagPositions())[0]
 
 
 def phones(count: int, start: int = 0) -> list[str]:
@@ -403,26 +403,26 @@ def test_two_columns_with_the_same_phones_are_one() -> None:
 
 def test_a_few_phones_among_other_texts_are_notes() -> None:
     notes = [phone(1), "позвонить", "вечером"]
-    found, warnings = read_trunks([columns(notes)], FlagPositions())
+    found, warnings = make_trunks([columns(notes)], FlagPositions())
     assert [trunk.phone for trunk in found] == ["", "", ""]
     assert warnings == ("no column of the list is certainly the phone: 3 trunks have none",)
 
 
 def test_rows_without_a_phone_are_told_of() -> None:
-    found, warnings = read_trunks([columns([phone(0), None, phone(2)])], FlagPositions())
+    found, warnings = make_trunks([columns([phone(0), None, phone(2)])], FlagPositions())
     assert [trunk.phone for trunk in found] == [phone(0), "", phone(2)]
     assert warnings == ("1 of 3 trunks show no phone",)
 
 
 def test_patterns_that_are_not_known_are_counted_in_order() -> None:
     patterns = ["1110", "0101", "1110", "1100"]
-    _, warnings = read_trunks([columns(phones(4), patterns=patterns)], FlagPositions())
+    _, warnings = make_trunks([columns(phones(4), patterns=patterns)], FlagPositions())
     assert warnings == ("unknown patterns: 0101 (1), 1110 (2)",)
 
 
 def test_positions_of_the_flags_are_configurable() -> None:
     read = columns(phones(2), patterns=["1010", "0101"])
-    found, _ = read_trunks([read], FlagPositions(active=9, bound=7, marked_for_deletion=6))
+    found, _ = make_trunks([read], FlagPositions(active=9, bound=7, marked_for_deletion=6))
     assert [(t.flags.active, t.flags.bound, t.flags.marked_for_deletion) for t in found] == [
         (False, True, False),
         (True, False, True),
@@ -430,14 +430,14 @@ def test_positions_of_the_flags_are_configurable() -> None:
 
 
 def test_no_rows_give_no_trunks_and_no_warning() -> None:
-    assert read_trunks([Page(())], FlagPositions()) == ((), ())
-    assert read_trunks([], FlagPositions()) == ((), ())
+    assert make_trunks([Page(())], FlagPositions()) == ((), ())
+    assert make_trunks([], FlagPositions()) == ((), ())
 
 
 def test_a_reference_that_is_no_long_is_refused_with_its_place() -> None:
     broken = Page((Record("Ca-L", VALUES),))
     with pytest.raises(UndecodableError) as caught:
-        read_trunks([broken], FlagPositions())
+        make_trunks([broken], FlagPositions())
     assert str(caught.value) == (
         "a row's reference is not a number: a long has a foreign character at 2"
     )

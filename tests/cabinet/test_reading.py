@@ -37,7 +37,7 @@ from tests.cabinet.layouts import (
 )
 from tests.corpus import measure, shapes
 from vats_exporter.cabinet.errors import TableError, UndecodableError
-from vats_exporter.cabinet.listing import read_trunks
+from vats_exporter.cabinet.listing import make_trunks
 from vats_exporter.cabinet.reading import ClassTable, guess_total, read_by_script, read_page
 from vats_exporter.cabinet.settings import FlagPositions
 from vats_exporter.gwt import Response, decode, letters_of
@@ -66,7 +66,7 @@ def read_capture(name: str) -> Page:
 def test_every_capture_gives_the_rows_of_its_truth(name: str) -> None:
     expected = truth(name)
     page = read_capture(name)
-    trunks, _ = read_trunks([page], FlagPositions())
+    trunks, _ = make_trunks([page], FlagPositions())
     assert [
         (t.ref, t.id, t.phone, t.name, t.flags.active, t.flags.bound, t.flags.marked_for_deletion)
         for t in trunks
@@ -91,7 +91,7 @@ def test_a_pattern_is_the_row_core_at_the_varying_positions(name: str) -> None:
     for row in truth(name)["rows"]:
         values = row["core"].split(",")
         expected["".join(values[position] for position in (4, 6, 7, 9))] += 1
-    trunks, _ = read_trunks([read_capture(name)], FlagPositions())
+    trunks, _ = make_trunks([read_capture(name)], FlagPositions())
     assert Counter(trunk.pattern for trunk in trunks) == expected
     assert {trunk.pattern for trunk in trunks if trunk.known} <= {"1100", "0011"}
 
@@ -109,7 +109,7 @@ def test_an_answer_without_a_list_of_subscribers_is_refused(name: str) -> None:
 
 def test_pages_are_read_together() -> None:
     pages = [read_capture(name) for name in ("list_page100", "list_last_short", "list_empty")]
-    trunks, _ = read_trunks(pages, FlagPositions())
+    trunks, _ = make_trunks(pages, FlagPositions())
     rows = truth("list_page100")["rows"] + truth("list_last_short")["rows"]
     assert [trunk.phone for trunk in trunks] == [row["phone"] for row in rows]
     assert [trunk.name for trunk in trunks] == [row["name"] for row in rows]
@@ -304,7 +304,7 @@ def test_any_tokens_give_a_page_or_one_error(
 ) -> None:
     try:
         page = read_page(Response("OK", 7, 0, strings, tokens), table() if script else None)
-        read_trunks([page], FlagPositions())
+        make_trunks([page], FlagPositions())
     except UndecodableError:
         pass
 
@@ -526,7 +526,7 @@ def test_rows_of_an_extended_class_stand_among_the_others() -> None:
     answer.core(ref(1), "0011")
     page = read(answer, table(**{special: "ss" + CORE}))
     assert page is not None
-    trunks, _ = read_trunks([page], FlagPositions())
+    trunks, _ = make_trunks([page], FlagPositions())
     assert [(trunk.pattern, trunk.phone) for trunk in trunks] == [
         ("1100", phone(0)),
         ("0011", phone(1)),
@@ -623,7 +623,7 @@ def test_a_phone_and_a_name_may_stand_in_objects_within_the_record() -> None:
         answer.text(phone(number))
         answer.core(ref(number), "1100")
     told = table(row="o" + CORE, **{contact: "ons", person: "o"})
-    trunks, _ = read_trunks([read_page(answer.response(), told)], FlagPositions())
+    trunks, _ = make_trunks([read_page(answer.response(), told)], FlagPositions())
     assert {(trunk.ref, trunk.phone, trunk.name) for trunk in trunks} == {
         (ref(number), phone(number), names[number]) for number in range(5)
     }

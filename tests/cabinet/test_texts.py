@@ -8,7 +8,7 @@ import pytest
 
 from tests.cabinet.answers import ROW, Answer, listing, phone, ref
 from tests.cabinet.layouts import LIST
-from vats_exporter.cabinet.listing import read_trunks
+from vats_exporter.cabinet.listing import make_trunks
 from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cabinet.settings import FlagPositions
 
@@ -34,11 +34,11 @@ def listed(*columns: Sequence[str | None], after: Sequence[str | None] = ()) -> 
 
 
 def phones(page: Page) -> list[str]:
-    return [trunk.phone for trunk in read_trunks([page], FlagPositions())[0]]
+    return [trunk.phone for trunk in make_trunks([page], FlagPositions())[0]]
 
 
 def names(*pages: Page) -> list[str]:
-    return [trunk.name for trunk in read_trunks(pages, FlagPositions())[0]]
+    return [trunk.name for trunk in make_trunks(pages, FlagPositions())[0]]
 
 
 PHONES = [phone(number) for number in range(3)]

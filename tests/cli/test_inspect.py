@@ -13,7 +13,7 @@ import pytest
 
 from vats_exporter.cabinet.discovery import Discovery
 from vats_exporter.cabinet.errors import DifferError, UndecodableError
-from vats_exporter.cabinet.listing import read_trunks
+from vats_exporter.cabinet.listing import make_trunks
 from vats_exporter.cabinet.reading import read_page
 from vats_exporter.cabinet.settings import CabinetSettings, FlagPositions
 from vats_exporter.demo import Answer, Fault, Incoming, SimulatedCabinet, make_accounts
@@ -123,7 +123,7 @@ def test_what_is_saved_has_the_same_rows_and_tells_nothing_of_anybody(
     assert {"list-1.txt", "list-2.txt", "permutation.cache.js", "vpbxGwt.nocache.js"} <= set(names)
     assert any(name.startswith("details-") for name in names)
     pages = [read_page(decode((folder / f"list-{n}.txt").read_bytes())) for n in (1, 2)]
-    trunks, _ = read_trunks(pages, FlagPositions())
+    trunks, _ = make_trunks(pages, FlagPositions())
     truth = cabinet.trunks("demo-1")
     assert [trunk.pattern for trunk in trunks] == [trunk["pattern"] for trunk in truth]
     assert len({trunk.phone for trunk in trunks} - {""}) == len(truth)

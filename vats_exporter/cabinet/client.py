@@ -71,7 +71,7 @@ class CabinetClient:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._transport = Transport(self._base_url, settings, self._trace)
-        self._known = Plausibility()  # of its lists
+        self._plausibility = Plausibility()  # of its lists
         self._signed_in = False
         self._signed_in_as: int | None = None
         self._renewed: set[str] = set()  # what was, in the listing under way
@@ -114,23 +114,23 @@ class CabinetClient:
             doubted = False
             while True:
                 try:
-                    listing = read_all(read_page, self._settings, self._known)
+                    listing = read_all(read_page, self._settings, self._plausibility)
                     break
                 except errors.DoubtfulError:
                     if doubted:
                         raise
                     doubted, self._signed_in = True, False
                 except errors.CabinetError as error:
-                    if not self._known.doubt:
+                    if not self._plausibility.doubt:
                         raise
                     # Another session has to wait, or does not work; the doubt stays.
-                    both = f"{self._known.doubt}; {error}"
+                    both = f"{self._plausibility.doubt}; {error}"
                     raise errors.IncompleteError(both, retry_after=error.retry_after) from None
             misfit = self.discovery.misfit if self.discovery else ""
         return listing._replace(warnings=(*listing.warnings, misfit)) if misfit else listing
 
     def _read_page(self, names: Discovery, number: int) -> Page:
-        request = names.list_request.replace("{enterprise}", self._known.reference)
+        request = names.list_request.replace("{enterprise}", self._plausibility.reference)
         request = request.replace("{page}", gwt.encode_long(number))
         try:
             response = self._exchange(LIST, names, request)
@@ -281,10 +281,10 @@ class CabinetClient:
             finally:
                 self._trace(SignIn(result, time.monotonic() - start))
         self._signed_in = True
-        self._known.session += 1
         # As GWT writes it: configured as a number or a reference, or as found.
         number = self._settings.enterprise or self.enterprise
-        self._known.reference = gwt.encode_long(int(number)) if number.isdecimal() else number
+        reference = gwt.encode_long(int(number)) if number.isdecimal() else number
+        self._plausibility.signed_in(reference)
 
     def _discover(self) -> Discovery:
         """Find the names of the deployment in force, and trace whether it is another one."""
@@ -293,7 +293,7 @@ class CabinetClient:
         if self._permutation and self._permutation != found:
             self._trace(Redeployed(self._permutation, found))
         self._permutation = found
-        self._known.deployed(found)
+        self._plausibility.deployed(found)
         return self.discovery
 
     def _credentials(self) -> int:

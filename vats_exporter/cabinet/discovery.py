@@ -49,20 +49,20 @@ _shared: WeakValueDictionary[bytes, _Findings] = WeakValueDictionary()
 # One account reads at a time: it takes memory, and the others find it done. Few hold a text at a
 # time: hundreds start together, and each may have some 10 MB.
 _reading: Final = Lock()
-_turns: Final = BoundedSemaphore(16)
+_holding: Final = BoundedSemaphore(16)
 
 
 @contextmanager
-def _turn(within: float) -> Iterator[None]:
-    """Wait no longer than a call may take: accounts that hang may have all turns."""
-    if not _turns.acquire(timeout=within):
+def _may_hold(within: float) -> Iterator[None]:
+    """Hold scripts within it. Waits as long as a call at most: accounts that hang hold theirs."""
+    if not _holding.acquire(timeout=within):
         raise errors.CabinetTimeoutError(
             f"permutation: waited for other accounts to read their scripts, more than {within:g} s"
         )
     try:
         yield
     finally:
-        _turns.release()
+        _holding.release()
 
 
 def _read(*texts: str) -> _Findings:
@@ -157,12 +157,12 @@ class Discovery:
         """Look for a service, by path, or a class, by type signature; whether it was found now."""
         if not self._lacks(name) or name in self._vain or not self._path:
             return False
-        with suppress(_MissingError), _turn(self._settings.timeouts.call):
+        with suppress(_MissingError), _may_hold(self._settings.timeouts.call):
             self.search(name, _script(self._transport, "permutation", self._path)[1])
         return not self._lacks(name)
 
     def search(self, name: str, text: str) -> None:
-        """Look for it in the fragments of the permutation's script, at one's turn."""
+        """Look for it in the fragments of a permutation, given its script; within `_may_hold`."""
         texts = [text]
         while self._path and self._lacks(name) and (fragment := self._after(texts)):
             texts.append(fragment)
@@ -216,7 +216,7 @@ def discover(transport: Transport, settings: CabinetSettings) -> Discovery:
     names = permutations(transport, settings)[:_MOST_TRIED]
     missing: list[errors.CabinetError] = []
     useless: list[errors.CabinetError] = []
-    with _turn(settings.timeouts.call):
+    with _may_hold(settings.timeouts.call):
         for name in names:
             try:
                 # Some linkers write it into a page.

@@ -61,10 +61,10 @@ class Cabinet(CabinetClient):
         """
         target = trunk if isinstance(trunk, Trunk) else self._find(trunk)
         self.discover()
-        change = TrunkSwitch()
-        change.carry_out(self, target.ref, enabled=enabled)
-        if change.after is not enabled:
-            raise NotSwitchedError(f"trunk {target.ref}: {change.error or change.outcome.value}")
+        switch = TrunkSwitch()
+        switch.carry_out(self, target.ref, enabled=enabled)
+        if switch.after is not enabled:
+            raise NotSwitchedError(f"trunk {target.ref}: {switch.error or switch.outcome.value}")
 
     def _find(self, key: str) -> Trunk:
         wanted = key.strip()

@@ -63,7 +63,7 @@ def read_all(
     warnings = [remark] if remark else []
     # Another reader, or a cabinet that was redeployed between two pages, has other columns.
     for _, group in groupby(pages, key=attrgetter("answer_class", "read_by")):
-        read, told = read_trunks([*group], settings.flags)
+        read, told = make_trunks([*group], settings.flags)
         trunks += read
         warnings += told
     # The list was read by the rows alone if one of its pages was.
@@ -75,7 +75,7 @@ def read_all(
 
 
 class Plausibility:
-    """What is known of one account's lists."""
+    """What is known of one account's lists, by which the next one is believed or not."""
 
     def __init__(self) -> None:
         self.total_confirmed = False  # whether the number beside the list is its total
@@ -98,6 +98,11 @@ class Plausibility:
             self._showing = ""
             if self._believed is not None:
                 self._believed = (), self._believed[1]
+
+    def signed_in(self, reference: str) -> None:
+        """Note that lists are read in another session, and the enterprise's reference in it."""
+        self.session += 1
+        self.reference = reference
 
     def check_page(self, pages: Sequence[Page], page_of: dict[str, int], page_size: int) -> None:
         """Refuse another enterprise's page, and one that shows again what was shown before."""
@@ -173,7 +178,7 @@ def _names(signatures: Sequence[str]) -> str:
     return ", ".join(name or "a bare value" for name in names)
 
 
-def read_trunks(
+def make_trunks(
     pages: Sequence[Page], positions: FlagPositions
 ) -> tuple[tuple[Trunk, ...], tuple[str, ...]]:
     """Turn the rows of all pages into trunks; also say what could not be told of them.

@@ -83,6 +83,10 @@ class ClassTable:
         self.reader = ObjectReader(classes)
         self.blocks = cache(_blocks)
 
+    def may_be_rows(self, elements: Iterable[GwtObject | None]) -> bool:
+        """Whether the class of one of some objects allows it."""
+        return any(map(self.blocks, {one.type for one in elements if one is not None}))
+
 
 def _blocks(of: ObjectType) -> list[_Block]:
     """Where a class's fields allow a row's block; in most classes nowhere."""
@@ -173,22 +177,16 @@ def read_by_script(response: Response, table: ClassTable, letters: str) -> Page 
     walked = [*_walk(root, table, set(), (), in_list=False)]
     lists = [one for one in walked if isinstance(one, _List)]
     rows = _read_rows(lists, table)
-    found = [one for one in lists if any(id(element) in rows for element in one.elements)]
-    if len(found) > 1:
-        raise UndecodableError(f"{len(found)} lists of rows: which one is not known")
-    if not found and any(one.elements for one in lists):
-        raise UndecodableError("the records of a list hold other values than flags")
-    if found and found[0].in_list:
-        raise UndecodableError("the list of rows stands within the records of another list")
-    one = next((one for one in found or lists if not one.in_list), None)
-    if one is None:
+    of_rows = _choose_list(lists, rows)
+    if of_rows is None:
         return None
-    records = tuple(rows[id(element)] for element in one.elements if id(element) in rows)
-    if len(records) < len(one.elements):
-        raise UndecodableError(f"{len(records)} of {len(one.elements)} records hold a row")
+    elements = of_rows.elements
+    records = tuple(rows[id(element)] for element in elements if id(element) in rows)
+    if len(records) < len(elements):
+        raise UndecodableError(f"{len(records)} of {len(elements)} records hold a row")
     numbers = [
         value
-        for around in one.path
+        for around in of_rows.path
         if not around.type.name.startswith("java.")
         for kind, value in zip(around.type.fields, around.values, strict=True)
         if kind is Kind.NUMBER and isinstance(value, int)
@@ -199,7 +197,7 @@ def read_by_script(response: Response, table: ClassTable, letters: str) -> Page 
         read_by="script",
         answer_class=root.type.signature,
         longs=tuple(one for one in walked if isinstance(one, str)),
-        texts=_texts(one.elements) if records else {},
+        texts=_texts(elements) if records else {},
     )
 
 
@@ -229,9 +227,7 @@ def _walk(
     path = (*path, found)
     fields = zip(found.type.fields, found.values, strict=True)
     for kind, value in [(_ELEMENTS, found.values)] if found.type.name in _WITHOUT_COUNT else fields:
-        types = {one.type for one in value if one is not None} if kind == _ELEMENTS else ()
-        # What may be rows by the class of one of them, or an empty list.
-        if any(map(table.blocks, types)) or (kind == _ELEMENTS and not value):
+        if kind == _ELEMENTS and (not value or table.may_be_rows(value)):
             yield _List(value, path, in_list)
             continue
         repeated = isinstance(kind, Repeat)
@@ -295,6 +291,18 @@ def _values(flag: object, others: Sequence[object]) -> tuple[Values | None, bool
     if len(numbers) < len(values):
         return None, False
     return numbers, {*numbers} <= {0, 1, None}
+
+
+def _choose_list(lists: Sequence[_List], rows: Mapping[int, Record]) -> _List | None:
+    """The list of rows, or one of none where no list has any; refuse what is not certain."""
+    found = [one for one in lists if any(id(element) in rows for element in one.elements)]
+    if len(found) > 1:
+        raise UndecodableError(f"{len(found)} lists of rows: which one is not known")
+    if not found and any(one.elements for one in lists):
+        raise UndecodableError("the records of a list hold other values than flags")
+    if found and found[0].in_list:
+        raise UndecodableError("the list of rows stands within the records of another list")
+    return next((one for one in found or lists if not one.in_list), None)
 
 
 def _texts(elements: Sequence[GwtObject]) -> dict[Column, tuple[str | None, ...]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vats_exporter.cabinet.errors import TableError, UndecodableError
-from vats_exporter.cabinet.listing import read_trunks
+from vats_exporter.cabinet.listing import make_trunks
 from vats_exporter.cabinet.reading import ClassTable, Page, read_page
 from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, Token, decode
 from vats_exporter.trunks import TRUNK_FIELDS
@@ -108,7 +108,7 @@ def _read_rows(pages: Sequence[tuple[dict[str, Any], Page]]) -> None:
     from vats_exporter.cabinet.settings import FlagPositions  # noqa: PLC0415 - see above
 
     try:
-        trunks, _warnings = read_trunks([page for _document, page in pages], FlagPositions())
+        trunks, _warnings = make_trunks([page for _document, page in pages], FlagPositions())
     except UndecodableError as error:
         if len(pages) == 1:
             pages[0][0]["rows_error"] = str(error)
