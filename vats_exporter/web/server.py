@@ -9,6 +9,7 @@ its socket down, which wakes the thread.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import socket
 import ssl
@@ -40,6 +41,7 @@ _PLAIN_HTTP: Final = "This exporter speaks HTTPS here, and the request was plain
 _NO_TLS: Final = "This exporter speaks plain HTTP here, and not HTTPS."
 
 _log = get_logger(__name__)
+_is_logged: Final = logging.getLogger(__name__).isEnabledFor
 _date: Final = lru_cache(maxsize=1)(partial(formatdate, usegmt=True))
 
 
@@ -299,15 +301,16 @@ class _Connection(StreamRequestHandler):
             response = say(500, "The exporter failed to make this page; its log says where.")
         keeps = request.keeps_connection and not self._web.stopping
         self._send(response, keeps=keeps, with_body=request.method != "HEAD")
-        _log.debug(
-            "request",
-            client=self._client,
-            method=request.method,
-            path=request.path,
-            status=response.status,
-            size=response.length,
-            duration=round(time.perf_counter() - began, 6),
-        )
+        if _is_logged(logging.DEBUG):  # to make the fields takes a tenth of the time of an answer
+            _log.debug(
+                "request",
+                client=self._client,
+                method=request.method,
+                path=request.path,
+                status=response.status,
+                size=response.length,
+                duration=round(time.perf_counter() - began, 6),
+            )
         return keeps
 
     def _read_head(self) -> bytes:
