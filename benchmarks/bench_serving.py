@@ -5,9 +5,10 @@ bytes. All are asked in many short turns, each time in another order, so that wh
 machine does hits all. A figure is the median of the turns' ratios, with the quartiles beside it:
 where they are far apart, the machine was not quiet enough for a measurement.
 
-A virtual machine may take longer to wake an idle core than the exporter to answer, and its threads,
-which wait for each other, wake one more often than nginx does: with eight clients, its ratio on
-idle cores is half of that on busy ones.
+A virtual machine may take longer to wake an idle core than the exporter to answer. One client and
+its server take turns, and whether they do so on one core would be chance: all are kept on one. With
+eight clients the exporter's threads, which wait for each other, wake cores more often than nginx
+does, and its ratio on idle cores is half of that on busy ones.
 
 Goals: at 50 KB 0.4 × nginx with one client, 0.2 × with eight, and 40 × ``start_http_server``; at
 1 MB 0.8 × nginx. node-exporter, in Go, serves its own page, which is of another size and made anew
@@ -16,7 +17,9 @@ for each scrape; it stands for what operators are used to. What is not on PATH i
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
+import os
 import random
 import shutil
 import socket
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
 SIZES = {"50 KB": 72, "1 MB": 1500}
 """Trunks that make a page of about that size."""
 
-TURNS = 15
+TURNS = 13
 SECONDS = 0.25
 WORKERS = 2
 """Processes that the clients are spread over, so that they are not what is measured."""
@@ -241,8 +244,10 @@ def rate(pool: multiprocessing.pool.Pool, port: int, clients: int) -> float:
     return sum(pool.starmap(rate_in_threads, [(port, clients // WORKERS)] * WORKERS))
 
 
-def measure(pool: multiprocessing.pool.Pool, size: str, trunks: int, nginx: str | None) -> None:
-    """Print the figures for one size."""
+def measure(
+    pool: multiprocessing.pool.Pool, size: str, trunks: int, clients: int, nginx: str | None
+) -> None:
+    """Print the figures for pages of one size and so many clients."""
     with ExitStack() as stack:
         ports = {
             name: stack.enter_context(python_server(name, trunks))
@@ -257,21 +262,20 @@ def measure(pool: multiprocessing.pool.Pool, size: str, trunks: int, nginx: str 
         if node is not None:
             ports["node-exporter"] = stack.enter_context(node_exporter(node))
             print(f"node-exporter's page: {len(Client(ports['node-exporter']).fetch())} bytes")
-        for clients in (1, 8):
-            turns: list[dict[str, float]] = []
-            for _ in range(TURNS + 1):
-                order = random.sample(list(ports), len(ports))
-                turns.append({name: rate(pool, ports[name], clients) for name in order})
-            del turns[0]  # all are warm now
-            figures = [f"{size:6} ({len(page)} bytes) c={clients}:"]
-            for name in ports:
-                median = statistics.median(turn[name] for turn in turns)
-                figures.append(f"{name} {median:.0f}/s")
-                if name != "vats-exporter":
-                    ratios = [turn["vats-exporter"] / turn[name] for turn in turns]
-                    low, middle, high = statistics.quantiles(ratios, n=4)
-                    figures[-1] += f" ({middle:.2f} ×, {low:.2f} to {high:.2f})"
-            print("  ".join(figures), flush=True)
+        turns: list[dict[str, float]] = []
+        for _ in range(TURNS + 1):
+            order = random.sample(list(ports), len(ports))
+            turns.append({name: rate(pool, ports[name], clients) for name in order})
+        del turns[0]  # all are warm now
+        figures = [f"{size:6} ({len(page)} bytes) c={clients}:"]
+        for name in ports:
+            median = statistics.median(turn[name] for turn in turns)
+            figures.append(f"{name} {median:.0f}/s")
+            if name != "vats-exporter":
+                ratios = [turn["vats-exporter"] / turn[name] for turn in turns]
+                low, middle, high = statistics.quantiles(ratios, n=4)
+                figures[-1] += f" ({middle:.2f} ×, {low:.2f} to {high:.2f})"
+        print("  ".join(figures), flush=True)
 
 
 def main() -> None:
@@ -280,8 +284,10 @@ def main() -> None:
     if nginx is None:
         print("nginx is not installed: not measured")
     with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
-        for size, trunks in SIZES.items():
-            measure(pool, size, trunks, nginx)
+        cores = os.sched_getaffinity(0)
+        for (size, trunks), clients in itertools.product(SIZES.items(), (1, 8)):
+            os.sched_setaffinity(0, {min(cores)} if clients == 1 else cores)  # servers inherit it
+            measure(pool, size, trunks, clients, nginx)
     print("goals: 50 KB 0.4 × nginx at c=1, 0.2 × at c=8, 40 × start_http_server; 1 MB 0.8 × nginx")
 
 
