@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from vats_exporter.history.history import Change
 from vats_exporter.metrics import table as metrics
-from vats_exporter.metrics.exposition import HEADERS, Exposition, Format, render_trunks
+from vats_exporter.metrics.exposition import HEADERS, Exposition, Format, render_snapshot
 from vats_exporter.redaction import Privacy
 from vats_exporter.trunks import ROW_FLAGS, Flags, Snapshot, Trunk
 
@@ -103,7 +103,7 @@ def registry_of(collector: ClientLibrary | Collected) -> CollectorRegistry:
 
 def render(snapshot: Snapshot) -> Exposition:
     """Write the trunks' page as the collector does, but for the samples of them all."""
-    lines = render_trunks("acme", snapshot, CHANGES, Privacy())
+    lines = render_snapshot("acme", snapshot, CHANGES, Privacy())
     chunks = [
         chunk
         for metric, head in HEADERS[Format.TEXT].items()

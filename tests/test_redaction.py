@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vats_exporter.metrics.exposition import render_trunks
+from vats_exporter.metrics.exposition import render_snapshot
 from vats_exporter.redaction import Privacy, describe_unexpected, redact, register_secrets
 from vats_exporter.trunks import Flags, Snapshot, Trunk
 
@@ -110,7 +110,7 @@ TRUNK = Trunk(
 
 
 def page(privacy: Privacy, *trunks: Trunk) -> str:
-    lines = render_trunks("office", Snapshot(trunks, 0.0), {}, privacy)
+    lines = render_snapshot("office", Snapshot(trunks, 0.0), {}, privacy)
     return b"".join(chain.from_iterable(lines.values())).decode()
 
 

@@ -444,13 +444,13 @@ def test_trunks_are_rendered_once_a_refresh_and_not_in_a_scrape(
     clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: list[str] = []
-    real = exposition.render_trunks
+    real = exposition.render_snapshot
 
     def render(account: str, snapshot: object, changes: object, privacy: object) -> object:
         rendered.append(threading.current_thread().name)
         return real(account, snapshot, changes, privacy)  # type: ignore[arg-type]  # passed through as it came
 
-    monkeypatch.setattr(collector_module, "render_trunks", render)
+    monkeypatch.setattr(collector_module, "render_snapshot", render)
     collector = collector_of(("acme", ScriptedCabinet((WORKING,))), clock=clock)
     for _ in range(3):
         collector.refresh(PATIENCE)

@@ -26,7 +26,7 @@ from vats_exporter.metrics.exposition import (
     escape_column,
     family,
     negotiate,
-    render_trunks,
+    render_snapshot,
     sample_lines,
 )
 from vats_exporter.metrics.table import Metric
@@ -170,7 +170,7 @@ def test_snapshots_have_the_bytes_of_the_client_library(
     change = st.builds(Change, st.integers(1, 9), st.floats(0, 1e10))
     changes = data.draw(st.dictionaries(changed, change, max_size=6))
     snapshot = Snapshot(tuple(trunks), 1_750_000_000.5)
-    lines = render_trunks(account, snapshot, changes, Privacy())
+    lines = render_snapshot(account, snapshot, changes, Privacy())
     for form in Format:
         heads = HEADERS[form].items()
         page = b"".join(text for one, head in heads if one in lines for text in (head, *lines[one]))

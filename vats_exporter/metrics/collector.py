@@ -41,11 +41,11 @@ from vats_exporter.metrics.exposition import (
     HEADERS,
     Exposition,
     Format,
-    TrunkLines,
+    SnapshotLines,
     clean,
     encode,
     family,
-    render_trunks,
+    render_snapshot,
 )
 from vats_exporter.metrics.table import Metric
 from vats_exporter.redaction import Privacy
@@ -101,12 +101,12 @@ class AccountCounters:
             metrics.REFRESH_DURATION: state.duration,
             metrics.LOGIN_RETRY_TIMESTAMP: state.login_retry_at,
         }
-        told = [
+        gauges = [
             family(metric, ((self._account,), value))
             for metric, value in values.items()
             if value is not None
         ]
-        return [*told, *(counted for counted in self._registry.collect() if counted.samples)]
+        return [*gauges, *(counted for counted in self._registry.collect() if counted.samples)]
 
     def trace(self, event: TraceEvent) -> None:
         """Count and log one event of the cabinet's; this is its trace hook."""
@@ -189,7 +189,7 @@ class MonitoredAccount:
         self.history = history or History()
         self._recording = threading.Lock()
         self._retired = False
-        self._rendered: tuple[Snapshot | None, TrunkLines] = (None, {})
+        self._rendered: tuple[Snapshot | None, SnapshotLines] = (None, {})
         self.refresher: Final = Refresher(
             name,
             source,
@@ -211,15 +211,15 @@ class MonitoredAccount:
         with self._recording:
             self._retired = True
 
-    def trunk_lines(self, snapshot: Snapshot | None) -> TrunkLines:
-        """Return the samples of a snapshot's trunks."""
+    def snapshot_lines(self, snapshot: Snapshot | None) -> SnapshotLines:
+        """Return the samples of a snapshot, rendered once."""
         if snapshot is None:
             return {}
         # One tuple, read and replaced whole: the refresh's thread and a scrape's may both come.
         rendered, lines = self._rendered
         if rendered is not snapshot:
             changes = self.history.changes(self.name)
-            lines = render_trunks(self.name, snapshot, changes, self.privacy)
+            lines = render_snapshot(self.name, snapshot, changes, self.privacy)
             self._rendered = (snapshot, lines)
         return lines
 
@@ -233,13 +233,13 @@ class MonitoredAccount:
             return
         self.counters.refreshed(outcome)
         if outcome.snapshot is not None:
-            self.trunk_lines(outcome.snapshot)  # rendered here, so that no scrape waits for it
+            self.snapshot_lines(outcome.snapshot)  # rendered here, so that no scrape waits for it
 
 
 _BUILD: Final = family(metrics.BUILD_INFO, ([__version__, platform.python_version()], 1))
 
 Accounts = tuple[MonitoredAccount, ...]
-Seen = tuple[tuple[AccountState, object], ...]  # of each account, and its counters' version
+States = tuple[tuple[AccountState, object], ...]  # of each account, and its counters' version
 
 
 class Collector:
@@ -286,7 +286,7 @@ class Collector:
     def page(self, form: Format) -> Exposition:
         """Return the page as it is: the same object, until something changes."""
         accounts, history = () if self._probe_only else self.accounts, self.history
-        seen = tuple((one.refresher.peek(), one.counters.version) for one in accounts)
+        states = tuple((one.refresher.peek(), one.counters.version) for one in accounts)
         successful, succeeded_at = self._loaded
         own = {
             metrics.CONFIG_RELOAD_SUCCESSFUL: successful,
@@ -298,26 +298,26 @@ class Collector:
         with self._lock:
             if time.monotonic() - self._second >= 1.0:
                 self._second = time.monotonic()
-            made_of = (accounts, seen, self._second, *own.values())
+            made_of = (accounts, states, self._second, *own.values())
             if form not in self._pages or self._pages[form][0] != made_of:
-                chunks = self._chunks[form](accounts, seen)
-                told = [family(metric, ((), value)) for metric, value in own.items()]
-                families = [_BUILD, *told, *self._process.collect()]
+                chunks = self._chunks[form](accounts, states)
+                gauges = [family(metric, ((), value)) for metric, value in own.items()]
+                families = [_BUILD, *gauges, *self._process.collect()]
                 page = Exposition([*chunks, encode(families, form)], form)
                 self._pages[form] = made_of, page
             return self._pages[form][1]
 
 
-def write_accounts(form: Format, accounts: Accounts, seen: Seen) -> list[bytes]:
-    """Write all samples of the accounts as they are seen."""
+def write_accounts(form: Format, accounts: Accounts, states: States) -> list[bytes]:
+    """Write all samples of the accounts in these states."""
     families: dict[str, Family] = {}
     lines: dict[Metric, list[bytes]] = {metric: [head] for metric, head in HEADERS[form].items()}
-    for account, (state, _) in zip(accounts, seen, strict=True):
+    for account, (state, _) in zip(accounts, states, strict=True):
         for one in account.counters.families(state):
             known = families.setdefault(one.name, one)
             if known is not one:
                 known.samples += one.samples
-        for metric, texts in account.trunk_lines(state.snapshot).items():
+        for metric, texts in account.snapshot_lines(state.snapshot).items():
             lines[metric] += texts
     chunks = [text for texts in lines.values() if len(texts) > 1 for text in texts]
     return [*chunks, encode(families.values(), form)]

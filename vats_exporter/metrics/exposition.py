@@ -1,4 +1,4 @@
-"""Prometheus' exposition formats: what prometheus_client writes, and the trunks' lines as bytes.
+"""Prometheus' exposition formats: what prometheus_client writes, and a snapshot's lines as bytes.
 
 The lines of ten thousand trunks are written here, all of a family at once; everything else is given
 to prometheus_client. The bytes are those of its ``generate_latest`` for the same families.
@@ -27,7 +27,9 @@ from vats_exporter.history.history import Changes
 from vats_exporter.metrics import table
 from vats_exporter.metrics.table import Metric
 from vats_exporter.redaction import Privacy
-from vats_exporter.trunks import FLAGS, Snapshot
+from vats_exporter.trunks import FLAGS, Snapshot, Trunk
+
+_Column = list[float | None]  # of one value for each trunk; None where it is not known
 
 _number: Final[Callable[[float | None], str]] = floatToGoString
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -109,16 +111,17 @@ def sample_lines(
     return b"".join(pieces)
 
 
-TrunkLines = dict["Metric", list[bytes]]  # the samples of an account's snapshot, by family
+SnapshotLines = dict[Metric, list[bytes]]
+"""The samples of an account's snapshot, by family."""
 
 HEADERS: Final = {
     form: {one: encode([family(one)], form) for one in table.METRICS} for form in Format
 }
 
 
-def render_trunks(
+def render_snapshot(
     account: str, snapshot: Snapshot, changes: Changes, privacy: Privacy
-) -> TrunkLines:
+) -> SnapshotLines:
     """Write the samples of a snapshot: of each of its trunks, and of them all."""
     trunks = snapshot.trunks
     if any(privacy):
@@ -144,26 +147,38 @@ def render_trunks(
         (table.REFRESH_TIMESTAMP, shared, [b""], [snapshot.taken_at]),
         (table.DETAILS_TIMESTAMP, shared, [b""], [min(details, default=None)]),
     ]
-    known = {flag.key: list(map(flag.of, trunks)) for flag in FLAGS}
-    # A flag that never changed has 0 changes, if it is known.
-    totals = {key: [None if one is None else 0.0 for one in known[key]] for key in known}
-    dates: dict[str, list[float | None]] = {key: [None] * len(trunks) for key in known}
-    place = {trunk.ref: at for at, trunk in enumerate(trunks)} if changes else {}
-    for (ref, key), change in changes.items():
-        if ref in place and key in known:
-            totals[key][place[ref]], dates[key][place[ref]] = change
+    columns = _flag_columns(trunks, changes)
     for flag in FLAGS:
         flagged = b'%b,flag="%b"' % (shared, flag.key.encode())
+        now, totals, dates = columns[flag.key]
         samples += (
-            (table.TRUNK_FLAGS[flag], shared, own, known[flag.key]),
-            (table.TRUNK_FLAG_CHANGES, flagged, own, totals[flag.key]),
-            (table.TRUNK_FLAG_CHANGED_TIMESTAMP, flagged, own, dates[flag.key]),
+            (table.TRUNK_FLAGS[flag], shared, own, now),
+            (table.TRUNK_FLAG_CHANGES, flagged, own, totals),
+            (table.TRUNK_FLAG_CHANGED_TIMESTAMP, flagged, own, dates),
         )
-    written: TrunkLines = defaultdict(list)
+    written: SnapshotLines = defaultdict(list)
     for metric, labels, differing, values in samples:
         if text := sample_lines(metric.name, labels, differing, values):
             written[metric].append(text)
     return written
+
+
+def _flag_columns(
+    trunks: Sequence[Trunk], changes: Changes
+) -> dict[str, tuple[_Column, _Column, _Column]]:
+    """Return by flag, trunk by trunk: its values, how often it changed, and when last."""
+    columns: dict[str, tuple[_Column, _Column, _Column]] = {}
+    for flag in FLAGS:
+        values: _Column = [*map(flag.of, trunks)]
+        # A flag that never changed has 0 changes, if it is known.
+        totals = [None if value is None else 0.0 for value in values]
+        columns[flag.key] = values, totals, [None] * len(trunks)
+    place = {trunk.ref: at for at, trunk in enumerate(trunks)} if changes else {}
+    for (ref, key), change in changes.items():
+        if ref in place and key in columns:
+            _, totals, dates = columns[key]
+            totals[place[ref]], dates[place[ref]] = change
+    return columns
 
 
 class Exposition:

@@ -35,8 +35,8 @@ class Probe:
             family(metrics.PROBE_SUCCESS, ((), self._in_time and self._state.up)),
             family(metrics.PROBE_DURATION, ((), self._duration)),
         )
-        seen = ((self._state, None),)
-        return [*write_accounts(form, (self._account,), seen), encode(probed, form)]
+        states = ((self._state, None),)
+        return [*write_accounts(form, (self._account,), states), encode(probed, form)]
 
     def debug_page(self) -> tuple[bytes, ...]:
         """Tell a person how it went, step by step, without anything secret.
