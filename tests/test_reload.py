@@ -337,6 +337,23 @@ def test_trunks_are_expected_to_be_off_from_the_next_refresh_on_without_a_new_si
     assert cabinet.stats()["sign_ins"] == 3
 
 
+def test_what_a_file_said_that_is_not_named_any_more_does_not_come_back(
+    running: Reloadable, cabinet: SimulatedCabinet, tmp_path: Path
+) -> None:
+    first, *others = running.config.accounts
+    file = tmp_path / "off.txt"
+    file.write_text(cabinet.account("demo-1").enterprise.trunks()[0].phone)
+    expected = changed(first, expected_off_file=file)
+    cache = CacheSettings(ttl=0.0, stale=60.0)
+    for account, count in ((expected, 1), (first, 0), (expected, 0)):
+        running.next = changed(running.config, accounts=[account, *others], cache=cache)
+        running.exporter.reload()
+        page = running.page()
+        assert page.count("\nvats_trunk_expected_off{") == count
+        file.write_bytes(b"\xff")
+    assert 'vats_up{account="demo-1"} 1.0' in page
+
+
 @pytest.mark.parametrize("enabled", [False, True])
 def test_how_details_are_read_matters_where_they_are_read(
     running: Reloadable, cabinet: SimulatedCabinet, enabled: bool

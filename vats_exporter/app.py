@@ -17,6 +17,7 @@ from vats_exporter.config.loading import display
 from vats_exporter.config.models import AccountSettings, Config
 from vats_exporter.config.problems import ConfigError
 from vats_exporter.details import DetailedSource
+from vats_exporter.expected_off import ExpectedOff
 from vats_exporter.history.kept import open_history
 from vats_exporter.logs import get_logger
 from vats_exporter.metrics.collector import AccountCounters, Collector, MonitoredAccount
@@ -174,9 +175,11 @@ class Exporter:
             else:
                 account = self._account(one, account, old)
             account.labels = one.labels
+            marks = one.expected_off or one.expected_off_file
+            if not marks:  # else a later file that cannot be read would have this one's entries
+                account.expected_off = ExpectedOff()
             account.expected_off.entries = one.expected_off
             account.expected_off.file = one.expected_off_file
-            marks = one.expected_off or one.expected_off_file
             account.refresher.mark = account.expected_off.mark if marks else None
             self._running[one.name] = one, account
         self._collector.accounts = tuple(account for _, account in self._running.values())
