@@ -29,7 +29,7 @@ MOST_WORK: Final = 8 << 20  # as much as parsing so many characters; real classe
 _LEAST_PARSED: Final = 128  # characters that parsing a few counts as
 _BROKEN: Final = 16  # times that broken code counts, which may take long
 _SEARCHED: Final = 8  # characters searched that count as one parsed
-_MOST_KEPT: Final = 512  # functions: helpers are used often, handlers once
+_MOST_KEPT: Final = 64  # functions: helpers are used often, handlers once
 _MOST_SIBLINGS: Final = 8  # functions right before a place, of which one is around it
 _LONGEST_NAME: Final = 256
 
