@@ -56,4 +56,4 @@ def test_a_table_whose_strings_are_not_in_the_order_of_their_use_is_refused() ->
 
 
 def test_a_string_may_be_used_wherever_its_number_stands_from_the_first_place_on() -> None:
-    assert [*stream([1, 3, 2, 2, 3, 3, 4, 5]).each(3)] == [4, 5]
+    assert [*stream([1, 3, 2, 2, 3, 3, 4, 5]).uses(3)] == [4, 5]

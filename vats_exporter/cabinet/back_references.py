@@ -10,7 +10,7 @@ possible.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, product, repeat
 from typing import Final
 
@@ -25,11 +25,11 @@ _FEW: Final = 4  # rows, the first ones, that may be known to be referred to
 
 
 def resolve(tokens: Tokens, rows: Rows) -> list[Record]:
-    """Give the rows, with the flags looked up that are references; refuse what is not certain."""
+    """Give the rows, their flags looked up that are back references; refuse what is not certain."""
     blocks, records = rows.blocks, rows.blocks.records
     flags = [record.values[FLAG] or 0 for record in records]
     referring = [(flag, at) for flag, at in zip(flags, blocks.starts, strict=True) if flag < 0]
-    first = dict(reversed(referring))
+    first = dict(reversed(referring))  # where the first row begins that has each of them
     rest = tokens.all[blocks.ends[-1] :]
     behind = {token for token in rest if isinstance(token, int) and token < 0}
     # Where rows may begin whose numbers can be certain: the first ones, and a longer list's first,
@@ -43,12 +43,22 @@ def resolve(tokens: Tokens, rows: Rows) -> list[Record]:
         raise UndecodableError("one of the rows may come twice")
     if not first:
         return records
+    meant = _look_up(tokens, rows, first, least, most)
+    return [Record(ref, tuple(meant.get(one, one) for one in values)) for ref, values in records]
+
+
+def _look_up(
+    tokens: Tokens, rows: Rows, first: Mapping[int, int], least: Sequence[int], most: Sequence[int]
+) -> Mapping[int | None, int]:
+    """The values that back references mean, by where each comes first and how objects count."""
+    blocks = rows.blocks
+    flags = [record.values[FLAG] or 0 for record in blocks.records]
     # A field that shares its values spells each out once: nothing before is it.
     spelled = [*zip(flags, blocks.ends, blocks.kinds, strict=True)]
     own = {flag: end - 5 for flag, end, kind in spelled if kind}
-    if len(own) < len(flags) - blocks.kinds.count(0) or len(referring) < _SHARES:
+    if len(own) < len(flags) - blocks.kinds.count(0) or sum(one < 0 for one in flags) < _SHARES:
         own = {}
-    objects = [place for place in range(last) if most[place] < most[place + 1]]
+    objects = [place for place in range(max(first.values())) if most[place] < most[place + 1]]
     values = [*_values(tokens, rows, objects)]
     choices = [
         {
@@ -63,8 +73,7 @@ def resolve(tokens: Tokens, rows: Rows) -> list[Record]:
     meanings = {way for way in ways if len({*way}) == len(way)}
     if len(meanings) != 1 or _UNKNOWN in (meaning := meanings.pop()):
         raise UndecodableError("what the flag at 4 refers to is not certain")
-    meant: Mapping[int | None, int] = dict(zip(first, meaning, strict=True))
-    return [Record(ref, tuple(meant.get(one, one) for one in values)) for ref, values in records]
+    return dict(zip(first, meaning, strict=True))
 
 
 def _count_objects(tokens: Tokens, rows: Rows, end: int) -> tuple[list[int], list[int]]:

@@ -121,7 +121,7 @@ def find_rows(tokens: Tokens) -> Rows:
     first_block, last_id = blocks.starts[0], blocks.ends[-1]
     headers = tokens.headers()
     between = {
-        record: _between(tokens.each(record), blocks)
+        record: _between(tokens.uses(record), blocks)
         for record in {header.record for header in headers} - {0}
     }
     of_rows = [header for header in headers if between.get(header.record)]

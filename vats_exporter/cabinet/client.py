@@ -190,9 +190,10 @@ class CabinetClient:
             )
 
     def discover(self) -> Discovery:
-        """Discover the cabinet's names again, which is needed before a change.
+        """Discover the cabinet's names again, as is needed before a change.
 
-        A call whose parameters are all plain Java types also works with a stale policy. [gwt]
+        A call whose parameters are all plain Java types also works by names that are out of date,
+        so nothing else would tell. [gwt]
         """
         with self._alone():
             self.discovery = None

@@ -96,7 +96,7 @@ class Discovery:
         self._settings = settings
         # The linker writes this into a permutation that can load fragments. [gwt]
         self._path = path if "deferredjs" in text else ""
-        self._vain: set[str] = set()
+        self._vain: set[str] = set()  # what was looked for, and is in no fragment
         self._use(text)
 
     def policy(self, service: Service) -> str:

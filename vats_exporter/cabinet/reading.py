@@ -116,7 +116,7 @@ def read_page(
         rows = find_rows(tokens)
         records = tuple(resolve(tokens, rows) if rows.refers_back else rows.blocks.records)
     except (MalformedError, UndecodableError) as error:
-        if by_script:
+        if by_script:  # exact by itself; its rows need not be certain without classes as well
             return by_script
         why = "no class in the answer holds a row, and by its tokens: " if table else ""
         raise UndecodableError(f"{why}{error}") from None

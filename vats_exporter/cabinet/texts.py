@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import sub
@@ -59,20 +59,19 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
     of_rows = zip(rows.begins, rows.begins_by, blocks.starts, blocks.ends, strict=True)
     edges = [*chain.from_iterable(of_rows)]
     sides, tail, in_rows = set(), [], []
-    told = zip(map(normalise_phone, tokens.strings), tokens.earliest, tokens.latest, strict=True)
-    for number, (phone, place, latest) in enumerate(told):
-        if phone:
-            spots: Collection[int] = _spots(edges, place)
-            if latest > place:
-                others = [at for at in range(place + 1, latest + 1) if tokens.all[at] == number]
-                spots = {*spots, *chain.from_iterable(_spots(edges, at) for at in others)}
-            certain = max(spots) if len(spots) == 1 else -1
-            if certain == 2 * last + 1:
-                tail.append((place, phone))
-                continue
-            if certain >= 0:
-                sides.add(certain % 2)
-            in_rows.append((place, phone, spots))
+    for number, phone in enumerate(map(normalise_phone, tokens.strings)):
+        if not phone:
+            continue
+        place, latest = tokens.earliest[number], tokens.latest[number]
+        others = [at for at in range(place + 1, latest + 1) if tokens.all[at] == number]
+        spots = {*chain.from_iterable(_spots(edges, at) for at in (place, *others))}
+        certain = max(spots) if len(spots) == 1 else -1
+        if certain == 2 * last + 1:
+            tail.append((place, phone))
+            continue
+        if certain >= 0:
+            sides.add(certain % 2)
+        in_rows.append((place, phone, spots))
     if not (last or in_rows) and len(tail) == 1:
         sides = {1}  # behind the block of the only row
     if len(sides) != 1:

@@ -236,7 +236,7 @@ class Transport:
         self._drop()
 
     def close(self) -> None:
-        """End a call under way, whose own thread closes the connection, as it stumbles else."""
+        """End a call under way; its own thread closes the connection then."""
         self._end(errors.UnreachableError, "the connection was closed")
 
     def _drop(self) -> None:

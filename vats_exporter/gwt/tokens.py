@@ -98,7 +98,7 @@ class Tokens:
         token = self.all[place]
         return self.names[token] if token in self.names and place >= self.earliest[token] else ""
 
-    def each(self, number: int) -> list[int]:
+    def uses(self, number: int) -> list[int]:
         """Where a string may be used."""
         places = [self.earliest[number]]
         with suppress(ValueError):
@@ -109,7 +109,7 @@ class Tokens:
     def headers(self) -> list[Header]:
         """What may be the beginning of a list of objects of the application, in order."""
         found = []
-        for place in sorted(chain.from_iterable(map(self.each, self.collections))):
+        for place in sorted(chain.from_iterable(map(self.uses, self.collections))):
             counts = self.letters[place + 1 : place + 2] in ("1", "i", "n")
             if not counts or place + 1 in self.certain:
                 continue
