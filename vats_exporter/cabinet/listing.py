@@ -43,27 +43,34 @@ MAX_ROWS: Final = 1_000_000  # more than any enterprise has: the cabinet repeats
 
 
 def read_all(
-    read_page: Callable[[int], Page], settings: CabinetSettings, known: Plausibility
+    read_page: Callable[[int], Page], settings: CabinetSettings, plausibility: Plausibility
 ) -> Listing:
     """Read all pages, by their number from 0; an ``IncompleteError`` if they make up no list."""
     pages: list[Page] = []
-    page_of: dict[str, int] = {}
+    page_of: dict[str, int] = {}  # the number of a row's page, from 1, by its reference
     while True:
         page = read_page(len(pages))
         pages.append(page)
-        known.check_page(pages, page_of, settings.page_size)
+        plausibility.check_page(page, len(pages))
+        _check_rows(pages, page_of, settings.page_size)
+        if not page.records:
+            break
         short = len(page.records) < settings.page_size and settings.check_total
-        if not page.records or (short and known.total_confirmed and page.total == len(page_of)):
+        if short and plausibility.total_confirmed and page.total == len(page_of):
             break
         if len(page_of) >= MAX_ROWS:
             raise IncompleteError(f"list: no end after {len(page_of)} rows on {len(pages)} pages")
-    remark = known.check_total(pages, len(page_of)) if settings.check_total else ""
-    known.believe(pages)
+    remark = plausibility.check_total(pages, len(page_of)) if settings.check_total else ""
+    plausibility.believe(pages)
+    return _make_listing(pages, settings.flags, [remark] if remark else [])
+
+
+def _make_listing(pages: Sequence[Page], positions: FlagPositions, warnings: list[str]) -> Listing:
+    """Make the listing of all pages; the warnings are what is to be said of them already."""
     trunks: list[Trunk] = []
-    warnings = [remark] if remark else []
     # Another reader, or a cabinet that was redeployed between two pages, has other columns.
     for _, group in groupby(pages, key=attrgetter("answer_class", "read_by")):
-        read, told = make_trunks([*group], settings.flags)
+        read, told = make_trunks([*group], positions)
         trunks += read
         warnings += told
     # The list was read by the rows alone if one of its pages was.
@@ -72,6 +79,30 @@ def read_all(
         warnings.append(f"read by the block of each row, not by the cabinet's script: {reason}")
     read_by = "block" if reason else "script"
     return Listing(tuple(trunks), tuple(warnings), len(pages), read_by)
+
+
+def _check_rows(pages: Sequence[Page], page_of: dict[str, int], page_size: int) -> None:
+    """Note the rows of the last page in ``page_of``; refuse too many, and those shown before."""
+    number = len(pages)
+    refs = [record.ref for record in pages[-1].records]
+    first = page_of.get(refs[0], number) if refs else number
+    if first < number and refs == [record.ref for record in pages[first - 1].records]:
+        raise IncompleteError(
+            f"list: page {number} is page {first} again; "
+            "list_tail may have {page} in the wrong place"
+        )
+    for ref in refs:
+        if ref in page_of:
+            raise IncompleteError(
+                f"list: trunk {ref} comes twice, on pages {page_of[ref]} and {number}; "
+                "the list changed while it was read"
+            )
+        page_of[ref] = number
+    if len(refs) > page_size:
+        raise IncompleteError(
+            f"list: page {number} has {len(refs)} rows, {page_size} were asked for; "
+            "list_tail may have {page_size} in the wrong place"
+        )
 
 
 class Plausibility:
@@ -104,38 +135,18 @@ class Plausibility:
         self.session += 1
         self.reference = reference
 
-    def check_page(self, pages: Sequence[Page], page_of: dict[str, int], page_size: int) -> None:
-        """Refuse another enterprise's page, and one that shows again what was shown before."""
-        number, page = len(pages) - 1, pages[-1]
-        if number == 0:
+    def check_page(self, page: Page, number: int) -> None:
+        """Refuse another enterprise's page; it is the ``number``-th of its list."""
+        if number == 1:
             self._redeployed = False
         shown = self.reference in page.longs
         if page.answer_class == self._showing and page.longs and not shown:
             raise IncompleteError(
-                f"list: page {number + 1} does not show the enterprise's reference, as those "
-                "before did: it may be another enterprise's"
+                f"list: page {number} does not show the enterprise's reference, as those before "
+                "did: it may be another enterprise's"
             )
         if page.records and shown:
             self._showing = page.answer_class
-        refs = [record.ref for record in page.records]
-        first = page_of.get(refs[0], number) if refs else number
-        if first < number and refs == [record.ref for record in pages[first].records]:
-            raise IncompleteError(
-                f"list: page {number + 1} is page {first + 1} again; "
-                "list_tail may have {page} in the wrong place"
-            )
-        for ref in refs:
-            if ref in page_of:
-                raise IncompleteError(
-                    f"list: trunk {ref} comes twice, on pages {page_of[ref] + 1} and {number + 1}; "
-                    "the list changed while it was read"
-                )
-            page_of[ref] = number
-        if len(refs) > page_size:
-            raise IncompleteError(
-                f"list: page {number + 1} has {len(refs)} rows, {page_size} were asked for; "
-                "list_tail may have {page_size} in the wrong place"
-            )
 
     def check_total(self, pages: Sequence[Page], rows: int) -> str:
         """Compare the number beside a list with its rows; a difference may be but a remark."""
