@@ -31,7 +31,7 @@ from vats_exporter.demo import SimulatedCabinet, make_accounts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TURNS = 9
+TURNS = 15
 REST = 3.0
 """Seconds after the first page at which memory is looked at."""
 
