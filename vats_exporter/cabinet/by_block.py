@@ -271,7 +271,7 @@ def _check_only_list(
                 raise UndecodableError("the rows may be of a shorter list")
             continue
         # The class of a single row is not known for certain, nor that two records have begun.
-        behind = _most_nothing(letters[ends[-1] :])
+        behind = _most_without_rows(letters[ends[-1] :])
         nearer = count == 1 and place > rows.headers[-1] and length - known - 1 <= behind
         if begun - (length in tokens.valued) < length or nearer:
             raise UndecodableError(f"the rows may be of a list of {length}")
@@ -304,13 +304,13 @@ def _may_be_made_up(tokens: Tokens, rows: Rows, ended: int, place: int, length: 
         for end, first, last in gaps
     ]
     left = len(ends) - ended
-    missing = sum(before[1:ended]) + _most_nothing(letters[ends[ended - 1] : place])
-    more = sum(before[ended:]) + _most_nothing(letters[ends[-1] :])
+    missing = sum(before[1:ended]) + _most_without_rows(letters[ends[ended - 1] : place])
+    more = sum(before[ended:]) + _most_without_rows(letters[ends[-1] :])
     return left <= missing and length <= left + more
 
 
-def _most_nothing(letters: str) -> int:
-    """How many tokens in a row may be elements that are null or references."""
+def _most_without_rows(letters: str) -> int:
+    """How many successive tokens may be elements that are no rows: null and references."""
     return max(map(len, re.findall("[0-]+", letters)), default=0)
 
 

@@ -217,7 +217,7 @@ class CabinetClient:
     ) -> T:
         """Ask by the names in force, and what else is given; sign in or discover if necessary.
 
-        Unless ``renew``, the session and the names that there are have to do.
+        Unless ``renew``, it fails where either would be necessary.
         """
         if not renew and not (self._signed_in and self.discovery):
             raise errors.SessionEndedError(f"{service.call}: not signed in")

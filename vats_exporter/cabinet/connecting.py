@@ -17,7 +17,7 @@ from vats_exporter.cabinet.settings import CabinetSettings, Timeouts, TlsSetting
 
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 
-# What the libraries raise about an answer; some let what they stumble over through as it is.
+# What the libraries raise about an answer; of some that they cannot parse, a ValueError.
 FAULTS: Final = (http.client.HTTPException, OSError, ValueError)
 
 # What helps, with OpenSSL's codes for a wrong certificate, and its reasons to end a handshake.

@@ -134,7 +134,7 @@ _read_json: Final = JSONDecoder().raw_decode
 
 
 def read_quickly(data: bytes | str) -> _Parts | None:
-    """Read an answer with ``json``; ``None`` where that can't be trusted, be it right or wrong."""
+    """Read an answer with ``json``; ``None`` where that cannot be trusted to be right."""
     pieces: list[bytes] = []
     start, seam = _FIRST, b"].concat(["
     try:

@@ -1,4 +1,4 @@
-"""Counts what happens to the accounts, and builds the page that Prometheus reads of it.
+"""Accounts as Prometheus sees them: counted, refreshed and rendered; and the page of them all.
 
 What changes together is made together, and no more often: the samples of an account's snapshot once
 a refresh, in its thread; the other samples when a refresh ended or a call was made; the process's

@@ -252,7 +252,7 @@ class _Connection(StreamRequestHandler):
             socket.socket.shutdown(self.request, how)
 
     def _begin(self) -> None:
-        """Begin TLS where it is on; an OSError ends a client that does not speak as wanted."""
+        """Begin TLS where it is on; an OSError ends one that speaks otherwise, or may not come."""
         speaks_tls = socket.socket.recv(self.request, 1, socket.MSG_PEEK) == _HANDSHAKE
         if speaks_tls is (self._tls is None):
             self._say_plainly(400, _NO_TLS if speaks_tls else _PLAIN_HTTP)
