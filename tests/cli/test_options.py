@@ -142,6 +142,37 @@ def test_what_is_wrong_with_a_configuration_is_said_in_russian(run: Run, file: P
         assert not re.search(r"\b(the|is|must|not|of|line|unknown)\b", said), line
 
 
+@pytest.mark.parametrize(
+    ("line", "status", "reason"),
+    [
+        ("check --config.file", 2, "cannot read it: Is a directory"),
+        ("events --history.file", 1, "cannot read it: not a file"),
+        ("events --history.file {history} --export", 1, "cannot make it: File exists"),
+        ("trunks enable --file", 1, "cannot read it: Is a directory"),
+        ("import-har", 1, "cannot read it: Is a directory"),
+        ("import-har {recording} --output", 1, "cannot be written: File exists"),
+        ("decode", 1, "cannot read it: Is a directory"),
+    ],
+)
+def test_a_folder_in_place_of_a_file_is_one_line(
+    run: Run, tmp_path: Path, line: str, status: int, reason: str
+) -> None:
+    with KeptHistory(tmp_path / "history.db") as history:
+        history.record("office", snapshot(0, trunk("A")))
+    recording = Path(__file__).parents[1] / "tools" / "har" / "two_hosts.har"
+    (tmp_path / "folder").mkdir()
+    given = line.format(history=tmp_path / "history.db", recording=recording).split()
+    ended = run(*given, str(tmp_path / "folder"))
+    assert (ended.status, ended.stderr) == (status, f"{tmp_path}/folder: {reason}\n")
+
+
+def test_a_file_without_rights_is_one_line_of_the_one_that_opens_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    assert run("check", "--config.file", str(configure(tmp_path))).status == 0
+
+
 def test_ctrl_c_breaks_off_what_is_being_read(
     run: Run, config: tuple[str, str], cabinet: SimulatedCabinet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

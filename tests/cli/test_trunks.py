@@ -606,6 +606,8 @@ def test_a_file_of_phones_in_another_encoding_is_told(
     ended = run("trunks", "disable", *config, "--file", str(file), "--yes")
     assert (ended.status, ended.stdout) == (1, "")
     assert ended.stderr == f"{file}: not UTF-8 at byte 15\n"
+    ended = run("--lang", "ru", "trunks", "disable", *config, "--file", str(file), "--yes")
+    assert ended.stderr == f"{file}: не UTF-8, начиная с байта 15\n"
 
 
 def test_nothing_is_changed_while_an_account_cannot_be_read(

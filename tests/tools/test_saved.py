@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -172,4 +173,14 @@ def test_a_text_is_read_in_the_encodings_of_editors(tmp_path: Path) -> None:
         assert read_text(str(file)) == "79161234567  # касса"
     file.write_text("касса", "cp1251")
     with pytest.raises(ValueError, match="not UTF-8 at byte 0"):
+        read_text(str(file))
+
+
+def test_a_recording_of_many_answers_is_read_and_what_is_longer_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "visit.har"
+    file.write_text('{"log": ')
+    os.truncate(file, 1 << 28)  # with a hole, which takes no room
+    assert len(read_text(str(file))) == 1 << 28
+    os.truncate(file, (1 << 28) + 1)
+    with pytest.raises(ValueError, match="longer than 268435456 bytes"):
         read_text(str(file))

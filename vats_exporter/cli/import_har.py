@@ -13,7 +13,7 @@ from vats_exporter.cabinet.settings import CabinetSettings
 from vats_exporter.cli import options
 from vats_exporter.cli.output import _, failing, sentence, shown, tell, write
 from vats_exporter.tools.har import Recording, RecordingError, read_recording
-from vats_exporter.tools.saved import read_saved
+from vats_exporter.tools.saved import read_text
 
 
 @options.command(
@@ -25,7 +25,7 @@ from vats_exporter.tools.saved import read_saved
     "Write the configuration there; an existing file is not overwritten.  "
     "[default: standard output]",
 )
-@click.argument("file", type=click.Path(dir_okay=False), metavar="FILE")
+@click.argument("file", type=click.Path(readable=False), metavar="FILE")
 def command(*, name: str, output: Path | None, file: str) -> None:
     """Generate an account's configuration from a browser recording.
 
@@ -39,7 +39,7 @@ def command(*, name: str, output: Path | None, file: str) -> None:
     """
     no_json, source = (ValueError, RecursionError), shown(file)
     with failing((ValueError, RecordingError), "{file}: {error}", file=source):
-        saved = read_saved(file)
+        saved = read_text(file)
         with failing(no_json, "{file}: cannot be read as JSON: {error}", file=source):
             document = json.loads(saved)
         found = read_recording(document)

@@ -40,7 +40,7 @@ Declare = Callable[[Callable[..., Any]], Any]
 # Where a configuration is looked for if none is named, in this order.
 CONFIG_FILES: Final = (Path("vats-exporter.yml"), Path("/etc/vats-exporter/vats-exporter.yml"))
 _TYPES: Final = {
-    "FILE": click.Path(dir_okay=False, path_type=Path),
+    "FILE": click.Path(readable=False, path_type=Path),  # whoever uses it says what is wrong
     "DIR": click.Path(file_okay=False, path_type=Path),
     "PORT": click.IntRange(0, 65535),
 }

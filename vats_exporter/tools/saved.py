@@ -11,13 +11,15 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from vats_exporter.cabinet.errors import TableError, UndecodableError
 from vats_exporter.cabinet.listing import make_trunks
 from vats_exporter.cabinet.reading import ClassTable, Page, read_page
 from vats_exporter.gwt import DEFAULT_LIMIT, GwtError, Token, decode
 from vats_exporter.trunks import TRUNK_FIELDS
+
+_LONGEST: Final = 4 * DEFAULT_LIMIT  # bytes: a browser's recording holds many answers
 
 
 def read_saved(name: str) -> bytes | str:
@@ -28,9 +30,11 @@ def read_saved(name: str) -> bytes | str:
     """
     try:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as opened:
-            data: bytes = opened.read(2 * DEFAULT_LIMIT + 1)  # UTF-16 has two bytes a character
+            data: bytes = opened.read(_LONGEST + 1)
     except OSError as error:
         raise ValueError(f"cannot read it: {error.strerror or error}") from None
+    if len(data) > _LONGEST:
+        raise ValueError(f"longer than {_LONGEST} bytes")
     encoding = json.detect_encoding(data)
     if encoding.startswith("utf-8"):
         return data.removeprefix(BOM_UTF8).strip()
