@@ -15,6 +15,5 @@ passes through, in this order::
       texts              phones and names beside the blocks
     listing              all pages or none; whether the list is believed; trunks
 
-``contract`` has what is known of the services and of a trunk's forms, ``settings`` what can be
-configured, ``errors`` what can go wrong, ``selector`` how a trunk's selector is moved.
+``contract`` has what is known of the services and forms, ``selector`` how a selector is moved.
 """

@@ -40,6 +40,7 @@ KNOWN_PATTERNS: Final = {  # and what they mean [user]
     "0011": "switched off, marked for deletion",
 }
 FLAG: Final = FLAG_POSITIONS.index(4)  # where the flag at 4 stands among a row's values
+Headers = list[Header]  # of all lists in an answer, or those whose elements may be the rows
 
 _BLOCK: Final = re.compile(
     "is(?:"
@@ -148,6 +149,7 @@ def find_rows(tokens: Tokens) -> Rows:
         rest=rest,
     )
     if len(headers) > 1:
+        _check_length(tokens, rows, headers, of_rows)
         _check_only_list(tokens, rows, headers, of_rows)
     _check_alike(tokens, rows)
     return rows
@@ -167,8 +169,7 @@ def _find_blocks(tokens: Tokens) -> Blocks:
                 continue
             unusual += 1
         start = place - _VALUES - (not is_short)
-        values = all_tokens[start:place]
-        values.reverse()
+        values = all_tokens[start:place][::-1]
         if is_short:
             values[FLAG] = values[FLAG] or None
         kinds.append(0 if is_short else values.pop(FLAG + 1))
@@ -247,16 +248,10 @@ def _between(places: list[int], blocks: Blocks) -> tuple[list[int], list[int]] |
     return [places[at] for at in after], [places[at - 1] for at in before]
 
 
-def _check_only_list(
-    tokens: Tokens, rows: Rows, headers: Sequence[Header], of_rows: Sequence[Header]
-) -> None:
-    """Refuse rows that other lists explain as well.
-
-    They may be a longer list's, whose others are null or references; or two lists', of which one
-    may make up for the other's with null and references; or be referred to by another list.
-    """
-    letters, starts, ends = tokens.letters, rows.blocks.starts, rows.blocks.ends
-    start, count = starts[0], len(ends)
+def _check_length(tokens: Tokens, rows: Rows, headers: Headers, of_rows: Headers) -> None:
+    """Refuse rows that may be a longer list's, whose others are no rows, or a shorter list's."""
+    start, ends = rows.blocks.starts[0], rows.blocks.ends
+    count = len(ends)
     for place, length, known, record in of_rows:
         if place > start or length < count:
             continue
@@ -271,10 +266,19 @@ def _check_only_list(
                 raise UndecodableError("the rows may be of a shorter list")
             continue
         # The class of a single row is not known for certain, nor that two records have begun.
-        behind = _most_without_rows(letters[ends[-1] :])
+        behind = _most_without_rows(tokens.letters[ends[-1] :])
         nearer = count == 1 and place > rows.headers[-1] and length - known - 1 <= behind
         if begun - (length in tokens.valued) < length or nearer:
             raise UndecodableError(f"the rows may be of a list of {length}")
+
+
+def _check_only_list(tokens: Tokens, rows: Rows, headers: Headers, of_rows: Headers) -> None:
+    """Refuse rows that may be two lists', or be referred to by another list.
+
+    Of two, one may make up for the other's rows with null and references.
+    """
+    start, ends = rows.blocks.starts[0], rows.blocks.ends
+    count = len(ends)
     records = {h.record for h in of_rows if h.place < start and h.length == count}
     firsts = {(header.record, header.length) for header in headers if header.place < start}
     for place, length, known, record in headers:

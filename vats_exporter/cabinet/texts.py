@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import sub
@@ -54,24 +54,15 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
     record's is [assumed], and only where all other rows have theirs after the block. Where two
     columns are possible, there is none.
     """
-    blocks = rows.blocks
-    last = len(blocks.ends) - 1
-    of_rows = zip(rows.begins, rows.begins_by, blocks.starts, blocks.ends, strict=True)
-    edges = [*chain.from_iterable(of_rows)]
-    sides, tail, in_rows = set(), [], []
-    for number, phone in enumerate(map(normalise_phone, tokens.strings)):
-        if not phone:
-            continue
-        place, latest = tokens.earliest[number], tokens.latest[number]
-        others = [at for at in range(place + 1, latest + 1) if tokens.all[at] == number]
-        spots = {*chain.from_iterable(_spots(edges, at) for at in (place, *others))}
-        certain = max(spots) if len(spots) == 1 else -1
-        if certain == 2 * last + 1:
+    last = len(rows.blocks.ends) - 1
+    tail, in_rows = [], []
+    for place, phone, spots in _possible_phones(tokens, rows):
+        if spots == {2 * last + 1}:
             tail.append((place, phone))
-            continue
-        if certain >= 0:
-            sides.add(certain % 2)
-        in_rows.append((place, phone, spots))
+        else:
+            in_rows.append((place, phone, spots))
+    certain = chain.from_iterable(spots for _, _, spots in in_rows if len(spots) == 1)
+    sides = {spot % 2 for spot in certain if spot >= 0}
     if not (last or in_rows) and len(tail) == 1:
         sides = {1}  # behind the block of the only row
     if len(sides) != 1:
@@ -87,6 +78,18 @@ def _phones(tokens: Tokens, rows: Rows) -> list[tuple[int, str]]:
     if side and len(tail) == 1 and all(place for place, _ in phones[:last]):
         phones[last] = tail[0]
     return phones
+
+
+def _possible_phones(tokens: Tokens, rows: Rows) -> Iterator[tuple[int, str, set[int]]]:
+    """The place and the text of each phone in the answer, and the spots at which it may be."""
+    starts, ends = rows.blocks.starts, rows.blocks.ends
+    edges = [*chain.from_iterable(zip(rows.begins, rows.begins_by, starts, ends, strict=True))]
+    for number, phone in enumerate(map(normalise_phone, tokens.strings)):
+        if phone:
+            place, latest = tokens.earliest[number], tokens.latest[number]
+            others = [at for at in range(place + 1, latest + 1) if tokens.all[at] == number]
+            spots = {*chain.from_iterable(_spots(edges, at) for at in (place, *others))}
+            yield place, phone, spots
 
 
 def _spots(edges: Sequence[int], place: int) -> range:

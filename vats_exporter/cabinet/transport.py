@@ -198,8 +198,7 @@ class Transport:
         finally:
             timer.cancel()
             timer.join()
-        if self._cut:  # however far it was: its end may look like that of an answer
-            outcome = self._cut
+        outcome = self._cut or outcome  # a call that was cut may look like one that was answered
         if isinstance(outcome, errors.CabinetError):
             outcome.args = (f"{call}: {self._host}: {outcome}",)
         self._trace(CallEnded(call, outcome, time.monotonic() - start))
@@ -302,18 +301,7 @@ class Transport:
             connection.sock.settimeout(settings.timeouts.read)
             connection.request(request.get_method(), target, body, headers)
             head = connection.getresponse()
-            self.cookies.extract_cookies(head, request)
-            if "set-cookie" in head.headers:
-                # Under this name they take the place of the session's before, also after a reload.
-                owner = f"{settings.login} at {settings.address}"
-                register_secrets(*(one.value or "" for one in self.cookies), owner=owner)
-            if head.status == 407 and self._proxy:
-                raise connecting.proxy_refusal(self._proxy.host, head.status)
-            received = read_body(head, settings.max_response)
-            # Java servers write the session's cookie into paths too, after a semicolon.
-            path = re.sub(r";[^/]*", "", request.selector.partition("?")[0])
-            location, later = (head.headers.get(name, "") for name in ("location", "retry-after"))
-            return Answer(head.status, path, received, location.strip(), later)
+            return self._receive(head, request)
         except errors.CabinetError as error:
             fault = error.with_traceback(None)
         except connecting.FAULTS as error:
@@ -323,6 +311,22 @@ class Transport:
         self._drop()
         ended = head is None and isinstance(fault, errors.UnreachableError) and not self._cut
         return None if kept and ended else fault
+
+    def _receive(self, head: http.client.HTTPResponse, request: Request) -> Answer:
+        """Read the answer whose head has come; keep its cookies, and have them hidden."""
+        settings = self._settings
+        self.cookies.extract_cookies(head, request)
+        if "set-cookie" in head.headers:
+            # Under this name they take the place of the session's before, also after a reload.
+            owner = f"{settings.login} at {settings.address}"
+            register_secrets(*(one.value or "" for one in self.cookies), owner=owner)
+        if head.status == 407 and self._proxy:
+            raise connecting.proxy_refusal(self._proxy.host, head.status)
+        body = read_body(head, settings.max_response)
+        # Java servers write the session's cookie into paths too, after a semicolon.
+        path = re.sub(r";[^/]*", "", request.selector.partition("?")[0])
+        location, later = (head.headers.get(name, "") for name in ("location", "retry-after"))
+        return Answer(head.status, path, body, location.strip(), later)
 
     def _open(self) -> http.client.HTTPConnection:
         """Open a connection to the cabinet, through the proxy if there is one."""

@@ -95,7 +95,7 @@ def sample_lines(
 ) -> bytes:
     """Write one sample a line: the labels that all share, its own, its value.
 
-    None for an unknown value.
+    An unknown value has no line.
     """
     if None in values:
         own = [labels for labels, value in zip(own, values, strict=True) if value is not None]
