@@ -736,6 +736,14 @@ def test_an_export_that_a_full_disk_breaks_off_names_the_copy_and_leaves_none(
     assert not copy.exists()
 
 
+def test_a_file_of_another_user_is_told_as_such(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (written, os.R_OK))
+    with pytest.raises(HistoryError, match="cannot read it: Permission denied"):
+        read_events(written)
+
+
 def test_a_pipe_in_place_of_the_file_is_not_waited_for(path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(HistoryError, match="not a file"):

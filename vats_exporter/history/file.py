@@ -250,6 +250,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         # SQLite would only say that it is unable to open it, or wait for ever for a pipe's writer.
         if not S_ISREG(path.stat().st_mode):
             raise HistoryError(f"{path}: cannot read it: not a file")
+        if not os.access(path, os.R_OK):
+            raise HistoryError(f"{path}: cannot read it: Permission denied")
         with closing(_connect(path, _READERS_TIMEOUT)) as connection:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
