@@ -99,7 +99,9 @@ class Place:
         accounts = "".join(
             f"  - name: {name}\n    login: '{login or account.login}'\n"
             f"    {self.way.password_key}: {password}\n    address: '{self._cabinet.url}'\n"
-            f"    selector_method: setEnabled\n    tls: {{ca_file: ca.pem}}\n{extra}"
+            f"    selector_method: setEnabled\n    tls: {{ca_file: ca.pem}}\n"
+            # Python fills all memory that it is given in development mode, read or not.
+            f"    max_response: 1MB\n{extra}"
             for name in names
         )
         (self.folder / "config.yml").write_text(
