@@ -43,6 +43,7 @@ from vats_exporter.cabinet import client
 from vats_exporter.cabinet.client import CabinetClient
 from vats_exporter.cabinet.errors import (
     CabinetError,
+    DoubtfulError,
     GwtExceptionError,
     IncompleteError,
     LoginRefusedError,
@@ -614,6 +615,21 @@ def test_a_doubt_lasts_until_the_other_session_may_be_had(server: ReplayServer) 
         now[0] += 30
         assert cabinet.read_trunks().trunks == ()
     assert server.count(SIGN_IN) == 2
+
+
+def test_a_list_that_is_doubted_in_the_other_session_as_well_is_not_asked_for_again(
+    cabinet: CabinetClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[None] = []
+
+    def doubt(*_: object) -> Listing:
+        asked.append(None)
+        raise DoubtfulError(f"list: doubt {len(asked)}")
+
+    monkeypatch.setattr(client, "read_all", doubt)
+    with pytest.raises(DoubtfulError, match="doubt 2"):
+        cabinet.read_trunks()
+    assert len(asked) == 2
 
 
 def test_another_enterprises_list_is_refused(cabinet: CabinetClient, server: ReplayServer) -> None:

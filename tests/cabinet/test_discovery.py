@@ -346,6 +346,18 @@ def test_what_is_in_no_fragment_is_looked_for_once(sign_up: SignUp) -> None:
     assert scripts(simulated) == before + 1 + 4 + 1
 
 
+def test_a_service_whose_hash_is_not_known_is_looked_for_when_it_is_called(sign_up: SignUp) -> None:
+    simulated, cabinet = sign_up(deployed(fragments=4))
+    cabinet.read_trunks()
+    assert cabinet.discovery is not None
+    del cabinet.discovery.policies[DETAILS_SERVICE]
+    before = scripts(simulated)
+    for _ in range(2):
+        assert cabinet.read_details(simulated.trunks()[0]["ref"]).line
+    # The script, and fragments until the numbers end: once, for both calls.
+    assert scripts(simulated) == before + 1 + 4 + 1
+
+
 @pytest.mark.parametrize(
     ("body", "requests"), [(b"", 1), (b" \n", 1), (b"\n<html>", 1), (b'{"error": 404}', 2)]
 )
