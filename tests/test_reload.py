@@ -337,15 +337,19 @@ def test_trunks_are_expected_to_be_off_from_the_next_refresh_on_without_a_new_si
     assert cabinet.stats()["sign_ins"] == 3
 
 
+@pytest.mark.parametrize("by_another", [False, True])
 def test_what_a_file_said_that_is_not_named_any_more_does_not_come_back(
-    running: Reloadable, cabinet: SimulatedCabinet, tmp_path: Path
+    running: Reloadable, cabinet: SimulatedCabinet, tmp_path: Path, by_another: bool
 ) -> None:
     first, *others = running.config.accounts
     file = tmp_path / "off.txt"
     file.write_text(cabinet.account("demo-1").enterprise.trunks()[0].phone)
-    expected = changed(first, expected_off_file=file)
+    unreadable = tmp_path / "other.txt"
+    unreadable.write_bytes(b"\xff")
+    expected, other = (changed(first, expected_off_file=one) for one in (file, unreadable))
     cache = CacheSettings(ttl=0.0, stale=60.0)
-    for account, count in ((expected, 1), (first, 0), (expected, 0)):
+    between = other if by_another else first
+    for account, count in ((expected, 1), (between, 0), (expected, 0)):
         running.next = changed(running.config, accounts=[account, *others], cache=cache)
         running.exporter.reload()
         page = running.page()

@@ -176,10 +176,9 @@ class Exporter:
                 account = self._account(one, account, old)
             account.labels = one.labels
             marks = one.expected_off or one.expected_off_file
-            if not marks:  # else a later file that cannot be read would have this one's entries
-                account.expected_off = ExpectedOff()
+            if account.expected_off.file != one.expected_off_file:  # its entries are not another's
+                account.expected_off = ExpectedOff(file=one.expected_off_file)
             account.expected_off.entries = one.expected_off
-            account.expected_off.file = one.expected_off_file
             account.refresher.mark = account.expected_off.mark if marks else None
             self._running[one.name] = one, account
         self._collector.accounts = tuple(account for _, account in self._running.values())
